@@ -1,0 +1,74 @@
+# GNU make 3.81 or newer. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_OLDEST ?= .venv-oldest
+# One worker a core, four at most, and one torch thread in each.
+PYTEST_ARGS ?= -n auto --maxprocesses 4
+OMP_NUM_THREADS ?= 1
+
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN = $(VENV)/$(SCRIPTS)
+BIN_OLDEST = $(VENV_OLDEST)/$(SCRIPTS)
+PYTEST = -m pytest $(PYTEST_ARGS)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: $(VENV)/.stamp-demo ## Classify digits from a few labels
+	$(BIN)/python examples/plot_digits_few_labels.py
+
+.PHONY: test
+test: lint ## Lint, then run the tests and the doctests
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python $(PYTEST)
+
+.PHONY: test-oldest
+test-oldest: $(VENV_OLDEST)/.stamp-test ## Run the tests against the lowest supported versions
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN_OLDEST)/python $(PYTEST) tests
+
+.PHONY: examples
+examples: $(VENV)/.stamp-demo ## Run every example, headless, in a temporary folder
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && \
+	for script in $(wildcard examples/*.py); do \
+		echo "$$script"; \
+		(cd "$$tmp" && MPLBACKEND=Agg $(abspath $(BIN))/python "$(CURDIR)/$$script") || exit 1; \
+	done
+
+.PHONY: lint
+lint: $(VENV)/.stamp-test ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/.stamp-test ## Fix style and format in place
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## Remove build output and caches, but not the environments
+	rm -rf build dist docs/_build docs/auto_examples examples/output
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf __pycache__ */__pycache__ */*/__pycache__
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV_OLDEST)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV_OLDEST)
+
+$(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install -q -e ".[plot,progress]" -c constraints.txt
+	@touch $@
+
+$(VENV)/.stamp-test: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install -q -e ".[test]" -c constraints.txt
+	@touch $@
+
+$(VENV_OLDEST)/.stamp-test: pyproject.toml constraints-oldest.txt | $(VENV_OLDEST)/pyvenv.cfg
+	$(BIN_OLDEST)/python -m pip install -q -e ".[test]" -c constraints-oldest.txt
+	@touch $@
