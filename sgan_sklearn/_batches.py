@@ -1,0 +1,100 @@
+"""Whole batches of labeled and unlabeled rows, indexed as tensors and never row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+__all__ = ["Batch", "SemiSupervisedBatches", "SemiSupervisedDataset"]
+
+
+class Batch(NamedTuple):
+    """Rows of one training step."""
+
+    labeled: Tensor
+    """Labeled rows, with their `codes`."""
+
+    codes: Tensor
+    """Class codes 0 to K-1 of the labeled rows."""
+
+    unlabeled: Tensor
+    """Rows whose label is not looked at, for the discriminator."""
+
+    real: Tensor
+    """Other such rows, for the generator: feature matching must not see the discriminator's."""
+
+
+class SemiSupervisedDataset(Dataset):
+    """All rows of the model space on the training device, and which of them carry a label.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n, ...)
+        Rows in the model space.
+    codes : Tensor of shape (n,)
+        Class codes from 0; a negative code marks an unlabeled row.
+    """
+
+    def __init__(self, rows: Tensor, codes: Tensor) -> None:
+        self.rows = rows
+        self.codes = codes
+        self.labeled_indices = torch.nonzero(codes >= 0).squeeze(1)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class SemiSupervisedBatches:
+    """Iterate over the batches of one epoch: every row once as unlabeled, labels as they come.
+
+    All rows, labeled ones included, serve as unlabeled rows. The labeled rows, usually fewer
+    than those of an epoch, are gone through again and again in a new order each time. All
+    batches have the same size, so an epoch is rounded up to whole batches: its last one is
+    filled with rows from the start of the next shuffle.
+
+    Parameters
+    ----------
+    dataset : SemiSupervisedDataset
+        The training rows.
+    batch_size : int
+        Number of unlabeled rows in a batch; the number of labeled rows is the same, but never
+        more than there are labeled rows.
+    """
+
+    def __init__(self, dataset: SemiSupervisedDataset, batch_size: int) -> None:
+        n_labeled = len(dataset.labeled_indices)
+        every = torch.arange(len(dataset), device=dataset.rows.device)
+        self.dataset = dataset
+        self.batch_size = min(batch_size, len(dataset))
+        self._labeled = _shuffled(dataset.labeled_indices, min(batch_size, n_labeled))
+        self._unlabeled = _shuffled(every, self.batch_size)
+        self._real = _shuffled(every, self.batch_size)
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        rows, codes = self.dataset.rows, self.dataset.codes
+        for _ in range(len(self)):
+            labeled = next(self._labeled)
+            yield Batch(
+                labeled=rows[labeled],
+                codes=codes[labeled],
+                unlabeled=rows[next(self._unlabeled)],
+                real=rows[next(self._real)],
+            )
+
+
+def _shuffled(indices: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Yield batches of `indices` for ever, each index once in every pass of a new order."""
+    rest = indices[:0]
+    while True:
+        while len(rest) < batch_size:
+            order = torch.randperm(len(indices), device=indices.device)
+            rest = torch.cat([rest, indices[order]])
+        yield rest[:batch_size]
+        rest = rest[batch_size:]

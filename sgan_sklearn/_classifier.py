@@ -1,0 +1,557 @@
+"""The estimator: a scikit-learn facade over the parts below it."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from sgan_sklearn._batches import SemiSupervisedDataset
+from sgan_sklearn._device import resolve_device
+from sgan_sklearn._features import SCALINGS, FeatureScaler
+from sgan_sklearn._net import SGANNet
+from sgan_sklearn._random import RandomState, draw_seed, seeded
+from sgan_sklearn._validation import (
+    Labels,
+    check_dense,
+    check_labels,
+    check_same_classes,
+    check_target,
+    is_labeled,
+)
+from sgan_sklearn.architectures import ARCHITECTURES, Architecture, MLPArchitecture
+from sgan_sklearn.objectives import OBJECTIVES, Objective
+
+__all__ = ["SGANClassifier"]
+
+# The training length of max_epochs="auto": ten epochs, but within these numbers of steps.
+MIN_EPOCHS = 10
+MIN_STEPS = 2_500
+MAX_STEPS = 10_000
+
+# Rows that prediction and sampling hold in the networks at a time.
+CHUNK = 4096
+
+
+class SGANClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier that learns from unlabeled rows through a semi-supervised GAN.
+
+    Two networks are trained together: a discriminator that classifies the labeled rows and
+    tells real rows from generated ones, and a generator that makes such rows up. Telling them
+    apart shows the discriminator where the unlabeled rows lie, and so where the borders
+    between the classes do not belong.
+
+    Parameters
+    ----------
+    architecture : {"auto", "mlp"} or Architecture, default="auto"
+        The two networks. "auto" is "mlp", two multilayer perceptrons; pass an instance of
+        `sgan_sklearn.architectures.MLPArchitecture` to choose their sizes and noise, which a
+        grid then reaches as ``architecture__noise``.
+    objective : {"feature_matching"} or Objective, default="feature_matching"
+        What the networks play for; pass an instance of
+        `sgan_sklearn.objectives.FeatureMatching` to choose its options, which a grid then
+        reaches as ``objective__norm``.
+    latent_dim : int, default=64
+        Length of the random vectors that the generator turns into rows. Too few limit the
+        variety of the rows; more cost little.
+    scaling : {"auto", "shared", "standard", "power", "none"} or transformer, default="auto"
+        How columns are brought to the networks' scale; fitted on all rows, undone in `sample`.
+
+        - "shared": one mean and one deviation for all columns, for columns of one unit such as
+          pixels, where a column that varies less also matters less.
+        - "standard": zero mean and unit deviation for each column.
+        - "power": a Yeo-Johnson transform of each column before that, for heavy tails.
+        - "none": X as it is, for rows that are already of about unit deviation.
+        - "auto": "shared" if at least half of the columns span half of the range of all or
+          more; otherwise "power" for the columns that hold a value more than 6 standard
+          deviations from their mean, and "standard" for the rest.
+
+        Any scikit-learn transformer with an ``inverse_transform`` that keeps the number of
+        columns works as well.
+    max_epochs : int or "auto", default="auto"
+        Passes over all rows. "auto" takes 10, but as many more as give 2,500 training steps
+        and not more than 10,000 steps allow: seconds for a thousand rows, minutes for a
+        hundred thousand. More epochs seldom hurt.
+    batch_size : int, default=100
+        Unlabeled rows in a training step, generated ones likewise; labeled rows as many, but
+        never more than there are. Smaller batches mean more steps an epoch.
+    discriminator_lr : float, default=1e-3
+        Learning rate of the discriminator's Adam optimizer. Too high a rate diverges.
+    generator_lr : float, default=1e-3
+        Learning rate of the generator's Adam optimizer.
+    unsupervised_weight : float, default=1.0
+        Weight of the loss on unlabeled and generated rows against that on labeled ones. 0 trains
+        the discriminator on the labeled rows alone and no generator.
+    averaging_decay : float, default=0.999
+        Decay of the moving average of the weights, which predicts and samples in place of the
+        weights of the last step: about the last ``1 / (1 - averaging_decay)`` steps count.
+        0 switches it off.
+    unlabeled_value : int, float, str or None, default=-1
+        Label of the unlabeled rows. None means that all rows are labeled, for a `y` in which
+        -1 is a class.
+    device : str, default="auto"
+        Where the networks live: "cpu", "cuda", "cuda:1", "mps"; "auto" is the GPU if there is
+        one. A model fitted on a GPU can be unpickled on a machine without.
+    warm_start : bool, default=False
+        Whether `fit` continues the training of a fitted model (same classes, same columns, the
+        old scaling) for another `max_epochs` instead of starting anew.
+    callbacks : list of skorch callbacks, default=None
+        Called while training, besides those that keep the history and print.
+    random_state : int, RandomState instance or None, default=None
+        Source of all randomness: weights, batches, noise. On a CPU the same integer gives the
+        same model to the bit; None gives another one at each call.
+    verbose : int, default=0
+        1 prints a table of about 20 epochs with the losses and the time left, 2 all epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted, without `unlabeled_value`.
+    n_features_in_ : int
+        Number of columns of `X`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a DataFrame with string names.
+    transduction_ : ndarray of shape (n_samples,)
+        Label of each training row: the given one, or the predicted one where there was none.
+    label_distributions_ : ndarray of shape (n_samples, n_classes)
+        Class probabilities behind `transduction_`; given labels have probability one.
+    history_ : list of dict
+        One record an epoch: its number ("epoch"), the mean of each loss term
+        ("discriminator_loss", "generator_loss" and the objective's own) and its seconds
+        ("dur").
+    n_iter_ : int
+        Number of epochs trained.
+    n_steps_ : int
+        Number of training steps, one batch each.
+    discriminator_ : torch.nn.Module
+        Discriminator with averaged weights, in evaluation mode; its input is scaled.
+    generator_ : torch.nn.Module
+        Generator with averaged weights, in evaluation mode; its output is scaled.
+    net_ : skorch.NeuralNet
+        The training loop, with both networks, their averages and their optimizers.
+    scaler_ : transformer
+        The fitted `scaling`.
+
+    See Also
+    --------
+    sklearn.semi_supervised.LabelSpreading : Spreads labels along a graph of neighbors.
+    sklearn.semi_supervised.SelfTrainingClassifier : Labels confident rows and learns again.
+
+    References
+    ----------
+    Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sgan_sklearn import SGANClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> few_labels = np.full(len(y), -1)  # -1 marks unlabeled rows
+    >>> few_labels[:100] = y[:100]
+    >>> clf = SGANClassifier(max_epochs=20, random_state=0).fit(X, few_labels)
+    >>> clf.predict(X[100:103])
+    array([4, 0, 5])
+    >>> clf.predict_proba(X[100:103]).shape
+    (3, 10)
+    >>> clf.sample(2, random_state=0).shape
+    (2, 64)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
+        "objective": [StrOptions(set(OBJECTIVES)), Objective],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "scaling": [
+            StrOptions(set(SCALINGS)),
+            HasMethods(["fit", "transform", "inverse_transform"]),
+        ],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
+        "generator_lr": [Interval(Real, 0, None, closed="neither")],
+        "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
+        "averaging_decay": [Interval(Real, 0, 1, closed="left")],
+        "unlabeled_value": [Real, str, None],
+        "device": [str],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    classes_: np.ndarray
+    net_: SGANNet
+    scaler_: FeatureScaler
+
+    def __init__(
+        self,
+        architecture: str | Architecture = "auto",
+        objective: str | Objective = "feature_matching",
+        *,
+        latent_dim: int = 64,
+        scaling: Any = "auto",
+        max_epochs: int | str = "auto",
+        batch_size: int = 100,
+        discriminator_lr: float = 1e-3,
+        generator_lr: float = 1e-3,
+        unsupervised_weight: float = 1.0,
+        averaging_decay: float = 0.999,
+        unlabeled_value: Any = -1,
+        device: str = "auto",
+        warm_start: bool = False,
+        callbacks: Any = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
+        self.architecture = architecture
+        self.objective = objective
+        self.latent_dim = latent_dim
+        self.scaling = scaling
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.discriminator_lr = discriminator_lr
+        self.generator_lr = generator_lr
+        self.unsupervised_weight = unsupervised_weight
+        self.averaging_decay = averaging_decay
+        self.unlabeled_value = unlabeled_value
+        self.device = device
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> SGANClassifier:
+        """Train on labeled and unlabeled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, unscaled: `scaling` takes care of that.
+        y : array-like of shape (n_samples,)
+            Class labels: integers, floats, booleans or strings, with `unlabeled_value` where
+            a row has none.
+
+        Returns
+        -------
+        self : SGANClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, `X` or `y` is not as described. A model fitted before is kept.
+        TypeError
+            If `X` is sparse.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the loss diverges; the last sensible model is kept.
+        UserWarning
+            If 1 is the only class and -1 means unlabeled, which looks like a mistake.
+        """
+        with _unchanged_on_error(self):
+            self._validate_params()
+            check_dense(X)
+            labels = check_labels(y, self.unlabeled_value)
+            continued = self.warm_start and hasattr(self, "net_")
+            X = validate_data(self, X, reset=not continued)
+            check_consistent_length(X, labels.codes)
+            if continued:
+                check_same_classes(self.classes_, labels.classes)
+                net, scaler = self._updated_net(), self.scaler_
+            else:
+                scaler = FeatureScaler(self.scaling).fit(X)
+                net = self._new_net(len(labels.classes), scaler.bounds_)
+            self._train(net, scaler.transform(X), labels)
+            self.classes_, self.scaler_, self.net_ = labels.classes, scaler, net
+            self._set_training_results(scaler.transform(X), labels)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most likely class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units of the training rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels, of the dtype of ``classes_``.
+        """
+        logits = self._class_logits(self._to_model_space(X))
+        return self.classes_[logits.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class: the softmax of the class logits.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units of the training rows.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Float32; columns in the order of ``classes_``, rows that sum to one.
+        """
+        return softmax(self._class_logits(self._to_model_space(X)), axis=1)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the class logits, or for two classes the log-odds of the second.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units of the training rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            One column for each class in the order of ``classes_``; with two classes a vector,
+            positive where ``classes_[1]`` is predicted.
+        """
+        logits = self._class_logits(self._to_model_space(X))
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on the rows that carry a label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units of the training rows.
+        y : array-like of shape (n_samples,)
+            True labels; rows with `unlabeled_value` are left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        accuracy : float
+            Weighted share of the labeled rows that `predict` gets right.
+
+        Raises
+        ------
+        ValueError
+            If no row carries a label.
+        """
+        check_is_fitted(self)
+        y = check_target(y)
+        labeled = np.flatnonzero(is_labeled(y, self.unlabeled_value))
+        if len(labeled) == 0:
+            raise ValueError(
+                f"y holds no class to score against: all {len(y)} rows are unlabeled "
+                f"(unlabeled_value={self.unlabeled_value!r}). Pass rows with true labels."
+            )
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight)[labeled]
+        predicted = self.predict(_safe_indexing(X, labeled))
+        return float(accuracy_score(y[labeled], predicted, sample_weight=sample_weight))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return how real each row looks to the discriminator.
+
+        It is realness, not a density: high where training rows lie and generated rows do
+        not, low where the generator went or nothing was seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in the units of the training rows.
+
+        Returns
+        -------
+        realness : ndarray of shape (n_samples,)
+            Log-odds that a row is real; float32.
+        """
+        outputs = self._outputs(self._to_model_space(X))
+        return self.net_.objective.realness(outputs).numpy()
+
+    def sample(self, n_samples: int = 1, random_state: RandomState = None) -> np.ndarray:
+        """Make up rows that look like the training rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Source of the latent vectors. The same integer gives the same rows; None gives new
+            ones at each call.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units, range, dtype and feature order of the training rows.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not a positive integer, or if the classifier was fitted with
+            ``unsupervised_weight=0``, which trains no generator.
+        """
+        check_is_fitted(self)
+        validate_parameter_constraints(
+            {
+                "n_samples": [Interval(Integral, 1, None, closed="left")],
+                "random_state": ["random_state"],
+            },
+            {"n_samples": n_samples, "random_state": random_state},
+            caller_name="SGANClassifier.sample",
+        )
+        if self.net_.unsupervised_weight == 0:
+            raise ValueError(
+                "sample needs a generator, but with unsupervised_weight=0 none was trained. "
+                "Fit with unsupervised_weight > 0."
+            )
+        with seeded(draw_seed(random_state), torch.device(self.net_.device)):
+            latent = self.net_.draw_latent(n_samples)
+        rows = _in_chunks(self.generator_, latent)
+        return self.scaler_.inverse_transform(rows.numpy())
+
+    @property
+    def discriminator_(self) -> nn.Module:
+        """Discriminator with averaged weights: what predicts."""
+        check_is_fitted(self)
+        return self.net_.averaged_module_
+
+    @property
+    def generator_(self) -> nn.Module:
+        """Generator with averaged weights: what samples."""
+        check_is_fitted(self)
+        return self.net_.averaged_generator_
+
+    # --- training ---------------------------------------------------------------------------
+
+    def _new_net(self, n_classes: int, bounds: np.ndarray) -> SGANNet:
+        device = resolve_device(self.device)
+        architecture = _component(self.architecture, {"auto": MLPArchitecture, **ARCHITECTURES})
+        objective = _component(self.objective, OBJECTIVES)
+        n_outputs = objective.n_outputs(n_classes)
+        return SGANNet(
+            partial(architecture.build_discriminator, bounds.shape[1], n_outputs),
+            partial(architecture.build_generator, self.latent_dim, bounds),
+            objective,
+            latent_dim=self.latent_dim,
+            discriminator_lr=self.discriminator_lr,
+            generator_lr=self.generator_lr,
+            device=str(device),
+            **self._training_options(),
+        )
+
+    def _updated_net(self) -> SGANNet:
+        """Return a copy of the fitted net with the parameters that may change on the way."""
+        net = copy.deepcopy(self.net_)
+        net.set_params(
+            optimizer__lr=self.discriminator_lr,
+            generator_optimizer__lr=self.generator_lr,
+            **self._training_options(),
+        )
+        return net
+
+    def _training_options(self) -> dict[str, Any]:
+        return {
+            "unsupervised_weight": self.unsupervised_weight,
+            "averaging_decay": self.averaging_decay,
+            "batch_size": self.batch_size,
+            "callbacks": self.callbacks,
+            "verbose": int(self.verbose),
+            "warm_start": True,  # the estimator decides when to start anew
+        }
+
+    def _train(self, net: SGANNet, rows: np.ndarray, labels: Labels) -> None:
+        device = torch.device(net.device)
+        dataset = SemiSupervisedDataset(
+            torch.from_numpy(rows).to(device), torch.from_numpy(labels.codes).to(device)
+        )
+        net.set_params(max_epochs=self._n_epochs(len(rows)))
+        with seeded(draw_seed(self.random_state), device):
+            net.fit(dataset)
+        if net.diverged_:
+            warnings.warn(
+                f"The training diverged in epoch {len(net.history)} and was stopped; the model of "
+                "the epoch before is kept. Lower discriminator_lr "
+                f"(now {self.discriminator_lr}) or generator_lr (now {self.generator_lr}).",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _n_epochs(self, n_rows: int) -> int:
+        if self.max_epochs != "auto":
+            return int(self.max_epochs)
+        steps_per_epoch = -(-n_rows // self.batch_size)
+        n_steps = min(max(MIN_STEPS, MIN_EPOCHS * steps_per_epoch), MAX_STEPS)
+        return -(-n_steps // steps_per_epoch)
+
+    def _set_training_results(self, rows: np.ndarray, labels: Labels) -> None:
+        labeled = labels.codes >= 0
+        self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
+        self.label_distributions_[labeled] = np.eye(len(self.classes_))[labels.codes[labeled]]
+        self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
+        self.history_ = [
+            {name: value for name, value in epoch.items() if name != "batches"}
+            for epoch in self.net_.history
+        ]
+        self.n_iter_ = len(self.history_)
+        self.n_steps_ = self.net_.n_steps_
+
+    # --- prediction -------------------------------------------------------------------------
+
+    def _to_model_space(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        check_dense(X)
+        return self.scaler_.transform(validate_data(self, X, reset=False))
+
+    def _outputs(self, rows: np.ndarray) -> Tensor:
+        return _in_chunks(self.discriminator_, torch.from_numpy(rows).to(self.net_.device))
+
+    def _class_logits(self, rows: np.ndarray) -> np.ndarray:
+        return self.net_.objective.class_logits(self._outputs(rows)).numpy()
+
+
+def _component(choice: Any, registry: dict[str, type]) -> Any:
+    """Return a checked copy of an objective or architecture, given by name or instance."""
+    component = registry[choice]() if isinstance(choice, str) else clone(choice)
+    component._validate_params()
+    return component
+
+
+def _in_chunks(module: nn.Module, x: Tensor) -> Tensor:
+    """Apply a network to many rows in bounded memory; the result is on the CPU."""
+    with torch.inference_mode():
+        return torch.cat([module(part).cpu() for part in x.split(CHUNK)])
+
+
+@contextmanager
+def _unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Put an estimator's attributes back if the block fails, so that an old model survives."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,126 @@
+"""Columns of X to the model space and back, with scikit-learn's own transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.preprocessing import FunctionTransformer, PowerTransformer, StandardScaler
+
+__all__ = ["SCALINGS", "FeatureScaler"]
+
+SCALINGS = ("auto", "none", "power", "shared", "standard")
+
+# Columns are on one scale if at least half of them span this part of the range of them all.
+SHARED_RANGE = 0.5
+
+# A column is heavy-tailed if a value lies further from the mean than this many standard
+# deviations. Normal samples of a million rows stay below 5.
+HEAVY_TAIL = 6.0
+
+# Scaled values beyond this say no more than "far away", and would overflow in the networks.
+LIMIT = 1e3
+
+
+class FeatureScaler(TransformerMixin, BaseEstimator):
+    """Scale the columns for the networks, and undo it for generated rows.
+
+    Parameters
+    ----------
+    scaling : {"auto", "none", "power", "shared", "standard"} or transformer, default="auto"
+        As in `SGANClassifier`.
+
+    Attributes
+    ----------
+    groups_ : list of (kind, columns, transformer)
+        The columns that each fitted transformer takes.
+    bounds_ : ndarray of shape (2, n_features)
+        Smallest and largest value of each column in the model space; float32.
+    range_ : ndarray of shape (2, n_features)
+        Smallest and largest value of each column of `X`.
+    dtype_ : dtype
+        Type of `X`, which `inverse_transform` gives back.
+    """
+
+    def __init__(self, scaling: Any = "auto") -> None:
+        self.scaling = scaling
+
+    def fit(self, X: np.ndarray, y: Any = None) -> FeatureScaler:
+        """Fit on all rows, unlabeled ones included."""
+        self.dtype_ = X.dtype
+        X = _as_float(X)
+        self.range_ = np.stack([X.min(axis=0), X.max(axis=0)])
+        self.groups_ = []
+        for kind, columns in _group_columns(X, self.range_, self.scaling):
+            transformer = _make_transformer(kind, self.scaling)
+            transformer.fit(_as_seen_by(kind, X[:, columns]))
+            self.groups_.append((kind, columns, transformer))
+        scaled = self.transform(X)
+        self.bounds_ = np.stack([scaled.min(axis=0), scaled.max(axis=0)])
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the rows in the model space; float32, every value within ``LIMIT``."""
+        X = _as_float(X)
+        scaled = np.empty(X.shape, dtype=np.float32)
+        # A value far outside the training range may overflow on its way to the limit.
+        with np.errstate(over="ignore"):
+            for kind, columns, transformer in self.groups_:
+                part = transformer.transform(_as_seen_by(kind, X[:, columns]))
+                part = np.asarray(part).reshape(len(X), len(columns))
+                scaled[:, columns] = np.clip(part, -LIMIT, LIMIT)
+        return scaled
+
+    def inverse_transform(self, scaled: np.ndarray) -> np.ndarray:
+        """Return rows in the units, the range and the dtype of the training rows."""
+        X = np.empty(scaled.shape, dtype=np.float64)
+        for kind, columns, transformer in self.groups_:
+            part = transformer.inverse_transform(_as_seen_by(kind, scaled[:, columns]))
+            X[:, columns] = np.asarray(part).reshape(len(X), len(columns))
+        X = np.clip(X, *self.range_)
+        return (np.rint(X) if self.dtype_.kind in "biu" else X).astype(self.dtype_)
+
+
+def _as_float(X: np.ndarray) -> np.ndarray:
+    """Return `X` as float32 if that holds its values, else as float64."""
+    return X.astype(
+        np.result_type(X.dtype, np.float16 if X.dtype.itemsize < 2 else np.float32), copy=False
+    )
+
+
+def _as_seen_by(kind: str, X: np.ndarray) -> np.ndarray:
+    """Return what the transformer of a group works on: one tall column if it shares a scale."""
+    return X.reshape(-1, 1) if kind == "shared" else X
+
+
+def _make_transformer(kind: str, scaling: Any) -> Any:
+    match kind:
+        case "shared" | "standard":
+            return StandardScaler()
+        case "power":
+            return PowerTransformer()
+        case "none":
+            return FunctionTransformer()
+        case _:
+            return clone(scaling)
+
+
+def _group_columns(
+    X: np.ndarray, value_range: np.ndarray, scaling: Any
+) -> list[tuple[str, np.ndarray]]:
+    """Say how each column is scaled; see ``SGANClassifier(scaling="auto")``."""
+    columns = np.arange(X.shape[1])
+    if not isinstance(scaling, str):
+        return [("own", columns)]
+    if scaling != "auto":
+        return [(scaling, columns)]
+    low, high = value_range.astype(np.float64)
+    varying = high > low
+    total = high.max() - low.min()
+    if varying.any() and np.median((high - low)[varying]) >= SHARED_RANGE * total:
+        return [("shared", columns)]
+    mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    heavy = varying & (np.maximum(high - mean, mean - low) > HEAVY_TAIL * std)
+    groups = [("standard", columns[~heavy]), ("power", columns[heavy])]
+    return [(kind, group) for kind, group in groups if len(group)]

@@ -1,0 +1,322 @@
+"""The training loop: a skorch net with two modules, two optimizers and one step for both."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from sgan_sklearn._batches import Batch, SemiSupervisedBatches
+from sgan_sklearn._device import device_or_cpu
+from sgan_sklearn._progress import TrainingLog
+from sgan_sklearn._random import seeded
+from sgan_sklearn.objectives import Objective
+
+__all__ = ["SGANNet"]
+
+# Rows that the data-dependent start looks at.
+N_START_ROWS = 500
+
+# Batches over which the averaged generator's BatchNorm statistics are taken.
+N_STATISTICS_BATCHES = 50
+
+# A mean loss this high says nothing any more: class logits start near one, and the loss of
+# guessing among a million classes is 14.
+DIVERGED_LOSS = 1e4
+
+# Everything of a net that holds tensors: skorch's name for each is this one and "_".
+_MODULES = ("module_", "generator_", "averaged_module_", "averaged_generator_")
+_OPTIMIZERS = ("optimizer_", "generator_optimizer_")
+
+
+class _DivergedError(Exception):
+    """The loss or the weights are no longer sensible numbers."""
+
+
+class SGANNet(NeuralNet):
+    """Private skorch net of `SGANClassifier`; skorch's ``module_`` is the discriminator.
+
+    Parameters
+    ----------
+    module, generator : callable
+        Build the discriminator and the generator.
+    objective : Objective
+        The losses of both.
+    latent_dim, unsupervised_weight, averaging_decay
+        As in `SGANClassifier`.
+    discriminator_lr, generator_lr : float
+        Initial learning rates.
+    **kwargs
+        Parameters of `skorch.NeuralNet`.
+
+    Attributes
+    ----------
+    module_, generator_ : nn.Module
+        The networks in training.
+    averaged_module_, averaged_generator_ : nn.Module
+        The same with averaged weights: what predicts and samples.
+    n_steps_ : int
+        Number of training steps so far.
+    diverged_ : bool
+        Whether the last training was cut short by a senseless loss.
+    """
+
+    device: str
+
+    def __init__(
+        self,
+        module: Callable[[], nn.Module],
+        generator: Callable[[], nn.Module],
+        objective: Objective,
+        *,
+        latent_dim: int,
+        unsupervised_weight: float,
+        averaging_decay: float,
+        discriminator_lr: float,
+        generator_lr: float,
+        **kwargs: Any,
+    ) -> None:
+        adam = {"betas": (0.5, 0.999), "fused": torch.device(kwargs["device"]).type != "mps"}
+        super().__init__(
+            module,
+            criterion=nn.Identity,  # the objective holds the losses
+            optimizer=torch.optim.Adam,
+            optimizer__lr=discriminator_lr,
+            **{f"optimizer__{name}": value for name, value in adam.items()},
+            generator_optimizer__lr=generator_lr,
+            **{f"generator_optimizer__{name}": value for name, value in adam.items()},
+            iterator_train=SemiSupervisedBatches,
+            train_split=None,  # skorch's default would take labels away
+            **kwargs,
+        )
+        self.generator = generator
+        self.objective = objective
+        self.latent_dim = latent_dim
+        self.unsupervised_weight = unsupervised_weight
+        self.averaging_decay = averaging_decay
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return [("epoch_timer", EpochTimer()), ("print_log", TrainingLog())]
+
+    # --- building -------------------------------------------------------------------------
+
+    def initialize_module(self) -> SGANNet:
+        """Build both networks and room for their averages."""
+        super().initialize_module()
+        self.generator_ = self.initialized_instance(self.generator, {})
+        self.averaged_module_ = copy.deepcopy(self.module_).eval()
+        self.averaged_generator_ = copy.deepcopy(self.generator_).eval()
+        self.n_steps_ = 0
+        self.diverged_ = False
+        return self
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> SGANNet:
+        """Give each network an optimizer of its own."""
+        for name, module in zip(_OPTIMIZERS, (self.module_, self.generator_), strict=True):
+            args, kwargs = self.get_params_for_optimizer(name[:-1], module.named_parameters())
+            setattr(self, name, self.optimizer(*args, **kwargs))
+        return self
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Start the discriminator on the data before its first step."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        if self.n_steps_ == 0:
+            chosen = torch.randperm(len(X), device=X.rows.device)[:N_START_ROWS]
+            self.module_.initialize_from_data(X.rows[chosen])
+            self.averaged_module_.load_state_dict(self.module_.state_dict())
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Take the averaged generator's batch statistics, which no average of weights gives."""
+        n_rows = max(self.batch_size, 2)
+        update_bn(
+            (self.draw_latent(n_rows) for _ in range(N_STATISTICS_BATCHES)),
+            self.averaged_generator_,
+        )
+        super().on_train_end(net, X=X, y=y, **kwargs)
+
+    # --- training -------------------------------------------------------------------------
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> SGANNet:
+        """Train, and fall back on the last sensible epoch if the numbers run away."""
+        self.diverged_ = False
+        self._remember()
+        try:
+            super().fit_loop(X, y, epochs, **kwargs)
+        except _DivergedError:
+            self.diverged_ = True
+            self._recall()
+        del self._remembered
+        return self
+
+    def run_single_epoch(
+        self,
+        iterator: SemiSupervisedBatches | None,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> None:
+        """Train for one epoch and record the mean of every loss term.
+
+        Unlike skorch's, it keeps the terms on the device until the epoch ends and no record
+        of each batch.
+        """
+        if iterator is None:  # skorch's validation epoch
+            return
+        totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            for name, value in step["terms"].items():
+                totals[name] += value
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        means = {name: float(total) / len(iterator) for name, total in totals.items()}
+        for name, mean in means.items():
+            self.history.record(name, mean)
+        losses = np.array(list(means.values()))
+        if not (np.abs(losses) < DIVERGED_LOSS).all() or not self._is_finite():
+            raise _DivergedError
+        self._remember()
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Step the discriminator with the generator frozen, then the reverse."""
+        self.module_.train()
+        self.generator_.train()
+        if self.unsupervised_weight > 0:
+            # One pass of the generator serves both steps; at least two rows, for BatchNorm.
+            generated = self.generator_(self.draw_latent(max(self.batch_size, 2)))
+            terms = self._discriminator_step(batch, generated.detach())
+            terms |= self._generator_step(batch, generated)
+        else:
+            losses = self.objective.supervised_loss(self.module_, batch)
+            terms = _minimize(losses, self.optimizer_, "discriminator_loss")
+        self.n_steps_ += 1
+        self._average()
+        return {"loss": terms["discriminator_loss"], "terms": terms, "y_pred": None}
+
+    def _discriminator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
+        losses = self.objective.discriminator_loss(
+            self.module_, batch, generated, self.unsupervised_weight
+        )
+        return _minimize(losses, self.optimizer_, "discriminator_loss")
+
+    def _generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
+        with _frozen(self.module_):
+            losses = self.objective.generator_loss(self.module_, batch, generated)
+            return _minimize(losses, self.generator_optimizer_, "generator_loss")
+
+    def draw_latent(self, n_rows: int) -> Tensor:
+        """Draw latent vectors from the standard normal distribution."""
+        return torch.randn(n_rows, self.latent_dim, device=self.device)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the averages: ``a += (1 - decay_t) (w - a)``, ``decay_t = min(decay, 1 - 1/t)``.
+
+        The first steps thus form a plain mean, without memory of the random start.
+        """
+        decay = min(self.averaging_decay, 1 - 1 / self.n_steps_)
+        for averaged, trained in (
+            (self.averaged_module_, self.module_),
+            (self.averaged_generator_, self.generator_),
+        ):
+            torch._foreach_lerp_(list(averaged.parameters()), list(trained.parameters()), 1 - decay)
+            for mean, buffer in zip(averaged.buffers(), trained.buffers(), strict=True):
+                mean.copy_(buffer)
+
+    # --- the last sensible state ----------------------------------------------------------
+
+    def _is_finite(self) -> bool:
+        modules = (self.averaged_module_, self.averaged_generator_)
+        return all(bool(p.isfinite().all()) for m in modules for p in m.parameters())
+
+    def _remember(self) -> None:
+        self._remembered = {
+            name: {key: value.clone() for key, value in getattr(self, name).state_dict().items()}
+            for name in _MODULES
+        }
+
+    def _recall(self) -> None:
+        for name, state in self._remembered.items():
+            getattr(self, name).load_state_dict(state)
+        self.initialize_optimizer()  # the moments have run away too
+
+    # --- pickling -------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Replace modules and optimizers by their states as numpy arrays."""
+        state = self.__dict__.copy()
+        state["tensors"] = {
+            name: _map_leaves(state.pop(name).state_dict(), _to_numpy)
+            for name in (*_MODULES, *_OPTIMIZERS)
+            if name in state
+        }
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the modules anew, on the CPU where the fitted device is missing."""
+        state = dict(state)
+        tensors = state.pop("tensors")
+        self.__dict__.update(state)
+        self.device = str(device_or_cpu(self.device))
+        if not tensors:
+            return
+        n_steps, diverged = self.n_steps_, self.diverged_
+        with seeded(0, torch.device(self.device)):
+            self.initialize_module()
+        for name in _MODULES:
+            getattr(self, name).to(self.device)
+        self.initialize_optimizer()
+        self.n_steps_, self.diverged_ = n_steps, diverged
+        for name, values in tensors.items():
+            getattr(self, name).load_state_dict(_map_leaves(values, _to_tensor))
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Let no gradient reach the weights of `module`."""
+    trained = [weight for weight in module.parameters() if weight.requires_grad]
+    for weight in trained:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in trained:
+            weight.requires_grad_(True)
+
+
+def _minimize(
+    losses: dict[str, Tensor], optimizer: torch.optim.Optimizer, loss_name: str
+) -> dict[str, Tensor]:
+    """Step down ``losses["loss"]`` and return all terms without gradients."""
+    optimizer.zero_grad(set_to_none=True)
+    losses["loss"].backward()
+    optimizer.step()
+    return {loss_name if name == "loss" else name: value.detach() for name, value in losses.items()}
+
+
+def _map_leaves(tree: Any, function: Callable[[Any], Any]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _map_leaves(value, function) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_map_leaves(value, function) for value in tree]
+    return function(tree)
+
+
+def _to_numpy(leaf: Any) -> Any:
+    return leaf.detach().cpu().numpy().copy() if isinstance(leaf, Tensor) else leaf
+
+
+def _to_tensor(leaf: Any) -> Any:
+    # A copy, since a memory map may be read-only.
+    return torch.from_numpy(np.array(leaf)) if isinstance(leaf, np.ndarray) else leaf

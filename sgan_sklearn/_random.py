@@ -1,0 +1,32 @@
+"""From scikit-learn's ``random_state`` to torch's random numbers, leaving no trace behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+RandomState = int | np.random.RandomState | None
+
+__all__ = ["RandomState", "draw_seed", "seeded"]
+
+
+def draw_seed(random_state: RandomState) -> int:
+    """Draw one seed for torch from a scikit-learn ``random_state``."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Run a block on torch's generators seeded with `seed`, then put their old state back.
+
+    Weights, latent vectors, noise and whatever random layers a user's network holds then
+    depend on `seed` alone, and the program around never notices.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

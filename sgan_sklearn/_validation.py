@@ -1,0 +1,148 @@
+"""Checks of `X` and `y`: every message about a bad one that is ours lives here."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+__all__ = [
+    "Labels",
+    "check_dense",
+    "check_labels",
+    "check_same_classes",
+    "check_target",
+    "is_labeled",
+]
+
+
+class Labels(NamedTuple):
+    """Labels in the form that the networks see."""
+
+    given: np.ndarray
+    """The checked `y`, shape (n,)."""
+
+    classes: np.ndarray
+    """Sorted class labels, shape (n_classes,)."""
+
+    codes: np.ndarray
+    """Position in `classes` of each row's label, -1 where unlabeled; int64, shape (n,)."""
+
+
+def check_dense(X: Any) -> None:
+    """Refuse a sparse `X`, with the remedy."""
+    if sparse.issparse(X):
+        raise TypeError(
+            "Sparse data was passed for X, but dense data is required: the generator makes dense "
+            "rows. Reduce X first, as in make_pipeline(TruncatedSVD(n_components=100), "
+            "SGANClassifier()), or pass X.toarray() if it fits in memory."
+        )
+
+
+def check_target(y: Any) -> np.ndarray:
+    """Return `y` as a vector without missing values, or raise ValueError with the remedy."""
+    if y is None:
+        raise ValueError(
+            "SGANClassifier requires y to be passed, but the target y is None. Mark unlabeled rows "
+            "with unlabeled_value (-1 by default)."
+        )
+    try:
+        y = column_or_1d(y, warn=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{error} y must hold one label for each row; for several targets use "
+            "MultiOutputClassifier(SGANClassifier())."
+        ) from error
+    # NaN and NaT differ from themselves; pandas.NA has no truth value.
+    missing = [label is None or _is_missing(label) for label in y.tolist()]
+    if any(missing):
+        raise ValueError(
+            f"y contains NaN or None in {sum(missing)} of {len(y)} rows. If they are unlabeled, "
+            "mark them with unlabeled_value (-1 by default), as in y = y.fillna(-1); input y must "
+            "hold no missing value."
+        )
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise ValueError("Input y contains infinity. Labels must be finite numbers or strings.")
+    return y
+
+
+def check_labels(y: Any, unlabeled_value: Any) -> Labels:
+    """Turn `y` into classes and codes, or raise ValueError with the remedy."""
+    y = check_target(y)
+    labeled = is_labeled(y, unlabeled_value)
+    given = y[labeled]
+    if len(given) == 0:
+        raise ValueError(
+            f"y holds no class: all {len(y)} rows are unlabeled "
+            f"(unlabeled_value={unlabeled_value!r}). Give at least one row of each class its label."
+        )
+    if given.dtype.kind == "O":
+        kinds = {_kind(label) for label in given.tolist()}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"y mixes labels of the types {' and '.join(sorted(kinds))}, which have no common "
+                "order. Make all labels strings or all numbers; only unlabeled rows may differ "
+                f"(unlabeled_value={unlabeled_value!r})."
+            )
+        if kinds == {"number"}:
+            given = np.array(given.tolist())
+    check_classification_targets(given)
+    classes, inverse = np.unique(given, return_inverse=True)
+    if unlabeled_value is not None and not labeled.all() and classes.tolist() == [1]:
+        warnings.warn(
+            f"The only class in y is 1, and the rows with y == {unlabeled_value!r} are taken as "
+            f"unlabeled. If {unlabeled_value!r} is the other class, set unlabeled_value=None "
+            "(every row is labeled) or another value.",
+            UserWarning,
+            stacklevel=3,
+        )
+    codes = np.full(len(y), -1, dtype=np.int64)
+    codes[labeled] = inverse
+    return Labels(y, classes, codes)
+
+
+def check_same_classes(fitted: np.ndarray, given: np.ndarray) -> None:
+    """Refuse to continue a training with other classes."""
+    if not np.array_equal(fitted, given):
+        raise ValueError(
+            f"With warm_start=True y must hold the same classes as before, {fitted.tolist()}, but "
+            f"it holds {given.tolist()}. Set warm_start=False to start anew."
+        )
+
+
+def is_labeled(y: np.ndarray, unlabeled_value: Any) -> np.ndarray:
+    """Return the mask of the rows of `y` that carry a label.
+
+    Raises ValueError where `y` holds the unlabeled number as text, which would otherwise pass
+    for one more class.
+    """
+    if unlabeled_value is None:
+        return np.ones(len(y), dtype=bool)
+    if y.dtype.kind in "OU" and not isinstance(unlabeled_value, str):
+        text = str(unlabeled_value)
+        if any(isinstance(label, str) and label == text for label in y.tolist()):
+            raise ValueError(
+                f"y holds the string {text!r}, but unlabeled_value is the number "
+                f"{unlabeled_value!r}, so these rows would become a class of their own. If you "
+                "wish to predict on string targets, use dtype object, and use "
+                f"{unlabeled_value!r} (no quotes) as the label of unlabeled rows, or set "
+                f"unlabeled_value={text!r}."
+            )
+    # As objects, since numpy compares text with numbers only under a warning.
+    return np.asarray(y.astype(object) != unlabeled_value, dtype=bool)
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return bool(label != label)
+    except TypeError:
+        return True
+
+
+def _kind(label: Any) -> str:
+    return "number" if isinstance(label, Real) else type(label).__name__
