@@ -23,7 +23,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sgan_sklearn._batches import SemiSupervisedDataset
@@ -36,6 +36,7 @@ from sgan_sklearn._validation import (
     check_dense,
     check_labels,
     check_same_classes,
+    check_same_length,
     check_target,
     is_labeled,
 )
@@ -92,7 +93,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         Passes over all rows. "auto" takes 10, but as many more as give 2,500 training steps
         and not more than 10,000 steps allow: seconds for a thousand rows, minutes for a
         hundred thousand. More epochs seldom hurt.
-    batch_size : int, default=100
+    batch_size : int, default=50
         Unlabeled rows in a training step, generated ones likewise; labeled rows as many, but
         never more than there are. Smaller batches mean more steps an epoch.
     discriminator_lr : float, default=1e-3
@@ -110,7 +111,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         Label of the unlabeled rows. None means that all rows are labeled, for a `y` in which
         -1 is a class.
     device : str, default="auto"
-        Where the networks live: "cpu", "cuda", "cuda:1", "mps"; "auto" is the GPU if there is
+        Where the networks live: "cpu", "cuda", "cuda:1"; "auto" is the GPU if there is
         one. A model fitted on a GPU can be unpickled on a machine without.
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model (same classes, same columns, the
@@ -212,7 +213,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         latent_dim: int = 64,
         scaling: Any = "auto",
         max_epochs: int | str = "auto",
-        batch_size: int = 100,
+        batch_size: int = 50,
         discriminator_lr: float = 1e-3,
         generator_lr: float = 1e-3,
         unsupervised_weight: float = 1.0,
@@ -277,7 +278,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             labels = check_labels(y, self.unlabeled_value)
             continued = self.warm_start and hasattr(self, "net_")
             X = validate_data(self, X, reset=not continued)
-            check_consistent_length(X, labels.codes)
+            check_same_length("y", labels.codes, X)
             if continued:
                 check_same_classes(self.classes_, labels.classes)
                 net, scaler = self._updated_net(), self.scaler_
@@ -361,6 +362,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         y = check_target(y)
+        check_same_length("y", y, X)
         labeled = np.flatnonzero(is_labeled(y, self.unlabeled_value))
         if len(labeled) == 0:
             raise ValueError(
@@ -368,6 +370,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 f"(unlabeled_value={self.unlabeled_value!r}). Pass rows with true labels."
             )
         if sample_weight is not None:
+            check_same_length("sample_weight", sample_weight, X)
             sample_weight = np.asarray(sample_weight)[labeled]
         predicted = self.predict(_safe_indexing(X, labeled))
         return float(accuracy_score(y[labeled], predicted, sample_weight=sample_weight))

@@ -85,7 +85,8 @@ class SGANNet(NeuralNet):
         generator_lr: float,
         **kwargs: Any,
     ) -> None:
-        adam = {"betas": (0.5, 0.999), "fused": torch.device(kwargs["device"]).type != "mps"}
+        fused = torch.device(kwargs["device"]).type in ("cpu", "cuda")
+        adam = {"betas": (0.5, 0.999), "fused": fused}
         super().__init__(
             module,
             criterion=nn.Identity,  # the objective holds the losses

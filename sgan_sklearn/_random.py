@@ -26,7 +26,11 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     Weights, latent vectors, noise and whatever random layers a user's network holds then
     depend on `seed` alone, and the program around never notices.
     """
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        # Not torch.manual_seed, which seeds every GPU.
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield

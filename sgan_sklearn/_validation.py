@@ -10,12 +10,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _num_samples
 
 __all__ = [
     "Labels",
     "check_dense",
     "check_labels",
     "check_same_classes",
+    "check_same_length",
     "check_target",
     "is_labeled",
 ]
@@ -23,9 +25,6 @@ __all__ = [
 
 class Labels(NamedTuple):
     """Labels in the form that the networks see."""
-
-    given: np.ndarray
-    """The checked `y`, shape (n,)."""
 
     classes: np.ndarray
     """Sorted class labels, shape (n_classes,)."""
@@ -58,11 +57,13 @@ def check_target(y: Any) -> np.ndarray:
             f"{error} y must hold one label for each row; for several targets use "
             "MultiOutputClassifier(SGANClassifier())."
         ) from error
-    # NaN and NaT differ from themselves; pandas.NA has no truth value.
-    missing = [label is None or _is_missing(label) for label in y.tolist()]
-    if any(missing):
+    if y.dtype.kind == "O":
+        missing = np.array([_is_missing(label) for label in y.tolist()], dtype=bool)
+    else:
+        missing = y != y  # NaN and NaT differ from themselves
+    if missing.any():
         raise ValueError(
-            f"y contains NaN or None in {sum(missing)} of {len(y)} rows. If they are unlabeled, "
+            f"y contains NaN or None in {missing.sum()} of {len(y)} rows. If they are unlabeled, "
             "mark them with unlabeled_value (-1 by default), as in y = y.fillna(-1); input y must "
             "hold no missing value."
         )
@@ -103,7 +104,7 @@ def check_labels(y: Any, unlabeled_value: Any) -> Labels:
         )
     codes = np.full(len(y), -1, dtype=np.int64)
     codes[labeled] = inverse
-    return Labels(y, classes, codes)
+    return Labels(classes, codes)
 
 
 def check_same_classes(fitted: np.ndarray, given: np.ndarray) -> None:
@@ -112,6 +113,16 @@ def check_same_classes(fitted: np.ndarray, given: np.ndarray) -> None:
         raise ValueError(
             f"With warm_start=True y must hold the same classes as before, {fitted.tolist()}, but "
             f"it holds {given.tolist()}. Set warm_start=False to start anew."
+        )
+
+
+def check_same_length(name: str, values: Any, X: Any) -> None:
+    """Refuse an argument that has not one value for each row of `X`."""
+    n_values, n_rows = _num_samples(values), _num_samples(X)
+    if n_values != n_rows:
+        raise ValueError(
+            f"{name} must hold one value for each row of X: X has {n_rows} rows, {name} has "
+            f"{n_values} values. Unlabeled rows need an entry in y too, the unlabeled_value."
         )
 
 
@@ -133,14 +144,15 @@ def is_labeled(y: np.ndarray, unlabeled_value: Any) -> np.ndarray:
                 f"{unlabeled_value!r} (no quotes) as the label of unlabeled rows, or set "
                 f"unlabeled_value={text!r}."
             )
-    # As objects, since numpy compares text with numbers only under a warning.
-    return np.asarray(y.astype(object) != unlabeled_value, dtype=bool)
+    if y.dtype.kind in "OSU" or isinstance(unlabeled_value, str):
+        y = y.astype(object)  # numpy does not compare text with numbers
+    return np.asarray(y != unlabeled_value, dtype=bool)
 
 
 def _is_missing(label: Any) -> bool:
     try:
-        return bool(label != label)
-    except TypeError:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA has no truth value
         return True
 
 

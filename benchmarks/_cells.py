@@ -1,0 +1,103 @@
+"""What the benchmarks share: cells that are computed once, kept as JSON, and told in a table.
+
+A cell is one measurement, named by its key: a dict of data set, method, draw and settings. All
+cells of a benchmark lie in one JSON file, written anew after each, so that a benchmark can be
+stopped at any moment and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("sgan-sklearn", "scikit-learn", "torch", "skorch", "numpy", "scipy")
+
+
+def environment() -> dict:
+    """Return the versions and the hardware that a result depends on."""
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "machine": platform.machine(),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+    }
+
+
+def run_cells(
+    path: Path, keys: Iterable[dict], measure: Callable[[dict], dict], *, jobs: int = 1
+) -> list[dict]:
+    """Measure the cells that `path` does not hold yet and return all that were asked for.
+
+    ``measure(key)`` returns the figures of a cell; the cell is the key, the figures and the
+    seconds they took. It runs in `jobs` processes.
+    """
+    keys = list(keys)
+    stored = json.loads(path.read_text()) if path.exists() else {"cells": []}
+    cells = {_name(cell["key"]): cell for cell in stored["cells"]}
+    missing = [key for key in keys if _name(key) not in cells]
+    run = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    new = run(joblib.delayed(_timed)(measure, key) for key in missing)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for cell in tqdm(new, total=len(missing), unit="cell", disable=None):
+        cells[_name(cell["key"])] = cell
+        ordered = sorted(cells.values(), key=lambda cell: _name(cell["key"]))
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"cells": ordered}, indent=1) + "\n")
+        temporary.replace(path)
+    return [cells[_name(key)] for key in keys]
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table with aligned columns."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    rule = ["-" * width for width in widths]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in [header, rule, *rows]
+    )
+
+
+def mean_and_deviation(values: Iterable[float]) -> str:
+    """Return "mean ± standard deviation" in percent."""
+    values = np.array(list(values)) * 100
+    return f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
+
+
+def few_labels(y: np.ndarray, per_class: int, seed: int) -> np.ndarray:
+    """Return a copy of `y` that keeps `per_class` random labels of each class, the rest -1."""
+    rng = np.random.RandomState(seed)
+    masked = np.full(len(y), -1)
+    for label in np.unique(y):
+        kept = rng.choice(np.flatnonzero(y == label), per_class, replace=False)
+        masked[kept] = label
+    return masked
+
+
+def _timed(measure: Callable[[dict], dict], key: dict) -> dict:
+    start = time.perf_counter()
+    figures = measure(key)
+    seconds = round(time.perf_counter() - start, 3)
+    return {"key": key, **figures, "seconds": seconds, "environment": environment()}
+
+
+def _name(key: dict) -> str:
+    return json.dumps(key, sort_keys=True)
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
