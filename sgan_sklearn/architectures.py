@@ -7,6 +7,7 @@ One class for each family, and :data:`ARCHITECTURES` at the bottom. To add one, 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from itertools import pairwise
 from numbers import Integral, Real
@@ -95,7 +96,8 @@ class _WeightNormLinear(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, *, train_gain: bool) -> None:
         super().__init__()
-        self.direction = nn.Parameter(torch.randn(n_out, n_in))
+        # Of length one: Adam's steps turn a longer direction less.
+        self.direction = nn.Parameter(torch.randn(n_out, n_in) / math.sqrt(n_in))
         self.bias = nn.Parameter(torch.zeros(n_out))
         if train_gain:
             self.gain = nn.Parameter(torch.ones(n_out))
