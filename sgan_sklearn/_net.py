@@ -133,7 +133,7 @@ class SGANNet(NeuralNet):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         if self.n_steps_ == 0:
             chosen = torch.randperm(len(X), device=X.rows.device)[:N_START_ROWS]
-            self.module_.initialize_from_data(X.rows[chosen])
+            self.module_.train().initialize_from_data(X.rows[chosen])
             self.averaged_module_.load_state_dict(self.module_.state_dict())
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:

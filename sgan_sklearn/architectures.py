@@ -150,8 +150,10 @@ class _MLPDiscriminator(Discriminator):
         return self.output(self.hidden_noise(features))
 
     def initialize_from_data(self, x: Tensor) -> None:
-        for layer in (*self.hidden, self.output):
-            x = F.relu(layer.initialize_from_data(x))
+        # With the noise of training, so that the units have unit deviation then too.
+        for layer in self.hidden:
+            x = self.hidden_noise(F.relu(layer.initialize_from_data(x)))
+        self.output.initialize_from_data(x)
 
 
 class _MLPGenerator(Generator):
