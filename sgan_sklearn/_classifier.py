@@ -47,7 +47,7 @@ __all__ = ["SGANClassifier"]
 
 # The training length of max_epochs="auto": ten epochs, but within these numbers of steps.
 MIN_EPOCHS = 10
-MIN_STEPS = 2_500
+MIN_STEPS = 2_000
 MAX_STEPS = 10_000
 
 # Rows that prediction and sampling hold in the networks at a time.
@@ -90,15 +90,15 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         Any scikit-learn transformer with an ``inverse_transform`` that keeps the number of
         columns works as well.
     max_epochs : int or "auto", default="auto"
-        Passes over all rows. "auto" takes 10, but as many more as give 2,500 training steps
+        Passes over all rows. "auto" takes 10, but as many more as give 2,000 training steps
         and not more than 10,000 steps allow: seconds for a thousand rows, minutes for a
         hundred thousand. More epochs seldom hurt.
     batch_size : int, default=50
         Unlabeled rows in a training step, generated ones likewise; labeled rows as many, but
         never more than there are. Smaller batches mean more steps an epoch.
-    discriminator_lr : float, default=1e-3
+    discriminator_lr : float, default=3e-3
         Learning rate of the discriminator's Adam optimizer. Too high a rate diverges.
-    generator_lr : float, default=1e-3
+    generator_lr : float, default=3e-3
         Learning rate of the generator's Adam optimizer.
     unsupervised_weight : float, default=1.0
         Weight of the loss on unlabeled and generated rows against that on labeled ones. 0 trains
@@ -214,8 +214,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         scaling: Any = "auto",
         max_epochs: int | str = "auto",
         batch_size: int = 50,
-        discriminator_lr: float = 1e-3,
-        generator_lr: float = 1e-3,
+        discriminator_lr: float = 3e-3,
+        generator_lr: float = 3e-3,
         unsupervised_weight: float = 1.0,
         averaging_decay: float = 0.999,
         unlabeled_value: Any = -1,

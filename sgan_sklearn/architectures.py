@@ -123,6 +123,8 @@ class _WeightNormLinear(nn.Module):
 
 
 class _MLPDiscriminator(Discriminator):
+    hidden: Any  # a ModuleList whose items mypy takes for any module
+
     def __init__(
         self,
         n_features: int,

@@ -118,24 +118,24 @@ class FeatureMatching(Objective):
         # One forward pass for the three kinds of rows: no layer mixes rows of a batch.
         rows = [batch.labeled, batch.unlabeled, generated]
         outputs = discriminator(torch.cat(rows)).split([len(part) for part in rows])
-        labeled, unlabeled, fake = outputs
-        supervised = _losses.supervised_loss(self.class_logits(labeled), batch.codes)
-        real = _losses.real_loss(self.realness(unlabeled))
-        fooled = _losses.generated_loss(self.realness(fake))
+        supervised = _losses.supervised_loss(self.class_logits(outputs[0]), batch.codes)
+        real = _losses.real_loss(self.realness(outputs[1]))
+        made_up = _losses.generated_loss(self.realness(outputs[2]))
         return {
-            "loss": supervised + unsupervised_weight * 0.5 * (real + fooled),
+            "loss": supervised + unsupervised_weight * 0.5 * (real + made_up),
             "supervised": supervised.detach(),
             "real": real.detach(),
-            "generated": fooled.detach(),
+            "generated": made_up.detach(),
         }
 
     def generator_loss(
         self, discriminator: Discriminator, batch: Batch, generated: Tensor
     ) -> dict[str, Tensor]:
         """Return the distance of the mean features of real and generated rows."""
-        rows = [batch.real, generated]
-        real, fake = discriminator.forward_features(torch.cat(rows)).split([len(r) for r in rows])
-        return {"loss": _losses.feature_distance(real, fake, self.norm)}
+        with torch.no_grad():
+            real_features = discriminator.forward_features(batch.real)
+        features = discriminator.forward_features(generated)
+        return {"loss": _losses.feature_distance(real_features, features, self.norm)}
 
 
 OBJECTIVES: dict[str, type[Objective]] = {
