@@ -1,0 +1,74 @@
+"""Fixtures that several test modules share."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from sklearn.datasets import make_blobs
+
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.architectures import MLPArchitecture
+
+# The same examples on each run, however slow the machine.
+settings.register_profile("sgan_sklearn", deadline=None, derandomize=True, database=None)
+settings.load_profile("sgan_sklearn")
+
+
+@pytest.fixture(autouse=True)
+def _fixed_torch_seed():
+    """Let a test that draws from torch's global generator draw the same numbers each time."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def make_classifier():
+    """Return a function that makes a small classifier, trained within a tenth of a second."""
+
+    def make(**params):
+        small = {
+            "architecture": MLPArchitecture((16,), (16,)),
+            "max_epochs": 3,
+            "batch_size": 20,
+            "device": "cpu",
+            "random_state": 0,
+        }
+        return SGANClassifier(**{**small, **params})
+
+    return make
+
+
+@pytest.fixture
+def make_learner(make_classifier):
+    """Return a function that makes a classifier that learns `data` within half a second."""
+
+    def make(**params):
+        quick = {"max_epochs": 40, "discriminator_lr": 1e-2, "averaging_decay": 0.9}
+        return make_classifier(**{**quick, **params})
+
+    return make
+
+
+@pytest.fixture
+def labels():
+    """Return the true classes of the 60 rows of `data`."""
+    return make_blobs(60, n_features=4, random_state=0)[1]
+
+
+@pytest.fixture
+def data(labels):
+    """Return 60 rows of three well separated classes; every third row has lost its label."""
+    X = make_blobs(60, n_features=4, random_state=0)[0]
+    y = labels.copy()
+    y[::3] = -1
+    return X, y
+
+
+@pytest.fixture
+def fitted(make_classifier, data):
+    """Return a small fitted classifier."""
+    return make_classifier().fit(*data)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

@@ -1,0 +1,134 @@
+"""The modules form layers: each imports only from those below it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sgan_sklearn
+
+PACKAGE = sgan_sklearn.__name__
+FOLDER = Path(sgan_sklearn.__file__).parent
+
+# From the bottom to the top. A new module must be given its place here.
+LAYERS = [
+    "_losses",
+    "_random",
+    "_device",
+    "_progress",
+    "_validation",
+    "_batches",
+    "_features",
+    "architectures",
+    "objectives",
+    "_net",
+    "_classifier",
+    "__init__",
+]
+THIRD_PARTY = {"numpy", "scipy", "sklearn", "skorch", "torch"}
+
+
+def is_type_checking(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def runtime_imports(tree, inside_functions=True):
+    """Yield the dotted names that a module imports, but for those under TYPE_CHECKING."""
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = ".".join(filter(None, [PACKAGE if level else None, module]))
+                yield from (f"{base}.{alias.name}" for alias in names)
+            case ast.FunctionDef() if not inside_functions:
+                continue
+            case ast.If() if is_type_checking(node):
+                yield from runtime_imports(ast.Module(node.orelse, []), inside_functions)
+            case _:
+                yield from runtime_imports(node, inside_functions)
+
+
+def parse(module):
+    return ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def modules_imported(tree):
+    """Return the modules of the package that a module imports at run time."""
+    names = [name.split(".") for name in runtime_imports(tree) if name.split(".")[0] == PACKAGE]
+    return {parts[1] if len(parts) > 1 else "__init__" for parts in names}
+
+
+def test_every_module_has_its_layer():
+    modules = {
+        ".".join(path.relative_to(FOLDER).with_suffix("").parts) for path in FOLDER.rglob("*.py")
+    }
+    assert modules == set(LAYERS)
+    assert len(LAYERS) == len(set(LAYERS))
+
+
+@pytest.mark.parametrize("module", LAYERS)
+def test_module_imports_only_from_below(module):
+    below = set(LAYERS[: LAYERS.index(module)])
+    assert modules_imported(parse(module)) <= below
+
+
+@pytest.mark.parametrize("module", LAYERS)
+def test_module_needs_only_the_declared_dependencies(module):
+    tops = {name.split(".")[0] for name in runtime_imports(parse(module), inside_functions=False)}
+    assert tops - sys.stdlib_module_names - {PACKAGE} <= THIRD_PARTY
+
+
+@pytest.mark.parametrize(
+    ("source", "modules"),
+    [
+        (f"from {PACKAGE}._net import SGANNet", {"_net"}),
+        (f"from {PACKAGE} import _net", {"_net"}),
+        (f"import {PACKAGE}._net as net", {"_net"}),
+        (f"import {PACKAGE}", {"__init__"}),
+        ("from ._net import SGANNet", {"_net"}),
+        ("from . import _net", {"_net"}),
+        (f"def f():\n    from {PACKAGE} import _net", {"_net"}),
+        (f"class C:\n    def f(self):\n        import {PACKAGE}._net", {"_net"}),
+        (f"try:\n    import {PACKAGE}._net\nexcept ImportError:\n    pass", {"_net"}),
+        (f"if TYPE_CHECKING:\n    import {PACKAGE}._net", set()),
+        (f"if typing.TYPE_CHECKING:\n    import {PACKAGE}._net", set()),
+        (f"if TYPE_CHECKING:\n    pass\nelse:\n    import {PACKAGE}._net", {"_net"}),
+        ("import torch", set()),
+    ],
+)
+def test_imports_are_found(source, modules):
+    assert modules_imported(ast.parse(source)) == modules
+
+
+WITHOUT_OPTIONAL_PACKAGES = """
+import sys
+from importlib.machinery import PathFinder
+
+optional = {"matplotlib", "pandas", "polars", "rich"}
+
+
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.split(".")[0] in optional
+        return None if hidden else super().find_spec(name, path, target)
+
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
+from sgan_sklearn import SGANClassifier
+
+classifier = SGANClassifier(max_epochs=2, device="cpu", verbose=1)
+classifier.fit([[0.0], [1.0], [2.0]], [0, 1, -1]).predict([[0.5]])
+classifier.sample()
+assert not optional & set(sys.modules)
+"""
+
+
+def test_optional_packages_are_optional():
+    # Hidden, since scikit-learn itself loads some of them where it finds them.
+    command = [sys.executable, "-c", WITHOUT_OPTIONAL_PACKAGES]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,90 @@
+import re
+
+import pytest
+
+from sgan_sklearn._progress import _clock
+
+TIME = r"\d+:\d\d"
+
+
+def fit_and_read(make_classifier, data, capsys, **params):
+    """Return the lines that a fit prints."""
+    classifier = make_classifier(**params).fit(*data)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return classifier, captured.out.splitlines()
+
+
+def epochs_of(lines):
+    return [line.split()[0] for line in lines]
+
+
+def test_silent_by_default(make_classifier, data, capsys):
+    assert fit_and_read(make_classifier, data, capsys)[1] == []
+
+
+@pytest.mark.parametrize(("verbose", "max_epochs"), [(1, 20), (1, 21), (1, 100), (True, 101)])
+def test_verbose_prints_a_header_and_about_20_lines(
+    verbose, max_epochs, make_classifier, data, capsys
+):
+    _, (header, *lines) = fit_and_read(
+        make_classifier, data, capsys, verbose=verbose, max_epochs=max_epochs
+    )
+    names = header.split()
+    assert names[0] == "epoch"
+    assert names[-2:] == ["passed", "left"]
+    assert 10 <= len(lines) <= 22
+    epochs = epochs_of(lines)
+    assert epochs[0] == f"1/{max_epochs}"
+    assert epochs[-1] == f"{max_epochs}/{max_epochs}"
+    for line in lines:
+        assert len(line.split()) == len(names)
+        assert re.fullmatch(TIME, line.split()[-1])
+    assert lines[-1].split()[-1] == "0:00"
+
+
+def test_table_shows_the_recorded_losses(make_classifier, data, capsys):
+    classifier, (header, *lines) = fit_and_read(
+        make_classifier, data, capsys, verbose=2, max_epochs=2
+    )
+    names = header.split()
+    assert {"discriminator", "generator", "supervised"} <= set(names)
+    last = dict(zip(names, lines[-1].split(), strict=True))
+    record = classifier.history_[-1]
+    for column, term in [("discriminator", "discriminator_loss"), ("supervised", "supervised")]:
+        assert float(last[column]) == pytest.approx(record[term], abs=1e-4)
+
+
+def test_columns_are_aligned(make_classifier, data, capsys):
+    _, lines = fit_and_read(make_classifier, data, capsys, verbose=2, max_epochs=12)
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_very_verbose_prints_every_epoch(make_classifier, data, capsys):
+    _, (_, *lines) = fit_and_read(make_classifier, data, capsys, verbose=2, max_epochs=45)
+    assert epochs_of(lines) == [f"{i}/45" for i in range(1, 46)]
+
+
+def test_warm_start_counts_its_own_epochs(make_classifier, data, capsys):
+    classifier, _ = fit_and_read(make_classifier, data, capsys, verbose=2, warm_start=True)
+    classifier.fit(*data)
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split()[0] == "epoch"
+    assert epochs_of(lines) == ["1/3", "2/3", "3/3"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (59.4, "0:59"),
+        (59.6, "1:00"),
+        (61, "1:01"),
+        (3599.9, "1:00:00"),
+        (3661, "1:01:01"),
+        (36_000, "10:00:00"),
+    ],
+    ids=str,
+)
+def test_clock(seconds, text):
+    assert _clock(seconds) == text
