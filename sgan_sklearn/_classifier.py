@@ -33,6 +33,7 @@ from sgan_sklearn._net import SGANNet
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._validation import (
     Labels,
+    check_callbacks,
     check_dense,
     check_labels,
     check_same_classes,
@@ -75,16 +76,17 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows. Too few limit the
         variety of the rows; more cost little.
-    scaling : {"auto", "shared", "standard", "power", "none"} or transformer, default="auto"
+    scaling : {"auto", "shared", "standard", "asinh", "none"} or transformer, default="auto"
         How columns are brought to the networks' scale; fitted on all rows, undone in `sample`.
 
         - "shared": one mean and one deviation for all columns, for columns of one unit such as
           pixels, where a column that varies less also matters less.
         - "standard": zero mean and unit deviation for each column.
-        - "power": a Yeo-Johnson transform of each column before that, for heavy tails.
+        - "asinh": the inverse hyperbolic sine of each column about its median, linear in the
+          middle and logarithmic in the tails, for heavy tails.
         - "none": X as it is, for rows that are already of about unit deviation.
         - "auto": "shared" if at least half of the columns span half of the range of all or
-          more; otherwise "power" for the columns that hold a value more than 6 standard
+          more; otherwise "asinh" for the columns that hold a value more than 6 standard
           deviations from their mean, and "standard" for the rest.
 
         Any scikit-learn transformer with an ``inverse_transform`` that keeps the number of
@@ -361,6 +363,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             If no row carries a label.
         """
         check_is_fitted(self)
+        check_dense(X)
         y = check_target(y)
         check_same_length("y", y, X)
         labeled = np.flatnonzero(is_labeled(y, self.unlabeled_value))
@@ -473,6 +476,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             generator_optimizer__lr=self.generator_lr,
             **self._training_options(),
         )
+        net.initialize_callbacks()  # skorch's set_params has set up the old ones
         return net
 
     def _training_options(self) -> dict[str, Any]:
@@ -480,7 +484,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             "unsupervised_weight": self.unsupervised_weight,
             "averaging_decay": self.averaging_decay,
             "batch_size": self.batch_size,
-            "callbacks": self.callbacks,
+            "callbacks": check_callbacks(self.callbacks),
             "verbose": int(self.verbose),
             "warm_start": True,  # the estimator decides when to start anew
         }

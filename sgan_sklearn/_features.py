@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.preprocessing import FunctionTransformer, PowerTransformer, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 
 __all__ = ["SCALINGS", "FeatureScaler"]
 
-SCALINGS = ("auto", "none", "power", "shared", "standard")
+SCALINGS = ("asinh", "auto", "none", "shared", "standard")
 
 # Columns are on one scale if at least half of them span this part of the range of them all.
 SHARED_RANGE = 0.5
@@ -28,7 +29,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    scaling : {"auto", "none", "power", "shared", "standard"} or transformer, default="auto"
+    scaling : {"auto", "shared", "standard", "asinh", "none"} or transformer, default="auto"
         As in `SGANClassifier`.
 
     Attributes
@@ -62,21 +63,32 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the rows in the model space; float32, every value within ``LIMIT``."""
-        X = _as_float(X)
+        X = self._within_reach(_as_float(X))
         scaled = np.empty(X.shape, dtype=np.float32)
-        # A value far outside the training range may overflow on its way to the limit.
-        with np.errstate(over="ignore"):
-            for kind, columns, transformer in self.groups_:
-                part = transformer.transform(_as_seen_by(kind, X[:, columns]))
-                part = np.asarray(part).reshape(len(X), len(columns))
-                scaled[:, columns] = np.clip(part, -LIMIT, LIMIT)
+        for kind, columns, transformer in self.groups_:
+            part = np.asarray(transformer.transform(_as_seen_by(kind, X[:, columns])))
+            if part.size != len(X) * len(columns):
+                raise ValueError(
+                    "The 'scaling' parameter of SGANClassifier must be a transformer that keeps "
+                    f"the number of columns. Got {transformer!r}, which turns {len(columns)} "
+                    f"columns into {part.shape[-1]}. Put it before the classifier, in a Pipeline."
+                )
+            scaled[:, columns] = np.clip(part.reshape(len(X), -1), -LIMIT, LIMIT)
         return scaled
+
+    def _within_reach(self, X: np.ndarray) -> np.ndarray:
+        """Pull values far outside the training range nearer, lest a transformer overflows."""
+        low, high = self.range_.astype(np.float64)
+        with np.errstate(over="ignore"):
+            margin = LIMIT * np.maximum(high - low, np.maximum(np.abs(low), np.abs(high)))
+            return np.clip(X, low - margin, high + margin).astype(X.dtype, copy=False)
 
     def inverse_transform(self, scaled: np.ndarray) -> np.ndarray:
         """Return rows in the units, the range and the dtype of the training rows."""
         X = np.empty(scaled.shape, dtype=np.float64)
         for kind, columns, transformer in self.groups_:
-            part = transformer.inverse_transform(_as_seen_by(kind, scaled[:, columns]))
+            part = _as_seen_by(kind, scaled[:, columns].astype(np.float64))
+            part = transformer.inverse_transform(part)
             X[:, columns] = np.asarray(part).reshape(len(X), len(columns))
         X = np.clip(X, *self.range_)
         return (np.rint(X) if self.dtype_.kind in "biu" else X).astype(self.dtype_)
@@ -98,10 +110,21 @@ def _make_transformer(kind: str, scaling: Any) -> Any:
     match kind:
         case "shared" | "standard":
             return StandardScaler()
-        case "power":
-            return PowerTransformer()
+        case "asinh":
+            # Linear in the middle, logarithmic in the tails, for any sign, and never undefined.
+            return make_pipeline(
+                StandardScaler(),
+                RobustScaler(),
+                FunctionTransformer(np.arcsinh, np.sinh, check_inverse=False),
+                StandardScaler(),
+            )
         case "none":
             return FunctionTransformer()
+        case _ if isinstance(scaling, type):
+            raise ValueError(
+                "The 'scaling' parameter of SGANClassifier must be an instance of a transformer. "
+                f"Got the class {scaling.__name__}: write {scaling.__name__}()."
+            )
         case _:
             return clone(scaling)
 
@@ -122,5 +145,5 @@ def _group_columns(
         return [("shared", columns)]
     mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
     heavy = varying & (np.maximum(high - mean, mean - low) > HEAVY_TAIL * std)
-    groups = [("standard", columns[~heavy]), ("power", columns[heavy])]
+    groups = [("standard", columns[~heavy]), ("asinh", columns[heavy])]
     return [(kind, group) for kind, group in groups if len(group)]

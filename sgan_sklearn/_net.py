@@ -156,7 +156,8 @@ class SGANNet(NeuralNet):
         except _DivergedError:
             self.diverged_ = True
             self._recall()
-        del self._remembered
+        finally:
+            del self._remembered
         return self
 
     def run_single_epoch(

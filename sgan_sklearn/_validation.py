@@ -14,6 +14,7 @@ from sklearn.utils.validation import _num_samples
 
 __all__ = [
     "Labels",
+    "check_callbacks",
     "check_dense",
     "check_labels",
     "check_same_classes",
@@ -92,7 +93,10 @@ def check_labels(y: Any, unlabeled_value: Any) -> Labels:
             )
         if kinds == {"number"}:
             given = np.array(given.tolist())
-    check_classification_targets(given)
+    try:
+        check_classification_targets(given)
+    except ValueError as error:
+        raise ValueError(f"y must hold class labels. {error}") from error
     classes, inverse = np.unique(given, return_inverse=True)
     if unlabeled_value is not None and not labeled.all() and classes.tolist() == [1]:
         warnings.warn(
@@ -126,6 +130,18 @@ def check_same_length(name: str, values: Any, X: Any) -> None:
         )
 
 
+def check_callbacks(callbacks: Any) -> list[Any]:
+    """Return skorch callbacks as a list, or raise ValueError."""
+    for callback in callbacks or ():
+        named = isinstance(callback, tuple) and len(callback) == 2
+        if not hasattr(callback[1] if named else callback, "on_epoch_end"):
+            raise ValueError(
+                "The 'callbacks' parameter of SGANClassifier must hold skorch callbacks, such as "
+                f"skorch.callbacks.LRScheduler(), or pairs of a name and one. Got {callback!r}."
+            )
+    return list(callbacks or ())
+
+
 def is_labeled(y: np.ndarray, unlabeled_value: Any) -> np.ndarray:
     """Return the mask of the rows of `y` that carry a label.
 
@@ -157,4 +173,6 @@ def _is_missing(label: Any) -> bool:
 
 
 def _kind(label: Any) -> str:
+    if isinstance(label, str):
+        return "string"
     return "number" if isinstance(label, Real) else type(label).__name__

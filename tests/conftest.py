@@ -3,14 +3,21 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import Phase, settings
 from sklearn.datasets import make_blobs
 
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn.architectures import MLPArchitecture
 
 # The same examples on each run, however slow the machine.
-settings.register_profile("sgan_sklearn", deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "sgan_sklearn",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    report_multiple_bugs=False,
+)
 settings.load_profile("sgan_sklearn")
 
 

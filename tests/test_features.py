@@ -39,10 +39,10 @@ def check_round_trip(scaling, X):
     assert back.dtype == X.dtype
     exact, back = X.astype(np.float64), back.astype(np.float64)
     ranges = np.ptp(exact, axis=0)
-    # The model space is float32; "power" bends it, "shared" and "none" see all columns at once.
+    # The model space is float32; "asinh" bends it, "shared" and "none" see all columns at once.
     tolerances = {
         "none": np.full(len(ranges), 1e-6 * np.abs(exact).max()),
-        "power": 1e-3 * ranges,
+        "asinh": 1e-3 * ranges,
         "shared": np.full(len(ranges), 1e-5 * np.ptp(exact)),
         "standard": 1e-5 * ranges,
     }
@@ -85,7 +85,7 @@ def test_round_trip_unscaled(X):
     check_round_trip("none", X)
 
 
-@pytest.mark.parametrize("scaling", ["auto", "power", "shared", "standard"])
+@pytest.mark.parametrize("scaling", ["auto", "asinh", "shared", "standard"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "make",
@@ -104,7 +104,7 @@ def test_round_trip_of_hard_columns(scaling, dtype, make, rng):
     check_round_trip(scaling, make(rng).astype(dtype))
 
 
-@pytest.mark.parametrize("scaling", ["auto", "power", "shared", "standard"])
+@pytest.mark.parametrize("scaling", ["auto", "asinh", "shared", "standard"])
 def test_model_space_is_centered_and_of_unit_deviation(scaling, rng):
     X = rng.lognormal(size=(500, 3)) * ([1, 10, 100] if scaling != "shared" else 1)
     scaled = FeatureScaler(scaling).fit_transform(X)
@@ -139,7 +139,18 @@ def test_auto_on_columns_of_different_units():
 def test_auto_on_heavy_tails(rng):
     normal, heavy = rng.normal(size=(500, 2)) * [1, 1000], rng.lognormal(0, 2, (500, 2)) * [1, 100]
     X = np.column_stack([normal[:, 0], heavy, normal[:, 1]])
-    assert kinds_of(FeatureScaler().fit(X)) == ["standard", "power", "power", "standard"]
+    assert kinds_of(FeatureScaler().fit(X)) == ["standard", "asinh", "asinh", "standard"]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "kind"),
+    [([10, 6, 1], "shared"), ([10, 4, 1], "standard"), ([10, 10, 1, 1], "shared")],
+    ids=str,
+)
+def test_auto_shares_a_scale_if_half_of_the_columns_span_half_the_range(ranges, kind, rng):
+    X = np.concatenate([np.zeros((1, len(ranges))), rng.uniform(size=(50, len(ranges)))])
+    X[-1] = 1
+    assert set(kinds_of(FeatureScaler().fit(X * ranges))) == {kind}
 
 
 def test_auto_ignores_constant_columns_in_its_choice(rng):

@@ -199,6 +199,13 @@ def test_first_averages_are_plain_means():
     torch.testing.assert_close(result.detach(), torch.stack(seen).mean(dim=0))
 
 
+def test_buffers_are_copied_and_not_averaged():
+    net, batch = make_net().initialize(), next(iter(SemiSupervisedBatches(make_dataset(), 20)))
+    net.module_.hidden[0].gain.fill_(2)
+    net.train_step(batch)
+    assert (net.averaged_module_.hidden[0].gain == 2).all()
+
+
 def test_averaged_networks_are_in_evaluation_mode_after_training():
     net = make_net().fit(make_dataset())
     for module in (net.averaged_module_, net.averaged_generator_):
