@@ -102,7 +102,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         Learning rate of the discriminator's Adam optimizer. Too high a rate diverges.
     generator_lr : float, default=3e-3
         Learning rate of the generator's Adam optimizer.
-    unsupervised_weight : float, default=1.0
+    unsupervised_weight : float, default=0.3
         Weight of the loss on unlabeled and generated rows against that on labeled ones. 0 trains
         the discriminator on the labeled rows alone and no generator.
     averaging_decay : float, default=0.999
@@ -218,7 +218,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int = 50,
         discriminator_lr: float = 3e-3,
         generator_lr: float = 3e-3,
-        unsupervised_weight: float = 1.0,
+        unsupervised_weight: float = 0.3,
         averaging_decay: float = 0.999,
         unlabeled_value: Any = -1,
         device: str = "auto",
