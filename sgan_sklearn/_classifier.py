@@ -116,8 +116,9 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         Where the networks live: "cpu", "cuda", "cuda:1"; "auto" is the GPU if there is
         one. A model fitted on a GPU can be unpickled on a machine without.
     warm_start : bool, default=False
-        Whether `fit` continues the training of a fitted model (same classes, same columns, the
-        old scaling) for another `max_epochs` instead of starting anew.
+        Whether `fit` continues the training of a fitted model for another `max_epochs` instead
+        of starting anew. Classes and columns must be the same; networks, objective and scaling
+        stay those of the first fit, whatever their parameters say by then.
     callbacks : list of skorch callbacks, default=None
         Called while training, besides those that keep the history and print.
     random_state : int, RandomState instance or None, default=None
@@ -434,7 +435,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 "Fit with unsupervised_weight > 0."
             )
         with seeded(draw_seed(random_state), torch.device(self.net_.device)):
-            latent = self.net_.draw_latent(n_samples)
+            latent = self.net_.draw_latent(int(n_samples))
         rows = _in_chunks(self.generator_, latent)
         return self.scaler_.inverse_transform(rows.numpy())
 

@@ -96,9 +96,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
 def _as_float(X: np.ndarray) -> np.ndarray:
     """Return `X` as float32 if that holds its values, else as float64."""
-    return X.astype(
-        np.result_type(X.dtype, np.float16 if X.dtype.itemsize < 2 else np.float32), copy=False
-    )
+    return X.astype(np.result_type(X.dtype, np.float32), copy=False)
 
 
 def _as_seen_by(kind: str, X: np.ndarray) -> np.ndarray:

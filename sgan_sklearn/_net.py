@@ -204,6 +204,7 @@ class SGANNet(NeuralNet):
             terms = _minimize(losses, self.optimizer_, "discriminator_loss")
         self.n_steps_ += 1
         self._average()
+        # skorch's callbacks expect a y_pred.
         return {"loss": terms["discriminator_loss"], "terms": terms, "y_pred": None}
 
     def _discriminator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:

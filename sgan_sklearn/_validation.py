@@ -150,6 +150,11 @@ def is_labeled(y: np.ndarray, unlabeled_value: Any) -> np.ndarray:
     """
     if unlabeled_value is None:
         return np.ones(len(y), dtype=bool)
+    if unlabeled_value != unlabeled_value:
+        raise ValueError(
+            "The 'unlabeled_value' parameter of SGANClassifier must not be NaN, since y must hold "
+            "no missing value. Use -1, or another label that is no class."
+        )
     if y.dtype.kind in "OU" and not isinstance(unlabeled_value, str):
         text = str(unlabeled_value)
         if any(isinstance(label, str) and label == text for label in y.tolist()):

@@ -152,7 +152,7 @@ class _MLPDiscriminator(Discriminator):
         return self.output(self.hidden_noise(features))
 
     def initialize_from_data(self, x: Tensor) -> None:
-        # With the noise of training, so that the units have unit deviation then too.
+        # With the hidden noise, so that the units have unit deviation in training too.
         for layer in self.hidden:
             x = self.hidden_noise(F.relu(layer.initialize_from_data(x)))
         self.output.initialize_from_data(x)

@@ -24,6 +24,7 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import Callback
 
 from sgan_sklearn import SGANClassifier, _classifier
+from sgan_sklearn._features import SCALINGS
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.objectives import FeatureMatching
@@ -755,7 +756,7 @@ def test_layouts_of_rows(convert, make_classifier, data):
     )
 
 
-@pytest.mark.parametrize("scaling", ["auto", "none", "asinh", "shared", "standard"])
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_constant_columns(scaling, make_classifier, data):
     X, y = data
     X = np.column_stack([X, np.zeros(len(X)), np.full(len(X), 7.0)])
