@@ -31,7 +31,7 @@ test-oldest: $(VENV_OLDEST)/.stamp-test ## Run the tests against the lowest supp
 	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN_OLDEST)/python $(PYTEST) tests
 
 .PHONY: examples
-examples: $(VENV)/.stamp-demo ## Run every example, headless, in a temporary folder
+examples: $(VENV)/.stamp-demo ## Run every example, headless
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && \
 	for script in $(wildcard examples/*.py); do \
 		echo "$$script"; \

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from tqdm import tqdm
+from rich.progress import track
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("sgan-sklearn", "scikit-learn", "torch", "skorch", "numpy", "scipy")
@@ -49,7 +49,7 @@ def run_cells(
     run = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
     new = run(joblib.delayed(_timed)(measure, key) for key in missing)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for cell in tqdm(new, total=len(missing), unit="cell", disable=None):
+    for cell in track(new, f"{len(missing)} cells", total=len(missing)):
         cells[_name(cell["key"])] = cell
         ordered = sorted(cells.values(), key=lambda cell: _name(cell["key"]))
         temporary = path.with_suffix(".tmp")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import warnings
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -66,11 +67,24 @@ def keys(datasets: list[str], n_draws: int) -> list[dict]:
     methods = [(name, "own") for name in OURS]
     methods += [(n, s) for n in [*SEMI_SUPERVISED, *SUPERVISED] for s in scalers("digits")]
     return [
-        {"dataset": dataset, "method": method, "scaling": scaling, "draw": draw}
+        {
+            "dataset": dataset,
+            "method": method,
+            "settings": settings(method),
+            "scaling": scaling,
+            "draw": draw,
+        }
         for dataset in datasets
         for method, scaling in methods
         for draw in range(n_draws)
     ]
+
+
+def settings(method: str) -> str:
+    """Return the parameters and the version that a cell depends on."""
+    estimator = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}[method]
+    package = "sgan-sklearn" if method in OURS else "scikit-learn"
+    return f"{package} {version(package)}: {sorted(estimator.get_params(deep=False).items())}"
 
 
 def measure(key: dict) -> dict:
@@ -87,8 +101,9 @@ def measure(key: dict) -> dict:
     if key["method"] not in OURS:
         estimator = make_pipeline(scalers(key["dataset"])[key["scaling"]], estimator)
     with warnings.catch_warnings():
-        # The graph kernels underflow on standardized columns; their score tells that.
-        warnings.simplefilter("ignore")
+        if key["method"] not in OURS:
+            # The graph kernels underflow on standardized columns; their score tells that.
+            warnings.simplefilter("ignore")
         if key["method"] in SUPERVISED:
             labeled = y_train != -1
             # The scaler sees all rows, as it does for the other methods.

@@ -120,6 +120,4 @@ for ax, images, title in zip(axes, (real, generated), ("real", "generated"), str
     ax.imshow(tiles.swapaxes(1, 2).reshape(20, 150), cmap="gray_r")
     ax.set(title=title, xticks=[], yticks=[])
 fig.savefig(output / "digits_generated.png", dpi=120)
-print(f"\nPictures: {output.name}/digits_learning_curve.png and digits_generated.png")
-
-plt.show()
+print(f"\nPictures: {output}/digits_learning_curve.png and digits_generated.png")

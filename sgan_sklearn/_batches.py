@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     """Rows whose label is not looked at, for the discriminator."""
 
     real: Tensor
-    """Other such rows, for the generator: feature matching must not see the discriminator's."""
+    """Such rows drawn independently, for the generator: it must not see the discriminator's."""
 
 
 class SemiSupervisedDataset(Dataset):

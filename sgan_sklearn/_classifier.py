@@ -40,6 +40,7 @@ from sgan_sklearn._validation import (
     check_same_length,
     check_target,
     is_labeled,
+    without_objects,
 )
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture, MLPArchitecture
 from sgan_sklearn.objectives import OBJECTIVES, Objective
@@ -92,17 +93,17 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         Any scikit-learn transformer with an ``inverse_transform`` that keeps the number of
         columns works as well.
     max_epochs : int or "auto", default="auto"
-        Passes over all rows. "auto" takes 10, but as many more as give 2,000 training steps
-        and not more than 10,000 steps allow: seconds for a thousand rows, minutes for a
-        hundred thousand. More epochs seldom hurt.
+        Passes over all rows. "auto" takes 10, but as many more as 2,000 training steps need and
+        as many fewer as 10,000 steps allow (one pass at least): half a minute for a thousand
+        rows of 64 columns, minutes for a hundred thousand. More epochs seldom hurt.
     batch_size : int, default=50
-        Unlabeled rows in a training step, generated ones likewise; labeled rows as many, but
-        never more than there are. Smaller batches mean more steps an epoch.
+        Generated rows in a training step; unlabeled and labeled rows as many, but never more
+        than there are. Smaller batches mean more steps an epoch.
     discriminator_lr : float, default=3e-3
         Learning rate of the discriminator's Adam optimizer. Too high a rate diverges.
     generator_lr : float, default=3e-3
         Learning rate of the generator's Adam optimizer.
-    unsupervised_weight : float, default=0.3
+    unsupervised_weight : float, default=1.0
         Weight of the loss on unlabeled and generated rows against that on labeled ones. 0 trains
         the discriminator on the labeled rows alone and no generator.
     averaging_decay : float, default=0.999
@@ -113,14 +114,17 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         Label of the unlabeled rows. None means that all rows are labeled, for a `y` in which
         -1 is a class.
     device : str, default="auto"
-        Where the networks live: "cpu", "cuda", "cuda:1"; "auto" is the GPU if there is
-        one. A model fitted on a GPU can be unpickled on a machine without.
+        Where the networks live: "cpu", "cuda", "cuda:1"; "auto" is the first CUDA GPU
+        if there is one. A model fitted on a GPU can be unpickled on a machine without.
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model for another `max_epochs` instead
-        of starting anew. Classes and columns must be the same; networks, objective and scaling
-        stay those of the first fit, whatever their parameters say by then.
+        of starting anew. Classes and columns must be the same; networks, `latent_dim`, objective,
+        scaling and device stay those of the first fit, whatever their parameters say by then.
     callbacks : list of skorch callbacks, default=None
-        Called while training, besides those that keep the history and print.
+        Called while training, besides those that keep the history and print. There is no
+        validation set, so `EarlyStopping` needs ``monitor="discriminator_loss"`` or the like,
+        and its ``load_best`` does not reach the averaged weights; `LRScheduler` moves the
+        discriminator's rate only.
     random_state : int, RandomState instance or None, default=None
         Source of all randomness: weights, batches, noise. On a CPU the same integer gives the
         same model to the bit; None gives another one at each call.
@@ -219,7 +223,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int = 50,
         discriminator_lr: float = 3e-3,
         generator_lr: float = 3e-3,
-        unsupervised_weight: float = 0.3,
+        unsupervised_weight: float = 1.0,
         averaging_decay: float = 0.999,
         unlabeled_value: Any = -1,
         device: str = "auto",
@@ -279,6 +283,9 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             self._validate_params()
             check_dense(X)
             labels = check_labels(y, self.unlabeled_value)
+            architecture = _component(self.architecture, {"auto": MLPArchitecture, **ARCHITECTURES})
+            objective = _component(self.objective, OBJECTIVES)
+            device = resolve_device(self.device)
             continued = self.warm_start and hasattr(self, "net_")
             X = validate_data(self, X, reset=not continued)
             check_same_length("y", labels.codes, X)
@@ -287,10 +294,12 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 net, scaler = self._updated_net(), self.scaler_
             else:
                 scaler = FeatureScaler(self.scaling).fit(X)
-                net = self._new_net(len(labels.classes), scaler.bounds_)
-            self._train(net, scaler.transform(X), labels)
+                n_classes = len(labels.classes)
+                net = self._new_net(architecture, objective, device, n_classes, scaler.bounds_)
+            rows = scaler.transform(X)
+            self._train(net, rows, labels)
             self.classes_, self.scaler_, self.net_ = labels.classes, scaler, net
-            self._set_training_results(scaler.transform(X), labels)
+            self._set_training_results(rows, labels)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -377,7 +386,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             check_same_length("sample_weight", sample_weight, X)
             sample_weight = np.asarray(sample_weight)[labeled]
         predicted = self.predict(_safe_indexing(X, labeled))
-        return float(accuracy_score(y[labeled], predicted, sample_weight=sample_weight))
+        true = without_objects(y[labeled])
+        return float(accuracy_score(true, predicted, sample_weight=sample_weight))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return how real each row looks to the discriminator.
@@ -394,7 +404,14 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         -------
         realness : ndarray of shape (n_samples,)
             Log-odds that a row is real; float32.
+
+        Raises
+        ------
+        ValueError
+            If the classifier was fitted with ``unsupervised_weight=0``: then nothing was learned
+            about realness.
         """
+        self._check_generator_trained("score_samples")
         outputs = self._outputs(self._to_model_space(X))
         return self.net_.objective.realness(outputs).numpy()
 
@@ -420,7 +437,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             If `n_samples` is not a positive integer, or if the classifier was fitted with
             ``unsupervised_weight=0``, which trains no generator.
         """
-        check_is_fitted(self)
+        self._check_generator_trained("sample")
         validate_parameter_constraints(
             {
                 "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -429,11 +446,6 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             {"n_samples": n_samples, "random_state": random_state},
             caller_name="SGANClassifier.sample",
         )
-        if self.net_.unsupervised_weight == 0:
-            raise ValueError(
-                "sample needs a generator, but with unsupervised_weight=0 none was trained. "
-                "Fit with unsupervised_weight > 0."
-            )
         with seeded(draw_seed(random_state), torch.device(self.net_.device)):
             latent = self.net_.draw_latent(int(n_samples))
         rows = _in_chunks(self.generator_, latent)
@@ -453,10 +465,14 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
     # --- training ---------------------------------------------------------------------------
 
-    def _new_net(self, n_classes: int, bounds: np.ndarray) -> SGANNet:
-        device = resolve_device(self.device)
-        architecture = _component(self.architecture, {"auto": MLPArchitecture, **ARCHITECTURES})
-        objective = _component(self.objective, OBJECTIVES)
+    def _new_net(
+        self,
+        architecture: Architecture,
+        objective: Objective,
+        device: torch.device,
+        n_classes: int,
+        bounds: np.ndarray,
+    ) -> SGANNet:
         n_outputs = objective.n_outputs(n_classes)
         return SGANNet(
             partial(architecture.build_discriminator, bounds.shape[1], n_outputs),
@@ -499,10 +515,11 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         with seeded(draw_seed(self.random_state), device):
             net.fit(dataset)
         if net.diverged_:
+            kept = "the model of the epoch before is kept" if net.n_steps_ else "it is untrained"
             warnings.warn(
-                f"The training diverged in epoch {len(net.history)} and was stopped; the model of "
-                "the epoch before is kept. Lower discriminator_lr "
-                f"(now {self.discriminator_lr}) or generator_lr (now {self.generator_lr}).",
+                f"The training diverged in epoch {len(net.history)} and was stopped; {kept}. "
+                f"Lower discriminator_lr (now {self.discriminator_lr}) or generator_lr (now "
+                f"{self.generator_lr}).",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -511,8 +528,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         if self.max_epochs != "auto":
             return int(self.max_epochs)
         steps_per_epoch = -(-n_rows // self.batch_size)
-        n_steps = min(max(MIN_STEPS, MIN_EPOCHS * steps_per_epoch), MAX_STEPS)
-        return -(-n_steps // steps_per_epoch)
+        n_epochs = max(MIN_EPOCHS, -(-MIN_STEPS // steps_per_epoch))
+        return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
 
     def _set_training_results(self, rows: np.ndarray, labels: Labels) -> None:
         labeled = labels.codes >= 0
@@ -525,6 +542,14 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         ]
         self.n_iter_ = len(self.history_)
         self.n_steps_ = self.net_.n_steps_
+
+    def _check_generator_trained(self, method: str) -> None:
+        check_is_fitted(self)
+        if self.net_.unsupervised_weight == 0:
+            raise ValueError(
+                f"{method} needs a trained generator, but unsupervised_weight=0 trains none. Fit "
+                "with unsupervised_weight > 0."
+            )
 
     # --- prediction -------------------------------------------------------------------------
 

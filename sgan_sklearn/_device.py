@@ -13,13 +13,16 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-        torch.empty(0, device=resolved)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+    except RuntimeError:
+        resolved = torch.device("meta")  # no device of a known name
+    n_gpus = torch.cuda.device_count()
+    here = resolved.type == "cpu" or (resolved.type == "cuda" and (resolved.index or 0) < n_gpus)
+    if not here:
         raise ValueError(
-            f"The 'device' parameter of SGANClassifier must be 'auto' or a device that torch can "
-            f"use here, such as 'cpu'. Got {device!r} instead ({reason})."
-        ) from error
+            "The 'device' parameter of SGANClassifier must be 'auto', 'cpu', or a CUDA GPU that "
+            f"torch finds ('cuda', 'cuda:1'). Got {device!r} instead; torch finds {n_gpus} "
+            "GPUs."
+        )
     return resolved
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
@@ -17,7 +18,7 @@ SCALINGS = ("asinh", "auto", "none", "shared", "standard")
 SHARED_RANGE = 0.5
 
 # A column is heavy-tailed if a value lies further from the mean than this many standard
-# deviations. Normal samples of a million rows stay below 5.
+# deviations. A normal sample of a million rows hardly ever has one.
 HEAVY_TAIL = 6.0
 
 # Scaled values beyond this say no more than "far away", and would overflow in the networks.
@@ -66,7 +67,8 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         X = self._within_reach(_as_float(X))
         scaled = np.empty(X.shape, dtype=np.float32)
         for kind, columns, transformer in self.groups_:
-            part = np.asarray(transformer.transform(_as_seen_by(kind, X[:, columns])))
+            part = transformer.transform(_as_seen_by(kind, X[:, columns]))
+            part = part.toarray() if sparse.issparse(part) else np.asarray(part)
             if part.size != len(X) * len(columns):
                 raise ValueError(
                     "The 'scaling' parameter of SGANClassifier must be a transformer that keeps "
@@ -138,9 +140,11 @@ def _group_columns(
         return [(scaling, columns)]
     low, high = value_range.astype(np.float64)
     varying = high > low
-    total = high.max() - low.min()
-    if varying.any() and np.median((high - low)[varying]) >= SHARED_RANGE * total:
-        return [("shared", columns)]
+    if varying.any():
+        total = high[varying].max() - low[varying].min()
+        if np.median((high - low)[varying]) >= SHARED_RANGE * total:
+            groups = [("shared", columns[varying]), ("standard", columns[~varying])]
+            return [(kind, group) for kind, group in groups if len(group)]
     mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
     heavy = varying & (np.maximum(high - mean, mean - low) > HEAVY_TAIL * std)
     groups = [("standard", columns[~heavy]), ("asinh", columns[heavy])]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
+from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
@@ -138,11 +139,10 @@ class SGANNet(NeuralNet):
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Take the averaged generator's batch statistics, which no average of weights gives."""
-        n_rows = max(self.batch_size, 2)
-        update_bn(
-            (self.draw_latent(n_rows) for _ in range(N_STATISTICS_BATCHES)),
-            self.averaged_generator_,
-        )
+        if self.unsupervised_weight > 0:
+            n_rows = max(self.batch_size, 2)
+            latents = (self.draw_latent(n_rows) for _ in range(N_STATISTICS_BATCHES))
+            update_bn(latents, self.averaged_generator_)
         super().on_train_end(net, X=X, y=y, **kwargs)
 
     # --- training -------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class SGANNet(NeuralNet):
             self.diverged_ = True
             self._recall()
         finally:
-            del self._remembered
+            del self._remembered, self._remembered_steps
         return self
 
     def run_single_epoch(
@@ -201,7 +201,7 @@ class SGANNet(NeuralNet):
             terms |= self._generator_step(batch, generated)
         else:
             losses = self.objective.supervised_loss(self.module_, batch)
-            terms = _minimize(losses, self.optimizer_, "discriminator_loss")
+            terms = self._minimize(losses, "discriminator_loss", batch)
         self.n_steps_ += 1
         self._average()
         # skorch's callbacks expect a y_pred.
@@ -211,12 +211,28 @@ class SGANNet(NeuralNet):
         losses = self.objective.discriminator_loss(
             self.module_, batch, generated, self.unsupervised_weight
         )
-        return _minimize(losses, self.optimizer_, "discriminator_loss")
+        return self._minimize(losses, "discriminator_loss", batch)
 
     def _generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         with _frozen(self.module_):
             losses = self.objective.generator_loss(self.module_, batch, generated)
-            return _minimize(losses, self.generator_optimizer_, "generator_loss")
+            return self._minimize(losses, "generator_loss", batch)
+
+    def _minimize(
+        self, losses: dict[str, Tensor], loss_name: str, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Step down ``losses["loss"]`` and return all terms without gradients."""
+        of_generator = loss_name == "generator_loss"
+        module = self.generator_ if of_generator else self.module_
+        optimizer = self.generator_optimizer_ if of_generator else self.optimizer_
+        optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        weights = TeeGenerator(module.named_parameters())
+        self.notify("on_grad_computed", named_parameters=weights, batch=batch, training=True)
+        optimizer.step()
+        return {
+            loss_name if name == "loss" else name: value.detach() for name, value in losses.items()
+        }
 
     def draw_latent(self, n_rows: int) -> Tensor:
         """Draw latent vectors from the standard normal distribution."""
@@ -244,6 +260,7 @@ class SGANNet(NeuralNet):
         return all(bool(p.isfinite().all()) for m in modules for p in m.parameters())
 
     def _remember(self) -> None:
+        self._remembered_steps = self.n_steps_
         self._remembered = {
             name: {key: value.clone() for key, value in getattr(self, name).state_dict().items()}
             for name in _MODULES
@@ -252,6 +269,7 @@ class SGANNet(NeuralNet):
     def _recall(self) -> None:
         for name, state in self._remembered.items():
             getattr(self, name).load_state_dict(state)
+        self.n_steps_ = self._remembered_steps
         self.initialize_optimizer()  # the moments have run away too
 
     # --- pickling -------------------------------------------------------------------------
@@ -296,16 +314,6 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for weight in trained:
             weight.requires_grad_(True)
-
-
-def _minimize(
-    losses: dict[str, Tensor], optimizer: torch.optim.Optimizer, loss_name: str
-) -> dict[str, Tensor]:
-    """Step down ``losses["loss"]`` and return all terms without gradients."""
-    optimizer.zero_grad(set_to_none=True)
-    losses["loss"].backward()
-    optimizer.step()
-    return {loss_name if name == "loss" else name: value.detach() for name, value in losses.items()}
 
 
 def _map_leaves(tree: Any, function: Callable[[Any], Any]) -> Any:

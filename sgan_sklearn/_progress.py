@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -40,7 +41,10 @@ class TrainingLog(Callback):
             print("  ".join(f"{name.removesuffix('_loss'):>13}" for name in names))
         passed = time.perf_counter() - self.start_
         left = passed / epoch * (net.max_epochs - epoch)
-        cells = [f"{epoch}/{net.max_epochs}", *(f"{row[name]:.4f}" for name in self.columns_)]
+        cells = [
+            f"{epoch}/{net.max_epochs}",
+            *(f"{row.get(name, math.nan):.4f}" for name in self.columns_),
+        ]
         print("  ".join(f"{cell:>13}" for cell in [*cells, _clock(passed), _clock(left)]))
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "check_same_length",
     "check_target",
     "is_labeled",
+    "without_objects",
 ]
 
 
@@ -64,9 +65,9 @@ def check_target(y: Any) -> np.ndarray:
         missing = y != y  # NaN and NaT differ from themselves
     if missing.any():
         raise ValueError(
-            f"y contains NaN or None in {missing.sum()} of {len(y)} rows. If they are unlabeled, "
-            "mark them with unlabeled_value (-1 by default), as in y = y.fillna(-1); input y must "
-            "hold no missing value."
+            f"y contains NaN or None in {missing.sum()} of {len(y)} rows, but input y must hold no "
+            "missing value. If these rows are unlabeled, mark them with unlabeled_value (-1 by "
+            "default), as in y = np.where(pd.isna(y), -1, y), for strings with dtype object."
         )
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity. Labels must be finite numbers or strings.")
@@ -83,19 +84,13 @@ def check_labels(y: Any, unlabeled_value: Any) -> Labels:
             f"y holds no class: all {len(y)} rows are unlabeled "
             f"(unlabeled_value={unlabeled_value!r}). Give at least one row of each class its label."
         )
-    if given.dtype.kind == "O":
-        kinds = {_kind(label) for label in given.tolist()}
-        if len(kinds) > 1:
-            raise ValueError(
-                f"y mixes labels of the types {' and '.join(sorted(kinds))}, which have no common "
-                "order. Make all labels strings or all numbers; only unlabeled rows may differ "
-                f"(unlabeled_value={unlabeled_value!r})."
-            )
-        if kinds == {"number"}:
-            given = np.array(given.tolist())
+    given = without_objects(given)
     try:
-        check_classification_targets(given)
-    except ValueError as error:
+        with warnings.catch_warnings():
+            # Few labels of many classes are no regression problem.
+            warnings.filterwarnings("ignore", "The number of unique classes is greater")
+            check_classification_targets(given)
+    except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold class labels. {error}") from error
     classes, inverse = np.unique(given, return_inverse=True)
     if unlabeled_value is not None and not labeled.all() and classes.tolist() == [1]:
@@ -109,6 +104,19 @@ def check_labels(y: Any, unlabeled_value: Any) -> Labels:
     codes = np.full(len(y), -1, dtype=np.int64)
     codes[labeled] = inverse
     return Labels(classes, codes)
+
+
+def without_objects(labels: np.ndarray) -> np.ndarray:
+    """Return given labels with numbers as numbers; those of an object array may be text too."""
+    if labels.dtype.kind != "O":
+        return labels
+    kinds = {_kind(label) for label in labels.tolist()}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"y mixes labels of the types {' and '.join(sorted(kinds))}, which have no common "
+            "order. Make all labels strings or all numbers; only unlabeled rows may differ."
+        )
+    return np.array(labels.tolist()) if kinds == {"number"} else labels
 
 
 def check_same_classes(fitted: np.ndarray, given: np.ndarray) -> None:
@@ -126,7 +134,8 @@ def check_same_length(name: str, values: Any, X: Any) -> None:
     if n_values != n_rows:
         raise ValueError(
             f"{name} must hold one value for each row of X: X has {n_rows} rows, {name} has "
-            f"{n_values} values. Unlabeled rows need an entry in y too, the unlabeled_value."
+            f"{n_values} values."
+            + (" Give unlabeled rows the unlabeled_value." if name == "y" else "")
         )
 
 
@@ -156,8 +165,9 @@ def is_labeled(y: np.ndarray, unlabeled_value: Any) -> np.ndarray:
             "no missing value. Use -1, or another label that is no class."
         )
     if y.dtype.kind in "OU" and not isinstance(unlabeled_value, str):
-        text = str(unlabeled_value)
-        if any(isinstance(label, str) and label == text for label in y.tolist()):
+        texts = {str(unlabeled_value), f"{float(unlabeled_value):g}"}
+        found = texts.intersection(label for label in y.tolist() if isinstance(label, str))
+        for text in found:
             raise ValueError(
                 f"y holds the string {text!r}, but unlabeled_value is the number "
                 f"{unlabeled_value!r}, so these rows would become a class of their own. If you "

@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.utils import check_random_state
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, GradientNormClipping
 
 from sgan_sklearn import SGANClassifier, _classifier
 from sgan_sklearn._features import SCALINGS
@@ -431,9 +431,14 @@ def test_refit_equals_a_fresh_fit(make_classifier, data, rng):
 def test_automatic_training_length(n_rows, batch_size):
     steps_per_epoch = -(-n_rows // batch_size)
     n_epochs = SGANClassifier(batch_size=batch_size)._n_epochs(n_rows)
-    # Ten epochs, but within the limits on steps, rounded up to a whole epoch.
-    wanted = np.clip(10 * steps_per_epoch, _classifier.MIN_STEPS, _classifier.MAX_STEPS)
-    assert 0 <= n_epochs * steps_per_epoch - wanted < steps_per_epoch
+    n_steps = n_epochs * steps_per_epoch
+    assert n_steps <= _classifier.MAX_STEPS or n_epochs == 1
+    # Not one epoch more than ten or the smallest number of steps ask for, and not one less
+    # unless the largest number forbids it.
+    assert n_epochs <= 10 or n_steps - steps_per_epoch < _classifier.MIN_STEPS
+    if n_steps + steps_per_epoch <= _classifier.MAX_STEPS:
+        assert n_epochs >= 10
+        assert n_steps >= _classifier.MIN_STEPS
 
 
 def test_documented_training_length():
@@ -971,3 +976,47 @@ def test_no_warning_in_a_usual_run(make_classifier, data):
         classifier = make_classifier().fit(X, y)
         classifier.predict_proba(X)
         assert classifier.sample(2).shape == (2, 4)
+
+
+@pytest.mark.parametrize("unlabeled_value", [-1, "?"])
+def test_score_of_numbers_in_an_object_array(unlabeled_value, make_classifier, data):
+    X, y = data
+    y = y.astype(object)
+    y[y == -1] = unlabeled_value
+    classifier = make_classifier(unlabeled_value=unlabeled_value).fit(X, y)
+    labeled = y != unlabeled_value
+    expected = (classifier.predict(X[labeled]) == y[labeled]).mean()
+    assert classifier.score(X, y) == pytest.approx(expected)
+
+
+def test_gradients_are_shown_to_callbacks(make_classifier, data):
+    plain = make_classifier().fit(*data)
+    clipped = make_classifier(callbacks=[GradientNormClipping(1e-9)]).fit(*data)
+    assert not np.array_equal(plain.predict_proba(data[0]), clipped.predict_proba(data[0]))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"architecture": MLPArchitecture((-5,))},
+        {"objective": FeatureMatching("l9")},
+        {"device": "nonsense"},
+    ],
+    ids=["architecture", "objective", "device"],
+)
+def test_warm_start_checks_parameters_that_it_does_not_use(params, make_classifier, data):
+    classifier = make_classifier(warm_start=True).fit(*data)
+    with pytest.raises(ValueError, match="parameter"):
+        classifier.set_params(**params).fit(*data)
+
+
+def test_realness_needs_a_generator(make_classifier, data):
+    classifier = make_classifier(unsupervised_weight=0).fit(*data)
+    with pytest.raises(ValueError, match="score_samples needs a trained generator"):
+        classifier.score_samples(data[0])
+
+
+def test_divergence_in_the_first_epoch_is_told(make_classifier, data):
+    with pytest.warns(ConvergenceWarning, match="in epoch 1 and was stopped; it is untrained"):
+        classifier = make_classifier(discriminator_lr=1e6).fit(*data)
+    assert classifier.n_steps_ == 0

@@ -136,10 +136,10 @@ def test_no_warning_otherwise(y, unlabeled_value):
         pytest.param(["a", -1], ["y holds the string '-1'", "dtype object"], id="list, str and -1"),
         pytest.param(objects("a", "-1"), ["y holds the string '-1'"], id="object string -1"),
         pytest.param(pd.Series(["a", "-1"]), ["y holds the string '-1'"], id="pandas string -1"),
-        pytest.param([0.0, NAN], ["y contains NaN", "1 of 2", "fillna"], id="NaN"),
-        pytest.param(objects("a", NAN), ["y contains NaN", "1 of 2", "fillna"], id="object NaN"),
+        pytest.param([0.0, NAN], ["y contains NaN", "1 of 2", "np.where"], id="NaN"),
+        pytest.param(objects("a", NAN), ["y contains NaN", "1 of 2", "np.where"], id="object NaN"),
         pytest.param(objects("a", None), ["None", "1 of 2", "unlabeled_value"], id="object None"),
-        pytest.param(objects("a", pd.NA), ["y contains NaN", "fillna"], id="pandas.NA"),
+        pytest.param(objects("a", pd.NA), ["y contains NaN", "np.where"], id="pandas.NA"),
         pytest.param(pd.Series([0, None], dtype="Int64"), ["y contains NaN"], id="Int64 NA"),
         pytest.param(pd.Series(["a", None], dtype="category"), ["y contains NaN"], id="category"),
         pytest.param(pl.Series(["a", None]), ["y contains NaN"], id="polars null"),
@@ -147,6 +147,7 @@ def test_no_warning_otherwise(y, unlabeled_value):
         pytest.param([[0, 1], [1, 0]], ["y must hold one label", "MultiOutput"], id="multilabel"),
         pytest.param(3, ["y must hold one label"], id="scalar"),
         pytest.param([0.5, 1.7, -1], ["Unknown label type: continuous"], id="continuous"),
+        pytest.param(np.array([b"a", b"b"]), ["y must hold class labels"], id="bytes"),
         pytest.param(
             objects("a", 2, -1), ["y mixes labels", "number and str", "labels strings"], id="mixed"
         ),
@@ -188,3 +189,19 @@ def test_same_length(n_values):
     check_same_length("y", np.zeros(3), X)
     with pytest.raises(ValueError, match=rf"y must hold one value .* 3 rows, y has {n_values}"):
         check_same_length("y", np.zeros(n_values), X)
+
+
+def test_one_label_of_each_of_many_classes_is_no_regression_problem():
+    y = np.full(200, -1)
+    y[:26] = np.arange(26)
+    assert len(check_labels(y, -1).classes) == 26
+
+
+def test_unlabeled_value_as_text_of_another_form_is_refused():
+    with pytest.raises(ValueError, match="y holds the string '-1'"):
+        check_labels(objects("a", "-1"), -1.0)
+
+
+def test_unlabeled_value_is_not_nan():
+    with pytest.raises(ValueError, match=r"'unlabeled_value' parameter .* must not be NaN"):
+        check_labels([0, 1], NAN)
