@@ -108,9 +108,14 @@ def check_labels(y: Any, unlabeled_value: Any) -> Labels:
 
 def without_objects(labels: np.ndarray) -> np.ndarray:
     """Return given labels with numbers as numbers; those of an object array may be text too."""
-    if labels.dtype.kind != "O":
+    if labels.dtype.kind not in "OS":
         return labels
     kinds = {_kind(label) for label in labels.tolist()}
+    if "bytes" in kinds:
+        raise ValueError(
+            "y must hold class labels that are numbers or strings. Got bytes instead: decode them, "
+            "as in y = np.char.decode(y)."
+        )
     if len(kinds) > 1:
         raise ValueError(
             f"y mixes labels of the types {' and '.join(sorted(kinds))}, which have no common "

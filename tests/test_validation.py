@@ -147,7 +147,7 @@ def test_no_warning_otherwise(y, unlabeled_value):
         pytest.param([[0, 1], [1, 0]], ["y must hold one label", "MultiOutput"], id="multilabel"),
         pytest.param(3, ["y must hold one label"], id="scalar"),
         pytest.param([0.5, 1.7, -1], ["Unknown label type: continuous"], id="continuous"),
-        pytest.param(np.array([b"a", b"b"]), ["y must hold class labels"], id="bytes"),
+        pytest.param(np.array([b"a", b"b"]), ["y must hold class labels", "decode"], id="bytes"),
         pytest.param(
             objects("a", 2, -1), ["y mixes labels", "number and str", "labels strings"], id="mixed"
         ),
