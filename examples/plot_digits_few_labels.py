@@ -103,7 +103,7 @@ for name, style in zip(list(runs)[2:], ["--", ":"], strict=True):
     hidden = few_labels == -1
     accuracy = runs[name].estimator.score(X[hidden], y[hidden])
     ax.axhline(accuracy, color="gray", linestyle=style, label=name)
-ax.set(xlabel="epoch", ylabel="accuracy on the unlabeled images", ylim=(0.5, 1))
+ax.set(xlabel="epoch", ylabel="accuracy on the unlabeled images", ylim=(0.7, 1))
 ax.legend(loc="lower right")
 fig.savefig(output / "digits_learning_curve.png", dpi=120)
 
@@ -111,7 +111,7 @@ fig.savefig(output / "digits_learning_curve.png", dpi=120)
 # Generated digits
 # ----------------
 # The generator serves the classifier, not the eye, and yet its rows are digits.
-fig, axes = plt.subplots(2, 1, figsize=(7, 4.2), layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(7, 2.7), layout="constrained")
 real = X[rng.choice(len(X), 30, replace=False)]
 generated = runs["SGANClassifier"].estimator.sample(30, random_state=0)
 for ax, images, title in zip(axes, (real, generated), ("real", "generated"), strict=True):
