@@ -27,6 +27,9 @@ class Batch(NamedTuple):
     real: Tensor
     """Such rows drawn independently, for the generator: it must not see the discriminator's."""
 
+    weights: Tensor | None = None
+    """Weights of the labeled rows in their loss, with a mean of one over all; None is all one."""
+
 
 class SemiSupervisedDataset(Dataset):
     """All rows of the model space on the training device, and which of them carry a label.
@@ -37,11 +40,14 @@ class SemiSupervisedDataset(Dataset):
         Rows in the model space.
     codes : Tensor of shape (n,)
         Class codes from 0; a negative code marks an unlabeled row.
+    weights : Tensor of shape (n,), default=None
+        Weights of the labeled rows in their loss; those of unlabeled rows are not used.
     """
 
-    def __init__(self, rows: Tensor, codes: Tensor) -> None:
+    def __init__(self, rows: Tensor, codes: Tensor, weights: Tensor | None = None) -> None:
         self.rows = rows
         self.codes = codes
+        self.weights = weights
         self.labeled_indices = torch.nonzero(codes >= 0).squeeze(1)
 
     def __len__(self) -> int:
@@ -78,7 +84,7 @@ class SemiSupervisedBatches:
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        rows, codes = self.dataset.rows, self.dataset.codes
+        rows, codes, weights = self.dataset.rows, self.dataset.codes, self.dataset.weights
         for _ in range(len(self)):
             labeled = next(self._labeled)
             yield Batch(
@@ -86,6 +92,7 @@ class SemiSupervisedBatches:
                 codes=codes[labeled],
                 unlabeled=rows[next(self._unlabeled)],
                 real=rows[next(self._real)],
+                weights=None if weights is None else weights[labeled],
             )
 
 

@@ -2,7 +2,8 @@
 
 Notation: ``l`` are the K class logits of a row and ``LSE = logsumexp(l)``. The logit of the
 generated class is fixed at zero, so ``p(real | x) = sigmoid(LSE)``, and LSE itself is the
-log-odds that the row is real.
+log-odds that the row is real. Where the generated class has a logit of its own,
+`relative_logits` brings it to zero.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 __all__ = [
+    "conditional_entropy",
     "feature_distance",
     "generated_loss",
+    "pull_away",
     "real_loss",
     "realness",
+    "relative_logits",
     "supervised_loss",
 ]
+
+
+def relative_logits(logits: Tensor) -> Tensor:
+    """Logits of K classes against the generated one, the last of K+1: ``l_k - l_{K+1}``.
+
+    The softmax over K+1 classes is the same as with these and a zero.
+    """
+    return logits[:, :-1] - logits[:, -1:]
 
 
 def realness(logits: Tensor) -> Tensor:
@@ -25,14 +37,22 @@ def realness(logits: Tensor) -> Tensor:
     return torch.logsumexp(logits, dim=1)
 
 
-def supervised_loss(logits: Tensor, codes: Tensor) -> Tensor:
-    """Cross-entropy of the labeled rows: ``mean(LSE - l_y)``."""
-    return F.cross_entropy(logits, codes)
+def supervised_loss(logits: Tensor, codes: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy of the labeled rows: ``mean_i w_i (LSE - l_y)``, without weights all one."""
+    if weights is None:
+        return F.cross_entropy(logits, codes)
+    # Not divided by the batch's sum of weights: a batch of heavy rows is to count for more.
+    return (weights * F.cross_entropy(logits, codes, reduction="none")).mean()
 
 
-def real_loss(log_odds: Tensor) -> Tensor:
-    """Cost of doubting real rows: ``mean(-log sigmoid(LSE)) = mean(softplus(-LSE))``."""
-    return F.softplus(-log_odds).mean()
+def real_loss(log_odds: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Cost of doubting real rows: ``mean(-log sigmoid(LSE)) = mean(softplus(-LSE))``.
+
+    With label smoothing ``s`` the target is ``1 - s``:
+    ``mean((1 - s) softplus(-LSE) + s softplus(LSE)) = mean(softplus(-LSE)) + s mean(LSE)``.
+    """
+    loss = F.softplus(-log_odds).mean()
+    return loss + label_smoothing * log_odds.mean() if label_smoothing else loss
 
 
 def generated_loss(log_odds: Tensor) -> Tensor:
@@ -48,3 +68,20 @@ def feature_distance(real: Tensor, generated: Tensor, norm: str) -> Tensor:
     """
     gap = real.mean(dim=0) - generated.mean(dim=0)
     return gap.abs().mean() if norm == "l1" else gap.square().mean()
+
+
+def conditional_entropy(logits: Tensor) -> Tensor:
+    """Indecision among the classes: ``mean_i(-sum_k p_k log p_k)``, ``p = softmax(l)``."""
+    log_p = F.log_softmax(logits, dim=1)
+    return -(log_p.exp() * log_p).sum(dim=1).mean()
+
+
+def pull_away(features: Tensor) -> Tensor:
+    """Likeness of the rows of a batch: ``1 / (n (n - 1)) sum_{i != j} cos(f_i, f_j)^2``.
+
+    A single row is like no other: zero.
+    """
+    directions = F.normalize(features.flatten(start_dim=1), dim=1)
+    cosines = (directions @ directions.T).triu(diagonal=1)  # each pair once
+    n_pairs = len(features) * (len(features) - 1) // 2
+    return cosines.square().sum() / max(n_pairs, 1)

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
 
 
-def make_batches(n, n_labeled, batch_size):
+def make_batches(n, n_labeled, batch_size, weights=None):
     """Return batches of rows that hold their own index; the label of row i is i modulo 3."""
     codes = torch.arange(n) % 3
     codes[n_labeled:] = -1
     rows = torch.arange(n, dtype=torch.float32).unsqueeze(1)
-    return SemiSupervisedBatches(SemiSupervisedDataset(rows, codes), batch_size)
+    return SemiSupervisedBatches(SemiSupervisedDataset(rows, codes, weights), batch_size)
 
 
 def indices(rows):
@@ -52,6 +52,17 @@ def test_labeled_rows_come_with_their_labels(sizes):
         labeled = indices(batch.labeled)
         assert max(labeled) < n_labeled
         assert batch.codes.tolist() == [i % 3 for i in labeled]
+
+
+@given(sizes)
+def test_labeled_rows_come_with_their_weights(sizes):
+    n, n_labeled, batch_size = sizes
+    for batch in make_batches(n, n_labeled, batch_size, torch.arange(n) * 0.5):
+        assert batch.weights.tolist() == [0.5 * i for i in indices(batch.labeled)]
+
+
+def test_without_weights_a_batch_has_none():
+    assert next(iter(make_batches(5, 5, 3))).weights is None
 
 
 @pytest.mark.parametrize(
