@@ -70,10 +70,19 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         The two networks. "auto" is "mlp", two multilayer perceptrons; pass an instance of
         `sgan_sklearn.architectures.MLPArchitecture` to choose their sizes and noise, which a
         grid then reaches as ``architecture__noise``.
-    objective : {"feature_matching"} or Objective, default="feature_matching"
-        What the networks play for; pass an instance of
-        `sgan_sklearn.objectives.FeatureMatching` to choose its options, which a grid then
-        reaches as ``objective__norm``.
+    objective : {"feature_matching", "complement", "stacked", "softmax", "two_headed"} \
+            or Objective, default="feature_matching"
+        What the networks play for; pass an instance of a class of `sgan_sklearn.objectives` to
+        choose its options, which a grid then reaches as ``objective__norm``.
+
+        - "feature_matching": the generator matches the mean of the discriminator's last hidden
+          layer. The other defaults were chosen with it.
+        - "complement": the same, but the generated rows are driven apart and the discriminator
+          is to be sure of the class of unlabeled rows.
+        - "stacked": the discriminator of "feature_matching"; the generator wants its rows called
+          real.
+        - "softmax": "stacked" with a logit of its own for the generated class.
+        - "two_headed": "softmax" with an output of its own for realness.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows. Too few limit the
         variety of the rows; more cost little.

@@ -7,12 +7,12 @@ from :class:`Objective`, then either add its line to the dict or pass an instanc
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
 
@@ -22,20 +22,38 @@ if TYPE_CHECKING:
     from sgan_sklearn._batches import Batch
     from sgan_sklearn.architectures import Discriminator
 
-__all__ = ["OBJECTIVES", "FeatureMatching", "Objective"]
+__all__ = [
+    "OBJECTIVES",
+    "Complement",
+    "FeatureMatching",
+    "Objective",
+    "Softmax",
+    "Stacked",
+    "TwoHeaded",
+]
 
 
-class Objective(BaseEstimator, ABC):
+class Objective(BaseEstimator):
     """Strategy of a semi-supervised GAN: the losses of its two networks.
 
     An objective holds no network and no state. It is a scikit-learn estimator only for the
     sake of its parameters: `clone` copies it and a grid reaches them as ``objective__name``.
 
-    Both losses return a dict of scalar tensors. The entry ``"loss"`` is minimized; every
+    The losses return a dict of scalar tensors. The entry ``"loss"`` is minimized; every
     other entry is a named term, recorded by epoch in ``SGANClassifier.history_``.
+
+    A subclass overrides what its paper does differently; the rest is the plain game of K
+    class logits, the generated class having the logit zero. With ``LSE = logsumexp(logits)``
+    the discriminator minimizes::
+
+        CE(labeled) + w * 1/2 * [mean softplus(-LSE(unlabeled)) + mean softplus(LSE(generated))]
+
+    and the generator ``mean softplus(-LSE(generated))``.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    # --- what the outputs mean ----------------------------------------------------------------
 
     def n_outputs(self, n_classes: int) -> int:
         """Return the number of outputs that the discriminator needs for `n_classes`."""
@@ -49,13 +67,28 @@ class Objective(BaseEstimator, ABC):
         """Return the log-odds that each row is real, shape (n,)."""
         return _losses.realness(self.class_logits(outputs))
 
+    # --- losses of outputs --------------------------------------------------------------------
+
+    def labeled_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the weighted cross-entropy of the labeled rows, given their outputs."""
+        return _losses.supervised_loss(self.class_logits(outputs), batch.codes, batch.weights)
+
+    def unsupervised_loss(self, unlabeled: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        """Return all that `unsupervised_weight` multiplies, given unlabeled and generated outputs.
+
+        Half of the sum, so that this game weighs as much as the labels.
+        """
+        real = _losses.real_loss(self.realness(unlabeled))
+        made_up = _losses.generated_loss(self.realness(generated))
+        return {"loss": 0.5 * (real + made_up), "real": real, "generated": made_up}
+
+    # --- losses of the networks ---------------------------------------------------------------
+
     def supervised_loss(self, discriminator: Discriminator, batch: Batch) -> dict[str, Tensor]:
         """Return the loss on the labeled rows alone (``unsupervised_weight=0``)."""
-        logits = self.class_logits(discriminator(batch.labeled))
-        loss = _losses.supervised_loss(logits, batch.codes)
-        return {"loss": loss, "supervised": loss.detach()}
+        loss = self.labeled_loss(discriminator(batch.labeled), batch)
+        return {"loss": loss, "supervised": loss}
 
-    @abstractmethod
     def discriminator_loss(
         self,
         discriminator: Discriminator,
@@ -64,12 +97,20 @@ class Objective(BaseEstimator, ABC):
         unsupervised_weight: float,
     ) -> dict[str, Tensor]:
         """Return the discriminator's loss; `generated` carries no gradient."""
+        # One forward pass for the three kinds of rows: no layer mixes rows of a batch.
+        rows = [batch.labeled, batch.unlabeled, generated]
+        outputs = discriminator(torch.cat(rows)).split([len(part) for part in rows])
+        supervised = self.labeled_loss(outputs[0], batch)
+        unsupervised = self.unsupervised_loss(outputs[1], outputs[2])
+        loss = supervised + unsupervised_weight * unsupervised["loss"]
+        return {"supervised": supervised, **unsupervised, "loss": loss}
 
-    @abstractmethod
     def generator_loss(
         self, discriminator: Discriminator, batch: Batch, generated: Tensor
     ) -> dict[str, Tensor]:
         """Return the generator's loss; the discriminator's weights are frozen."""
+        # Non-saturating (Goodfellow et al. 2014): the surer the rejection, the stronger the pull.
+        return {"loss": _losses.real_loss(self.realness(discriminator(generated)))}
 
 
 class FeatureMatching(Objective):
@@ -107,37 +148,247 @@ class FeatureMatching(Objective):
     def __init__(self, norm: str = "l2") -> None:
         self.norm = norm
 
-    def discriminator_loss(
-        self,
-        discriminator: Discriminator,
-        batch: Batch,
-        generated: Tensor,
-        unsupervised_weight: float,
-    ) -> dict[str, Tensor]:
-        """Return cross-entropy plus the weighted real and generated terms."""
-        # One forward pass for the three kinds of rows: no layer mixes rows of a batch.
-        rows = [batch.labeled, batch.unlabeled, generated]
-        outputs = discriminator(torch.cat(rows)).split([len(part) for part in rows])
-        supervised = _losses.supervised_loss(self.class_logits(outputs[0]), batch.codes)
-        real = _losses.real_loss(self.realness(outputs[1]))
-        made_up = _losses.generated_loss(self.realness(outputs[2]))
-        return {
-            "loss": supervised + unsupervised_weight * 0.5 * (real + made_up),
-            "supervised": supervised.detach(),
-            "real": real.detach(),
-            "generated": made_up.detach(),
-        }
-
     def generator_loss(
         self, discriminator: Discriminator, batch: Batch, generated: Tensor
     ) -> dict[str, Tensor]:
-        """Return the distance of the mean features of real and generated rows."""
+        """Return the loss of the features of real and generated rows."""
         with torch.no_grad():
             real_features = discriminator.forward_features(batch.real)
-        features = discriminator.forward_features(generated)
-        return {"loss": _losses.feature_distance(real_features, features, self.norm)}
+        return self.feature_loss(real_features, discriminator.forward_features(generated))
+
+    def feature_loss(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        """Return the distance of the mean features of real and generated rows."""
+        return {"loss": _losses.feature_distance(real, generated, self.norm)}
+
+
+class Complement(FeatureMatching):
+    """Feature matching whose generator spreads out and whose discriminator must decide.
+
+    With ``H = mean(-sum_k p_k log p_k)`` over the K class probabilities, the discriminator
+    minimizes::
+
+        CE(labeled) + w * {1/2 * [mean softplus(-LSE(unlabeled)) + mean softplus(LSE(generated))]
+                           + entropy_weight * H(unlabeled)}
+
+    which keeps the borders between the classes away from the unlabeled rows. The generator
+    minimizes, with the discriminator's last hidden layer ``f``::
+
+        distance(mean f(real), mean f(generated))
+        + pull_away_weight * 1 / (n (n - 1)) * sum_{i != j} cos(f(generated_i), f(generated_j))^2
+
+    The second term drives the generated rows apart, so that they also fill the space between
+    the classes. The paper's third term, which bars the generator from dense regions with the
+    help of a density model, is left out.
+
+    Parameters
+    ----------
+    entropy_weight : float, default=0.1
+        Weight of the conditional entropy of the unlabeled rows. A larger one makes surer
+        predictions, right or wrong: with few labels it can settle on a bad border.
+    pull_away_weight : float, default=0.8
+        Weight of the pull-away term. A larger one makes generated rows more varied and
+        matches the features less.
+    norm : {"l1", "l2"}, default="l2"
+        Distance of the mean features, as in `FeatureMatching`.
+
+    References
+    ----------
+    Dai et al., "Good Semi-supervised Learning That Requires a Bad GAN", 2017,
+    arXiv:1705.09783.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.objectives import Complement
+    >>> SGANClassifier(objective=Complement(entropy_weight=0.3))
+    SGANClassifier(objective=Complement(entropy_weight=0.3))
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "entropy_weight": [Interval(Real, 0, None, closed="left")],
+        "pull_away_weight": [Interval(Real, 0, None, closed="left")],
+        **FeatureMatching._parameter_constraints,
+    }
+
+    def __init__(
+        self, entropy_weight: float = 0.1, pull_away_weight: float = 0.8, norm: str = "l2"
+    ) -> None:
+        self.entropy_weight = entropy_weight
+        self.pull_away_weight = pull_away_weight
+        self.norm = norm
+
+    def unsupervised_loss(self, unlabeled: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        """Return the loss of feature matching plus the entropy of the unlabeled rows."""
+        losses = super().unsupervised_loss(unlabeled, generated)
+        entropy = _losses.conditional_entropy(self.class_logits(unlabeled))
+        loss = losses["loss"] + self.entropy_weight * entropy
+        return {**losses, "entropy": entropy, "loss": loss}
+
+    def feature_loss(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        """Return the distance of the mean features plus the pull-away term."""
+        distance = super().feature_loss(real, generated)["loss"]
+        pull_away = _losses.pull_away(generated)
+        loss = distance + self.pull_away_weight * pull_away
+        return {"loss": loss, "feature_distance": distance, "pull_away": pull_away}
+
+
+class Stacked(Objective):
+    """Two heads stacked on the same K logits: softmax over classes, sigmoid of realness.
+
+    The unsupervised head is ``D(x) = Z / (Z + 1)`` with ``Z = sum_k exp(l_k)``, so that its
+    log-odds are ``LSE = log Z``. The discriminator minimizes cross-entropies, with ``t = 1 -
+    label_smoothing`` as the target of unlabeled rows and 0 as that of generated ones::
+
+        CE(labeled) + w * 1/2 * [mean(-t log D(unlabeled) - (1 - t) log(1 - D(unlabeled)))
+                                 + mean(-log(1 - D(generated)))]
+
+    The generator has its rows called real: it minimizes ``mean(-log D(generated))``.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        How far below one the target of unlabeled rows lies, less than 0.5. A little (0.1)
+        keeps the discriminator from growing ever surer, and the generator's gradient alive.
+
+    References
+    ----------
+    Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.objectives import Stacked
+    >>> SGANClassifier(objective=Stacked(label_smoothing=0.1))
+    SGANClassifier(objective=Stacked(label_smoothing=0.1))
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "label_smoothing": [Interval(Real, 0, 0.5, closed="left")]
+    }
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
+
+    def unsupervised_loss(self, unlabeled: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        """Return the binary cross-entropies of unlabeled and generated rows."""
+        real = _losses.real_loss(self.realness(unlabeled), self.label_smoothing)
+        made_up = _losses.generated_loss(self.realness(generated))
+        return {"loss": 0.5 * (real + made_up), "real": real, "generated": made_up}
+
+
+class Softmax(Objective):
+    """One softmax over K+1 classes, the last of which is that of generated rows.
+
+    The discriminator minimizes, with ``p`` the K+1 probabilities::
+
+        mean(-log p_y(labeled)) + w * 1/2 * [mean(-log(1 - p_{K+1}(unlabeled)))
+                                             + mean(-log p_{K+1}(generated))]
+
+    and the generator ``mean(-log(1 - p_{K+1}(generated)))``. Unlike with K logits, labeled
+    rows too are told from generated ones: their cross-entropy runs over all K+1 classes.
+
+    References
+    ----------
+    Odena, "Semi-Supervised Learning with Generative Adversarial Networks", 2016,
+    arXiv:1606.01583.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.objectives import Softmax
+    >>> SGANClassifier(objective=Softmax())
+    SGANClassifier(objective=Softmax())
+    """
+
+    def n_outputs(self, n_classes: int) -> int:
+        """Return one output more than there are classes."""
+        return n_classes + 1
+
+    def class_logits(self, outputs: Tensor) -> Tensor:
+        """Return the logits of the classes against that of the generated class."""
+        return _losses.relative_logits(outputs)
+
+    def labeled_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the weighted cross-entropy of the labeled rows over all K+1 classes."""
+        return _losses.supervised_loss(outputs, batch.codes, batch.weights)
+
+
+class TwoHeaded(Objective):
+    """A softmax head over K+1 classes and a sigmoid validity head on one trunk.
+
+    The label head, with probabilities ``p``, learns the labeled rows and the generated class;
+    the validity head, with ``D = sigmoid``, tells unlabeled rows from generated ones. The
+    discriminator minimizes::
+
+        mean(-log p_y(labeled))
+        + w * {generated_class_weight / K * mean(-log p_{K+1}(generated))
+               + validity_weight * 1/2 * [mean(-log D(unlabeled)) + mean(-log(1 - D(generated)))]}
+
+    The generator fools the validity head alone: it minimizes ``mean(-log D(generated))``.
+
+    Parameters
+    ----------
+    validity_weight : float, default=1.0
+        Weight of the validity head against the label head; the original has 0.5 for both. A
+        larger one turns the trunk more to realness and less to the classes.
+    generated_class_weight : float, default=1.0
+        Weight of the generated class in the label head against each one of the K classes. 1
+        weighs by inverse frequency as the original does: all K+1 classes count the same,
+        though every generated row falls into one of them. K weighs all generated rows as
+        much as all labeled ones, 0 leaves the generated class to the validity head.
+
+    References
+    ----------
+    Odena, "Semi-Supervised Learning with Generative Adversarial Networks", 2016,
+    arXiv:1606.01583; the two heads are those of the SGAN in Linder-Norén's Keras-GAN.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.objectives import TwoHeaded
+    >>> SGANClassifier(objective=TwoHeaded(validity_weight=0.5))
+    SGANClassifier(objective=TwoHeaded(validity_weight=0.5))
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "validity_weight": [Interval(Real, 0, None, closed="neither")],
+        "generated_class_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(self, validity_weight: float = 1.0, generated_class_weight: float = 1.0) -> None:
+        self.validity_weight = validity_weight
+        self.generated_class_weight = generated_class_weight
+
+    def n_outputs(self, n_classes: int) -> int:
+        """Return K+1 outputs of the label head and then one of the validity head."""
+        return n_classes + 2
+
+    def class_logits(self, outputs: Tensor) -> Tensor:
+        """Return the label head's logits of the classes against that of the generated class."""
+        return _losses.relative_logits(outputs[:, :-1])
+
+    def realness(self, outputs: Tensor) -> Tensor:
+        """Return the logit of the validity head."""
+        return outputs[:, -1]
+
+    def labeled_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the label head's weighted cross-entropy over all K+1 classes."""
+        return _losses.supervised_loss(outputs[:, :-1], batch.codes, batch.weights)
+
+    def unsupervised_loss(self, unlabeled: Tensor, generated: Tensor) -> dict[str, Tensor]:
+        """Return the label head's loss on generated rows plus that of the validity head."""
+        validity = super().unsupervised_loss(unlabeled, generated)
+        class_logits = self.class_logits(generated)
+        label = _losses.generated_loss(_losses.realness(class_logits))
+        loss = self.generated_class_weight / class_logits.shape[1] * label
+        loss = loss + self.validity_weight * validity["loss"]
+        return {**validity, "generated_class": label, "loss": loss}
 
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "feature_matching": FeatureMatching,
+    "complement": Complement,
+    "stacked": Stacked,
+    "softmax": Softmax,
+    "two_headed": TwoHeaded,
 }

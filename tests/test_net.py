@@ -12,7 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
 from sgan_sklearn._net import N_START_ROWS, SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
-from sgan_sklearn.objectives import FeatureMatching
+from sgan_sklearn.objectives import OBJECTIVES
 
 N_ROWS, N_FEATURES, N_CLASSES = 50, 4, 3
 
@@ -26,7 +26,8 @@ def make_dataset(n_rows=N_ROWS):
 SMALL = MLPArchitecture((8,), (8,))
 
 
-def make_net(architecture=SMALL, **params):
+def make_net(architecture=SMALL, objective="feature_matching", **params):
+    objective = OBJECTIVES[objective]()
     bounds = np.array([[-3.0] * N_FEATURES, [3.0] * N_FEATURES], dtype=np.float32)
     defaults = {
         "latent_dim": 5,
@@ -40,9 +41,9 @@ def make_net(architecture=SMALL, **params):
         "verbose": 0,
     }
     return SGANNet(
-        partial(architecture.build_discriminator, N_FEATURES, N_CLASSES),
+        partial(architecture.build_discriminator, N_FEATURES, objective.n_outputs(N_CLASSES)),
         partial(architecture.build_generator, defaults["latent_dim"], bounds),
-        FeatureMatching(),
+        objective,
         **{**defaults, **params},
     )
 
@@ -108,10 +109,10 @@ def run_away(net):
 # --- one step ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def stepping():
+@pytest.fixture(params=OBJECTIVES)
+def stepping(request):
     """Return a net in training mode, a batch, and generated rows with a gradient."""
-    net = make_net().initialize()
+    net = make_net(objective=request.param).initialize()
     net.module_.train()
     net.generator_.train()
     batch = next(iter(SemiSupervisedBatches(make_dataset(), 20)))

@@ -7,11 +7,20 @@ import pytest
 import torch
 from sklearn.base import clone
 from torch import nn
+from torch.nn import functional as F
 
 from sgan_sklearn import _losses
 from sgan_sklearn._batches import Batch
 from sgan_sklearn.architectures import Discriminator, MLPArchitecture
-from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching, Objective
+from sgan_sklearn.objectives import (
+    OBJECTIVES,
+    Complement,
+    FeatureMatching,
+    Objective,
+    Softmax,
+    Stacked,
+    TwoHeaded,
+)
 
 N_CLASSES, N_FEATURES = 3, 6
 
@@ -27,12 +36,13 @@ def make_discriminator(objective, n_classes=N_CLASSES):
     return MLPArchitecture((8, 8)).build_discriminator(N_FEATURES, n_outputs)
 
 
-def make_batch():
+def make_batch(weights=None):
     return Batch(
         labeled=torch.randn(4, N_FEATURES),
         codes=torch.tensor([0, 1, 2, 0]),
         unlabeled=torch.randn(7, N_FEATURES),
         real=torch.randn(7, N_FEATURES),
+        weights=weights,
     )
 
 
@@ -167,6 +177,81 @@ def test_unsupervised_weight_scales_the_unsupervised_part(name):
 
 
 @each_objective
+def test_supervised_loss_is_the_discriminator_loss_without_the_rest(name):
+    objective = OBJECTIVES[name]()
+    discriminator = make_discriminator(objective).eval()
+    batch, generated = make_batch(torch.tensor([0.1, 2.0, 3.0, 0.5])), torch.randn(9, N_FEATURES)
+    alone = objective.supervised_loss(discriminator, batch)
+    weightless = objective.discriminator_loss(discriminator, batch, generated, 0.0)
+    torch.testing.assert_close(alone["loss"], weightless["loss"])
+
+
+@each_objective
+def test_weights_multiply_the_cost_of_each_labeled_row(name):
+    objective = OBJECTIVES[name]()
+    discriminator, batch = make_discriminator(objective).eval(), make_batch()
+    rows = [
+        batch._replace(labeled=batch.labeled[[i]], codes=batch.codes[[i]])
+        for i in range(len(batch.codes))
+    ]
+    costs = torch.stack([objective.supervised_loss(discriminator, row)["loss"] for row in rows])
+    weights = torch.tensor([0.0, 2.0, 3.0, 0.5])
+    loss = objective.supervised_loss(discriminator, batch._replace(weights=weights))["loss"]
+    torch.testing.assert_close(loss, (weights * costs).sum() / len(costs))
+
+
+@each_objective
+def test_weights_of_labeled_rows_leave_the_other_terms_alone(name):
+    objective = OBJECTIVES[name]()
+    discriminator, batch = make_discriminator(objective).eval(), make_batch()
+    generated = torch.randn(9, N_FEATURES)
+    plain, weighted = (
+        objective.discriminator_loss(discriminator, batch._replace(weights=weights), generated, 1.0)
+        for weights in (None, torch.tensor([0.0, 2.0, 3.0, 0.5]))
+    )
+    difference = weighted["supervised"] - plain["supervised"]
+    assert difference != 0
+    torch.testing.assert_close(weighted["loss"] - plain["loss"], difference)
+
+
+@each_objective
+def test_discriminator_sees_all_rows_in_one_pass(name):
+    objective = OBJECTIVES[name]()
+    discriminator, batch = make_discriminator(objective), make_batch()
+    sizes = []
+    discriminator.register_forward_hook(lambda module, args, outputs: sizes.append(len(outputs)))
+    objective.discriminator_loss(discriminator, batch, torch.randn(9, N_FEATURES), 1.0)
+    assert sizes == [4 + 7 + 9]
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3])
+@each_objective
+def test_probabilities_end_to_end(name, n_classes, make_classifier, data, labels):
+    X, y = data
+    y = np.where(y == -1, -1, labels % n_classes + 5)
+    classifier = make_classifier(objective=name).fit(X, y)
+    probabilities = classifier.predict_proba(X)
+    assert probabilities.shape == (len(X), n_classes)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    for record in classifier.history_:
+        assert np.isfinite(list(record.values())).all()
+
+
+@each_objective
+def test_learning(name, make_learner, data, labels):
+    X, y = data
+    assert make_learner(objective=name).fit(X, y).score(X, labels) > 0.9
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+@each_objective
+def test_smallest_batches(name, batch_size, make_classifier, data):
+    X, y = data
+    classifier = make_classifier(objective=name, batch_size=batch_size, max_epochs=1).fit(X, y)
+    assert np.isfinite(classifier.predict_proba(X)).all()
+
+
+@each_objective
 def test_training_end_to_end(name, make_classifier, data):
     X, y = data
     by_name = make_classifier(objective=name).fit(X, y)
@@ -178,12 +263,15 @@ def test_training_end_to_end(name, make_classifier, data):
     np.testing.assert_array_equal(by_name.predict_proba(X), again.predict_proba(X))
 
 
-class FixedDiscriminator(Discriminator):
-    """Discriminator whose features are its input and whose logits are a linear map of them."""
+# --- closed forms -----------------------------------------------------------------------------
 
-    def __init__(self):
+
+class FixedDiscriminator(Discriminator):
+    """Discriminator whose features are its input and whose outputs are a linear map of them."""
+
+    def __init__(self, n_outputs=N_CLASSES):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(N_FEATURES, N_CLASSES, dtype=torch.float64))
+        self.weight = nn.Parameter(torch.randn(N_FEATURES, n_outputs, dtype=torch.float64))
 
     def forward_features(self, x):
         return x
@@ -192,12 +280,162 @@ class FixedDiscriminator(Discriminator):
         return features @ self.weight
 
 
+def make_doubles(objective):
+    """Return a discriminator, a batch and generated rows in float64."""
+    batch = make_batch(torch.tensor([0.5, 2.0, 1.0, 3.0]))
+    batch = Batch(*(part.double() if part.is_floating_point() else part for part in batch))
+    generated = torch.randn(9, N_FEATURES, dtype=torch.float64)
+    return FixedDiscriminator(objective.n_outputs(N_CLASSES)), batch, generated
+
+
 @pytest.fixture
 def doubles():
-    """Return a discriminator, a batch and generated rows in float64."""
-    batch = make_batch()
-    batch = Batch(*(part.double() if part.is_floating_point() else part for part in batch))
-    return FixedDiscriminator(), batch, torch.randn(9, N_FEATURES, dtype=torch.float64)
+    """Return a discriminator of K outputs, an unweighted batch and generated rows in float64."""
+    discriminator, batch, generated = make_doubles(FeatureMatching())
+    return discriminator, batch._replace(weights=None), generated
+
+
+def weighted_cross_entropy(logits, batch):
+    costs = F.cross_entropy(logits, batch.codes, reduction="none")
+    return (costs * batch.weights).sum() / len(costs)
+
+
+def binary_cross_entropy(log_odds, target):
+    return F.binary_cross_entropy_with_logits(log_odds, torch.full_like(log_odds, target))
+
+
+def codes_of_generated(rows):
+    return torch.full((len(rows),), N_CLASSES)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_stacked_discriminator_loss(smoothing, weight):
+    objective = Stacked(label_smoothing=smoothing)
+    discriminator, batch, generated = make_doubles(objective)
+    losses = objective.discriminator_loss(discriminator, batch, generated, weight)
+    supervised = weighted_cross_entropy(discriminator(batch.labeled), batch)
+    # The unsupervised head as it is written: D = Z / (Z + 1).
+    z = [discriminator(rows).exp().sum(dim=1) for rows in (batch.unlabeled, generated)]
+    d = [part / (part + 1) for part in z]
+    real = F.binary_cross_entropy(d[0], torch.full_like(d[0], 1 - smoothing))
+    made_up = F.binary_cross_entropy(d[1], torch.zeros_like(d[1]))
+    torch.testing.assert_close(losses["real"], real)
+    torch.testing.assert_close(losses["generated"], made_up)
+    torch.testing.assert_close(losses["loss"], supervised + weight * (real + made_up) / 2)
+
+
+def test_stacked_generator_loss():
+    objective = Stacked(label_smoothing=0.2)  # one-sided: not for the generator
+    discriminator, batch, generated = make_doubles(objective)
+    z = discriminator(generated).exp().sum(dim=1)
+    loss = objective.generator_loss(discriminator, batch, generated)["loss"]
+    torch.testing.assert_close(loss, -torch.log(z / (z + 1)).mean())
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_softmax_discriminator_loss(weight):
+    discriminator, batch, generated = make_doubles(Softmax())
+    losses = Softmax().discriminator_loss(discriminator, batch, generated, weight)
+    supervised = weighted_cross_entropy(discriminator(batch.labeled), batch)
+    p_generated = discriminator(batch.unlabeled).softmax(dim=1)[:, -1]
+    real = -torch.log(1 - p_generated).mean()
+    made_up = F.cross_entropy(discriminator(generated), codes_of_generated(generated))
+    torch.testing.assert_close(losses["supervised"], supervised)
+    torch.testing.assert_close(losses["real"], real)
+    torch.testing.assert_close(losses["generated"], made_up)
+    torch.testing.assert_close(losses["loss"], supervised + weight * (real + made_up) / 2)
+
+
+def test_softmax_generator_loss():
+    discriminator, batch, generated = make_doubles(Softmax())
+    p_generated = discriminator(generated).softmax(dim=1)[:, -1]
+    loss = Softmax().generator_loss(discriminator, batch, generated)["loss"]
+    torch.testing.assert_close(loss, -torch.log(1 - p_generated).mean())
+
+
+@pytest.mark.parametrize("objective", [Softmax(), TwoHeaded()], ids=["softmax", "two_headed"])
+def test_class_probabilities_are_those_given_that_a_row_is_real(objective):
+    outputs = torch.randn(5, objective.n_outputs(N_CLASSES), dtype=torch.float64)
+    p = outputs[:, : N_CLASSES + 1].softmax(dim=1)
+    expected = p[:, :N_CLASSES] / p[:, :N_CLASSES].sum(dim=1, keepdim=True)
+    torch.testing.assert_close(objective.class_logits(outputs).softmax(dim=1), expected)
+
+
+def test_softmax_realness_is_the_log_odds_of_not_being_generated():
+    outputs = torch.randn(5, N_CLASSES + 1, dtype=torch.float64)
+    p_generated = outputs.softmax(dim=1)[:, -1]
+    expected = torch.log((1 - p_generated) / p_generated)
+    torch.testing.assert_close(Softmax().realness(outputs), expected)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize(("validity_weight", "class_weight"), [(1.0, 1.0), (0.5, 0.0), (2.0, 3.0)])
+def test_two_headed_discriminator_loss(validity_weight, class_weight, weight):
+    objective = TwoHeaded(validity_weight, class_weight)
+    discriminator, batch, generated = make_doubles(objective)
+    losses = objective.discriminator_loss(discriminator, batch, generated, weight)
+    supervised = weighted_cross_entropy(discriminator(batch.labeled)[:, :-1], batch)
+    outputs = discriminator(generated)
+    made_up_class = F.cross_entropy(outputs[:, :-1], codes_of_generated(generated))
+    real = binary_cross_entropy(discriminator(batch.unlabeled)[:, -1], 1.0)
+    made_up = binary_cross_entropy(outputs[:, -1], 0.0)
+    torch.testing.assert_close(losses["generated_class"], made_up_class)
+    torch.testing.assert_close(losses["real"], real)
+    torch.testing.assert_close(losses["generated"], made_up)
+    rest = class_weight / N_CLASSES * made_up_class + validity_weight * (real + made_up) / 2
+    torch.testing.assert_close(losses["loss"], supervised + weight * rest)
+
+
+def test_two_headed_label_head_weighs_by_inverse_frequency():
+    # K labeled rows, one a class, and K generated ones: weights 1 / frequency, up to a factor.
+    objective = TwoHeaded()
+    discriminator, batch, generated = make_doubles(objective)
+    labeled, generated = batch.labeled[:N_CLASSES], generated[:N_CLASSES]
+    batch = batch._replace(labeled=labeled, codes=torch.arange(N_CLASSES), weights=None)
+    losses = objective.discriminator_loss(discriminator, batch, generated, 1.0)
+    label_head = losses["loss"] - (losses["real"] + losses["generated"]) / 2
+    logits = discriminator(torch.cat([labeled, generated]))[:, :-1]
+    codes = torch.cat([batch.codes, codes_of_generated(generated)])
+    weights = torch.tensor([1.0] * N_CLASSES + [1 / N_CLASSES], dtype=torch.float64)
+    expected = F.cross_entropy(logits, codes, weight=weights, reduction="sum") / N_CLASSES
+    torch.testing.assert_close(label_head, expected)
+
+
+def test_two_headed_generator_fools_the_validity_head():
+    discriminator, batch, generated = make_doubles(TwoHeaded())
+    loss = TwoHeaded().generator_loss(discriminator, batch, generated)["loss"]
+    validity = discriminator(generated)[:, -1]
+    torch.testing.assert_close(loss, binary_cross_entropy(validity, 1.0))
+    torch.testing.assert_close(TwoHeaded().realness(discriminator(generated)), validity)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("entropy_weight", [0.0, 0.4])
+def test_complement_adds_the_entropy_of_unlabeled_rows(entropy_weight, weight):
+    objective = Complement(entropy_weight=entropy_weight)
+    discriminator, batch, generated = make_doubles(objective)
+    losses = objective.discriminator_loss(discriminator, batch, generated, weight)
+    base = FeatureMatching().discriminator_loss(discriminator, batch, generated, weight)
+    logits = discriminator(batch.unlabeled)
+    entropy = torch.distributions.Categorical(logits=logits).entropy().mean()
+    torch.testing.assert_close(losses["entropy"], entropy)
+    torch.testing.assert_close(losses["loss"], base["loss"] + weight * entropy_weight * entropy)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("pull_away_weight", [0.0, 0.5])
+def test_complement_adds_the_pull_away_term(pull_away_weight, norm):
+    objective = Complement(pull_away_weight=pull_away_weight, norm=norm)
+    discriminator, batch, generated = make_doubles(objective)
+    losses = objective.generator_loss(discriminator, batch, generated)
+    base = FeatureMatching(norm).generator_loss(discriminator, batch, generated)["loss"]
+    n = len(generated)
+    cosines = F.cosine_similarity(generated[:, None], generated[None, :], dim=2)
+    pull_away = (cosines.square().sum() - n) / (n * (n - 1))
+    torch.testing.assert_close(losses["feature_distance"], base)
+    torch.testing.assert_close(losses["pull_away"], pull_away)
+    torch.testing.assert_close(losses["loss"], base + pull_away_weight * pull_away)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
@@ -220,13 +458,6 @@ def test_feature_matching_discriminator_loss(weight, doubles):
     torch.testing.assert_close(losses["generated"], fake)
     expected = supervised + weight * 0.5 * (real + fake)
     torch.testing.assert_close(losses["loss"].detach(), expected)
-
-
-def test_feature_matching_supervised_loss_is_its_discriminator_loss_without_the_rest(doubles):
-    discriminator, batch, generated = doubles
-    alone = FeatureMatching().supervised_loss(discriminator, batch)
-    weightless = FeatureMatching().discriminator_loss(discriminator, batch, generated, 0.0)
-    torch.testing.assert_close(alone["loss"], weightless["loss"])
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
