@@ -34,6 +34,7 @@ from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._validation import (
     Labels,
     check_callbacks,
+    check_class_weight,
     check_dense,
     check_labels,
     check_same_classes,
@@ -115,6 +116,12 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     unsupervised_weight : float, default=1.0
         Weight of the loss on unlabeled and generated rows against that on labeled ones. 0 trains
         the discriminator on the labeled rows alone and no generator.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the loss on labeled rows: a dict from class labels to weights, in
+        which a class that is left out has the weight one; "balanced" weighs by inverse frequency
+        among the labeled rows. Only ratios count: the weights are scaled to a mean of one over
+        the labeled rows. More weight makes errors on a class rarer and errors towards it more
+        frequent; unlabeled and generated rows are not weighted.
     averaging_decay : float, default=0.999
         Decay of the moving average of the weights, which predicts and samples in place of the
         weights of the last step: about the last ``1 / (1 - averaging_decay)`` steps count.
@@ -208,6 +215,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "averaging_decay": [Interval(Real, 0, 1, closed="left")],
         "unlabeled_value": [Real, str, None],
         "device": [str],
@@ -233,6 +241,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         discriminator_lr: float = 3e-3,
         generator_lr: float = 3e-3,
         unsupervised_weight: float = 1.0,
+        class_weight: dict[Any, float] | str | None = None,
         averaging_decay: float = 0.999,
         unlabeled_value: Any = -1,
         device: str = "auto",
@@ -250,6 +259,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         self.discriminator_lr = discriminator_lr
         self.generator_lr = generator_lr
         self.unsupervised_weight = unsupervised_weight
+        self.class_weight = class_weight
         self.averaging_decay = averaging_decay
         self.unlabeled_value = unlabeled_value
         self.device = device
@@ -292,6 +302,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             self._validate_params()
             check_dense(X)
             labels = check_labels(y, self.unlabeled_value)
+            weights = check_class_weight(self.class_weight, labels)
             architecture = _component(self.architecture, {"auto": MLPArchitecture, **ARCHITECTURES})
             objective = _component(self.objective, OBJECTIVES)
             device = resolve_device(self.device)
@@ -306,7 +317,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 n_classes = len(labels.classes)
                 net = self._new_net(architecture, objective, device, n_classes, scaler.bounds_)
             rows = scaler.transform(X)
-            self._train(net, rows, labels)
+            self._train(net, rows, labels.codes, weights)
             self.classes_, self.scaler_, self.net_ = labels.classes, scaler, net
             self._set_training_results(rows, labels)
         return self
@@ -515,10 +526,14 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             "warm_start": True,  # the estimator decides when to start anew
         }
 
-    def _train(self, net: SGANNet, rows: np.ndarray, labels: Labels) -> None:
+    def _train(
+        self, net: SGANNet, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray | None
+    ) -> None:
         device = torch.device(net.device)
         dataset = SemiSupervisedDataset(
-            torch.from_numpy(rows).to(device), torch.from_numpy(labels.codes).to(device)
+            torch.from_numpy(rows).to(device),
+            torch.from_numpy(codes).to(device),
+            None if weights is None else torch.from_numpy(weights).to(device),
         )
         net.set_params(max_epochs=self._n_epochs(len(rows)))
         with seeded(draw_seed(self.random_state), device):

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples
 
 __all__ = [
     "Labels",
     "check_callbacks",
+    "check_class_weight",
     "check_dense",
     "check_labels",
     "check_same_classes",
@@ -104,6 +106,44 @@ def check_labels(y: Any, unlabeled_value: Any) -> Labels:
     codes = np.full(len(y), -1, dtype=np.int64)
     codes[labeled] = inverse
     return Labels(classes, codes)
+
+
+def check_class_weight(class_weight: Any, labels: Labels) -> np.ndarray | None:
+    """Return a weight for each row, with a mean of one over the labeled rows, or raise ValueError.
+
+    Float32 of shape (n,), zero where unlabeled; None where all labeled rows count the same.
+    """
+    if class_weight is None:
+        return None
+    classes = labels.classes.tolist()
+    if isinstance(class_weight, dict):
+        unknown = [key for key in class_weight if key not in classes]
+        if unknown:
+            raise ValueError(
+                "The 'class_weight' parameter of SGANClassifier must have classes of y as keys, "
+                f"which are {classes}. Got {unknown} as well: leave them out, or write them as y "
+                "does."
+            )
+        for key, weight in class_weight.items():
+            if not (isinstance(weight, Real) and 0 <= float(weight) < float("inf")):
+                raise ValueError(
+                    "The 'class_weight' parameter of SGANClassifier must hold numbers of at least "
+                    f"0. Got {weight!r} for the class {key!r} instead."
+                )
+        # By code, since scikit-learn takes the label "3" for the integer.
+        class_weight = {classes.index(key): weight for key, weight in class_weight.items()}
+    labeled = labels.codes >= 0
+    codes = labels.codes[labeled]
+    by_row = compute_class_weight(class_weight, classes=np.arange(len(classes)), y=codes)[codes]
+    if not by_row.any():
+        raise ValueError(
+            "The 'class_weight' parameter of SGANClassifier must leave some class a weight above "
+            f"0. Got 0 for all of {classes}."
+        )
+    weights = np.zeros(len(labels.codes), dtype=np.float32)
+    # A mean of one keeps the labels' share against the unlabeled rows.
+    weights[labeled] = by_row / by_row.mean()
+    return weights
 
 
 def without_objects(labels: np.ndarray) -> np.ndarray:

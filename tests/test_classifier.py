@@ -27,7 +27,9 @@ from sgan_sklearn import SGANClassifier, _classifier
 from sgan_sklearn._features import SCALINGS
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
-from sgan_sklearn.objectives import FeatureMatching
+from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching
+
+each_objective = pytest.mark.parametrize("objective", OBJECTIVES)
 
 
 def model_of(classifier, X):
@@ -108,6 +110,57 @@ def test_generated_rows_come_to_lie_among_the_real_ones(make_classifier, rng):
     )
     rows = classifier.fit(X, y).sample(200, random_state=0)
     np.testing.assert_allclose(rows.mean(axis=0), X.mean(axis=0), rtol=0.1)
+
+
+# --- class weights ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unbalanced():
+    """Return 200 rows of two overlapping classes, "few" and "many" in the ratio of 1 to 9."""
+    X, y = make_blobs([20, 180], n_features=2, centers=[[0, 0], [2, 2]], random_state=0)
+    y = np.array(["few", "many"], dtype=object)[y]
+    y[1::2] = -1
+    return X, y
+
+
+@each_objective
+def test_balanced_class_weight_finds_more_rows_of_a_rare_class(objective, make_learner, unbalanced):
+    X, y = unbalanced
+    n_found = []
+    for class_weight in ({"many": 9.0}, None, "balanced"):
+        classifier = make_learner(objective=objective, class_weight=class_weight).fit(X, y)
+        n_found.append((classifier.predict(X) == "few").sum())
+    assert n_found[0] < n_found[1] < n_found[2]
+
+
+def test_balanced_class_weight_is_the_dict_of_inverse_frequencies(make_classifier, unbalanced):
+    X, y = unbalanced
+    frequency = {label: (y == label).mean() for label in ("few", "many")}
+    inverse = {label: 1 / share for label, share in frequency.items()}
+    balanced, by_dict, unweighted = (
+        make_classifier(class_weight=class_weight).fit(X, y).predict_proba(X)
+        for class_weight in ("balanced", inverse, None)
+    )
+    np.testing.assert_allclose(balanced, by_dict, rtol=1e-4)
+    assert not np.allclose(balanced, unweighted, rtol=1e-2)
+
+
+def test_class_weight_of_zero_takes_the_labels_away(make_learner, data, labels):
+    X, y = data
+    classifier = make_learner(class_weight={1: 0.0}, unsupervised_weight=0.0).fit(X, y)
+    assert classifier.classes_.tolist() == [0, 1, 2]
+    predicted = classifier.predict(X)
+    assert not (predicted == 1).any()
+    np.testing.assert_array_equal(predicted[labels != 1], labels[labels != 1])
+
+
+def test_class_weight_may_change_with_warm_start(make_learner, unbalanced):
+    X, y = unbalanced
+    classifier = make_learner(warm_start=True).fit(X, y)
+    before = (classifier.predict(X) == "few").sum()
+    classifier.set_params(class_weight={"few": 50.0}).fit(X, y)
+    assert (classifier.predict(X) == "few").sum() > before
 
 
 # --- predictions ------------------------------------------------------------------------------
@@ -575,6 +628,10 @@ BAD_PARAMETERS = [
     ("generator_lr", None),
     ("unsupervised_weight", -0.1),
     ("unsupervised_weight", float("nan")),
+    ("class_weight", "even"),
+    ("class_weight", [1, 1, 1]),
+    ("class_weight", {3: 1.0}),
+    ("class_weight", {0: -1.0}),
     ("averaging_decay", 1),
     ("averaging_decay", -0.1),
     ("unlabeled_value", [-1]),

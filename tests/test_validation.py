@@ -8,6 +8,8 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from sgan_sklearn._validation import (
+    Labels,
+    check_class_weight,
     check_dense,
     check_labels,
     check_same_classes,
@@ -205,3 +207,74 @@ def test_unlabeled_value_as_text_of_another_form_is_refused():
 def test_unlabeled_value_is_not_nan():
     with pytest.raises(ValueError, match=r"'unlabeled_value' parameter .* must not be NaN"):
         check_labels([0, 1], NAN)
+
+
+# --- class weights ----------------------------------------------------------------------------
+
+# One "a", three of "b", two unlabeled rows.
+Y = objects("b", -1, "a", "b", "b", -1)
+
+
+def test_no_class_weight_is_no_weights():
+    assert check_class_weight(None, check_labels(Y, -1)) is None
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "a", "b"),
+    [
+        pytest.param({"a": 5.0, "b": 1.0}, 20 / 8, 4 / 8, id="dict"),
+        pytest.param({"a": 50, "b": 10}, 20 / 8, 4 / 8, id="ratios count"),
+        pytest.param({"a": 5}, 20 / 8, 4 / 8, id="class left out"),
+        pytest.param({np.str_("a"): np.float32(5)}, 20 / 8, 4 / 8, id="NumPy's"),
+        pytest.param({}, 1.0, 1.0, id="empty"),
+        pytest.param({"b": 0}, 4.0, 0.0, id="zero"),
+        pytest.param("balanced", 4 / 2, 4 / 6, id="balanced"),
+    ],
+)
+def test_class_weight(class_weight, a, b):
+    weights = check_class_weight(class_weight, check_labels(Y, -1))
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(weights, [b, 0, a, b, b, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight"),
+    [
+        ([3, 5, 5, -1], {3: 3.0}),
+        ([3.0, 5.0, 5.0, -1.0], {3: 3.0}),
+        ([False, True, True], {False: 3.0}),
+        (["3", "5", "5"], {"3": 3.0}),
+        (objects("3", "5", "5", -1), {"3": 3.0}),
+    ],
+    ids=["int", "float", "bool", "str", "object"],
+)
+def test_class_weight_of_any_kind_of_label(y, class_weight):
+    weights = check_class_weight(class_weight, check_labels(y, -1))
+    np.testing.assert_allclose(weights[:3], [9 / 5, 3 / 5, 3 / 5], rtol=1e-6)
+    balanced = check_class_weight("balanced", check_labels(y, -1))
+    np.testing.assert_allclose(balanced[:3], [3 / 2, 3 / 4, 3 / 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({"a": 1, "c": 2, 7: 1}, r"\['a', 'b'\]. Got \['c', 7\] as well"),
+        ({-1: 2}, r"Got \[-1\] as well"),
+        ({"a": -1}, "at least 0. Got -1 for the class 'a'"),
+        ({"a": float("nan")}, "Got nan for the class 'a'"),
+        ({"a": float("inf")}, "Got inf for the class 'a'"),
+        ({"a": "2"}, "Got '2' for the class 'a'"),
+        ({"a": None}, "Got None for the class 'a'"),
+        ({"a": 0, "b": 0}, "some class a weight above 0"),
+    ],
+)
+def test_bad_class_weight(class_weight, message):
+    with pytest.raises(ValueError, match=f"'class_weight' parameter of SGANClassifier.*{message}"):
+        check_class_weight(class_weight, check_labels(Y, -1))
+
+
+def test_class_weight_scales_only_the_labeled_rows_to_a_mean_of_one():
+    labels = Labels(np.arange(3), np.array([-1, 0, 0, 2, 1, -1, 0, -1]))
+    weights = check_class_weight({0: 0.3, 1: 7}, labels)
+    assert weights[labels.codes >= 0].mean() == pytest.approx(1)
+    assert (weights[labels.codes < 0] == 0).all()
