@@ -1,6 +1,8 @@
 """Contracts that every architecture in the registry keeps, then those of each."""
 
 import copy
+import math
+import pickle
 import re
 
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.base import clone
 from sgan_sklearn.architectures import (
     ARCHITECTURES,
     Architecture,
+    ConvArchitecture,
     Discriminator,
     Generator,
     MLPArchitecture,
@@ -18,35 +21,57 @@ from sgan_sklearn.architectures import (
 
 N_FEATURES, N_OUTPUTS, LATENT_DIM = 16, 3, 5
 
-each_architecture = pytest.mark.parametrize("name", ARCHITECTURES)
+# Rows that each architecture is tested on: a table where it takes one, and images.
+SHAPES = {name: [(N_FEATURES,), (1, 8, 8), (3, 9, 13)] for name in ARCHITECTURES}
+SHAPES["conv"] = [(1, 8, 8), (3, 9, 13), (1, 28, 28), (3, 64, 64)]
+
+each_name = pytest.mark.parametrize("name", ARCHITECTURES)
+each_architecture = pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        pytest.param(name, shape, id="-".join([name, *map(str, shape)]))
+        for name in ARCHITECTURES
+        for shape in SHAPES[name]
+    ],
+)
 each_parameter = pytest.mark.parametrize(
     ("name", "parameter"),
     [(name, key) for name in ARCHITECTURES for key in ARCHITECTURES[name]().get_params()],
 )
 
 
-def waves(n):
+def waves(n, *shape):
     """Return `n` rows without drawing random numbers."""
-    return torch.sin(torch.arange(n * N_FEATURES, dtype=torch.float32)).reshape(n, -1)
+    return torch.sin(torch.arange(n * math.prod(shape)).float()).reshape(n, *shape)
+
+
+def small(name):
+    """Return an architecture with its defaults, but quick."""
+    return ConvArchitecture(width=8, generator_width=8) if name == "conv" else ARCHITECTURES[name]()
 
 
 @pytest.fixture
-def bounds(rng):
-    low = rng.normal(size=N_FEATURES)
-    return np.stack([low, low + rng.uniform(size=N_FEATURES)]).astype(np.float32)
+def shape():
+    return (N_FEATURES,)
 
 
 @pytest.fixture
-def discriminator(name):
-    return ARCHITECTURES[name]().build_discriminator(N_FEATURES, N_OUTPUTS)
+def bounds(rng, shape):
+    low = rng.normal(size=shape)
+    return np.stack([low, low + rng.uniform(size=shape)]).astype(np.float32)
+
+
+@pytest.fixture
+def discriminator(name, shape):
+    return small(name).build_discriminator(shape, N_OUTPUTS)
 
 
 @pytest.fixture
 def generator(name, bounds):
-    return ARCHITECTURES[name]().build_generator(LATENT_DIM, bounds)
+    return small(name).build_generator(LATENT_DIM, bounds)
 
 
-@each_architecture
+@each_name
 def test_clone_and_get_params(name):
     architecture = ARCHITECTURES[name]()
     assert isinstance(architecture, Architecture)
@@ -66,26 +91,26 @@ def test_bad_parameter_is_named(name, parameter):
 
 
 @each_architecture
-def test_discriminator_outputs(name, discriminator):
+def test_discriminator_outputs(name, shape, discriminator):
     assert isinstance(discriminator, Discriminator)
     for n in (1, 7):
-        outputs = discriminator(torch.randn(n, N_FEATURES))
+        outputs = discriminator(torch.randn(n, *shape))
         assert outputs.shape == (n, N_OUTPUTS)
         assert outputs.isfinite().all()
 
 
 @each_architecture
-def test_forward_is_head_of_features(name, discriminator):
+def test_forward_is_head_of_features(name, shape, discriminator):
     discriminator.eval()
-    x = torch.randn(7, N_FEATURES)
+    x = torch.randn(7, *shape)
     features = discriminator.forward_features(x)
     assert len(features) == 7
     assert torch.equal(discriminator(x), discriminator.forward_head(features))
 
 
 @each_architecture
-def test_row_of_the_discriminator_does_not_depend_on_its_neighbors(name, discriminator):
-    row, others = torch.randn(1, N_FEATURES), torch.randn(2, 6, N_FEATURES) * 10
+def test_row_of_the_discriminator_does_not_depend_on_its_neighbors(name, shape, discriminator):
+    row, others = torch.randn(1, *shape), torch.randn(2, 6, *shape) * 10
     outputs = []
     for neighbors in others:
         torch.manual_seed(1)  # the same noise for the row, in training mode
@@ -98,29 +123,29 @@ def test_row_of_the_discriminator_does_not_depend_on_its_neighbors(name, discrim
 
 
 @each_architecture
-def test_evaluation_of_the_discriminator_draws_no_random_numbers(name, discriminator):
+def test_evaluation_of_the_discriminator_draws_no_random_numbers(name, shape, discriminator):
     discriminator.eval()
-    x = torch.randn(7, N_FEATURES)
+    x = torch.randn(7, *shape)
     before = torch.get_rng_state()
     assert torch.equal(discriminator(x), discriminator(x))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @each_architecture
-def test_no_pass_changes_the_buffers_of_the_discriminator(name, discriminator):
+def test_no_pass_changes_the_buffers_of_the_discriminator(name, shape, discriminator):
     before = copy.deepcopy(dict(discriminator.named_buffers()))
-    discriminator(torch.randn(7, N_FEATURES))
+    discriminator(torch.randn(7, *shape))
     for key, buffer in discriminator.named_buffers():
         assert torch.equal(buffer, before[key])
 
 
 @each_architecture
-def test_weights_come_from_the_global_generator(name, bounds):
+def test_weights_come_from_the_global_generator(name, shape, bounds):
     def build(seed):
         torch.manual_seed(seed)
-        architecture = ARCHITECTURES[name]()
+        architecture = small(name)
         networks = (
-            architecture.build_discriminator(N_FEATURES, N_OUTPUTS),
+            architecture.build_discriminator(shape, N_OUTPUTS),
             architecture.build_generator(LATENT_DIM, bounds),
         )
         return [torch.nn.utils.parameters_to_vector(net.parameters()) for net in networks]
@@ -132,11 +157,11 @@ def test_weights_come_from_the_global_generator(name, bounds):
 
 @pytest.mark.parametrize("scale", [1.0, 1e3], ids=["usual", "extreme"])
 @each_architecture
-def test_generated_rows_are_bounded(name, generator, bounds, scale):
+def test_generated_rows_are_bounded(name, shape, generator, bounds, scale):
     assert isinstance(generator, Generator)
     for module in (generator.train(), generator.eval()):
         rows = module(torch.randn(50, LATENT_DIM) * scale).detach().numpy()
-        assert rows.shape == (50, N_FEATURES)
+        assert rows.shape == (50, *shape)
         # Rounding may step over a bound by one unit in the last place.
         slack = 1e-6 * np.abs(bounds).max()
         assert (rows >= bounds[0] - slack).all()
@@ -144,22 +169,22 @@ def test_generated_rows_are_bounded(name, generator, bounds, scale):
 
 
 @each_architecture
-def test_generated_rows_differ(name, generator):
+def test_generated_rows_differ(name, shape, generator):
     rows = generator.eval()(torch.randn(20, LATENT_DIM))
     assert (rows.std(dim=0) > 0).all()
 
 
 @each_architecture
-def test_generator_of_constant_columns(name, bounds):
+def test_generator_of_constant_columns(name, shape, bounds):
     constant = np.stack([bounds[0], bounds[0]])
-    rows = ARCHITECTURES[name]().build_generator(LATENT_DIM, constant)(torch.randn(4, LATENT_DIM))
-    np.testing.assert_allclose(rows.detach(), np.tile(bounds[0], (4, 1)), rtol=1e-6)
+    rows = small(name).build_generator(LATENT_DIM, constant)(torch.randn(4, LATENT_DIM))
+    np.testing.assert_allclose(rows.detach(), np.stack([bounds[0]] * 4), rtol=1e-6)
 
 
 @each_architecture
-def test_deepcopy(name, discriminator, generator):
+def test_deepcopy(name, shape, discriminator, generator):
     for module, x in (
-        (discriminator.eval(), torch.randn(4, N_FEATURES)),
+        (discriminator.eval(), torch.randn(4, *shape)),
         (generator.eval(), torch.randn(4, LATENT_DIM)),
     ):
         copied = copy.deepcopy(module)
@@ -172,23 +197,42 @@ def test_deepcopy(name, discriminator, generator):
 
 
 @pytest.mark.parametrize(
-    "rows",
+    "make_rows",
     [
-        pytest.param(waves(1), id="one row"),
-        pytest.param(torch.full((9, N_FEATURES), 3.0), id="constant columns"),
-        pytest.param(torch.zeros(9, N_FEATURES), id="zeros"),
-        pytest.param(waves(9) * 1e3, id="wide"),
+        pytest.param(lambda shape: waves(1, *shape), id="one row"),
+        pytest.param(lambda shape: torch.full((9, *shape), 3.0), id="constant columns"),
+        pytest.param(lambda shape: torch.zeros(9, *shape), id="zeros"),
+        pytest.param(lambda shape: waves(9, *shape) * 1e3, id="wide"),
     ],
 )
 @each_architecture
-def test_start_from_data_stays_finite(name, rows, discriminator):
-    discriminator.initialize_from_data(rows)
+def test_start_from_data_stays_finite(name, shape, make_rows, discriminator):
+    discriminator.initialize_from_data(make_rows(shape))
     assert all(value.isfinite().all() for value in discriminator.state_dict().values())
-    assert discriminator(torch.randn(5, N_FEATURES)).isfinite().all()
+    assert discriminator(torch.randn(5, *shape)).isfinite().all()
 
 
-@each_architecture
-def test_training_end_to_end(name, make_classifier, data):
+@each_name
+def test_builders_leave_the_architecture_alone(name, rng):
+    architecture = small(name)
+    before = architecture.get_params()
+    architecture.build_discriminator((1, 8, 8), N_OUTPUTS)
+    architecture.build_generator(LATENT_DIM, np.zeros((2, 1, 8, 8), dtype=np.float32))
+    assert architecture.get_params() == before
+    assert vars(pickle.loads(pickle.dumps(architecture))) == vars(architecture)
+
+
+@each_name
+def test_training_on_images_end_to_end(name, make_classifier, rng):
+    X, y = rng.uniform(size=(30, 8, 8)), np.arange(30) % 3
+    classifier = make_classifier(architecture=small(name), image_shape=(8, 8), max_epochs=1)
+    classifier.fit(X, y)
+    assert np.isfinite(classifier.predict_proba(X)).all()
+    assert classifier.sample(3).shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if (N_FEATURES,) in SHAPES[name]])
+def test_training_on_a_table_end_to_end(name, make_classifier, data):
     X, y = data
     classifier = make_classifier(architecture=name, max_epochs=1).fit(X, y)
     assert np.isfinite(classifier.predict_proba(X)).all()
@@ -199,7 +243,7 @@ def test_training_end_to_end(name, make_classifier, data):
 
 
 def build_mlp(**params):
-    return MLPArchitecture((12, 10, 8), **params).build_discriminator(N_FEATURES, N_OUTPUTS)
+    return MLPArchitecture((12, 10, 8), **params).build_discriminator((N_FEATURES,), N_OUTPUTS)
 
 
 def test_mlp_start_from_data_standardizes_every_unit_of_every_layer(rng):
@@ -248,7 +292,7 @@ def test_mlp_noise_in_training_mode(noises, differs):
 
 def test_mlp_features_come_before_their_noise():
     # With one hidden layer and a silent input, the only noise is the one behind the features.
-    discriminator = MLPArchitecture((8,), input_noise=0.0).build_discriminator(N_FEATURES, 2)
+    discriminator = MLPArchitecture((8,), input_noise=0.0).build_discriminator((N_FEATURES,), 2)
     x = torch.randn(5, N_FEATURES)
     assert torch.equal(discriminator.forward_features(x), discriminator.forward_features(x))
     assert not torch.equal(discriminator(x), discriminator(x))
@@ -266,7 +310,7 @@ def test_mlp_noise_has_the_standard_deviation_asked_for(std):
 )
 def test_mlp_sizes(sizes, bounds):
     architecture = MLPArchitecture(sizes, sizes)
-    discriminator = architecture.build_discriminator(N_FEATURES, N_OUTPUTS)
+    discriminator = architecture.build_discriminator((N_FEATURES,), N_OUTPUTS)
     assert discriminator.forward_features(torch.zeros(2, N_FEATURES)).shape == (2, 5)
     shapes = [p.shape for p in architecture.build_generator(LATENT_DIM, bounds).parameters()]
     assert shapes[0] == (7, LATENT_DIM)
@@ -275,7 +319,7 @@ def test_mlp_sizes(sizes, bounds):
 
 def test_mlp_without_hidden_layers(bounds):
     architecture = MLPArchitecture((), ())
-    discriminator = architecture.build_discriminator(N_FEATURES, N_OUTPUTS)
+    discriminator = architecture.build_discriminator((N_FEATURES,), N_OUTPUTS)
     assert discriminator(torch.zeros(2, N_FEATURES)).shape == (2, N_OUTPUTS)
     generator = architecture.build_generator(LATENT_DIM, bounds)
     assert generator(torch.zeros(2, LATENT_DIM)).shape == (2, N_FEATURES)

@@ -40,7 +40,7 @@ def make_net(architecture=SMALL, **params):
         "verbose": 0,
     }
     return SGANNet(
-        partial(architecture.build_discriminator, N_FEATURES, N_CLASSES),
+        partial(architecture.build_discriminator, (N_FEATURES,), N_CLASSES),
         partial(architecture.build_generator, defaults["latent_dim"], bounds),
         FeatureMatching(),
         **{**defaults, **params},
