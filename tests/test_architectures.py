@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from torch import nn
 
 from sgan_sklearn.architectures import (
     ARCHITECTURES,
@@ -17,7 +18,10 @@ from sgan_sklearn.architectures import (
     Discriminator,
     Generator,
     MLPArchitecture,
+    ModuleArchitecture,
 )
+from sgan_sklearn.architectures._conv import WIDTHS
+from sgan_sklearn.architectures._layers import WeightNormConv2d
 
 N_FEATURES, N_OUTPUTS, LATENT_DIM = 16, 3, 5
 
@@ -338,3 +342,313 @@ def test_mlp_bad_sizes(name, value):
 def test_mlp_bad_noise(name, value):
     with pytest.raises(ValueError, match=f"'{name}' parameter of MLPArchitecture must be a float"):
         MLPArchitecture(**{name: value})._validate_params()
+
+
+# --- ConvArchitecture -------------------------------------------------------------------------
+
+each_image_shape = pytest.mark.parametrize("shape", SHAPES["conv"], ids=str)
+
+
+def build_conv(shape, **params):
+    return ConvArchitecture((6, 6, 8, 8, 8), **params).build_discriminator(shape, N_OUTPUTS)
+
+
+@each_image_shape
+def test_conv_start_from_data_standardizes_every_unit_of_every_layer(shape, rng):
+    discriminator = build_conv(shape, input_noise=0.0, dropout=0.0)
+    x = torch.from_numpy(rng.lognormal(size=(40, *shape))).float()
+    discriminator.initialize_from_data(x)
+    seen = []
+    for layer in (*discriminator.hidden, discriminator.output):
+        layer.register_forward_hook(lambda module, args, output: seen.append(output.detach()))
+    discriminator.eval()(x)
+    assert [y.shape[1] for y in seen] == [6, 6, 8, 8, 8, N_OUTPUTS]
+    for y in seen:
+        values = y.movedim(1, -1).flatten(0, -2)
+        np.testing.assert_allclose(values.mean(dim=0), 0, atol=1e-3)
+        np.testing.assert_allclose(values.std(dim=0, correction=0), 1, atol=1e-3)
+
+
+def test_conv_trains_no_gain_but_that_of_the_output():
+    names = {name for name, _ in build_conv((1, 8, 8)).named_parameters()}
+    assert {name for name in names if "gain" in name} == {"output.gain"}
+
+
+def test_conv_weights_do_not_depend_on_the_length_of_their_direction():
+    discriminator = build_conv((3, 9, 13)).eval()
+    x = torch.randn(5, 3, 9, 13)
+    before = discriminator(x)
+    with torch.no_grad():
+        for layer in (*discriminator.hidden, discriminator.output):
+            layer.direction.mul_(3)
+    torch.testing.assert_close(discriminator(x), before)
+
+
+def test_conv_layer_is_a_convolution_with_normalized_weights():
+    layer = WeightNormConv2d(3, 4, stride=2, train_gain=True)
+    weight = layer.direction / layer.direction.flatten(1).norm(dim=1)[:, None, None, None]
+    x = torch.randn(5, 3, 9, 13)
+    expected = nn.functional.conv2d(x, weight, layer.bias, stride=2, padding=1)
+    torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("params", "differs"),
+    [
+        ({"input_noise": 0.0, "dropout": 0.0}, False),
+        ({"input_noise": 0.1, "dropout": 0.0}, True),
+        ({"input_noise": 0.0, "dropout": 0.5}, True),
+    ],
+    ids=["none", "input", "dropout"],
+)
+def test_conv_noise_in_training_mode(params, differs):
+    discriminator = build_conv((1, 28, 28), **params)
+    x = torch.randn(5, 1, 28, 28)
+    assert torch.equal(discriminator(x), discriminator(x)) is not differs
+
+
+def test_conv_features_are_means_over_the_places_before_dropout():
+    discriminator = ConvArchitecture((7,), input_noise=0.0, dropout=0.5).build_discriminator(
+        (1, 8, 8), N_OUTPUTS
+    )
+    x = torch.randn(5, 1, 8, 8)
+    features = discriminator.forward_features(x)
+    values = nn.functional.leaky_relu(discriminator.hidden[0](x), 0.2)
+    torch.testing.assert_close(features, values.mean(dim=(2, 3)))
+    assert not torch.equal(discriminator(x), discriminator(x))
+
+
+def test_conv_is_blind_to_the_place_of_a_small_thing():
+    # The reason for pooling: features hardly change when a dot moves by whole strides.
+    discriminator = build_conv((1, 28, 28)).eval()
+    x = torch.zeros(2, 1, 28, 28)
+    x[0, 0, 8, 8] = x[1, 0, 16, 12] = 1
+    torch.testing.assert_close(*discriminator.forward_features(x))
+
+
+@pytest.mark.parametrize(
+    ("shape", "places"),
+    [
+        ((1, 8, 8), (4, 4)),
+        ((3, 9, 13), (5, 7)),
+        ((1, 28, 28), (7, 7)),
+        ((3, 32, 32), (8, 8)),
+        ((3, 64, 64), (8, 8)),
+        ((1, 64, 8), (32, 4)),
+    ],
+)
+def test_conv_halves_the_image(shape, places):
+    discriminator = ConvArchitecture(4).build_discriminator(shape, N_OUTPUTS)
+    seen = []
+    discriminator.hidden[-1].register_forward_hook(lambda *args: seen.append(args[2].shape[2:]))
+    discriminator(torch.zeros(1, *shape))
+    assert seen == [places]
+
+
+@pytest.mark.parametrize(
+    ("width", "channels"),
+    [
+        *WIDTHS.items(),
+        (4, (4, 4, 8, 8, 8, 8)),
+        (np.int64(4), (4, 4, 8, 8, 8, 8)),
+        ((5,), (5,)),
+        ([5, 6, 7], (5, 6, 7)),
+    ],
+    ids=str,
+)
+def test_conv_widths(width, channels):
+    architecture = ConvArchitecture(width)
+    architecture._validate_params()
+    discriminator = architecture.build_discriminator((3, 32, 32), N_OUTPUTS)
+    assert tuple(len(layer.bias) for layer in discriminator.hidden) == channels
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.5, "huge", (), (8, 0), (8, 2.5), None], ids=repr)
+def test_conv_bad_width(value):
+    with pytest.raises(ValueError, match="'width' parameter of ConvArchitecture must"):
+        ConvArchitecture(value)._validate_params()
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, "much"], ids=repr)
+def test_conv_bad_dropout(value):
+    with pytest.raises(ValueError, match="'dropout' parameter of ConvArchitecture must"):
+        ConvArchitecture(dropout=value)._validate_params()
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 8), (1, 8, 7), (3, 65, 32), (3, 32, 65)], ids=str)
+def test_conv_refuses_other_sizes(shape):
+    message = rf"8 to 64 pixels a side.*Got images of {shape[1]} x {shape[2]} pixels. Resize"
+    with pytest.raises(ValueError, match=message):
+        build_conv(shape)
+    with pytest.raises(ValueError, match=message):
+        ConvArchitecture().build_generator(LATENT_DIM, np.zeros((2, *shape), dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("n_features", "remedy"), [(64, "image_shape=(8, 8)"), (65, "image_shape=(height, width)")]
+)
+def test_conv_refuses_flat_rows(n_features, remedy):
+    with pytest.raises(ValueError, match=f"{n_features} features.*{re.escape(remedy)}"):
+        build_conv((n_features,))
+
+
+# --- ModuleArchitecture -----------------------------------------------------------------------
+
+
+class Split(nn.Module):
+    """A discriminator with the two methods, and an initialization."""
+
+    def __init__(self, n_outputs=N_OUTPUTS):
+        super().__init__()
+        self.body, self.head = nn.Linear(N_FEATURES, 8), nn.Linear(8, n_outputs)
+        self.seen = 0
+
+    def forward_features(self, x):
+        return self.body(x).relu()
+
+    def forward_head(self, features):
+        return self.head(features)
+
+    def initialize_from_data(self, x):
+        self.seen = len(x)
+
+
+def own_networks():
+    discriminator = nn.Sequential(nn.Linear(N_FEATURES, 8), nn.ReLU(), nn.Linear(8, N_OUTPUTS))
+    generator = nn.Sequential(nn.Linear(LATENT_DIM, 8), nn.BatchNorm1d(8), nn.Linear(8, N_FEATURES))
+    return discriminator, generator
+
+
+def weights_of(module):
+    return nn.utils.parameters_to_vector(module.parameters()).detach().clone()
+
+
+def test_module_sequential_is_split_before_its_last_layer():
+    discriminator, generator = own_networks()
+    built = ModuleArchitecture(discriminator, generator).build_discriminator(
+        (N_FEATURES,), N_OUTPUTS
+    )
+    x = torch.randn(4, N_FEATURES)
+    features = built.forward_features(x)
+    assert features.shape == (4, 8)
+    assert torch.equal(built(x), built.forward_head(features))
+    assert torch.equal(built(x), built.module(x))
+
+
+def test_module_with_methods_of_its_own():
+    built = ModuleArchitecture(Split(), own_networks()[1]).build_discriminator(
+        (N_FEATURES,), N_OUTPUTS
+    )
+    x = torch.randn(4, N_FEATURES)
+    assert torch.equal(built.forward_features(x), built.module.body(x).relu())
+    assert built(x).shape == (4, N_OUTPUTS)
+    built.initialize_from_data(x)
+    assert built.module.seen == 4
+
+
+def test_module_copies_have_fresh_weights_of_the_global_generator(bounds):
+    discriminator, generator = own_networks()
+    before = [weights_of(discriminator), weights_of(generator)]
+    architecture = ModuleArchitecture(discriminator, generator)
+
+    def build(seed):
+        torch.manual_seed(seed)
+        return [
+            weights_of(architecture.build_discriminator((N_FEATURES,), N_OUTPUTS)),
+            weights_of(architecture.build_generator(LATENT_DIM, bounds)),
+        ]
+
+    for first, again, other, given in zip(build(1), build(1), build(2), before, strict=True):
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+        assert not torch.equal(first, given)
+    after = [weights_of(discriminator), weights_of(generator)]
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+def test_module_clone_copies_the_modules():
+    architecture = ModuleArchitecture(*own_networks())
+    copied = clone(architecture)
+    assert copied.discriminator is not architecture.discriminator
+    assert torch.equal(weights_of(copied.generator), weights_of(architecture.generator))
+
+
+def test_module_lazy_layers_find_their_size(bounds):
+    discriminator = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(N_OUTPUTS))
+    architecture = ModuleArchitecture(discriminator, own_networks()[1])
+    built = architecture.build_discriminator((N_FEATURES,), N_OUTPUTS)
+    assert built.forward_features(torch.zeros(2, N_FEATURES)).shape == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("discriminator", "message"),
+    [
+        (nn.Linear(16, 3), r"torch.nn.Sequential.*forward_features.*Got a Linear without them"),
+        (nn.Sequential(nn.Linear(16, 3)), "two layers or more"),
+        (nn.Sequential, "must be an instance of"),
+        (None, "must be an instance of"),
+    ],
+    ids=["no split", "one layer", "class", "None"],
+)
+def test_module_bad_discriminator(discriminator, message):
+    with pytest.raises(ValueError, match=f"'discriminator' parameter.*{message}"):
+        ModuleArchitecture(discriminator, own_networks()[1])._validate_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "message"),
+    [
+        ("discriminator", Split(n_outputs=5), r"Got \(2, 5\) instead. Adapt its last layer"),
+        ("discriminator", nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), "Adapt its first"),
+        ("discriminator", nn.Sequential(nn.Identity(), nn.LSTM(16, 3)), "Got tuple instead"),
+        ("generator", nn.Linear(LATENT_DIM, 5), r"Got \(2, 5\) instead. Adapt its last layer"),
+        ("generator", nn.Linear(7, N_FEATURES), "latent_dim values.*Adapt its first layer"),
+    ],
+    ids=["outputs", "inputs", "tuple", "generated", "latent"],
+)
+def test_module_of_wrong_shape(name, module, message, bounds):
+    architecture = ModuleArchitecture(*own_networks()).set_params(**{name: module})
+    build, *arguments = {
+        "discriminator": (architecture.build_discriminator, (N_FEATURES,), N_OUTPUTS),
+        "generator": (architecture.build_generator, LATENT_DIM, bounds),
+    }[name]
+    with pytest.raises(ValueError, match=f"'{name}' parameter of ModuleArch.*{message}"):
+        build(*arguments)
+
+
+def own_images_architecture(n_outputs=3):
+    return ModuleArchitecture(
+        nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(36, n_outputs)),
+        nn.Sequential(nn.Linear(6, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8))),
+    )
+
+
+def test_module_training_on_a_table(make_classifier, data):
+    X, y = data
+    networks = (
+        nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)),
+        nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4)),
+    )
+    architecture = ModuleArchitecture(*networks)
+    classifier = make_classifier(architecture=architecture, latent_dim=6).fit(X, y)
+    first = classifier.predict_proba(X)
+    assert np.array_equal(classifier.fit(X, y).predict_proba(X), first)
+    assert np.array_equal(clone(classifier).fit(X, y).predict_proba(X), first)
+    for copied in (copy.deepcopy(classifier), pickle.loads(pickle.dumps(classifier))):
+        assert np.array_equal(copied.predict_proba(X), first)
+        assert copied.sample(2).shape == (2, 4)
+
+
+def test_module_training_on_images(make_classifier, rng):
+    X, y = rng.uniform(size=(30, 8, 8)), np.arange(30) % 3
+    classifier = make_classifier(architecture=own_images_architecture(), latent_dim=6)
+    assert classifier.fit(X, y).sample(2).shape == (2, 8, 8)
+    assert classifier.net_.augment is not None
+
+
+def test_module_of_wrong_shape_is_told_before_training(make_classifier, rng, monkeypatch):
+    X, y = rng.uniform(size=(30, 8, 8)), np.arange(30) % 3
+    classifier = make_classifier(architecture=own_images_architecture(n_outputs=4), latent_dim=6)
+    monkeypatch.setattr("sgan_sklearn._net.SGANNet.train_step", lambda *args: pytest.fail("step"))
+    with pytest.raises(ValueError, match="'discriminator' parameter of ModuleArchitecture"):
+        classifier.fit(X, y)
