@@ -420,7 +420,8 @@ def test_conv_features_are_means_over_the_places_before_dropout():
 
 def test_conv_is_blind_to_the_place_of_a_small_thing():
     # The reason for pooling: features hardly change when a dot moves by whole strides.
-    discriminator = build_conv((1, 28, 28)).eval()
+    architecture = ConvArchitecture((6, 6, 8))
+    discriminator = architecture.build_discriminator((1, 28, 28), N_OUTPUTS).eval()
     x = torch.zeros(2, 1, 28, 28)
     x[0, 0, 8, 8] = x[1, 0, 16, 12] = 1
     torch.testing.assert_close(*discriminator.forward_features(x))
@@ -437,12 +438,31 @@ def test_conv_is_blind_to_the_place_of_a_small_thing():
         ((1, 64, 8), (32, 4)),
     ],
 )
-def test_conv_halves_the_image(shape, places):
-    discriminator = ConvArchitecture(4).build_discriminator(shape, N_OUTPUTS)
+@pytest.mark.parametrize("width", [4, (4,) * 7], ids=["six layers", "deep"])
+def test_conv_halves_the_image(shape, places, width):
+    discriminator = ConvArchitecture(width).build_discriminator(shape, N_OUTPUTS)
     seen = []
     discriminator.hidden[-1].register_forward_hook(lambda *args: seen.append(args[2].shape[2:]))
     discriminator(torch.zeros(1, *shape))
     assert seen == [places]
+
+
+@pytest.mark.parametrize(
+    ("width", "side", "strides"),
+    [
+        (4, 8, [1, 1, 2, 1, 1, 1]),
+        (4, 23, [1, 1, 2, 1, 2, 1]),
+        (4, 24, [2, 1, 2, 1, 1, 1]),
+        (4, 48, [2, 1, 2, 1, 2, 1]),
+        ((4,) * 7, 47, [1, 1, 2, 1, 2, 1, 1]),
+        ((4,) * 7, 48, [2, 1, 2, 1, 2, 1, 1]),
+        ((4, 4), 28, [2, 1]),
+        ((4, 4), 8, [1, 1]),
+    ],
+)
+def test_conv_strides(width, side, strides):
+    discriminator = ConvArchitecture(width).build_discriminator((1, side, side), N_OUTPUTS)
+    assert [layer.stride for layer in discriminator.hidden] == strides
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,11 @@ class _WeightNorm(nn.Module):
 
     gain: Tensor
 
-    def __init__(self, shape: tuple[int, ...], *, train_gain: bool) -> None:
+    def __init__(self, shape: tuple[int, ...], *, train_gain: bool, length: float = 1.0) -> None:
         super().__init__()
-        # Of length one: Adam's steps turn a longer direction less.
-        self.direction = nn.Parameter(torch.randn(shape) / math.sqrt(math.prod(shape[1:])))
+        # Adam's steps turn a longer direction less: the length divides the learning rate.
+        expected = math.sqrt(math.prod(shape[1:]))
+        self.direction = nn.Parameter(torch.randn(shape) / (expected / length))
         self.bias = nn.Parameter(torch.zeros(shape[0]))
         if train_gain:
             self.gain = nn.Parameter(torch.ones(shape[0]))
@@ -70,8 +71,8 @@ class _WeightNorm(nn.Module):
 class WeightNormLinear(_WeightNorm):
     """Weight-normalized linear layer."""
 
-    def __init__(self, n_in: int, n_out: int, *, train_gain: bool) -> None:
-        super().__init__((n_out, n_in), train_gain=train_gain)
+    def __init__(self, n_in: int, n_out: int, *, train_gain: bool, length: float = 1.0) -> None:
+        super().__init__((n_out, n_in), train_gain=train_gain, length=length)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the values of the units, shape (n, n_out)."""
@@ -82,8 +83,10 @@ class WeightNormLinear(_WeightNorm):
 class WeightNormConv2d(_WeightNorm):
     """Weight-normalized 3 x 3 convolution with padding."""
 
-    def __init__(self, n_in: int, n_out: int, *, stride: int, train_gain: bool) -> None:
-        super().__init__((n_out, n_in, 3, 3), train_gain=train_gain)
+    def __init__(
+        self, n_in: int, n_out: int, *, stride: int, train_gain: bool, length: float = 1.0
+    ) -> None:
+        super().__init__((n_out, n_in, 3, 3), train_gain=train_gain, length=length)
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
