@@ -337,12 +337,13 @@ default="auto"
             check_image_shape(self.image_shape)
             X, shape = flatten_images(X)
             labels = check_labels(y, self.unlabeled_value)
-            architecture = self._architecture(shape)
-            objective = _component(self.objective, OBJECTIVES)
-            device = resolve_device(self.device)
             continued = self.warm_start and hasattr(self, "net_")
             if continued:
                 self._layout.check_images(shape)
+            given = self._layout.image_shape if continued else self.image_shape
+            architecture = self._architecture(shape, given)
+            objective = _component(self.objective, OBJECTIVES)
+            device = resolve_device(self.device)
             X = validate_data(self, X, reset=not continued)
             check_same_length("y", labels.codes, X)
             if continued:
@@ -533,12 +534,14 @@ default="auto"
 
     # --- training ---------------------------------------------------------------------------
 
-    def _architecture(self, shape: tuple[int, ...] | None) -> Architecture:
-        """Return the architecture for rows that were images of a shape, or flat."""
-        is_image = shape is not None or self.image_shape is not None
+    def _architecture(
+        self, shape: tuple[int, ...] | None, image_shape: tuple[int, ...] | None
+    ) -> Architecture:
+        """Return the architecture for images in an array, of a shape, or by `image_shape`."""
+        is_image = shape is not None or image_shape is not None
         automatic = ConvArchitecture if is_image else MLPArchitecture
         architecture = _component(self.architecture, {"auto": automatic, **ARCHITECTURES})
-        if shape is not None and self.image_shape is None and not architecture.for_images:
+        if shape is not None and image_shape is None and not architecture.for_images:
             refuse_images(shape)
         return architecture
 

@@ -277,6 +277,13 @@ def test_warm_start(make_images, make_small):
     assert classifier.image_shape_ == (8, 8, 1)
 
 
+def test_warm_start_on_flat_rows_goes_on_augmenting(make_images, make_small):
+    X, y = make_images(8, 8)
+    classifier = make_small(architecture="auto", warm_start=True).fit(X, y)
+    classifier.fit(X.reshape(len(X), -1), y)
+    assert isinstance(classifier.net_.augment, AffineAugmentation)
+
+
 def test_learning_from_images(rng, make_small):
     # A bright bar that lies or stands, at any place: no single pixel tells.
     X = rng.normal(0, 0.1, (120, 8, 8)).astype(np.float32)
