@@ -153,7 +153,7 @@ class ConvArchitecture(Architecture):
         Channels of each layer of the discriminator: "small" is (24, 24, 48, 48, 48, 48), "medium"
         has twice and "large" four times as many, and a layer more; an integer takes the place
         of 24. Time grows with the square.
-    generator_width : int, default=64
+    generator_width : int, default=32
         Channels before the generator's last layer; each layer before that one has twice as many.
     input_noise : float, default=0.15
         Standard deviation of the Gaussian noise on the pixels, which span 2.
@@ -189,7 +189,7 @@ class ConvArchitecture(Architecture):
     def __init__(
         self,
         width: str | int | tuple[int, ...] = "small",
-        generator_width: int = 64,
+        generator_width: int = 32,
         input_noise: float = 0.15,
         dropout: float = 0.2,
     ) -> None:
