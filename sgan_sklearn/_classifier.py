@@ -29,6 +29,14 @@ from torch import Tensor, nn
 from sgan_sklearn._batches import SemiSupervisedDataset
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._features import SCALINGS, FeatureScaler
+from sgan_sklearn._images import (
+    Layout,
+    check_image_shape,
+    find_layout,
+    flatten_images,
+    refuse_augmentation,
+    refuse_images,
+)
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._validation import (
@@ -43,7 +51,13 @@ from sgan_sklearn._validation import (
     is_labeled,
     without_objects,
 )
-from sgan_sklearn.architectures import ARCHITECTURES, Architecture, MLPArchitecture
+from sgan_sklearn.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    ConvArchitecture,
+    MLPArchitecture,
+)
+from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 
 __all__ = ["SGANClassifier"]
@@ -56,6 +70,9 @@ MAX_STEPS = 10_000
 # Rows that prediction and sampling hold in the networks at a time.
 CHUNK = 4096
 
+# Pixels of images, whose many channels need more room, at a time: 512 images of 28 x 28.
+CHUNK_PIXELS = 2**19
+
 
 class SGANClassifier(ClassifierMixin, BaseEstimator):
     """Classifier that learns from unlabeled rows through a semi-supervised GAN.
@@ -67,10 +84,12 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    architecture : {"auto", "mlp"} or Architecture, default="auto"
-        The two networks. "auto" is "mlp", two multilayer perceptrons; pass an instance of
-        `sgan_sklearn.architectures.MLPArchitecture` to choose their sizes and noise, which a
-        grid then reaches as ``architecture__noise``.
+    architecture : {"auto", "mlp", "conv"} or Architecture, default="auto"
+        The two networks. "mlp" are multilayer perceptrons, for tables; "conv" convolutional
+        networks, for images of 8 to 64 pixels a side; "auto" is "conv" for images and "mlp"
+        otherwise. Pass an instance of `sgan_sklearn.architectures.MLPArchitecture` or
+        `ConvArchitecture` to choose their sizes and noise, which a grid then reaches as
+        ``architecture__input_noise``, or of `ModuleArchitecture` to use networks of your own.
     objective : {"feature_matching", "complement", "stacked", "softmax", "two_headed"} \
             or Objective, default="feature_matching"
         What the networks play for; pass an instance of a class of `sgan_sklearn.objectives` to
@@ -87,7 +106,17 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows. Too few limit the
         variety of the rows; more cost little.
-    scaling : {"auto", "shared", "standard", "asinh", "none"} or transformer, default="auto"
+    image_shape : None, (height, width) or (height, width, channels), default=None
+        How a flat row is laid out as an image, with 1 or 3 channels, for images that come through
+        a `Pipeline` or another tool that needs two-dimensional `X`. Images in an array of three
+        or four dimensions need it not.
+    augment : {"auto", "affine"}, Augmentation or None, default="auto"
+        How the real images of each training batch are changed at random, anew each time, which
+        tells the networks what leaves a class as it is. "affine" shifts, turns and scales them a
+        little; pass an instance of `sgan_sklearn.augmentations.AffineAugmentation` to choose how
+        much. "auto" is "affine" for images, unless the architecture is "mlp", and None otherwise.
+    scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
+default="auto"
         How columns are brought to the networks' scale; fitted on all rows, undone in `sample`.
 
         - "shared": one mean and one deviation for all columns, for columns of one unit such as
@@ -95,10 +124,14 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         - "standard": zero mean and unit deviation for each column.
         - "asinh": the inverse hyperbolic sine of each column about its median, linear in the
           middle and logarithmic in the tails, for heavy tails.
+        - "image": one linear map of all pixels to the range from -1 to 1. Bytes (uint8) count
+          from 0 to 255 if they span at least half of that, all others from the smallest to the
+          largest value of `X`.
         - "none": X as it is, for rows that are already of about unit deviation.
-        - "auto": "shared" if at least half of the columns span half of the range of all or
-          more; otherwise "asinh" for the columns that hold a value more than 6 standard
-          deviations from their mean, and "standard" for the rest.
+        - "auto": "image" for images, unless the architecture is "mlp". For tables "shared" if at
+          least half of the columns span half of the range of all or more; otherwise "asinh" for
+          the columns that hold a value more than 6 standard deviations from their mean, and
+          "standard" for the rest.
 
         Any scikit-learn transformer with an ``inverse_transform`` that keeps the number of
         columns works as well.
@@ -152,7 +185,9 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted, without `unlabeled_value`.
     n_features_in_ : int
-        Number of columns of `X`.
+        Number of columns of `X`; for images height * width * channels.
+    image_shape_ : tuple of (height, width, channels) or None
+        Shape of the images, or None if `X` was a table.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if `X` was a DataFrame with string names.
     transduction_ : ndarray of shape (n_samples,)
@@ -200,12 +235,23 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     (3, 10)
     >>> clf.sample(2, random_state=0).shape
     (2, 64)
+
+    Images are classified by convolutional networks and made up as images:
+
+    >>> images = X.reshape(-1, 8, 8)
+    >>> clf = SGANClassifier(max_epochs=1, random_state=0).fit(images, few_labels)
+    >>> clf.image_shape_
+    (8, 8, 1)
+    >>> clf.sample(2, random_state=0).shape
+    (2, 8, 8)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "image_shape": [tuple, list, None],
+        "augment": [StrOptions({"auto", *AUGMENTATIONS}), Augmentation, None],
         "scaling": [
             StrOptions(set(SCALINGS)),
             HasMethods(["fit", "transform", "inverse_transform"]),
@@ -227,6 +273,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
     classes_: np.ndarray
     net_: SGANNet
+    _layout: Layout
     scaler_: FeatureScaler
 
     def __init__(
@@ -235,6 +282,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         objective: str | Objective = "feature_matching",
         *,
         latent_dim: int = 64,
+        image_shape: tuple[int, ...] | None = None,
+        augment: str | Augmentation | None = "auto",
         scaling: Any = "auto",
         max_epochs: int | str = "auto",
         batch_size: int = 50,
@@ -253,6 +302,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         self.architecture = architecture
         self.objective = objective
         self.latent_dim = latent_dim
+        self.image_shape = image_shape
+        self.augment = augment
         self.scaling = scaling
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -273,8 +324,9 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, unscaled: `scaling` takes care of that.
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+(n_samples, height, width, channels)
+            Rows or images, unscaled: `scaling` takes care of that.
         y : array-like of shape (n_samples,)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` where
             a row has none.
@@ -301,24 +353,34 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         with _unchanged_on_error(self):
             self._validate_params()
             check_dense(X)
+            check_image_shape(self.image_shape)
+            X, shape = flatten_images(X)
             labels = check_labels(y, self.unlabeled_value)
             weights = check_class_weight(self.class_weight, labels)
-            architecture = _component(self.architecture, {"auto": MLPArchitecture, **ARCHITECTURES})
+            continued = self.warm_start and hasattr(self, "net_")
+            if continued:
+                self._layout.check_images(shape)
+            given = self._layout.image_shape if continued else self.image_shape
+            architecture = self._architecture(shape, given)
             objective = _component(self.objective, OBJECTIVES)
             device = resolve_device(self.device)
-            continued = self.warm_start and hasattr(self, "net_")
             X = validate_data(self, X, reset=not continued)
             check_same_length("y", labels.codes, X)
             if continued:
                 check_same_classes(self.classes_, labels.classes)
-                net, scaler = self._updated_net(), self.scaler_
+                layout, scaler = self._layout, self.scaler_
+                net = self._updated_net(self._augmentation(layout, architecture))
             else:
-                scaler = FeatureScaler(self.scaling).fit(X)
-                n_classes = len(labels.classes)
-                net = self._new_net(architecture, objective, device, n_classes, scaler.bounds_)
-            rows = scaler.transform(X)
+                layout = find_layout(X.shape[1], shape, self.image_shape)
+                augment = self._augmentation(layout, architecture)
+                scaler = FeatureScaler(self._scaling(layout, architecture)).fit(X)
+                n_outputs = objective.n_outputs(len(labels.classes))
+                bounds = layout.to_planes(scaler.bounds_)
+                net = self._new_net(architecture, objective, device, n_outputs, bounds, augment)
+            rows = layout.to_planes(scaler.transform(X))
             self._train(net, rows, labels.codes, weights)
             self.classes_, self.scaler_, self.net_ = labels.classes, scaler, net
+            self._layout = layout
             self._set_training_results(rows, labels)
         return self
 
@@ -327,8 +389,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training rows.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+            Rows in the units of the training rows; images also flat.
 
         Returns
         -------
@@ -343,8 +405,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training rows.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+            Rows in the units of the training rows; images also flat.
 
         Returns
         -------
@@ -358,8 +420,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training rows.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+            Rows in the units of the training rows; images also flat.
 
         Returns
         -------
@@ -375,8 +437,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training rows.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+            Rows in the units of the training rows; images also flat.
         y : array-like of shape (n_samples,)
             True labels; rows with `unlabeled_value` are left out.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -417,8 +479,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training rows.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+            Rows in the units of the training rows; images also flat.
 
         Returns
         -------
@@ -448,8 +510,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            Rows in the units, range, dtype and feature order of the training rows.
+        X : ndarray of shape (n_samples, n_features) or (n_samples, *image_shape)
+            Rows in the units, range, dtype, shape and feature order of the training rows.
 
         Raises
         ------
@@ -468,8 +530,15 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         )
         with seeded(draw_seed(random_state), torch.device(self.net_.device)):
             latent = self.net_.draw_latent(int(n_samples))
-        rows = _in_chunks(self.generator_, latent)
-        return self.scaler_.inverse_transform(rows.numpy())
+        made_up = _in_chunks(self.generator_, latent, self._chunk()).numpy()
+        rows = self.scaler_.inverse_transform(self._layout.to_rows(made_up))
+        return self._layout.to_given_form(rows)
+
+    @property
+    def image_shape_(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of the images, or None for a table."""
+        check_is_fitted(self)
+        return self._layout.image_shape
 
     @property
     def discriminator_(self) -> nn.Module:
@@ -485,32 +554,58 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
     # --- training ---------------------------------------------------------------------------
 
+    def _architecture(
+        self, shape: tuple[int, ...] | None, image_shape: tuple[int, ...] | None
+    ) -> Architecture:
+        """Return the architecture for images in an array, of a shape, or by `image_shape`."""
+        is_image = shape is not None or image_shape is not None
+        automatic = ConvArchitecture if is_image else MLPArchitecture
+        architecture = _component(self.architecture, {"auto": automatic, **ARCHITECTURES})
+        if shape is not None and image_shape is None and not architecture.for_images:
+            refuse_images(shape)
+        return architecture
+
+    def _scaling(self, layout: Layout, architecture: Architecture) -> Any:
+        automatic = isinstance(self.scaling, str) and self.scaling == "auto"
+        return "image" if automatic and _is_seen(layout, architecture) else self.scaling
+
+    def _augmentation(self, layout: Layout, architecture: Architecture) -> Augmentation | None:
+        if self.augment is None:
+            return None
+        if isinstance(self.augment, str) and self.augment == "auto":
+            return AffineAugmentation() if _is_seen(layout, architecture) else None
+        if layout.image_shape is None:
+            refuse_augmentation(self.augment, layout)
+        return _component(self.augment, AUGMENTATIONS)
+
     def _new_net(
         self,
         architecture: Architecture,
         objective: Objective,
         device: torch.device,
-        n_classes: int,
+        n_outputs: int,
         bounds: np.ndarray,
+        augment: Augmentation | None,
     ) -> SGANNet:
-        n_outputs = objective.n_outputs(n_classes)
         return SGANNet(
-            partial(architecture.build_discriminator, bounds.shape[1], n_outputs),
+            partial(architecture.build_discriminator, bounds.shape[1:], n_outputs),
             partial(architecture.build_generator, self.latent_dim, bounds),
             objective,
             latent_dim=self.latent_dim,
             discriminator_lr=self.discriminator_lr,
             generator_lr=self.generator_lr,
+            augment=augment,
             device=str(device),
             **self._training_options(),
         )
 
-    def _updated_net(self) -> SGANNet:
+    def _updated_net(self, augment: Augmentation | None) -> SGANNet:
         """Return a copy of the fitted net with the parameters that may change on the way."""
         net = copy.deepcopy(self.net_)
         net.set_params(
             optimizer__lr=self.discriminator_lr,
             generator_optimizer__lr=self.generator_lr,
+            augment=augment,
             **self._training_options(),
         )
         net.initialize_callbacks()  # skorch's set_params has set up the old ones
@@ -580,10 +675,21 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     def _to_model_space(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         check_dense(X)
-        return self.scaler_.transform(validate_data(self, X, reset=False))
+        X, shape = flatten_images(X)
+        self._layout.check_images(shape)
+        rows = self.scaler_.transform(validate_data(self, X, reset=False))
+        return self._layout.to_planes(rows)
 
     def _outputs(self, rows: np.ndarray) -> Tensor:
-        return _in_chunks(self.discriminator_, torch.from_numpy(rows).to(self.net_.device))
+        x = torch.from_numpy(rows).to(self.net_.device)
+        return _in_chunks(self.discriminator_, x, self._chunk())
+
+    def _chunk(self) -> int:
+        """Return the number of rows that the networks take at a time."""
+        if self._layout.image_shape is None:
+            return CHUNK
+        height, width, _ = self._layout.image_shape
+        return min(CHUNK, max(1, CHUNK_PIXELS // (height * width)))
 
     def _class_logits(self, rows: np.ndarray) -> np.ndarray:
         return self.net_.objective.class_logits(self._outputs(rows)).numpy()
@@ -596,10 +702,15 @@ def _component(choice: Any, registry: dict[str, type]) -> Any:
     return component
 
 
-def _in_chunks(module: nn.Module, x: Tensor) -> Tensor:
+def _is_seen(layout: Layout, architecture: Architecture) -> bool:
+    """Say whether rows are images and the networks see them as such."""
+    return layout.image_shape is not None and architecture.for_images
+
+
+def _in_chunks(module: nn.Module, x: Tensor, n_rows: int) -> Tensor:
     """Apply a network to many rows in bounded memory; the result is on the CPU."""
     with torch.inference_mode():
-        return torch.cat([module(part).cpu() for part in x.split(CHUNK)])
+        return torch.cat([module(part).cpu() for part in x.split(n_rows)])
 
 
 @contextmanager

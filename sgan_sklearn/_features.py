@@ -1,4 +1,4 @@
-"""Columns of X to the model space and back, with scikit-learn's own transformers."""
+"""Columns or pixels to the model space and back, with scikit-learn's own transformers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
+from sklearn.utils import gen_batches
 
 __all__ = ["SCALINGS", "FeatureScaler"]
 
-SCALINGS = ("asinh", "auto", "none", "shared", "standard")
+SCALINGS = ("asinh", "auto", "image", "none", "shared", "standard")
 
 # Columns are on one scale if at least half of them span this part of the range of them all.
 SHARED_RANGE = 0.5
@@ -24,14 +30,18 @@ HEAVY_TAIL = 6.0
 # Scaled values beyond this say no more than "far away", and would overflow in the networks.
 LIMIT = 1e3
 
+# Images that are scaled at a time: temporary copies of a large stack would double it.
+IMAGES_AT_A_TIME = 1024
+
 
 class FeatureScaler(TransformerMixin, BaseEstimator):
     """Scale the columns for the networks, and undo it for generated rows.
 
     Parameters
     ----------
-    scaling : {"auto", "shared", "standard", "asinh", "none"} or transformer, default="auto"
-        As in `SGANClassifier`.
+    scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
+default="auto"
+        As in `SGANClassifier`, but that "auto" never is "image".
 
     Attributes
     ----------
@@ -40,7 +50,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
     bounds_ : ndarray of shape (2, n_features)
         Smallest and largest value of each column in the model space; float32.
     range_ : ndarray of shape (2, n_features)
-        Smallest and largest value of each column of `X`.
+        Smallest and largest value of each column of `X`; of all pixels for "image".
     dtype_ : dtype
         Type of `X`, which `inverse_transform` gives back.
     """
@@ -51,6 +61,8 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
     def fit(self, X: np.ndarray, y: Any = None) -> FeatureScaler:
         """Fit on all rows, unlabeled ones included."""
         self.dtype_ = X.dtype
+        if self._is_image():
+            X = _pixel_range(X)  # two rows that say all there is to know
         X = _as_float(X)
         self.range_ = np.stack([X.min(axis=0), X.max(axis=0)])
         self.groups_ = []
@@ -64,8 +76,13 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the rows in the model space; float32, every value within ``LIMIT``."""
-        X = self._within_reach(_as_float(X))
         scaled = np.empty(X.shape, dtype=np.float32)
+        for rows in gen_batches(len(X), IMAGES_AT_A_TIME if self._is_image() else len(X)):
+            self._transform_into(scaled[rows], X[rows])
+        return scaled
+
+    def _transform_into(self, scaled: np.ndarray, X: np.ndarray) -> None:
+        X = self._within_reach(_as_float(X))
         for kind, columns, transformer in self.groups_:
             part = transformer.transform(_as_seen_by(kind, X[:, columns]))
             part = part.toarray() if sparse.issparse(part) else np.asarray(part)
@@ -76,7 +93,9 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
                     f"columns into {part.shape[-1]}. Put it before the classifier, in a Pipeline."
                 )
             scaled[:, columns] = np.clip(part.reshape(len(X), -1), -LIMIT, LIMIT)
-        return scaled
+
+    def _is_image(self) -> bool:
+        return isinstance(self.scaling, str) and self.scaling == "image"
 
     def _within_reach(self, X: np.ndarray) -> np.ndarray:
         """Pull values far outside the training range nearer, lest a transformer overflows."""
@@ -101,15 +120,26 @@ def _as_float(X: np.ndarray) -> np.ndarray:
     return X.astype(np.result_type(X.dtype, np.float32), copy=False)
 
 
+def _pixel_range(X: np.ndarray) -> np.ndarray:
+    """Return two rows like those of `X`: of the smallest and of the largest pixel value."""
+    low, high = X.min(), X.max()
+    # Bytes usually are grey levels of 0 to 255, but may be 0 and 1 as well.
+    if X.dtype == np.uint8 and 2 * (int(high) - int(low)) >= 255:
+        low, high = 0, 255
+    return np.full((X.shape[1], 2), [low, high], dtype=X.dtype).T
+
+
 def _as_seen_by(kind: str, X: np.ndarray) -> np.ndarray:
     """Return what the transformer of a group works on: one tall column if it shares a scale."""
-    return X.reshape(-1, 1) if kind == "shared" else X
+    return X.reshape(-1, 1) if kind in ("shared", "image") else X
 
 
 def _make_transformer(kind: str, scaling: Any) -> Any:
     match kind:
         case "shared" | "standard":
             return StandardScaler()
+        case "image":
+            return MinMaxScaler(feature_range=(-1, 1))
         case "asinh":
             # Linear in the middle, logarithmic in the tails, for any sign, and never undefined.
             return make_pipeline(

@@ -54,6 +54,8 @@ class SGANNet(NeuralNet):
         The losses of both.
     latent_dim, unsupervised_weight, averaging_decay
         As in `SGANClassifier`.
+    augment : callable, optional
+        Changes real rows, whose class it keeps, whenever a batch takes them.
     discriminator_lr, generator_lr : float
         Initial learning rates.
     **kwargs
@@ -84,6 +86,7 @@ class SGANNet(NeuralNet):
         averaging_decay: float,
         discriminator_lr: float,
         generator_lr: float,
+        augment: Callable[[Tensor], Tensor] | None = None,
         **kwargs: Any,
     ) -> None:
         fused = torch.device(kwargs["device"]).type in ("cpu", "cuda")
@@ -105,6 +108,7 @@ class SGANNet(NeuralNet):
         self.latent_dim = latent_dim
         self.unsupervised_weight = unsupervised_weight
         self.averaging_decay = averaging_decay
+        self.augment = augment
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -194,6 +198,7 @@ class SGANNet(NeuralNet):
         """Step the discriminator with the generator frozen, then the reverse."""
         self.module_.train()
         self.generator_.train()
+        batch = self._augmented(batch)
         if self.unsupervised_weight > 0:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
             generated = self.generator_(self.draw_latent(max(self.batch_size, 2)))
@@ -206,6 +211,15 @@ class SGANNet(NeuralNet):
         self._average()
         # skorch's callbacks expect a y_pred.
         return {"loss": terms["discriminator_loss"], "terms": terms, "y_pred": None}
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """Return the batch with all its real rows changed at random."""
+        if self.augment is None:
+            return batch
+        names = ("labeled", "unlabeled", "real")
+        rows = [getattr(batch, name) for name in names]
+        changed = self.augment(torch.cat(rows)).split([len(part) for part in rows])
+        return batch._replace(**dict(zip(names, changed, strict=True)))
 
     def _discriminator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         losses = self.objective.discriminator_loss(

@@ -1,3 +1,4 @@
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -30,6 +31,12 @@ def check_model_space(scaled):
     assert np.abs(scaled).max() <= LIMIT
 
 
+def range_of(scaling, X):
+    """Return the smallest and largest values that rows may have when they come back."""
+    axis = None if isinstance(scaling, str) and scaling == "image" else 0  # pixels share a range
+    return X.min(axis=axis), X.max(axis=axis)
+
+
 def check_round_trip(scaling, X):
     """Hold the error of the round trip to a small part of the range of each column."""
     scaler = FeatureScaler(scaling).fit(X)
@@ -43,6 +50,7 @@ def check_round_trip(scaling, X):
     tolerances = {
         "none": np.full(len(ranges), 1e-6 * np.abs(exact).max()),
         "asinh": 1e-3 * ranges,
+        "image": np.full(len(ranges), 1e-5 * np.ptp(exact)),
         "shared": np.full(len(ranges), 1e-5 * np.ptp(exact)),
         "standard": 1e-5 * ranges,
     }
@@ -51,8 +59,9 @@ def check_round_trip(scaling, X):
     resolution = np.finfo(X.dtype).eps * np.abs(exact) if X.dtype.kind == "f" else 0.5
     error = np.abs(back - exact)
     assert (error <= tolerance + resolution).all()
-    assert (back >= exact.min(axis=0)).all()
-    assert (back <= exact.max(axis=0)).all()
+    low, high = range_of(scaling, exact)
+    assert (back >= low).all()
+    assert (back <= high).all()
 
 
 @st.composite
@@ -202,8 +211,9 @@ def test_inverse_stays_in_the_seen_range_and_dtype(scaling, dtype, rng):
     anywhere = rng.uniform(low - 1, high + 1, (200, 3)).astype(np.float32)
     rows = scaler.inverse_transform(anywhere)
     assert rows.dtype == X.dtype
-    assert (rows >= X.min(axis=0)).all()
-    assert (rows <= X.max(axis=0)).all()
+    smallest, largest = range_of(scaling, X)
+    assert (rows >= smallest).all()
+    assert (rows <= largest).all()
 
 
 def test_integers_are_rounded_and_not_truncated():
@@ -263,4 +273,42 @@ def test_no_warning_on_a_single_row(scaling):
         warnings.simplefilter("error")
         scaler = FeatureScaler(scaling).fit(np.array([[1.5, -2.0, 0.0]]))
     rows = scaler.inverse_transform(scaler.transform(np.array([[1.5, -2.0, 0.0]])))
-    np.testing.assert_allclose(rows, [[1.5, -2.0, 0.0]])
+    np.testing.assert_allclose(rows, [[1.5, -2.0, 0.0]], atol=1e-7)
+
+
+# --- images -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "low", "high"),
+    [
+        ([3, 200], "uint8", 0, 255),
+        ([0, 127], "uint8", 0, 127),  # spans less than half of the bytes
+        ([0, 1], "uint8", 0, 1),
+        ([3, 200], "int64", 3, 200),
+        ([0.25, 0.75], "float32", 0.25, 0.75),
+        ([-2.0, 5.0], "float64", -2.0, 5.0),
+    ],
+)
+def test_image_maps_one_range_to_minus_one_and_one(values, dtype, low, high):
+    scaler = FeatureScaler("image").fit(np.array([values, values[::-1]], dtype=dtype))
+    np.testing.assert_allclose(scaler.transform(np.array([[low, high]], dtype=dtype)), [[-1, 1]])
+    np.testing.assert_array_equal(scaler.bounds_, [[-1, -1], [1, 1]])
+    np.testing.assert_allclose(scaler.inverse_transform(np.float32([[-9, 9]])), [[low, high]])
+
+
+def test_image_brings_bytes_back_exactly(rng):
+    X = rng.integers(0, 256, (3000, 5)).astype(np.uint8)  # more rows than one block
+    scaler = FeatureScaler("image").fit(X)
+    np.testing.assert_array_equal(scaler.inverse_transform(scaler.transform(X)), X)
+
+
+def test_image_needs_little_more_memory_than_its_result(rng):
+    X = rng.integers(0, 256, (20_000, 256)).astype(np.uint8)
+    result = X.size * 4
+    tracemalloc.start()
+    try:
+        FeatureScaler("image").fit(X).transform(X)
+        assert tracemalloc.get_traced_memory()[1] < 1.6 * result
+    finally:
+        tracemalloc.stop()

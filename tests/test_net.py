@@ -41,7 +41,7 @@ def make_net(architecture=SMALL, objective="feature_matching", **params):
         "verbose": 0,
     }
     return SGANNet(
-        partial(architecture.build_discriminator, N_FEATURES, objective.n_outputs(N_CLASSES)),
+        partial(architecture.build_discriminator, (N_FEATURES,), objective.n_outputs(N_CLASSES)),
         partial(architecture.build_generator, defaults["latent_dim"], bounds),
         objective,
         **{**defaults, **params},

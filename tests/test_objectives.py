@@ -33,7 +33,7 @@ each_parameter = pytest.mark.parametrize(
 
 def make_discriminator(objective, n_classes=N_CLASSES):
     n_outputs = objective.n_outputs(n_classes)
-    return MLPArchitecture((8, 8)).build_discriminator(N_FEATURES, n_outputs)
+    return MLPArchitecture((8, 8)).build_discriminator((N_FEATURES,), n_outputs)
 
 
 def make_batch(weights=None):

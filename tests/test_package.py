@@ -12,9 +12,15 @@ from sklearn.base import BaseEstimator
 import sgan_sklearn
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn.architectures import ARCHITECTURES
+from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES
 
-PUBLIC_MODULES = ["sgan_sklearn", "sgan_sklearn.architectures", "sgan_sklearn.objectives"]
+PUBLIC_MODULES = [
+    "sgan_sklearn",
+    "sgan_sklearn.architectures",
+    "sgan_sklearn.augmentations",
+    "sgan_sklearn.objectives",
+]
 PUBLIC = {
     f"{module}.{name}": getattr(import_module(module), name)
     for module in PUBLIC_MODULES
@@ -99,6 +105,9 @@ def test_docstring_describes_the_parameters(cls):
 def test_docstring_tells_the_defaults(cls):
     documented = entries(sections(cls.__doc__).get("Parameters", ""))
     for name, default in parameters_of(cls).items():
+        if default is inspect.Parameter.empty:
+            assert "default" not in documented[name]
+            continue
         (text,) = re.findall(r"default=(.+)", documented[name])
         # Compared as values, so that 1e-3 is 0.001.
         assert text in (repr(default), str(default)) or eval(text) == default
@@ -131,8 +140,8 @@ def test_fitted_attributes_are_described(make_classifier, data):
 
 @pytest.mark.parametrize(
     ("parameter", "registry"),
-    [("architecture", ARCHITECTURES), ("objective", OBJECTIVES)],
-    ids=["architectures", "objectives"],
+    [("architecture", ARCHITECTURES), ("augment", AUGMENTATIONS), ("objective", OBJECTIVES)],
+    ids=["architectures", "augmentations", "objectives"],
 )
 def test_registered_names_are_described(parameter, registry):
     kind = entries(sections(SGANClassifier.__doc__)["Parameters"])[parameter]
@@ -151,7 +160,12 @@ def test_registered_names_are_described(parameter, registry):
     ],
 )
 def test_estimators_only_assign_in_their_constructor(cls):
-    assert vars(cls()) == parameters_of(cls)
+    required = {
+        name: object()
+        for name, default in parameters_of(cls).items()
+        if default is inspect.Parameter.empty
+    }
+    assert vars(cls(**required)) == {**parameters_of(cls), **required}
 
 
 GLOBAL_STATE = """

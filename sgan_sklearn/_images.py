@@ -1,0 +1,190 @@
+"""Images: from the forms that X may have to rows of pixels and planes of channels, and back."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+__all__ = [
+    "Layout",
+    "check_image_shape",
+    "find_layout",
+    "flatten_images",
+    "refuse_augmentation",
+    "refuse_images",
+]
+
+# Grey levels, or red, green and blue.
+CHANNELS = (1, 3)
+
+
+class Layout(NamedTuple):
+    """How the rows of a fitted estimator are laid out."""
+
+    row_shape: tuple[int, ...]
+    """Shape of one row of X in the form given to `fit`, which `sample` gives back."""
+
+    image_shape: tuple[int, int, int] | None
+    """Height, width and channels, or None where rows are no images."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row for the networks: that of the row, or channels, height and width."""
+        if self.image_shape is None:
+            return self.row_shape
+        height, width, n_channels = self.image_shape
+        return n_channels, height, width
+
+    def to_planes(self, rows: np.ndarray) -> np.ndarray:
+        """Return flat rows in the shape for the networks, as a view."""
+        if self.image_shape is None:
+            return rows
+        return np.moveaxis(rows.reshape(-1, *self.image_shape), -1, 1)
+
+    def to_rows(self, planes: np.ndarray) -> np.ndarray:
+        """Undo `to_planes`."""
+        if self.image_shape is None:
+            return planes
+        return np.moveaxis(planes, 1, -1).reshape(len(planes), -1)
+
+    def to_given_form(self, rows: np.ndarray) -> np.ndarray:
+        """Return flat rows in the form of the training rows."""
+        return rows.reshape(-1, *self.row_shape)
+
+    def check_images(self, shape: tuple[int, ...] | None) -> None:
+        """Refuse images, each of this shape, that are not like those of the training."""
+        if shape is None or _with_channels(shape) == self.image_shape:
+            return
+        if self.image_shape is None:
+            raise ValueError(
+                f"Found array with dim {1 + len(shape)}, but SGANClassifier was fitted on flat "
+                f"rows of {self.row_shape[0]} features. Reshape X to rows: X.reshape(len(X), -1)."
+            )
+        raise ValueError(
+            f"X must hold images like those that SGANClassifier was fitted on, "
+            f"{_in_words(self.image_shape)}. Got images of {_in_words(_with_channels(shape))}: "
+            "resize them. A single image is passed as image[np.newaxis]."
+        )
+
+
+def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
+    """Return images as rows of pixels with the shape of one image, anything else as it is.
+
+    Raises ValueError, with the remedy, where X looks like images in another form than
+    (n, height, width) or (n, height, width, channels).
+    """
+    X = _stacked(X)
+    n_dims = len(getattr(X, "shape", ()))
+    if n_dims < 3:
+        return X, None
+    X = np.asarray(X)
+    if n_dims > 4:
+        raise ValueError(
+            f"Found array with dim {n_dims}. X must be of shape (n_samples, n_features), or for "
+            f"images (n_samples, height, width) or (n_samples, height, width, channels). Got "
+            f"shape {X.shape}."
+        )
+    shape = X.shape[1:]
+    if n_dims == 4 and shape[-1] not in CHANNELS:
+        if shape[0] in CHANNELS:
+            raise ValueError(
+                "X must hold images with the channels last, (n_samples, height, width, channels). "
+                f"Got shape {X.shape}, which looks like channels first: pass "
+                "np.moveaxis(X, 1, -1)."
+            )
+        raise ValueError(
+            f"X must hold images of 1 or 3 channels. Got {shape[-1]} channels in shape {X.shape}. "
+            "Pass the channels that matter, such as X[..., :3] without the transparency of RGBA, "
+            "or their mean for grey images."
+        )
+    return X.reshape(len(X), math.prod(shape)), shape
+
+
+def check_image_shape(image_shape: Any) -> None:
+    """Refuse an `image_shape` that is no shape of an image."""
+    if image_shape is None:
+        return
+    whole = all(isinstance(side, Integral) and int(side) >= 1 for side in image_shape)
+    if not whole or len(image_shape) not in (2, 3) or (*image_shape, 1)[2] not in CHANNELS:
+        raise ValueError(
+            "The 'image_shape' parameter of SGANClassifier must be (height, width) or (height, "
+            "width, channels), in pixels and with 1 or 3 channels. Got "
+            f"{image_shape!r} instead."
+        )
+
+
+def refuse_images(shape: tuple[int, ...]) -> NoReturn:
+    """Refuse images, each of this shape, for networks that take no notice of neighbors."""
+    raise ValueError(
+        f"Found array with dim {1 + len(shape)}: X holds images, but the 'architecture' parameter "
+        "of SGANClassifier is a multilayer perceptron, which sees a row of pixels. Reshape X to "
+        "2-D with X.reshape(len(X), -1), or choose architecture='conv'; image_shape="
+        f"{shape} says that the images are meant to be flattened."
+    )
+
+
+def refuse_augmentation(augment: Any, layout: Layout) -> NoReturn:
+    """Refuse an augmentation of rows that are no images."""
+    raise ValueError(
+        "The 'augment' parameter of SGANClassifier must be None or 'auto' for rows that are no "
+        f"images. Got {augment!r} for rows of {layout.row_shape[0]} features. If they are flat "
+        "images, say how they are laid out: image_shape=(height, width)."
+    )
+
+
+def find_layout(
+    n_features: int, shape: tuple[int, ...] | None, image_shape: tuple[int, ...] | None
+) -> Layout:
+    """Return the layout of rows that were images of a shape, or are so by `image_shape`."""
+    if image_shape is None:
+        return Layout(shape or (n_features,), None if shape is None else _with_channels(shape))
+    wanted = _with_channels(image_shape)
+    if shape is not None and _with_channels(shape) != wanted:
+        raise ValueError(
+            f"The 'image_shape' parameter of SGANClassifier says {_in_words(wanted)}, but X holds "
+            f"images of {_in_words(_with_channels(shape))}. Leave image_shape=None: the shape of "
+            "X says it all."
+        )
+    if math.prod(wanted) != n_features:
+        product = " * ".join(str(side) for side in image_shape)
+        raise ValueError(
+            "The 'image_shape' parameter of SGANClassifier must multiply to the number of "
+            f"features of X. Got {tuple(image_shape)}, that is {product} = {math.prod(wanted)}, "
+            f"for {n_features} features. Give the height, width and channels of the images "
+            "before they were flattened."
+        )
+    return Layout(shape or (n_features,), wanted)
+
+
+def _with_channels(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    height, width, n_channels = (*shape, 1)[:3]
+    return int(height), int(width), int(n_channels)
+
+
+def _in_words(image_shape: tuple[int, int, int]) -> str:
+    height, width, n_channels = image_shape
+    return f"{height} x {width} pixels and {n_channels} channel{'s' * (n_channels > 1)}"
+
+
+def _stacked(X: Any) -> Any:
+    """Return a list, or an array of objects, of images as one array; anything else as it is."""
+    if not isinstance(X, list | tuple) and not (
+        isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+    ):
+        return X
+    try:
+        if len(X) == 0 or np.ndim(X[0]) < 2:
+            return X
+        images = [np.asarray(image) for image in X]
+    except (TypeError, ValueError):  # ragged within an image: validate_data has the message
+        return X
+    shapes = sorted({image.shape for image in images})
+    if len(shapes) > 1:
+        raise ValueError(
+            "X must hold images of one size. Got a list of images of several shapes, such as "
+            f"{shapes[0]} and {shapes[-1]}. Resize or crop them to one size first."
+        )
+    return np.stack(images)

@@ -1,0 +1,165 @@
+"""A user's own pair of networks."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sgan_sklearn.architectures._base import Architecture, Discriminator, Generator
+
+__all__ = ["ModuleArchitecture"]
+
+
+class _OwnDiscriminator(Discriminator):
+    """The split of a user's network into features and head."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.has_split = _has_split(module)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        module: Any = self.module
+        return module.forward_features(x) if self.has_split else module[:-1](x)
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        module: Any = self.module
+        return module.forward_head(features) if self.has_split else module[-1](features)
+
+    def initialize_from_data(self, x: Tensor) -> None:
+        module: Any = self.module
+        if hasattr(module, "initialize_from_data"):
+            module.initialize_from_data(x)
+
+
+class _OwnGenerator(Generator):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.module(latent)
+
+
+class ModuleArchitecture(Architecture):
+    """Your own discriminator and generator.
+
+    Each fit trains fresh copies. Their weights are drawn anew by the `reset_parameters` of
+    each layer that has one, as those of PyTorch do, so that `random_state` decides them;
+    other weights start as they are. The given modules are never changed.
+
+    Parameters
+    ----------
+    discriminator : torch.nn.Module
+        Network from scaled rows to class logits, shape (n, n_classes). Rows have the shape
+        (n, n_features), or (n, channels, height, width) for images. Feature matching needs its
+        last hidden layer: either a `torch.nn.Sequential` whose last layer is the head, or any
+        module with two methods ``forward_features(x)`` and ``forward_head(features)``. It should
+        not have batch normalization, since labeled, unlabeled and generated rows share a batch.
+        A method ``initialize_from_data(x)`` is called with some rows before the training.
+    generator : torch.nn.Module
+        Network from latent vectors, shape (n, latent_dim), to scaled rows in the shape that the
+        discriminator takes. Scaled pixels lie between -1 and 1, as a hyperbolic tangent does.
+
+    See Also
+    --------
+    Architecture : Base class of networks that adapt to the shape of the rows.
+
+    References
+    ----------
+    Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from torch import nn
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.architectures import ModuleArchitecture
+    >>> discriminator = nn.Sequential(
+    ...     nn.Conv2d(1, 16, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 3 * 3, 10)
+    ... )
+    >>> generator = nn.Sequential(
+    ...     nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8))
+    ... )
+    >>> digits = load_digits()
+    >>> architecture = ModuleArchitecture(discriminator, generator)
+    >>> clf = SGANClassifier(architecture, max_epochs=1, random_state=0)
+    >>> clf.fit(digits.images, digits.target).predict_proba(digits.images).shape
+    (1797, 10)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "discriminator": [nn.Module],
+        "generator": [nn.Module],
+    }
+
+    def __init__(self, discriminator: nn.Module, generator: nn.Module) -> None:
+        self.discriminator = discriminator
+        self.generator = generator
+
+    def build_discriminator(self, input_shape: tuple[int, ...], n_outputs: int) -> Discriminator:
+        """Return a fresh copy of the discriminator."""
+        module = _OwnDiscriminator(_fresh_copy(self.discriminator))
+        _check_output("discriminator", module, torch.zeros(2, *input_shape), (n_outputs,))
+        return module
+
+    def build_generator(self, latent_dim: int, bounds: np.ndarray) -> Generator:
+        """Return a fresh copy of the generator."""
+        module = _OwnGenerator(_fresh_copy(self.generator))
+        _check_output("generator", module, torch.zeros(2, latent_dim), bounds.shape[1:])
+        return module
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        module = self.discriminator
+        if not _has_split(module) and not (isinstance(module, nn.Sequential) and len(module) > 1):
+            raise ValueError(
+                "The 'discriminator' parameter of ModuleArchitecture must be a torch.nn.Sequential "
+                "of two layers or more, of which the last one is the head, or a module with the "
+                "methods forward_features(x) and forward_head(features). Got a "
+                f"{type(module).__name__} without them."
+            )
+
+
+def _has_split(module: nn.Module) -> bool:
+    return hasattr(module, "forward_features") and hasattr(module, "forward_head")
+
+
+def _fresh_copy(module: nn.Module) -> nn.Module:
+    """Return a copy on the CPU with newly drawn weights."""
+    fresh = copy.deepcopy(module).cpu()
+    for layer in fresh.modules():
+        reset = getattr(layer, "reset_parameters", None)
+        if callable(reset):
+            reset()
+    return fresh
+
+
+@torch.no_grad()
+def _check_output(name: str, module: nn.Module, x: Tensor, shape: tuple[int, ...]) -> None:
+    """Try the network on two rows before any training, and name it if it does not fit."""
+    expected = (2, *shape)
+    rule = (
+        f"The {name!r} parameter of ModuleArchitecture must turn an input of shape "
+        f"{tuple(x.shape)} into an output of shape {expected}: "
+        + (
+            "rows of X into one logit for each class."
+            if name == "discriminator"
+            else "latent vectors of latent_dim values into rows of X."
+        )
+    )
+    try:
+        output = module.eval()(x)
+    except Exception as error:
+        raise ValueError(
+            f"{rule} It failed with {type(error).__name__}: {error}. Adapt its first layer to "
+            "that input, and the others to each other."
+        ) from error
+    if not isinstance(output, Tensor) or tuple(output.shape) != expected:
+        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"{rule} Got {got} instead. Adapt its last layer.")
+    module.train()
