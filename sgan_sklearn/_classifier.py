@@ -59,6 +59,7 @@ from sgan_sklearn.architectures import (
 )
 from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
+from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 
 __all__ = ["SGANClassifier"]
 
@@ -66,6 +67,10 @@ __all__ = ["SGANClassifier"]
 MIN_EPOCHS = 10
 MIN_STEPS = 2_000
 MAX_STEPS = 10_000
+
+# What regularizer="auto" stands for.
+TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior")
+IMAGE_REGULARIZERS = ("pseudo_label",)
 
 # Rows that prediction and sampling hold in the networks at a time.
 CHUNK = 4096
@@ -103,6 +108,12 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
           real.
         - "softmax": "stacked" with a logit of its own for the generated class.
         - "two_headed": "softmax" with an output of its own for realness.
+    regularizer : {"auto", "class_prior", "consistency", "entropy", "pseudo_label", \
+"virtual_adversarial"}, Regularizer, list of these or None, default="auto"
+        Further terms on unlabeled rows, added to the discriminator's loss; pass an instance
+        from `sgan_sklearn.regularizers` to choose its options, which a grid then reaches as
+        ``regularizer__weight``. "auto" is "pseudo_label" for images, otherwise
+        "virtual_adversarial" and "class_prior". They add about half to the training time.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows. Too few limit the
         variety of the rows; more cost little.
@@ -147,8 +158,9 @@ default="auto"
     generator_lr : float, default=3e-3
         Learning rate of the generator's Adam optimizer.
     unsupervised_weight : float, default=1.0
-        Weight of the loss on unlabeled and generated rows against that on labeled ones. 0 trains
-        the discriminator on the labeled rows alone and no generator.
+        Weight of all losses on unlabeled and generated rows, the regularizers' among them,
+        against that on labeled ones. 0 trains the discriminator on the labeled rows alone and no
+        generator.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss on labeled rows: a dict from class labels to weights, in
         which a class that is left out has the weight one; "balanced" weighs by inverse frequency
@@ -168,7 +180,8 @@ default="auto"
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model for another `max_epochs` instead
         of starting anew. Classes and columns must be the same; networks, `latent_dim`, objective,
-        scaling and device stay those of the first fit, whatever their parameters say by then.
+        regularizers, scaling and device stay those of the first fit, whatever their parameters
+        say by then.
     callbacks : list of skorch callbacks, default=None
         Called while training, besides those that keep the history and print. There is no
         validation set, so `EarlyStopping` needs ``monitor="discriminator_loss"`` or the like,
@@ -249,6 +262,7 @@ default="auto"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
+        "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, None],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
         "augment": [StrOptions({"auto", *AUGMENTATIONS}), Augmentation, None],
@@ -281,6 +295,7 @@ default="auto"
         architecture: str | Architecture = "auto",
         objective: str | Objective = "feature_matching",
         *,
+        regularizer: Any = "auto",
         latent_dim: int = 64,
         image_shape: tuple[int, ...] | None = None,
         augment: str | Augmentation | None = "auto",
@@ -301,6 +316,7 @@ default="auto"
     ) -> None:
         self.architecture = architecture
         self.objective = objective
+        self.regularizer = regularizer
         self.latent_dim = latent_dim
         self.image_shape = image_shape
         self.augment = augment
@@ -369,15 +385,21 @@ default="auto"
             if continued:
                 check_same_classes(self.classes_, labels.classes)
                 layout, scaler = self._layout, self.scaler_
-                net = self._updated_net(self._augmentation(layout, architecture))
             else:
                 layout = find_layout(X.shape[1], shape, self.image_shape)
-                augment = self._augmentation(layout, architecture)
                 scaler = FeatureScaler(self._scaling(layout, architecture)).fit(X)
+            rows = layout.to_planes(scaler.transform(X))
+            augment = self._augmentation(layout, architecture)
+            regularizers = self._regularizers(layout, architecture)
+            if continued:
+                net = self._updated_net(augment)
+            else:
                 n_outputs = objective.n_outputs(len(labels.classes))
                 bounds = layout.to_planes(scaler.bounds_)
-                net = self._new_net(architecture, objective, device, n_outputs, bounds, augment)
-            rows = layout.to_planes(scaler.transform(X))
+                regularizers = [r.prepare(rows, labels.codes) for r in regularizers]
+                net = self._new_net(
+                    architecture, objective, regularizers, device, n_outputs, bounds, augment
+                )
             self._train(net, rows, labels.codes, weights)
             self.classes_, self.scaler_, self.net_ = labels.classes, scaler, net
             self._layout = layout
@@ -578,10 +600,26 @@ default="auto"
             refuse_augmentation(self.augment, layout)
         return _component(self.augment, AUGMENTATIONS)
 
+    def _regularizers(self, layout: Layout, architecture: Architecture) -> list[Regularizer]:
+        choice = self.regularizer
+        if isinstance(choice, str) and choice == "auto":
+            seen = _is_seen(layout, architecture)
+            choice = list(IMAGE_REGULARIZERS if seen else TABLE_REGULARIZERS)
+        choices = choice if isinstance(choice, list) else [] if choice is None else [choice]
+        for item in choices:
+            known = item in REGULARIZERS if isinstance(item, str) else isinstance(item, Regularizer)
+            if not known:
+                raise ValueError(
+                    "The 'regularizer' parameter of SGANClassifier must be a list of instances of "
+                    f"Regularizer or of names among {sorted(REGULARIZERS)}. Got {item!r} in it."
+                )
+        return [_component(item, REGULARIZERS) for item in choices]
+
     def _new_net(
         self,
         architecture: Architecture,
         objective: Objective,
+        regularizers: list[Regularizer],
         device: torch.device,
         n_outputs: int,
         bounds: np.ndarray,
@@ -591,6 +629,7 @@ default="auto"
             partial(architecture.build_discriminator, bounds.shape[1:], n_outputs),
             partial(architecture.build_generator, self.latent_dim, bounds),
             objective,
+            regularizers=regularizers,
             latent_dim=self.latent_dim,
             discriminator_lr=self.discriminator_lr,
             generator_lr=self.generator_lr,

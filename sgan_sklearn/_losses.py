@@ -8,18 +8,24 @@ log-odds that the row is real. Where the generated class has a logit of its own,
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 __all__ = [
     "conditional_entropy",
+    "divergence",
     "feature_distance",
     "generated_loss",
+    "prior_divergence",
+    "pseudo_label_loss",
     "pull_away",
     "real_loss",
     "realness",
     "relative_logits",
+    "squared_difference",
     "supervised_loss",
 ]
 
@@ -71,7 +77,7 @@ def feature_distance(real: Tensor, generated: Tensor, norm: str) -> Tensor:
 
 
 def conditional_entropy(logits: Tensor) -> Tensor:
-    """Indecision among the classes: ``mean_i(-sum_k p_k log p_k)``, ``p = softmax(l)``."""
+    """Doubt about the classes of unlabeled rows: ``mean(-sum_k p_k log p_k)``."""
     log_p = F.log_softmax(logits, dim=1)
     return -(log_p.exp() * log_p).sum(dim=1).mean()
 
@@ -85,3 +91,30 @@ def pull_away(features: Tensor) -> Tensor:
     cosines = (directions @ directions.T).triu(diagonal=1)  # each pair once
     n_pairs = len(features) * (len(features) - 1) // 2
     return cosines.square().sum() / max(n_pairs, 1)
+
+
+def divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of answers: ``mean(sum_k p_k (log p_k - log q_k))``."""
+    log_p, log_q = F.log_softmax(logits, dim=1), F.log_softmax(other_logits, dim=1)
+    return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
+
+
+def prior_divergence(logits: Tensor, prior: Tensor) -> Tensor:
+    """Distance of the mean answer from the prior: ``sum_k prior_k (log prior_k - log mean p_k)``.
+
+    The logarithm of the mean is that of a sum of exponentials, which never is infinite.
+    """
+    log_mean = torch.logsumexp(F.log_softmax(logits, dim=1), dim=0) - math.log(len(logits))
+    return (prior * (prior.log() - log_mean)).sum()
+
+
+def squared_difference(logits: Tensor, other_logits: Tensor) -> Tensor:
+    """Distance of answers: ``mean(sum_k (p_k - q_k)^2)``."""
+    return (logits.softmax(dim=1) - other_logits.softmax(dim=1)).square().sum(dim=1).mean()
+
+
+def pseudo_label_loss(logits: Tensor, teacher_logits: Tensor, threshold: float) -> Tensor:
+    """Cross-entropy with a sure teacher: ``mean([max q >= threshold] (LSE - l_argmax q))``."""
+    confidence, codes = teacher_logits.softmax(dim=1).max(dim=1)
+    losses = F.cross_entropy(logits, codes, reduction="none")
+    return (losses * (confidence >= threshold)).mean()

@@ -21,6 +21,7 @@ from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import seeded
 from sgan_sklearn.objectives import Objective
+from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
 
 __all__ = ["SGANNet"]
 
@@ -52,6 +53,8 @@ class SGANNet(NeuralNet):
         Build the discriminator and the generator.
     objective : Objective
         The losses of both.
+    regularizers : list of Regularizer
+        Further terms of the discriminator, prepared for the training rows.
     latent_dim, unsupervised_weight, averaging_decay
         As in `SGANClassifier`.
     augment : callable, optional
@@ -81,6 +84,7 @@ class SGANNet(NeuralNet):
         generator: Callable[[], nn.Module],
         objective: Objective,
         *,
+        regularizers: list[Regularizer],
         latent_dim: int,
         unsupervised_weight: float,
         averaging_decay: float,
@@ -105,6 +109,7 @@ class SGANNet(NeuralNet):
         )
         self.generator = generator
         self.objective = objective
+        self.regularizers = regularizers
         self.latent_dim = latent_dim
         self.unsupervised_weight = unsupervised_weight
         self.averaging_decay = averaging_decay
@@ -198,11 +203,11 @@ class SGANNet(NeuralNet):
         """Step the discriminator with the generator frozen, then the reverse."""
         self.module_.train()
         self.generator_.train()
-        batch = self._augmented(batch)
+        given, batch = batch, self._augmented(batch)
         if self.unsupervised_weight > 0:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
             generated = self.generator_(self.draw_latent(max(self.batch_size, 2)))
-            terms = self._discriminator_step(batch, generated.detach())
+            terms = self._discriminator_step(batch, generated.detach(), given.unlabeled)
             terms |= self._generator_step(batch, generated)
         else:
             losses = self.objective.supervised_loss(self.module_, batch)
@@ -221,11 +226,30 @@ class SGANNet(NeuralNet):
         changed = self.augment(torch.cat(rows)).split([len(part) for part in rows])
         return batch._replace(**dict(zip(names, changed, strict=True)))
 
-    def _discriminator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
+    def _discriminator_step(
+        self, batch: Batch, generated: Tensor, unlabeled: Tensor
+    ) -> dict[str, Tensor]:
         losses = self.objective.discriminator_loss(
             self.module_, batch, generated, self.unsupervised_weight
         )
+        if self.regularizers:
+            self._regularize(losses, unlabeled)
         return self._minimize(losses, "discriminator_loss", batch)
+
+    def _regularize(self, losses: dict[str, Tensor], rows: Tensor) -> None:
+        """Add the terms of the regularizers to ``losses["loss"]``, and record each by its name."""
+        unlabeled = UnlabeledRows(
+            rows,
+            self.module_,
+            self.averaged_module_,
+            self.objective.class_logits,
+            self.augment or nn.Identity(),
+        )
+        for regularizer in self.regularizers:
+            term = regularizer.loss(unlabeled)
+            weight = self.unsupervised_weight * regularizer.weight * regularizer.ramp(self.n_steps_)
+            losses["loss"] = losses["loss"] + weight * term
+            losses[regularizer.name] = term
 
     def _generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         with _frozen(self.module_):

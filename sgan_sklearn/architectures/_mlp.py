@@ -86,7 +86,7 @@ class MLPArchitecture(Architecture):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(512, 512, 256)
+    hidden_layer_sizes : tuple of int, default=(256, 256, 128)
         Units of each hidden layer of the discriminator; the last one is the layer whose mean
         is matched by feature matching. More units fit finer class borders and cost time.
     generator_hidden_layer_sizes : tuple of int, default=(256, 256)
@@ -125,7 +125,7 @@ class MLPArchitecture(Architecture):
 
     def __init__(
         self,
-        hidden_layer_sizes: tuple[int, ...] = (512, 512, 256),
+        hidden_layer_sizes: tuple[int, ...] = (256, 256, 128),
         generator_hidden_layer_sizes: tuple[int, ...] = (256, 256),
         input_noise: float = 0.3,
         noise: float = 0.5,

@@ -1,0 +1,444 @@
+"""Regularizers: terms on unlabeled rows, beside those of the objective.
+
+One class for each, and :data:`REGULARIZERS` at the bottom. To add one, derive from
+:class:`Regularizer`, then either add its line to the dict or pass an instance as
+``SGANClassifier(regularizer=...)``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from sgan_sklearn import _losses
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "REGULARIZERS",
+    "ClassPrior",
+    "ConditionalEntropy",
+    "Consistency",
+    "PseudoLabel",
+    "Regularizer",
+    "UnlabeledRows",
+    "VirtualAdversarial",
+]
+
+# Labeled rows that the model behind ClassPrior(prior="predicted") learns from, and rows that
+# it is asked about.
+MAX_PRIOR_LABELS = 2_000
+MAX_PRIOR_ROWS = 10_000
+
+
+class UnlabeledRows:
+    """Unlabeled rows of one training step, and what the discriminator says of them.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n, ...)
+        The rows, in the model space.
+    discriminator : nn.Module
+        The network in training.
+    averaged : nn.Module
+        The same network with averaged weights, a steadier teacher.
+    class_logits : callable
+        Turns the outputs of either into class logits.
+    augment : callable
+        Turns rows into another view of the same rows.
+    """
+
+    def __init__(
+        self,
+        rows: Tensor,
+        discriminator: nn.Module,
+        averaged: nn.Module,
+        class_logits: Callable[[Tensor], Tensor],
+        augment: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.rows = rows
+        self.augment = augment
+        self._discriminator = discriminator
+        self._averaged = averaged
+        self._class_logits = class_logits
+
+    def classify(self, rows: Tensor) -> Tensor:
+        """Return the class logits of any rows, without the network's noise."""
+        with _without_noise(self._discriminator):
+            return self._class_logits(self._discriminator(rows))
+
+    def classify_noisy(self, rows: Tensor) -> Tensor:
+        """Return the class logits of any rows, with the network's noise or dropout."""
+        return self._class_logits(self._discriminator(rows))
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Class logits of the rows, without the network's noise."""
+        return self.classify(self.rows)
+
+    @cached_property
+    def averaged_logits(self) -> Tensor:
+        """Class logits of the rows by the averaged network; no gradient."""
+        with torch.no_grad():
+            return self._class_logits(self._averaged(self.rows))
+
+
+class Regularizer(BaseEstimator, ABC):
+    """Term on unlabeled rows, added to the discriminator's loss.
+
+    It is added with the factor ``unsupervised_weight * weight * ramp(step)``. A regularizer
+    holds no network and no state. It is a scikit-learn estimator only for the sake of its
+    parameters: `clone` copies it and a grid reaches them as ``regularizer__name``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "weight": [Interval(Real, 0, None, closed="left")],
+        "ramp_up": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    name: ClassVar[str]
+    """Name of the term in ``SGANClassifier.history_``."""
+
+    weight: float
+    ramp_up: int
+
+    def ramp(self, step: int) -> float:
+        """Return the share of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``."""
+        if step >= self.ramp_up:
+            return 1.0
+        return math.exp(-5 * (1 - step / self.ramp_up) ** 2)
+
+    def prepare(self, rows: np.ndarray, codes: np.ndarray) -> Regularizer:
+        """Return a regularizer that knows of the training rows what it has to (default: itself).
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, ...)
+            All training rows, in the model space.
+        codes : ndarray of shape (n_samples,)
+            Class codes from 0; -1 where there is no label.
+        """
+        return self
+
+    @abstractmethod
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the term, a scalar."""
+
+
+class VirtualAdversarial(Regularizer):
+    """Virtual adversarial training: the answer must not change in the worst direction.
+
+    With ``p(x)`` the class probabilities and ``r`` the step of length `eps` that changes them
+    most (found by one gradient)::
+
+        mean KL(p(x) || p(x + r))
+
+    Parameters
+    ----------
+    eps : float or "auto", default="auto"
+        Length of the step, in units of the scaled features. Class borders keep about this
+        distance from the rows. Too long a step reaches across classes, which ruins noisy
+        tables first. "auto" is 1 if the columns share one scale, as pixels do, and 0.5 if each
+        was scaled on its own.
+    weight : float, default=1.0
+        Weight of the term.
+    ramp_up : int, default=1000
+        Training steps over which the weight rises to its full value.
+
+    References
+    ----------
+    Miyato et al., "Virtual Adversarial Training", 2017, arXiv:1704.03976.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import VirtualAdversarial
+    >>> SGANClassifier(regularizer=VirtualAdversarial(eps=1.0))
+    SGANClassifier(regularizer=VirtualAdversarial(eps=1.0))
+    """
+
+    name = "virtual_adversarial"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Regularizer._parameter_constraints,
+        "eps": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    }
+
+    # Length of the first, random step; short, so that the gradient behind it is the local one.
+    PROBE = 0.1
+
+    def __init__(self, eps: Any = "auto", *, weight: float = 1.0, ramp_up: int = 1000) -> None:
+        self.eps = eps
+        self.weight = weight
+        self.ramp_up = ramp_up
+
+    def prepare(self, rows: np.ndarray, codes: np.ndarray) -> VirtualAdversarial:
+        """Return the same with `eps` as a number."""
+        eps = self.eps
+        if isinstance(eps, str):
+            deviations = rows.std(axis=0)
+            # Columns that were scaled on their own have unit deviation, constant ones none.
+            alone = np.isclose(deviations, 1, atol=0.01) | (deviations == 0)
+            eps = 0.5 if alone.all() else 1.0
+        return VirtualAdversarial(eps, weight=self.weight, ramp_up=self.ramp_up)
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the mean divergence that the worst step causes."""
+        rows, logits = unlabeled.rows, unlabeled.logits.detach()
+        probe = rows + self.PROBE * _unit(torch.randn_like(rows))
+        probe.requires_grad_()
+        divergence = _losses.divergence(logits, unlabeled.classify(probe))
+        (gradient,) = torch.autograd.grad(divergence, probe)
+        return _losses.divergence(logits, unlabeled.classify(rows + self.eps * _unit(gradient)))
+
+
+class ConditionalEntropy(Regularizer):
+    """Conditional entropy: the answer on unlabeled rows should be a sure one.
+
+    ``mean_i H(p(x_i))``, with ``p`` the class probabilities.
+
+    Parameters
+    ----------
+    weight : float, default=0.1
+        Weight of the term. Too much of it makes the network sure of its first mistakes.
+    ramp_up : int, default=1000
+        Training steps over which the weight rises to its full value.
+
+    References
+    ----------
+    Grandvalet and Bengio, "Semi-supervised Learning by Entropy Minimization", 2004.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import ConditionalEntropy
+    >>> SGANClassifier(regularizer=ConditionalEntropy(weight=0.3))
+    SGANClassifier(regularizer=ConditionalEntropy(weight=0.3))
+    """
+
+    name = "entropy"
+
+    def __init__(self, *, weight: float = 0.1, ramp_up: int = 1000) -> None:
+        self.weight = weight
+        self.ramp_up = ramp_up
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the mean entropy of the class probabilities."""
+        return _losses.conditional_entropy(unlabeled.logits)
+
+
+class ClassPrior(Regularizer):
+    """Class-prior alignment: over many rows, each class should come as often as expected.
+
+    With ``prior`` the expected shares and ``p`` the class probabilities of the rows of a batch::
+
+        KL(prior || mean_i p(x_i))
+
+    It keeps the other terms from giving a whole cloud of overlapping rows to one class.
+
+    Parameters
+    ----------
+    prior : {"predicted", "labels", "uniform"} or array-like of shape (n_classes,), \
+default="predicted"
+        Expected shares of the classes among all rows, in the order of ``classes_``.
+
+        - "predicted": the shares that a logistic regression on the labeled rows predicts for
+          all rows; right also where rare classes got as many labels as common ones.
+        - "labels": the shares among the labeled rows, right where these are a random sample.
+        - "uniform": the same for each class.
+    weight : float, default=1.0
+        Weight of the term.
+    ramp_up : int, default=1000
+        Training steps over which the weight rises to its full value.
+
+    References
+    ----------
+    Berthelot et al., "ReMixMatch", 2020, arXiv:1911.09785 (distribution alignment).
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import ClassPrior
+    >>> SGANClassifier(regularizer=ClassPrior(prior="labels"))
+    SGANClassifier(regularizer=ClassPrior(prior='labels'))
+    """
+
+    name = "class_prior"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Regularizer._parameter_constraints,
+        "prior": [StrOptions({"predicted", "labels", "uniform"}), "array-like"],
+    }
+
+    def __init__(self, prior: Any = "predicted", *, weight: float = 1.0, ramp_up: int = 1000):
+        self.prior = prior
+        self.weight = weight
+        self.ramp_up = ramp_up
+
+    def prepare(self, rows: np.ndarray, codes: np.ndarray) -> ClassPrior:
+        """Return the same with the prior as an array, which must suit the classes."""
+        n_classes = codes.max() + 1
+        labeled = codes >= 0
+        if not isinstance(self.prior, str):
+            prior = np.asarray(self.prior, dtype=np.float64)
+            if prior.shape != (n_classes,) or not (prior > 0).all():
+                raise ValueError(
+                    "The 'prior' parameter of ClassPrior must hold one positive share for each "
+                    f"class. Got {self.prior!r} for {n_classes} classes."
+                )
+        elif self.prior == "uniform":
+            prior = np.ones(n_classes)
+        elif self.prior == "labels" or n_classes == 1:
+            prior = np.bincount(codes[labeled], minlength=n_classes).astype(np.float64)
+        else:
+            prior = _predicted_shares(rows.reshape(len(rows), -1), codes)
+        return ClassPrior(prior / prior.sum(), weight=self.weight, ramp_up=self.ramp_up)
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the divergence of the mean class probabilities from the prior."""
+        prior = torch.as_tensor(self.prior).to(unlabeled.logits)
+        return _losses.prior_divergence(unlabeled.logits, prior)
+
+
+class Consistency(Regularizer):
+    """Consistency: two noisy views of a row must get the same answer.
+
+    ``mean_i |p(view_1(x_i)) - p(view_2(x_i))|^2``, the views differing by the augmentation, if
+    there is one, and by the network's noise. The second view is a target without gradient.
+
+    Parameters
+    ----------
+    weight : float, default=10.0
+        Weight of the term, whose values are small beside those of a cross-entropy.
+    ramp_up : int, default=1000
+        Training steps over which the weight rises to its full value.
+
+    References
+    ----------
+    Laine and Aila, "Temporal Ensembling for Semi-Supervised Learning" (its Pi-model), 2017,
+    arXiv:1610.02242.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import Consistency
+    >>> SGANClassifier(regularizer=Consistency(weight=3.0))
+    SGANClassifier(regularizer=Consistency(weight=3.0))
+    """
+
+    name = "consistency"
+
+    def __init__(self, *, weight: float = 10.0, ramp_up: int = 1000) -> None:
+        self.weight = weight
+        self.ramp_up = ramp_up
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the mean squared difference of the class probabilities of two views."""
+        view = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
+        with torch.no_grad():
+            target = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
+        return _losses.squared_difference(view, target)
+
+
+class PseudoLabel(Regularizer):
+    """Pseudo-labels: learn what the averaged network is sure of, on a noisy view of the row.
+
+    With ``q`` the class probabilities of the averaged network and ``k`` its likeliest class::
+
+        mean_i [max q(x_i) >= threshold] * CE(view(x_i), k_i)
+
+    Parameters
+    ----------
+    threshold : float, default=0.95
+        Probability from which an answer counts. A higher one takes fewer, surer rows.
+    weight : float, default=1.0
+        Weight of the term.
+    ramp_up : int, default=1000
+        Training steps over which the weight rises to its full value.
+
+    References
+    ----------
+    Sohn et al., "FixMatch", 2020, arXiv:2001.07685.
+
+    Tarvainen and Valpola, "Mean teachers are better role models", 2017, arXiv:1703.01780.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import PseudoLabel
+    >>> SGANClassifier(regularizer=PseudoLabel(threshold=0.9))
+    SGANClassifier(regularizer=PseudoLabel(threshold=0.9))
+    """
+
+    name = "pseudo_label"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Regularizer._parameter_constraints,
+        "threshold": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(self, threshold: float = 0.95, *, weight: float = 1.0, ramp_up: int = 1000):
+        self.threshold = threshold
+        self.weight = weight
+        self.ramp_up = ramp_up
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the cross-entropy with the sure answers of the averaged network."""
+        view = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
+        return _losses.pseudo_label_loss(view, unlabeled.averaged_logits, self.threshold)
+
+
+def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return how often a logistic regression on the labels predicts each class, plus one."""
+    n_classes = codes.max() + 1
+    of_class = [np.flatnonzero(codes == code) for code in range(n_classes)]
+    labeled = np.concatenate([_thinned(rows_, MAX_PRIOR_LABELS // n_classes) for rows_ in of_class])
+    asked = _thinned(np.arange(len(rows)), MAX_PRIOR_ROWS)
+    model = LogisticRegression(max_iter=1000).fit(rows[labeled], codes[labeled])
+    return np.bincount(model.predict(rows[asked]), minlength=n_classes) + 1.0
+
+
+def _thinned(indices: np.ndarray, n_most: int) -> np.ndarray:
+    """Return at most `n_most` of the indices (but one at least), evenly spread."""
+    return indices[:: -(-len(indices) // max(n_most, 1))]
+
+
+def _unit(steps: Tensor) -> Tensor:
+    """Scale each row to length one; a row of zeros stays."""
+    length = torch.linalg.vector_norm(steps.flatten(1), dim=1)
+    return steps / length.clamp_min(1e-12).view(-1, *[1] * (steps.ndim - 1))
+
+
+@contextmanager
+def _without_noise(module: nn.Module) -> Iterator[None]:
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
+
+
+REGULARIZERS: dict[str, type[Regularizer]] = {
+    regularizer.name: regularizer
+    for regularizer in (
+        ClassPrior,
+        ConditionalEntropy,
+        Consistency,
+        PseudoLabel,
+        VirtualAdversarial,
+    )
+}
