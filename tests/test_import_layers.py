@@ -30,6 +30,7 @@ LAYERS = [
     "architectures.__init__",
     "augmentations",
     "objectives",
+    "regularizers",
     "_net",
     "_classifier",
     "__init__",

@@ -14,12 +14,14 @@ from sgan_sklearn import SGANClassifier
 from sgan_sklearn.architectures import ARCHITECTURES
 from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES
+from sgan_sklearn.regularizers import REGULARIZERS
 
 PUBLIC_MODULES = [
     "sgan_sklearn",
     "sgan_sklearn.architectures",
     "sgan_sklearn.augmentations",
     "sgan_sklearn.objectives",
+    "sgan_sklearn.regularizers",
 ]
 PUBLIC = {
     f"{module}.{name}": getattr(import_module(module), name)

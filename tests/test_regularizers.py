@@ -1,0 +1,309 @@
+"""Contracts that every regularizer in the registry keeps, then the closed forms of each."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from torch import nn
+
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.regularizers import (
+    REGULARIZERS,
+    ClassPrior,
+    ConditionalEntropy,
+    Consistency,
+    PseudoLabel,
+    Regularizer,
+    UnlabeledRows,
+    VirtualAdversarial,
+)
+
+N_CLASSES, N_FEATURES = 3, 4
+
+each_regularizer = pytest.mark.parametrize("name", REGULARIZERS)
+
+
+def linear(weight, bias=None):
+    """Return a noise-free classifier with given weights, float64."""
+    weight = torch.tensor(weight, dtype=torch.float64)
+    module = nn.Linear(weight.shape[1], weight.shape[0]).double()
+    with torch.no_grad():
+        module.weight.copy_(weight)
+        module.bias.copy_(torch.zeros(len(weight)) if bias is None else torch.tensor(bias))
+    return module
+
+
+def view(rows, module, averaged=None, augment=None):
+    averaged = module if averaged is None else averaged
+    identity = nn.Identity()
+    return UnlabeledRows(rows, module, averaged, identity, augment or identity)
+
+
+def prepared(name, rows=None, codes=None):
+    rows = np.random.RandomState(0).randn(12, N_FEATURES) if rows is None else rows
+    codes = np.array([0, 1, 2] * 4) if codes is None else codes
+    return REGULARIZERS[name]().prepare(rows, codes)
+
+
+def make_discriminator():
+    return MLPArchitecture((8, 8)).build_discriminator((N_FEATURES,), N_CLASSES)
+
+
+# --- contracts ----------------------------------------------------------------------------
+
+
+@each_regularizer
+def test_registered_under_its_own_name(name):
+    assert issubclass(REGULARIZERS[name], Regularizer)
+    assert REGULARIZERS[name].name == name
+
+
+@each_regularizer
+def test_clone_and_prepare_leave_the_parameters(name):
+    regularizer = REGULARIZERS[name](weight=0.25, ramp_up=7)
+    before = clone(regularizer).get_params()
+    ready = regularizer.prepare(np.eye(4), np.array([0, 1, -1, 1]))
+    assert regularizer.get_params() == before
+    assert (ready.weight, ready.ramp_up) == (0.25, 7)
+
+
+@each_regularizer
+def test_loss_is_a_scalar_that_moves_the_discriminator_only(name):
+    torch.manual_seed(0)
+    discriminator, averaged = make_discriminator(), make_discriminator()
+    # Sure enough for pseudo-labels.
+    averaged.output.gain.data.fill_(100.0)
+    rows = torch.randn(6, N_FEATURES)
+    loss = prepared(name).loss(view(rows, discriminator, averaged))
+    assert loss.shape == ()
+    loss.backward()
+    assert all(weight.grad is None for weight in averaged.parameters())
+    grads = [weight.grad for weight in discriminator.parameters() if weight.grad is not None]
+    assert sum(float(grad.abs().sum()) for grad in grads) > 0
+
+
+@each_regularizer
+def test_leaves_the_training_mode(name):
+    discriminator = make_discriminator().train()
+    prepared(name).loss(view(torch.randn(6, N_FEATURES), discriminator))
+    assert all(module.training for module in discriminator.modules())
+
+
+@each_regularizer
+@pytest.mark.parametrize("n_rows", [1, 2])
+def test_few_rows_and_one_class_give_finite_losses(name, n_rows):
+    module = linear([[1.0, -1.0]])
+    regularizer = prepared(name, np.ones((n_rows, 2)), np.zeros(n_rows, dtype=int))
+    loss = regularizer.loss(view(torch.ones(n_rows, 2, dtype=torch.float64), module))
+    assert loss.isfinite()
+
+
+@each_regularizer
+def test_extreme_logits_give_finite_losses_and_gradients(name):
+    module = linear([[1e4, 0.0], [0.0, 1e4]])
+    regularizer = prepared(name, np.eye(2), np.array([0, 1]))
+    loss = regularizer.loss(view(torch.eye(2, dtype=torch.float64), module))
+    loss.backward()
+    assert loss.isfinite()
+    assert module.weight.grad is None or module.weight.grad.isfinite().all()
+
+
+def test_ramp():
+    regularizer = ConditionalEntropy(ramp_up=100)
+    assert regularizer.ramp(0) == pytest.approx(np.exp(-5))
+    assert regularizer.ramp(50) == pytest.approx(np.exp(-1.25))
+    assert [regularizer.ramp(step) for step in (100, 5000)] == [1, 1]
+    assert ConditionalEntropy(ramp_up=0).ramp(0) == 1
+
+
+# --- closed forms -------------------------------------------------------------------------
+
+
+def softmax(logits):
+    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def logits():
+    return np.random.RandomState(0).randn(5, N_CLASSES) * 2
+
+
+@pytest.fixture
+def as_rows(logits):
+    """The logits as rows, for a classifier that returns its rows."""
+    return torch.from_numpy(logits)
+
+
+def test_entropy_closed_form(logits, as_rows):
+    p = softmax(logits)
+    loss = ConditionalEntropy().loss(view(as_rows, nn.Identity()))
+    np.testing.assert_allclose(loss, -(p * np.log(p)).sum(axis=1).mean(), rtol=1e-12)
+
+
+def test_class_prior_closed_form(logits, as_rows):
+    prior = np.array([0.5, 0.3, 0.2])
+    loss = ClassPrior(prior).loss(view(as_rows, nn.Identity()))
+    expected = (prior * np.log(prior / softmax(logits).mean(axis=0))).sum()
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+
+
+def test_consistency_closed_form(logits, as_rows):
+    views = iter([as_rows + 1.0 * torch.eye(5, 3), as_rows])
+    loss = Consistency().loss(view(as_rows, nn.Identity(), augment=lambda rows: next(views)))
+    expected = ((softmax(logits + np.eye(5, 3)) - softmax(logits)) ** 2).sum(axis=1).mean()
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.7, 1.0])
+def test_pseudo_label_closed_form(logits, as_rows, threshold):
+    teacher = linear(np.eye(N_CLASSES)[[1, 2, 0]])
+    q = softmax(teacher(as_rows).detach().numpy())
+    losses = -np.log(softmax(logits))[np.arange(5), q.argmax(axis=1)]
+    expected = (losses * (q.max(axis=1) >= threshold)).mean()
+    loss = PseudoLabel(threshold).loss(view(as_rows, nn.Identity(), teacher))
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+    assert (expected > 0) == (threshold < 1)
+
+
+def test_virtual_adversarial_step_is_the_worst_one():
+    # Two classes whose logits differ along (3, 4): the worst step of a linear classifier is
+    # along that direction, towards the border, and as long as eps.
+    module = linear([[0.0, 0.0], [3.0, 4.0]])
+    x = np.array([[0.1, 0.2]])
+    loss = VirtualAdversarial(eps=0.5).loss(view(torch.from_numpy(x), module)).item()
+    margin = x @ [3.0, 4.0]
+    divergences = []
+    for sign in (1, -1):
+        p, q = (1 / (1 + np.exp(-m)) for m in (margin, margin + sign * 0.5 * 5))
+        divergences.append((p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).item())
+    # The sign depends on the random probe; the length and the direction do not.
+    assert min(abs(loss - d) for d in divergences) < 1e-9
+
+
+def test_virtual_adversarial_gives_no_less_than_random_steps():
+    torch.manual_seed(0)
+    module = make_discriminator().double().eval()
+    rows = torch.randn(20, N_FEATURES, dtype=torch.float64)
+    unlabeled = view(rows, module)
+    worst = VirtualAdversarial(eps=0.1).loss(unlabeled).item()
+    p = unlabeled.logits.softmax(1)
+    for _ in range(10):
+        step = nn.functional.normalize(torch.randn_like(rows)) * 0.1
+        q = unlabeled.classify(rows + step).softmax(1)
+        assert worst > (p * (p.log() - q.log())).sum(1).mean().item()
+
+
+# --- what is learned of the training rows ---------------------------------------------------
+
+
+def test_virtual_adversarial_eps_by_scale():
+    rng = np.random.RandomState(0)
+    rows = rng.randn(200, 3)
+    standardized = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    codes = np.zeros(200, dtype=int)
+    constant = np.column_stack([standardized, np.zeros(200)])
+    assert VirtualAdversarial().prepare(standardized, codes).eps == 0.5
+    assert VirtualAdversarial().prepare(constant, codes).eps == 0.5
+    assert VirtualAdversarial().prepare(standardized * [1, 1, 0.3], codes).eps == 1.0
+    assert VirtualAdversarial(eps=0.2).prepare(rows, codes).eps == 0.2
+
+
+@pytest.mark.parametrize(
+    ("prior", "expected"),
+    [("labels", [0.75, 0.25]), ("uniform", [0.5, 0.5]), ([1, 4], [0.2, 0.8])],
+)
+def test_class_prior_given(prior, expected):
+    codes = np.array([0, 0, 0, 1, -1, -1])
+    np.testing.assert_allclose(ClassPrior(prior).prepare(np.eye(6), codes).prior, expected)
+
+
+def test_class_prior_predicted_sees_a_rare_class_behind_balanced_labels():
+    rng = np.random.RandomState(0)
+    true = np.repeat([0, 1], [180, 20])
+    rows = rng.randn(200, 2) + 6.0 * true[:, None]
+    codes = np.full(200, -1)
+    codes[[0, 1, 2, 197, 198, 199]] = true[[0, 1, 2, 197, 198, 199]]
+    prior = ClassPrior().prepare(rows, codes).prior
+    np.testing.assert_allclose(prior, [181 / 202, 21 / 202], atol=0.02)
+
+
+@pytest.mark.parametrize("prior", [[0.5, 0.5], [1.0, 0.0, 0.0], [[1, 1, 1]]])
+def test_class_prior_that_does_not_suit_the_classes(prior):
+    with pytest.raises(ValueError, match="'prior' parameter of ClassPrior .* 3 classes"):
+        ClassPrior(prior).prepare(np.eye(3), np.array([0, 1, 2]))
+
+
+# --- in the classifier ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True, n_class=3)
+    few = np.full(len(y), -1)
+    few[:15] = y[:15]
+    return X, few
+
+
+def fit(digits, **params):
+    params = {"max_epochs": 1, "random_state": 0, "device": "cpu"} | params
+    return SGANClassifier(**params).fit(*digits)
+
+
+@each_regularizer
+def test_term_is_recorded_and_changes_the_model(digits, name):
+    with_it = fit(digits, regularizer=REGULARIZERS[name](ramp_up=0))
+    without = fit(digits, regularizer=None)
+    assert np.isfinite(with_it.history_[-1][name])
+    assert name not in without.history_[-1]
+    assert not np.array_equal(with_it.label_distributions_, without.label_distributions_)
+
+
+@each_regularizer
+def test_name_means_the_default_instance(digits, name):
+    by_name = fit(digits, regularizer=name)
+    by_instance = fit(digits, regularizer=REGULARIZERS[name]())
+    np.testing.assert_array_equal(by_name.label_distributions_, by_instance.label_distributions_)
+
+
+def test_auto_is_virtual_adversarial_and_class_prior(digits):
+    auto = fit(digits)
+    listed = fit(digits, regularizer=["virtual_adversarial", ClassPrior()])
+    np.testing.assert_array_equal(auto.label_distributions_, listed.label_distributions_)
+
+
+def test_loss_is_weighted_by_ramp_weight_and_unsupervised_weight(digits):
+    """The recorded loss is the sum of the recorded terms with their factors."""
+    last = fit(
+        digits, regularizer=ConditionalEntropy(weight=0.7, ramp_up=0), unsupervised_weight=0.4
+    ).history_[-1]
+    expected = last["supervised"] + 0.4 * (
+        0.5 * (last["real"] + last["generated"]) + 0.7 * last["entropy"]
+    )
+    assert last["discriminator_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_regularizer_without_unlabeled_rows(digits):
+    twin = fit(digits, unsupervised_weight=0, regularizer="entropy")
+    assert "entropy" not in twin.history_[-1]
+
+
+def test_parameters_are_reached_by_a_grid():
+    clf = SGANClassifier(regularizer=VirtualAdversarial())
+    assert clf.set_params(regularizer__eps=0.3).regularizer.eps == 0.3
+
+
+@pytest.mark.parametrize("wrong", ["entropi", ["entropi"], [3], "vat", VirtualAdversarial])
+def test_wrong_regularizer(digits, wrong):
+    with pytest.raises(ValueError, match="'regularizer' parameter of SGANClassifier"):
+        fit(digits, regularizer=wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [VirtualAdversarial(eps=0), PseudoLabel(threshold=2), Consistency(weight=-1)]
+)
+def test_wrong_option_of_a_regularizer(digits, wrong):
+    with pytest.raises(ValueError, match=f"parameter of {type(wrong).__name__}"):
+        fit(digits, regularizer=wrong)
