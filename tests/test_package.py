@@ -142,8 +142,13 @@ def test_fitted_attributes_are_described(make_classifier, data):
 
 @pytest.mark.parametrize(
     ("parameter", "registry"),
-    [("architecture", ARCHITECTURES), ("augment", AUGMENTATIONS), ("objective", OBJECTIVES)],
-    ids=["architectures", "augmentations", "objectives"],
+    [
+        ("architecture", ARCHITECTURES),
+        ("augment", AUGMENTATIONS),
+        ("objective", OBJECTIVES),
+        ("regularizer", REGULARIZERS),
+    ],
+    ids=["architectures", "augmentations", "objectives", "regularizers"],
 )
 def test_registered_names_are_described(parameter, registry):
     kind = entries(sections(SGANClassifier.__doc__)["Parameters"])[parameter]
