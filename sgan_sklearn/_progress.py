@@ -13,6 +13,9 @@ __all__ = ["TrainingLog"]
 # Lines that verbose=1 prints, however many epochs there are.
 N_LINES = 20
 
+# Characters of a column at least: a loss with room for the larger ones.
+MIN_WIDTH = 9
+
 
 class TrainingLog(Callback):
     """Print the losses of an epoch, the time passed and an estimate of the time left.
@@ -25,6 +28,7 @@ class TrainingLog(Callback):
         self.start_ = time.perf_counter()
         self.first_epoch_ = len(net.history)
         self.columns_: list[str] | None = None
+        self.widths_: list[int] | None = None
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Print a line if one is due."""
@@ -38,14 +42,20 @@ class TrainingLog(Callback):
                 name for name, value in row.items() if isinstance(value, float) and name != "dur"
             ]
             names = ["epoch", *self.columns_, "passed", "left"]
-            print("  ".join(f"{name.removesuffix('_loss'):>13}" for name in names))
+            self._print([name.removesuffix("_loss") for name in names])
         passed = time.perf_counter() - self.start_
         left = passed / epoch * (net.max_epochs - epoch)
         cells = [
             f"{epoch}/{net.max_epochs}",
             *(f"{row.get(name, math.nan):.4f}" for name in self.columns_),
         ]
-        print("  ".join(f"{cell:>13}" for cell in [*cells, _clock(passed), _clock(left)]))
+        self._print([*cells, _clock(passed), _clock(left)])
+
+    def _print(self, cells: list[str]) -> None:
+        """Print the header, which sets the widths of the columns, or a line below it."""
+        if self.widths_ is None:
+            self.widths_ = [max(len(cell), MIN_WIDTH) for cell in cells]
+        print("  ".join(f"{cell:>{n}}" for cell, n in zip(cells, self.widths_, strict=True)))
 
 
 def _clock(seconds: float) -> str:

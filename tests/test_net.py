@@ -13,6 +13,7 @@ from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
 from sgan_sklearn._net import N_START_ROWS, SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.objectives import OBJECTIVES
+from sgan_sklearn.regularizers import ClassPrior, VirtualAdversarial
 
 N_ROWS, N_FEATURES, N_CLASSES = 50, 4, 3
 
@@ -30,6 +31,7 @@ def make_net(architecture=SMALL, objective="feature_matching", **params):
     objective = OBJECTIVES[objective]()
     bounds = np.array([[-3.0] * N_FEATURES, [3.0] * N_FEATURES], dtype=np.float32)
     defaults = {
+        "regularizers": [],
         "latent_dim": 5,
         "unsupervised_weight": 1.0,
         "averaging_decay": 0.99,
@@ -112,7 +114,8 @@ def run_away(net):
 @pytest.fixture(params=OBJECTIVES)
 def stepping(request):
     """Return a net in training mode, a batch, and generated rows with a gradient."""
-    net = make_net(objective=request.param).initialize()
+    regularizers = [VirtualAdversarial(0.5), ClassPrior(np.full(N_CLASSES, 1 / N_CLASSES))]
+    net = make_net(objective=request.param, regularizers=regularizers).initialize()
     net.module_.train()
     net.generator_.train()
     batch = next(iter(SemiSupervisedBatches(make_dataset(), 20)))
@@ -123,7 +126,7 @@ def test_discriminator_step_leaves_the_generator_alone(stepping):
     net, batch, generated = stepping
     generator, discriminator = state_of(net.generator_), state_of(net.module_)
     moments = copy.deepcopy(net.generator_optimizer_.state_dict())
-    net._discriminator_step(batch, generated.detach())
+    net._discriminator_step(batch, generated.detach(), batch.unlabeled)
     assert is_same(state_of(net.generator_), generator)
     assert net.generator_optimizer_.state_dict() == moments
     assert all(weight.grad is None for weight in net.generator_.parameters())

@@ -232,7 +232,7 @@ def test_class_prior_predicted_sees_a_rare_class_behind_balanced_labels():
 
 @pytest.mark.parametrize("prior", [[0.5, 0.5], [1.0, 0.0, 0.0], [[1, 1, 1]]])
 def test_class_prior_that_does_not_suit_the_classes(prior):
-    with pytest.raises(ValueError, match="'prior' parameter of ClassPrior .* 3 classes"):
+    with pytest.raises(ValueError, match=r"'prior' parameter of ClassPrior .* 3 classes"):
         ClassPrior(prior).prepare(np.eye(3), np.array([0, 1, 2]))
 
 
