@@ -109,11 +109,12 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         - "softmax": "stacked" with a logit of its own for the generated class.
         - "two_headed": "softmax" with an output of its own for realness.
     regularizer : {"auto", "class_prior", "consistency", "entropy", "pseudo_label", \
-"virtual_adversarial"}, Regularizer, list of these or None, default="auto"
+"virtual_adversarial"}, Regularizer, list or tuple of these, or None, default="auto"
         Further terms on unlabeled rows, added to the discriminator's loss; pass an instance
         from `sgan_sklearn.regularizers` to choose its options, which a grid then reaches as
-        ``regularizer__weight``. "auto" is "pseudo_label" for images, otherwise
-        "virtual_adversarial" and "class_prior". They add about half to the training time.
+        ``regularizer__weight`` (not through a list). "auto" is "pseudo_label" for images, otherwise
+        "virtual_adversarial" and, unless there is a `class_weight`, "class_prior". They add about
+        half to the training time of tables and a quarter to that of images.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows. Too few limit the
         variety of the rows; more cost little.
@@ -139,10 +140,10 @@ default="auto"
           from 0 to 255 if they span at least half of that, all others from the smallest to the
           largest value of `X`.
         - "none": X as it is, for rows that are already of about unit deviation.
-        - "auto": "image" for images, unless the architecture is "mlp". For tables "shared" if at
-          least half of the columns span half of the range of all or more; otherwise "asinh" for
-          the columns that hold a value more than 6 standard deviations from their mean, and
-          "standard" for the rest.
+        - "auto": "image" for images, unless the architecture is "mlp". For tables "shared" if more
+          than three quarters of the columns span half of the range of all or more; otherwise
+          "asinh" for the columns that hold a value more than 6 standard deviations from their
+          mean, and "standard" for the rest.
 
         Any scikit-learn transformer with an ``inverse_transform`` that keeps the number of
         columns works as well.
@@ -209,8 +210,8 @@ default="auto"
         Class probabilities behind `transduction_`; given labels have probability one.
     history_ : list of dict
         One record an epoch: its number ("epoch"), the mean of each loss term
-        ("discriminator_loss", "generator_loss" and the objective's own) and its seconds
-        ("dur").
+        ("discriminator_loss", "generator_loss", the objective's own, and those of the
+        regularizers before their weights) and its seconds ("dur").
     n_iter_ : int
         Number of epochs trained.
     n_steps_ : int
@@ -262,7 +263,7 @@ default="auto"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
-        "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, None],
+        "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, tuple, None],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
         "augment": [StrOptions({"auto", *AUGMENTATIONS}), Augmentation, None],
@@ -396,7 +397,8 @@ default="auto"
             else:
                 n_outputs = objective.n_outputs(len(labels.classes))
                 bounds = layout.to_planes(scaler.bounds_)
-                regularizers = [r.prepare(rows, labels.codes) for r in regularizers]
+                if self.unsupervised_weight > 0:
+                    regularizers = [r.prepare(rows, labels.codes) for r in regularizers]
                 net = self._new_net(
                     architecture, objective, regularizers, device, n_outputs, bounds, augment
                 )
@@ -603,9 +605,10 @@ default="auto"
     def _regularizers(self, layout: Layout, architecture: Architecture) -> list[Regularizer]:
         choice = self.regularizer
         if isinstance(choice, str) and choice == "auto":
-            seen = _is_seen(layout, architecture)
-            choice = list(IMAGE_REGULARIZERS if seen else TABLE_REGULARIZERS)
-        choices = choice if isinstance(choice, list) else [] if choice is None else [choice]
+            choice = IMAGE_REGULARIZERS if _is_seen(layout, architecture) else TABLE_REGULARIZERS
+            if self.class_weight is not None:  # it is there to move the shares of the classes
+                choice = [name for name in choice if name != "class_prior"]
+        choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
         for item in choices:
             known = item in REGULARIZERS if isinstance(item, str) else isinstance(item, Regularizer)
             if not known:
@@ -613,7 +616,14 @@ default="auto"
                     "The 'regularizer' parameter of SGANClassifier must be a list of instances of "
                     f"Regularizer or of names among {sorted(REGULARIZERS)}. Got {item!r} in it."
                 )
-        return [_component(item, REGULARIZERS) for item in choices]
+        regularizers = [_component(item, REGULARIZERS) for item in choices]
+        names = [regularizer.name for regularizer in regularizers]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                "The 'regularizer' parameter of SGANClassifier must not hold two terms of one "
+                f"name. Got {names}. Raise the weight of one, or give your own class a `name`."
+            )
+        return regularizers
 
     def _new_net(
         self,

@@ -20,8 +20,10 @@ __all__ = ["SCALINGS", "FeatureScaler"]
 
 SCALINGS = ("asinh", "auto", "image", "none", "shared", "standard")
 
-# Columns are on one scale if at least half of them span this part of the range of them all.
+# Columns are on one scale if more than three quarters of them span this part of the range of
+# them all. The rest may be pixels near the edge.
 SHARED_RANGE = 0.5
+SHARED_QUANTILE = 0.25
 
 # A column is heavy-tailed if a value lies further from the mean than this many standard
 # deviations. A normal sample of a million rows hardly ever has one.
@@ -172,7 +174,8 @@ def _group_columns(
     varying = high > low
     if varying.any():
         total = high[varying].max() - low[varying].min()
-        if np.median((high - low)[varying]) >= SHARED_RANGE * total:
+        usual = np.quantile((high - low)[varying], SHARED_QUANTILE, method="lower")
+        if usual >= SHARED_RANGE * total:
             groups = [("shared", columns[varying]), ("standard", columns[~varying])]
             return [(kind, group) for kind, group in groups if len(group)]
     mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)

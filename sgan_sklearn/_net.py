@@ -249,6 +249,12 @@ class SGANNet(NeuralNet):
             term = regularizer.loss(unlabeled)
             weight = self.unsupervised_weight * regularizer.weight * regularizer.ramp(self.n_steps_)
             losses["loss"] = losses["loss"] + weight * term
+            if regularizer.name in losses:
+                raise ValueError(
+                    f"The name of {type(regularizer).__name__} must differ from the terms of the "
+                    f"objective, {sorted(losses)}. Got {regularizer.name!r}: the objective has "
+                    "such a term already."
+                )
             losses[regularizer.name] = term
 
     def _generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:

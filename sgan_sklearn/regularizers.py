@@ -8,6 +8,7 @@ One class for each, and :data:`REGULARIZERS` at the bottom. To add one, derive f
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
@@ -50,7 +52,7 @@ class UnlabeledRows:
     Parameters
     ----------
     rows : Tensor of shape (n, ...)
-        The rows, in the model space.
+        The rows, in the model space; labeled rows are among them, without their labels.
     discriminator : nn.Module
         The network in training.
     averaged : nn.Module
@@ -109,11 +111,11 @@ class Regularizer(BaseEstimator, ABC):
         "ramp_up": [Interval(Integral, 0, None, closed="left")],
     }
 
-    name: ClassVar[str]
-    """Name of the term in ``SGANClassifier.history_``."""
+    name: ClassVar[str] = "regularizer"
+    """Name of the term in ``SGANClassifier.history_``, its weight left out; no two the same."""
 
-    weight: float
-    ramp_up: int
+    weight: float = 1.0
+    ramp_up: int = 0
 
     def ramp(self, step: int) -> float:
         """Return the share of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``."""
@@ -151,8 +153,9 @@ class VirtualAdversarial(Regularizer):
     eps : float or "auto", default="auto"
         Length of the step, in units of the scaled features. Class borders keep about this
         distance from the rows. Too long a step reaches across classes, which ruins noisy
-        tables first. "auto" is 1 if the columns share one scale, as pixels do, and 0.5 if each
-        was scaled on its own.
+        tables first. "auto" is 0.5 if each column has unit deviation, as "standard" and "asinh"
+        of `scaling` make it, and 1 if not, as where pixels share one scale; with a `scaling` of
+        your own give a number.
     weight : float, default=1.0
         Weight of the term.
     ramp_up : int, default=1000
@@ -193,7 +196,7 @@ class VirtualAdversarial(Regularizer):
             # Columns that were scaled on their own have unit deviation, constant ones none.
             alone = np.isclose(deviations, 1, atol=0.01) | (deviations == 0)
             eps = 0.5 if alone.all() else 1.0
-        return VirtualAdversarial(eps, weight=self.weight, ramp_up=self.ramp_up)
+        return clone(self).set_params(eps=eps)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the mean divergence that the worst step causes."""
@@ -256,7 +259,8 @@ default="predicted"
         Expected shares of the classes among all rows, in the order of ``classes_``.
 
         - "predicted": the shares that a logistic regression on the labeled rows predicts for
-          all rows; right also where rare classes got as many labels as common ones.
+          all rows. A rough guess, of use where rare classes got as many labels as common
+          ones; where classes overlap much it can be far off.
         - "labels": the shares among the labeled rows, right where these are a random sample.
         - "uniform": the same for each class.
     weight : float, default=1.0
@@ -293,8 +297,11 @@ default="predicted"
         n_classes = codes.max() + 1
         labeled = codes >= 0
         if not isinstance(self.prior, str):
-            prior = np.asarray(self.prior, dtype=np.float64)
-            if prior.shape != (n_classes,) or not (prior > 0).all():
+            try:
+                prior = np.asarray(self.prior, dtype=np.float64)
+            except (TypeError, ValueError):
+                prior = np.empty(0)
+            if prior.shape != (n_classes,) or not (np.isfinite(prior) & (prior > 0)).all():
                 raise ValueError(
                     "The 'prior' parameter of ClassPrior must hold one positive share for each "
                     f"class. Got {self.prior!r} for {n_classes} classes."
@@ -304,8 +311,8 @@ default="predicted"
         elif self.prior == "labels" or n_classes == 1:
             prior = np.bincount(codes[labeled], minlength=n_classes).astype(np.float64)
         else:
-            prior = _predicted_shares(rows.reshape(len(rows), -1), codes)
-        return ClassPrior(prior / prior.sum(), weight=self.weight, ramp_up=self.ramp_up)
+            prior = _predicted_shares(rows, codes)
+        return clone(self).set_params(prior=prior / prior.sum())
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the divergence of the mean class probabilities from the prior."""
@@ -405,15 +412,24 @@ def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return how often a logistic regression on the labels predicts each class, plus one."""
     n_classes = codes.max() + 1
     of_class = [np.flatnonzero(codes == code) for code in range(n_classes)]
-    labeled = np.concatenate([_thinned(rows_, MAX_PRIOR_LABELS // n_classes) for rows_ in of_class])
+    labeled = np.concatenate([_thinned(some, MAX_PRIOR_LABELS // n_classes) for some in of_class])
     asked = _thinned(np.arange(len(rows)), MAX_PRIOR_ROWS)
-    model = LogisticRegression(max_iter=1000).fit(rows[labeled], codes[labeled])
-    return np.bincount(model.predict(rows[asked]), minlength=n_classes) + 1.0
+    model = LogisticRegression(max_iter=1000)
+    with warnings.catch_warnings():
+        # A guess that need not have converged; and few labels a class are what this is for.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        model.fit(rows[labeled].reshape(len(labeled), -1), codes[labeled])
+    predicted = model.predict(rows[asked].reshape(len(asked), -1))
+    return np.bincount(predicted, minlength=n_classes) + 1.0
 
 
 def _thinned(indices: np.ndarray, n_most: int) -> np.ndarray:
-    """Return at most `n_most` of the indices (but one at least), evenly spread."""
-    return indices[:: -(-len(indices) // max(n_most, 1))]
+    """Return at most `n_most` of the indices (but one at least), the same ones each time."""
+    if len(indices) <= n_most:
+        return indices
+    # At random, since rows may come in a regular order.
+    return np.random.RandomState(0).permutation(indices)[: max(n_most, 1)]
 
 
 def _unit(steps: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import nn
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.regularizers import (
+    MAX_PRIOR_ROWS,
     REGULARIZERS,
     ClassPrior,
     ConditionalEntropy,
@@ -230,7 +231,29 @@ def test_class_prior_predicted_sees_a_rare_class_behind_balanced_labels():
     np.testing.assert_allclose(prior, [181 / 202, 21 / 202], atol=0.02)
 
 
-@pytest.mark.parametrize("prior", [[0.5, 0.5], [1.0, 0.0, 0.0], [[1, 1, 1]]])
+def test_class_prior_predicted_of_many_rows_in_a_regular_order():
+    codes = np.tile([0, 1], MAX_PRIOR_ROWS)
+    rows = np.random.RandomState(0).randn(len(codes), 2) + 4.0 * codes[:, None]
+    few = np.where(np.arange(len(codes)) < 100, codes, -1)
+    np.testing.assert_allclose(ClassPrior().prepare(rows, few).prior, 0.5, atol=0.02)
+
+
+def test_class_prior_predicted_warns_of_nothing():
+    rows = np.random.RandomState(0).randn(40, 3) * [1e-4, 1.0, 1e4]
+    ClassPrior().prepare(rows, np.arange(40))
+
+
+@pytest.mark.parametrize("cls", [VirtualAdversarial, ClassPrior])
+def test_prepare_keeps_a_subclass(cls):
+    class Own(cls):
+        pass
+
+    assert type(Own().prepare(np.eye(3), np.array([0, 1, 2]))) is Own
+
+
+@pytest.mark.parametrize(
+    "prior", [[0.5, 0.5], [1.0, 0.0, 0.0], [[1, 1, 1]], [np.inf, 1, 1], ["a", "b", "c"]]
+)
 def test_class_prior_that_does_not_suit_the_classes(prior):
     with pytest.raises(ValueError, match=r"'prior' parameter of ClassPrior .* 3 classes"):
         ClassPrior(prior).prepare(np.eye(3), np.array([0, 1, 2]))
@@ -272,6 +295,36 @@ def test_auto_is_virtual_adversarial_and_class_prior(digits):
     auto = fit(digits)
     listed = fit(digits, regularizer=["virtual_adversarial", ClassPrior()])
     np.testing.assert_array_equal(auto.label_distributions_, listed.label_distributions_)
+
+
+def test_auto_leaves_the_class_prior_out_where_classes_are_weighted(digits):
+    weighted = fit(digits, class_weight="balanced").history_[-1]
+    assert "virtual_adversarial" in weighted
+    assert "class_prior" not in weighted
+
+
+@pytest.mark.parametrize("twice", [["entropy", "entropy"], ("entropy", ConditionalEntropy())])
+def test_two_terms_of_one_name(digits, twice):
+    with pytest.raises(ValueError, match="two terms of one name"):
+        fit(digits, regularizer=twice)
+
+
+@pytest.mark.parametrize("name", ["loss", "supervised", "entropy"])
+def test_name_that_the_objective_has(digits, name):
+    class Own(ConditionalEntropy):
+        pass
+
+    Own.name = name
+    with pytest.raises(ValueError, match=f"name of Own .* Got '{name}'"):
+        fit(digits, regularizer=Own(), objective="complement")
+
+
+def test_own_regularizer_needs_nothing_but_its_loss(digits):
+    class Own(Regularizer):
+        def loss(self, unlabeled):
+            return unlabeled.logits.square().mean()
+
+    assert fit(digits, regularizer=[Own(), "entropy"]).history_[-1]["regularizer"] > 0
 
 
 def test_loss_is_weighted_by_ramp_weight_and_unsupervised_weight(digits):

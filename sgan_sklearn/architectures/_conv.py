@@ -142,8 +142,8 @@ class ConvArchitecture(Architecture):
     start, hidden gains frozen there, and leaky ReLU. Two of them halve the image as long as that
     leaves 4 pixels a side: the first and the third from 24 pixels on, else, and in stacks of
     seven layers or more, the third and the fifth; from 48 pixels on all three. Means over
-    the places that remain are the features, which a linear layer turns into outputs. Its
-    regularizers are Gaussian noise on the pixels and dropout. The generator starts from a small
+    the places that remain are the features, which a linear layer turns into outputs. It
+    trains with Gaussian noise on the pixels and dropout. The generator starts from a small
     plane and doubles it by transposed convolutions, with batch normalization and ReLU, up to
     a hyperbolic tangent.
 

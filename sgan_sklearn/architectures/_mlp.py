@@ -80,7 +80,7 @@ class MLPArchitecture(Architecture):
     """Multilayer perceptrons, for tables.
 
     The discriminator has weight normalization with a data-dependent start, hidden gains frozen
-    there, ReLU, and Gaussian noise on its input and hidden layers (its only regularizer). The
+    there, ReLU, and Gaussian noise on its input and hidden layers. The
     generator has batch normalization, ReLU, and an output squashed into the range of each
     feature in the training rows. Images are rows of pixels to both.
 
