@@ -304,7 +304,8 @@ default="predicted"
             if prior.shape != (n_classes,) or not (np.isfinite(prior) & (prior > 0)).all():
                 raise ValueError(
                     "The 'prior' parameter of ClassPrior must hold one positive share for each "
-                    f"class. Got {self.prior!r} for {n_classes} classes."
+                    f"class. Got {self.prior!r} for {n_classes} classes. Give the shares in the "
+                    "order of classes_, or 'predicted'."
                 )
         elif self.prior == "uniform":
             prior = np.ones(n_classes)

@@ -154,7 +154,7 @@ def _check_output(name: str, module: nn.Module, x: Tensor, shape: tuple[int, ...
     )
     try:
         output = module.eval()(x)
-    except Exception as error:
+    except Exception as error:  # the network is the user's: it may raise anything
         raise ValueError(
             f"{rule} It failed with {type(error).__name__}: {error}. Adapt its first layer to "
             "that input, and the others to each other."
