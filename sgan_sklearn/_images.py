@@ -10,15 +10,19 @@ import numpy as np
 
 __all__ = [
     "Layout",
+    "as_picture",
     "check_image_shape",
     "find_layout",
     "flatten_images",
     "refuse_augmentation",
     "refuse_images",
+    "tiled",
 ]
 
 # Grey levels, or red, green and blue.
 CHANNELS = (1, 3)
+
+WHITE: Any = {"constant_values": 1.0}
 
 
 class Layout(NamedTuple):
@@ -157,6 +161,27 @@ def find_layout(
             "before they were flattened."
         )
     return Layout(shape or (n_features,), wanted)
+
+
+def as_picture(images: np.ndarray) -> np.ndarray:
+    """Return images (n, height, width[, channels]) with values from 0 to 1, grey ones 3-D."""
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.dtype == np.uint8:
+        return images / 255.0
+    images = images.astype(np.float64)
+    low, high = images.min(), images.max()
+    return (images - low) / ((high - low) or 1.0)
+
+
+def tiled(images: np.ndarray, n_columns: int) -> np.ndarray:
+    """Return images with values up to 1 as one picture, row by row, white lines between them."""
+    images = np.pad(images, [(0, 0), (1, 1), (1, 1), *[(0, 0)] * (images.ndim - 3)], **WHITE)
+    n_missing = -len(images) % n_columns
+    images = np.pad(images, [(0, n_missing), *[(0, 0)] * (images.ndim - 1)], **WHITE)
+    lines = images.reshape(-1, n_columns, *images.shape[1:]).swapaxes(1, 2)
+    height, width = lines.shape[1], n_columns * lines.shape[3]
+    return lines.reshape(len(lines) * height, width, *images.shape[3:])
 
 
 def _with_channels(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -254,14 +254,16 @@ class ClassPrior(Regularizer):
 
     Parameters
     ----------
-    prior : {"predicted", "labels", "uniform"} or array-like of shape (n_classes,), \
-default="predicted"
+    prior : {"auto", "labels", "predicted", "uniform"} or array-like of shape (n_classes,), \
+default="auto"
         Expected shares of the classes among all rows, in the order of ``classes_``.
 
+        - "auto": "labels", unless the predicted shares speak against them: unless they lie
+          farther apart (in total variation) than half the model's mean doubt ``1 - max p``.
+        - "labels": the shares among the labeled rows, right where these are a random sample.
         - "predicted": the shares that a logistic regression on the labeled rows predicts for
           all rows. A rough guess, of use where rare classes got as many labels as common
           ones; where classes overlap much it can be far off.
-        - "labels": the shares among the labeled rows, right where these are a random sample.
         - "uniform": the same for each class.
     weight : float, default=1.0
         Weight of the term.
@@ -284,10 +286,10 @@ default="predicted"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Regularizer._parameter_constraints,
-        "prior": [StrOptions({"predicted", "labels", "uniform"}), "array-like"],
+        "prior": [StrOptions({"auto", "labels", "predicted", "uniform"}), "array-like"],
     }
 
-    def __init__(self, prior: Any = "predicted", *, weight: float = 1.0, ramp_up: int = 1000):
+    def __init__(self, prior: Any = "auto", *, weight: float = 1.0, ramp_up: int = 1000):
         self.prior = prior
         self.weight = weight
         self.ramp_up = ramp_up
@@ -305,14 +307,19 @@ default="predicted"
                 raise ValueError(
                     "The 'prior' parameter of ClassPrior must hold one positive share for each "
                     f"class. Got {self.prior!r} for {n_classes} classes. Give the shares in the "
-                    "order of classes_, or 'predicted'."
+                    "order of classes_, or 'auto'."
                 )
         elif self.prior == "uniform":
             prior = np.ones(n_classes)
-        elif self.prior == "labels" or n_classes == 1:
-            prior = np.bincount(codes[labeled], minlength=n_classes).astype(np.float64)
         else:
-            prior = _predicted_shares(rows, codes)
+            prior = np.bincount(codes[labeled], minlength=n_classes) / labeled.sum()
+            if self.prior != "labels" and n_classes > 1:
+                predicted, doubt = _predicted_shares(rows, codes)
+                # Errors that go all one way would move the shares by as much as there are
+                # errors; most cancel, so half of the doubt is what errors can explain.
+                refuted = np.abs(predicted - prior).sum() / 2 > doubt / 2
+                if refuted or self.prior == "predicted":
+                    prior = predicted
         return clone(self).set_params(prior=prior / prior.sum())
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
@@ -409,8 +416,8 @@ class PseudoLabel(Regularizer):
         return _losses.pseudo_label_loss(view, unlabeled.averaged_logits, self.threshold)
 
 
-def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return how often a logistic regression on the labels predicts each class, plus one."""
+def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the shares that a logistic regression predicts, none zero, and its mean doubt."""
     n_classes = codes.max() + 1
     of_class = [np.flatnonzero(codes == code) for code in range(n_classes)]
     labeled = np.concatenate([_thinned(some, MAX_PRIOR_LABELS // n_classes) for some in of_class])
@@ -421,8 +428,9 @@ def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         model.fit(rows[labeled].reshape(len(labeled), -1), codes[labeled])
-    predicted = model.predict(rows[asked].reshape(len(asked), -1))
-    return np.bincount(predicted, minlength=n_classes) + 1.0
+    probabilities = model.predict_proba(rows[asked].reshape(len(asked), -1))
+    counts = np.bincount(probabilities.argmax(axis=1), minlength=n_classes) + 1.0
+    return counts / counts.sum(), float(1.0 - probabilities.max(axis=1).mean())
 
 
 def _thinned(indices: np.ndarray, n_most: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._images import Layout, find_layout, flatten_images
+from sgan_sklearn._images import Layout, as_picture, find_layout, flatten_images, tiled
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation, Augmentation
@@ -484,3 +484,25 @@ def test_flattening_copies_nothing(make_images):
         tracemalloc.stop()
     assert np.shares_memory(rows, X)
     assert shape == (28, 28)
+
+
+# --- images as pictures -----------------------------------------------------------------------
+
+
+def test_bytes_keep_their_brightness_and_other_images_span_all_of_it():
+    bytes_ = np.array([[[0, 51]]], dtype=np.uint8)
+    np.testing.assert_allclose(as_picture(bytes_), [[[0, 0.2]]])
+    np.testing.assert_allclose(as_picture(np.array([[[-1.0, 0.0, 3.0]]])), [[[0, 0.25, 1]]])
+    np.testing.assert_array_equal(as_picture(np.full((2, 3, 3, 1), 7)), np.zeros((2, 3, 3)))
+    assert as_picture(np.zeros((2, 3, 3, 3))).shape == (2, 3, 3, 3)
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_images_are_tiled_row_by_row(channels):
+    images = np.arange(3.0).reshape(3, *[1] * (2 + len(channels))) / 3
+    picture = tiled(np.broadcast_to(images, (3, 2, 4, *channels)), 2)
+    assert picture.shape == (8, 12, *channels)
+    np.testing.assert_array_equal(picture[1:3, 7:11], 1 / 3)
+    np.testing.assert_array_equal(picture[5:7, 1:5], 2 / 3)
+    picture[1:3, 1:5] = picture[1:3, 7:11] = picture[5:7, 1:5] = 1
+    assert (picture == 1).all()

@@ -22,6 +22,7 @@ LAYERS = [
     "_batches",
     "_features",
     "_images",
+    "callbacks",
     "architectures._base",
     "architectures._layers",
     "architectures._conv",
@@ -33,6 +34,7 @@ LAYERS = [
     "regularizers",
     "_net",
     "_classifier",
+    "_display",
     "__init__",
 ]
 THIRD_PARTY = {"numpy", "scipy", "sklearn", "skorch", "torch"}

@@ -20,6 +20,7 @@ PUBLIC_MODULES = [
     "sgan_sklearn",
     "sgan_sklearn.architectures",
     "sgan_sklearn.augmentations",
+    "sgan_sklearn.callbacks",
     "sgan_sklearn.objectives",
     "sgan_sklearn.regularizers",
 ]

@@ -221,21 +221,35 @@ def test_class_prior_given(prior, expected):
     np.testing.assert_allclose(ClassPrior(prior).prepare(np.eye(6), codes).prior, expected)
 
 
-def test_class_prior_predicted_sees_a_rare_class_behind_balanced_labels():
-    rng = np.random.RandomState(0)
-    true = np.repeat([0, 1], [180, 20])
-    rows = rng.randn(200, 2) + 6.0 * true[:, None]
-    codes = np.full(200, -1)
-    codes[[0, 1, 2, 197, 198, 199]] = true[[0, 1, 2, 197, 198, 199]]
-    prior = ClassPrior().prepare(rows, codes).prior
-    np.testing.assert_allclose(prior, [181 / 202, 21 / 202], atol=0.02)
+def two_sides(n_left, distance):
+    """Return 100 rows at two places, `n_left` at the left one, and a label for one of each."""
+    left = np.arange(100) < n_left
+    rows = np.where(left, -distance, distance)[:, np.newaxis]
+    return np.r_[[[-1.0], [1.0]], rows], np.r_[0, 1, np.full(100, -1)]
+
+
+@pytest.mark.parametrize("prior", ["auto", "predicted"])
+def test_class_prior_sees_a_rare_class_behind_balanced_labels(prior):
+    prior = ClassPrior(prior).prepare(*two_sides(90, distance=5.0)).prior
+    np.testing.assert_allclose(prior, [92 / 104, 12 / 104])
+
+
+def test_class_prior_believes_the_labels_where_predictions_are_not_sure():
+    # At the border between the classes, errors may well explain 65 to 35.
+    np.testing.assert_array_equal(ClassPrior().prepare(*two_sides(65, distance=0.1)).prior, 0.5)
+    predicted = ClassPrior("predicted").prepare(*two_sides(65, distance=0.1)).prior
+    np.testing.assert_allclose(predicted, [67 / 104, 37 / 104])
+    far = ClassPrior().prepare(*two_sides(65, distance=5.0)).prior
+    np.testing.assert_allclose(far, predicted)
 
 
 def test_class_prior_predicted_of_many_rows_in_a_regular_order():
     codes = np.tile([0, 1], MAX_PRIOR_ROWS)
     rows = np.random.RandomState(0).randn(len(codes), 2) + 4.0 * codes[:, None]
     few = np.where(np.arange(len(codes)) < 100, codes, -1)
-    np.testing.assert_allclose(ClassPrior().prepare(rows, few).prior, 0.5, atol=0.02)
+    prior = ClassPrior("predicted").prepare(rows, few).prior
+    np.testing.assert_allclose(prior, 0.5, atol=0.02)
+    assert (prior != 0.5).any()
 
 
 def test_class_prior_predicted_warns_of_nothing():

@@ -1,0 +1,117 @@
+"""Callbacks for the `callbacks` parameter of `SGANClassifier`; any of skorch's will do as well."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from skorch.callbacks import Callback
+
+from sgan_sklearn._images import as_picture, tiled
+
+__all__ = ["SampleGridCallback"]
+
+
+class SampleGridCallback(Callback):
+    """Write a grid of generated images as a PNG file, again and again while training.
+
+    Each picture shows the same latent vectors, so that a series of them shows what the generator
+    (with averaged weights) learns. It draws nothing from the random numbers of the training:
+    with and without it the same ``random_state`` gives the same model.
+
+    Parameters
+    ----------
+    dirname : str or Path
+        Folder for the pictures, ``epoch_0001.png`` and so on. It is made if it is missing.
+    every_n_epochs : int, default=1
+        Epochs from one picture to the next.
+    n_samples : int, default=64
+        Number of images in a picture.
+    n_columns : int, default=8
+        Images in a row.
+
+    Raises
+    ------
+    ValueError
+        At the start of the training: if a parameter is not as described, or if the rows are no
+        images.
+    ImportError
+        At the start of the training: if matplotlib is missing.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_digits
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.callbacks import SampleGridCallback
+    >>> X, y = load_digits(return_X_y=True)
+    >>> with TemporaryDirectory() as folder:
+    ...     grids = SampleGridCallback(folder, every_n_epochs=2)
+    ...     clf = SGANClassifier(callbacks=[grids], max_epochs=4).fit(X.reshape(-1, 8, 8), y)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['epoch_0002.png', 'epoch_0004.png']
+    """
+
+    def __init__(
+        self,
+        dirname: str | Path,
+        every_n_epochs: int = 1,
+        *,
+        n_samples: int = 64,
+        n_columns: int = 8,
+    ) -> None:
+        self.dirname = dirname
+        self.every_n_epochs = every_n_epochs
+        self.n_samples = n_samples
+        self.n_columns = n_columns
+
+    def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
+        """Check that pictures can be made, and and draw the latent vectors."""
+        check_matplotlib_support("SampleGridCallback")
+        positive = [Interval(Integral, 1, None, closed="left")]
+        validate_parameter_constraints(
+            {
+                "dirname": [str, Path],
+                "every_n_epochs": positive,
+                "n_samples": positive,
+                "n_columns": positive,
+            },
+            {
+                "dirname": self.dirname,
+                "every_n_epochs": self.every_n_epochs,
+                "n_samples": self.n_samples,
+                "n_columns": self.n_columns,
+            },
+            caller_name="SampleGridCallback",
+        )
+        if X.rows.ndim != 4:
+            raise ValueError(
+                "SampleGridCallback draws images, but X holds rows without a layout. Pass images "
+                "as X, or say image_shape=(height, width); tables are drawn by SamplesDisplay."
+            )
+        if net.unsupervised_weight == 0:
+            raise ValueError(
+                "SampleGridCallback needs a generator, but unsupervised_weight=0 trains none. Fit "
+                "with unsupervised_weight > 0, or without the callback."
+            )
+        Path(self.dirname).mkdir(parents=True, exist_ok=True)
+        own_numbers = torch.Generator().manual_seed(0)
+        self.latent_ = torch.randn(self.n_samples, net.latent_dim, generator=own_numbers)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Write a picture if one is due."""
+        epoch = len(net.history)
+        if epoch % self.every_n_epochs:
+            return
+        import matplotlib.image
+
+        with torch.inference_mode():
+            planes = net.averaged_generator_(self.latent_.to(net.device)).cpu()
+        picture = tiled(as_picture(planes.movedim(1, -1).numpy()), self.n_columns)
+        path = Path(self.dirname) / f"epoch_{epoch:04}.png"
+        matplotlib.image.imsave(path, picture, cmap="gray", vmin=0, vmax=1)

@@ -1,0 +1,77 @@
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.callbacks import SampleGridCallback
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.RandomState(0).randint(0, 17, size=(30, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return np.arange(30) % 3 - 1
+
+
+def fitted(X, y, *callbacks, **params):
+    params = {"max_epochs": 4, "batch_size": 15, "device": "cpu", "random_state": 0, **params}
+    return SGANClassifier(callbacks=list(callbacks), **params).fit(X, y)
+
+
+def test_pictures_are_written_every_few_epochs(images, labels, tmp_path):
+    folder = tmp_path / "new" / "folder"
+    fitted(images, labels, SampleGridCallback(folder, 2, n_samples=5, n_columns=3))
+    assert sorted(path.name for path in folder.iterdir()) == ["epoch_0002.png", "epoch_0004.png"]
+    picture = matplotlib.image.imread(folder / "epoch_0004.png")
+    assert picture.shape[:2] == (2 * 10, 3 * 10)
+    assert picture[1:9, 1:9].std() > 0
+    assert (picture[11:19, 21:29, :3] == 1).all()  # the place of a sixth image is empty
+
+
+def test_pictures_of_color_images(images, labels, tmp_path):
+    X = np.stack([images] * 3, axis=-1)
+    fitted(X, labels, SampleGridCallback(str(tmp_path), n_samples=2, n_columns=2), max_epochs=1)
+    picture = matplotlib.image.imread(tmp_path / "epoch_0001.png")
+    assert picture.shape[:2] == (10, 20)
+    assert not np.array_equal(picture[..., 0], picture[..., 1])
+
+
+def test_the_last_picture_shows_the_averaged_generator(images, labels, tmp_path):
+    callback = SampleGridCallback(tmp_path, 4, n_samples=1, n_columns=1)
+    classifier = fitted(images, labels, callback)
+    picture = matplotlib.image.imread(tmp_path / "epoch_0004.png")[1:9, 1:9, 0]
+    with torch.inference_mode():
+        made_up = classifier.generator_(callback.latent_)[0, 0].numpy()
+    # The statistics of BatchNorm move a little at the end of the training.
+    assert np.corrcoef(picture.ravel(), made_up.ravel())[0, 1] > 0.9
+
+
+def test_the_model_is_the_same_with_and_without(images, labels, tmp_path):
+    with_grids = fitted(images, labels, SampleGridCallback(tmp_path))
+    without = fitted(images, labels)
+    np.testing.assert_array_equal(with_grids.predict_proba(images), without.predict_proba(images))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"every_n_epochs": 0}, {"n_samples": 0}, {"n_columns": 1.5}, {"dirname": None}],
+)
+def test_wrong_parameters_are_named_before_training(images, labels, tmp_path, params):
+    (name,) = params
+    callback = SampleGridCallback(**{"dirname": tmp_path, **params})
+    with pytest.raises(ValueError, match=f"'{name}' parameter of SampleGridCallback"):
+        fitted(images, labels, callback)
+
+
+def test_tables_are_refused(images, labels, tmp_path):
+    with pytest.raises(ValueError, match="image_shape"):
+        fitted(images.reshape(30, -1), labels, SampleGridCallback(tmp_path))
+
+
+def test_a_network_without_generator_is_refused(images, labels, tmp_path):
+    with pytest.raises(ValueError, match="unsupervised_weight"):
+        fitted(images, labels, SampleGridCallback(tmp_path), unsupervised_weight=0)

@@ -1,0 +1,211 @@
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from sgan_sklearn import HistoryDisplay, SamplesDisplay, SGANClassifier
+
+QUICK = {"max_epochs": 3, "device": "cpu", "random_state": 0}
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.RandomState(0)
+    return pd.DataFrame(rng.normal(size=(40, 5)) * [1, 10, 0.1, 5, 2], columns=list("abcde"))
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return np.arange(40) % 2
+
+
+@pytest.fixture(scope="module")
+def of_table(table, labels):
+    return SGANClassifier(**QUICK).fit(table, labels)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.RandomState(0).randint(0, 256, size=(40, 8, 9, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def of_images(images, labels):
+    return SGANClassifier(batch_size=20, **QUICK).fit(images, labels)
+
+
+# --- SamplesDisplay: images --------------------------------------------------------------------
+
+
+def test_samples_of_images_are_a_grid_of_what_sample_gives(of_images):
+    display = SamplesDisplay.from_estimator(of_images, n_samples=6, n_columns=3, random_state=1)
+    np.testing.assert_array_equal(display.generated, of_images.sample(6, random_state=1))
+    (artist,) = display.ax_.images
+    # Two lines of three images, each with a white pixel around it.
+    picture = artist.get_array()
+    assert picture.shape == (2 * 10, 3 * 11, 3)
+    np.testing.assert_allclose(picture[11:19, 1:10], display.generated[3] / 255)
+    assert (picture[0] == 1).all()
+    assert display.figure_ is display.ax_.figure
+    assert display.axes_.tolist() == [display.ax_]
+
+
+def test_samples_of_images_with_real_ones_above(of_images, images):
+    display = SamplesDisplay.from_estimator(of_images, images, n_samples=5, n_columns=5)
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["real", "generated"]
+    picture = display.ax_.images[0].get_array()
+    assert picture.shape == (2 * 10, 5 * 11, 3)
+    assert any(np.allclose(picture[1:9, 1:10], image / 255) for image in images)
+
+
+def test_samples_of_flat_images(images, labels):
+    grey = images[..., 0].reshape(40, -1)
+    classifier = SGANClassifier(image_shape=(8, 9), architecture="mlp", **QUICK).fit(grey, labels)
+    display = SamplesDisplay.from_estimator(classifier, grey, n_samples=4, n_columns=4)
+    assert display.generated.shape == display.real.shape == (4, 8, 9, 1)
+    assert display.ax_.images[0].get_array().shape == (2 * 10, 4 * 11)
+
+
+def test_fewer_real_rows_than_asked_for_are_all_drawn(of_images, images):
+    display = SamplesDisplay.from_estimator(of_images, images[:2], n_samples=7)
+    np.testing.assert_array_equal(display.real, images[:2])
+    assert len(display.generated) == 7
+
+
+def test_image_kw_reach_imshow(of_images):
+    display = SamplesDisplay.from_estimator(of_images, image_kw={"interpolation": "nearest"})
+    assert display.ax_.images[0].get_interpolation() == "nearest"
+
+
+# --- SamplesDisplay: tables --------------------------------------------------------------------
+
+
+def test_samples_of_a_table_are_pair_plots(of_table, table):
+    display = SamplesDisplay.from_estimator(of_table, table, n_samples=30, random_state=0)
+    assert display.axes_.shape == (4, 4)
+    real, generated = display.axes_[2, 1].collections
+    np.testing.assert_allclose(real.get_offsets(), display.real[:, [1, 2]])
+    np.testing.assert_allclose(
+        generated.get_offsets(), of_table.sample(30, random_state=0)[:, [1, 2]]
+    )
+    assert [ax.get_xlabel() for ax in display.axes_[-1]] == list("abcd")
+    assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == list("abcd")
+    legend = display.axes_[0, 0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["real", "generated"]
+
+
+def test_real_rows_are_rows_of_the_table(of_table, table):
+    display = SamplesDisplay.from_estimator(of_table, table, n_samples=10, features=list("abcde"))
+    known = {tuple(row) for row in table.to_numpy()}
+    drawn = [tuple(row) for row in display.real]
+    assert len(set(drawn)) == 10
+    assert set(drawn) <= known
+
+
+def test_columns_by_index_and_by_name(of_table, table):
+    display = SamplesDisplay.from_estimator(of_table, table, n_samples=40, features=["e", 0])
+    assert display.feature_names == ["e", "a"]
+    assert display.axes_.shape == (2, 2)
+    assert {tuple(row) for row in display.real} == {
+        tuple(row) for row in table[["e", "a"]].to_numpy()
+    }
+
+
+def test_a_table_may_have_a_single_column(labels):
+    X = np.linspace(0, 1, 40)[:, np.newaxis]
+    classifier = SGANClassifier(**QUICK).fit(X, labels)
+    display = SamplesDisplay.from_estimator(classifier, X)
+    assert display.axes_.shape == (1, 1)
+    assert display.feature_names == ["x0"]
+
+
+def test_the_axes_given_are_drawn_in(of_table, table):
+    figure, ax = plt.subplots()
+    display = SamplesDisplay.from_estimator(of_table, table, ax=ax)
+    assert display.ax_ is ax
+    assert {pair.figure for pair in display.axes_.flat} == {figure}
+
+
+def test_samples_display_without_real_rows_or_names():
+    display = SamplesDisplay(np.arange(6.0).reshape(3, 2)).plot()
+    assert [ax.get_xlabel() for ax in display.axes_[-1]] == ["x0", "x1"]
+    assert display.axes_[0, 0].get_legend() is None
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"X": None}, "'X' parameter"),
+        ({"n_samples": 0}, "n_samples"),
+        ({"n_columns": 0}, "n_columns"),
+        ({"features": ["z"]}, r"'features' parameter .* \['z'\]"),
+        ({"features": [5]}, "indices below 5"),
+        ({"features": [-1]}, "indices below 5"),
+        ({"features": "a"}, "must be a list"),
+        ({"features": []}, "must be a list"),
+        ({"X": np.zeros((3, 4))}, "4 features, but SGANClassifier is expecting 5"),
+    ],
+)
+def test_wrong_arguments_of_samples_display(of_table, table, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        SamplesDisplay.from_estimator(of_table, **{"X": table, **kwargs})
+
+
+def test_features_are_refused_for_images(of_images):
+    with pytest.raises(ValueError, match=r"'features' parameter .* must be None"):
+        SamplesDisplay.from_estimator(of_images, features=[0])
+
+
+def test_samples_display_needs_a_generator(table, labels):
+    classifier = SGANClassifier(unsupervised_weight=0, **QUICK).fit(table, labels)
+    with pytest.raises(ValueError, match="trained generator"):
+        SamplesDisplay.from_estimator(classifier, table)
+
+
+@pytest.mark.parametrize("display", [SamplesDisplay, HistoryDisplay])
+def test_displays_need_a_fitted_classifier(display):
+    with pytest.raises(NotFittedError):
+        display.from_estimator(SGANClassifier())
+
+
+# --- HistoryDisplay ----------------------------------------------------------------------------
+
+
+def test_history_has_a_line_for_each_loss_term(of_table):
+    display = HistoryDisplay.from_estimator(of_table)
+    recorded = set(of_table.history_[0]) - {"epoch", "dur"}
+    assert set(display.lines_) == recorded >= {"discriminator_loss", "generator_loss"}
+    for name, line in display.lines_.items():
+        assert line.get_xdata().tolist() == [1, 2, 3]
+        assert line.get_ydata().tolist() == [record[name] for record in of_table.history_]
+    assert display.ax_.get_xlabel() == "epoch"
+
+
+def test_history_of_some_terms_in_given_axes(of_table):
+    _, ax = plt.subplots()
+    display = HistoryDisplay.from_estimator(of_table, terms=["generator_loss"], ax=ax, color="red")
+    assert display.ax_ is ax
+    assert list(display.lines_) == ["generator_loss"]
+    assert display.lines_["generator_loss"].get_color() == "red"
+
+
+def test_history_of_one_epoch_is_seen(table, labels):
+    classifier = SGANClassifier(**{**QUICK, "max_epochs": 1}).fit(table, labels)
+    display = HistoryDisplay.from_estimator(classifier)
+    assert {line.get_marker() for line in display.lines_.values()} == {"o"}
+
+
+@pytest.mark.parametrize("terms", [["no_loss"], "generator_loss", ["dur"]])
+def test_wrong_terms(of_table, terms):
+    with pytest.raises(ValueError, match="'terms' parameter"):
+        HistoryDisplay.from_estimator(of_table, terms=terms)
