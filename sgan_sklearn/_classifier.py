@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing
@@ -27,6 +27,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sgan_sklearn._batches import SemiSupervisedDataset
+from sgan_sklearn._choices import (
+    choose_architecture,
+    choose_augmentation,
+    choose_interval,
+    choose_regularizers,
+    choose_scaling,
+    component,
+    sees_images,
+)
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._features import SCALINGS, FeatureScaler
 from sgan_sklearn._images import (
@@ -34,8 +43,6 @@ from sgan_sklearn._images import (
     check_image_shape,
     find_layout,
     flatten_images,
-    refuse_augmentation,
-    refuse_images,
 )
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn._random import RandomState, draw_seed, seeded
@@ -51,13 +58,8 @@ from sgan_sklearn._validation import (
     is_labeled,
     without_objects,
 )
-from sgan_sklearn.architectures import (
-    ARCHITECTURES,
-    Architecture,
-    ConvArchitecture,
-    MLPArchitecture,
-)
-from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
+from sgan_sklearn.architectures import ARCHITECTURES, Architecture
+from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 
@@ -67,10 +69,6 @@ __all__ = ["SGANClassifier"]
 MIN_EPOCHS = 10
 MIN_STEPS = 2_000
 MAX_STEPS = 10_000
-
-# What regularizer="auto" stands for.
-TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior")
-IMAGE_REGULARIZERS = ("pseudo_label",)
 
 # Rows that prediction and sampling hold in the networks at a time.
 CHUNK = 4096
@@ -162,6 +160,11 @@ default="auto"
         Weight of all losses on unlabeled and generated rows, the regularizers' among them,
         against that on labeled ones. 0 trains the discriminator on the labeled rows alone and no
         generator.
+    adversarial_every : int or "auto", default="auto"
+        Training steps from one with the adversarial part, the objective's losses on unlabeled and
+        generated rows and a step of the generator, to the next; the steps between learn from the
+        labels and the regularizers alone. More make a step cheaper and the generator poorer. "auto"
+        is 4 for images, unless the architecture is "mlp", and 1 otherwise.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss on labeled rows: a dict from class labels to weights, in
         which a class that is left out has the weight one; "balanced" weighs by inverse frequency
@@ -276,6 +279,7 @@ default="auto"
         "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
+        "adversarial_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "averaging_decay": [Interval(Real, 0, 1, closed="left")],
         "unlabeled_value": [Real, str, None],
@@ -306,6 +310,7 @@ default="auto"
         discriminator_lr: float = 3e-3,
         generator_lr: float = 3e-3,
         unsupervised_weight: float = 1.0,
+        adversarial_every: int | str = "auto",
         class_weight: dict[Any, float] | str | None = None,
         averaging_decay: float = 0.999,
         unlabeled_value: Any = -1,
@@ -327,6 +332,7 @@ default="auto"
         self.discriminator_lr = discriminator_lr
         self.generator_lr = generator_lr
         self.unsupervised_weight = unsupervised_weight
+        self.adversarial_every = adversarial_every
         self.class_weight = class_weight
         self.averaging_decay = averaging_decay
         self.unlabeled_value = unlabeled_value
@@ -378,8 +384,8 @@ default="auto"
             if continued:
                 self._layout.check_images(shape)
             given = self._layout.image_shape if continued else self.image_shape
-            architecture = self._architecture(shape, given)
-            objective = _component(self.objective, OBJECTIVES)
+            architecture = choose_architecture(self.architecture, shape, given)
+            objective = component(self.objective, OBJECTIVES)
             device = resolve_device(self.device)
             X = validate_data(self, X, reset=not continued)
             check_same_length("y", labels.codes, X)
@@ -388,19 +394,25 @@ default="auto"
                 layout, scaler = self._layout, self.scaler_
             else:
                 layout = find_layout(X.shape[1], shape, self.image_shape)
-                scaler = FeatureScaler(self._scaling(layout, architecture)).fit(X)
+                seen = sees_images(layout, architecture)
+                scaler = FeatureScaler(choose_scaling(self.scaling, seen)).fit(X)
+            seen = sees_images(layout, architecture)
             rows = layout.to_planes(scaler.transform(X))
-            augment = self._augmentation(layout, architecture)
-            regularizers = self._regularizers(layout, architecture)
+            options = {
+                "augment": choose_augmentation(self.augment, layout, seen),
+                "adversarial_every": choose_interval(self.adversarial_every, seen),
+                **self._training_options(),
+            }
+            regularizers = choose_regularizers(self.regularizer, seen, self.class_weight)
             if continued:
-                net = self._updated_net(augment)
+                net = self._updated_net(options)
             else:
                 n_outputs = objective.n_outputs(len(labels.classes))
                 bounds = layout.to_planes(scaler.bounds_)
                 if self.unsupervised_weight > 0:
                     regularizers = [r.prepare(rows, labels.codes) for r in regularizers]
                 net = self._new_net(
-                    architecture, objective, regularizers, device, n_outputs, bounds, augment
+                    architecture, objective, regularizers, device, n_outputs, bounds, options
                 )
             self._train(net, rows, labels.codes, weights)
             self.classes_, self.scaler_, self.net_ = labels.classes, scaler, net
@@ -578,53 +590,6 @@ default="auto"
 
     # --- training ---------------------------------------------------------------------------
 
-    def _architecture(
-        self, shape: tuple[int, ...] | None, image_shape: tuple[int, ...] | None
-    ) -> Architecture:
-        """Return the architecture for images in an array, of a shape, or by `image_shape`."""
-        is_image = shape is not None or image_shape is not None
-        automatic = ConvArchitecture if is_image else MLPArchitecture
-        architecture = _component(self.architecture, {"auto": automatic, **ARCHITECTURES})
-        if shape is not None and image_shape is None and not architecture.for_images:
-            refuse_images(shape)
-        return architecture
-
-    def _scaling(self, layout: Layout, architecture: Architecture) -> Any:
-        automatic = isinstance(self.scaling, str) and self.scaling == "auto"
-        return "image" if automatic and _is_seen(layout, architecture) else self.scaling
-
-    def _augmentation(self, layout: Layout, architecture: Architecture) -> Augmentation | None:
-        if self.augment is None:
-            return None
-        if isinstance(self.augment, str) and self.augment == "auto":
-            return AffineAugmentation() if _is_seen(layout, architecture) else None
-        if layout.image_shape is None:
-            refuse_augmentation(self.augment, layout)
-        return _component(self.augment, AUGMENTATIONS)
-
-    def _regularizers(self, layout: Layout, architecture: Architecture) -> list[Regularizer]:
-        choice = self.regularizer
-        if isinstance(choice, str) and choice == "auto":
-            choice = IMAGE_REGULARIZERS if _is_seen(layout, architecture) else TABLE_REGULARIZERS
-            if self.class_weight is not None:  # it is there to move the shares of the classes
-                choice = [name for name in choice if name != "class_prior"]
-        choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
-        for item in choices:
-            known = item in REGULARIZERS if isinstance(item, str) else isinstance(item, Regularizer)
-            if not known:
-                raise ValueError(
-                    "The 'regularizer' parameter of SGANClassifier must be a list of instances of "
-                    f"Regularizer or of names among {sorted(REGULARIZERS)}. Got {item!r} in it."
-                )
-        regularizers = [_component(item, REGULARIZERS) for item in choices]
-        names = [regularizer.name for regularizer in regularizers]
-        if len(set(names)) < len(names):
-            raise ValueError(
-                "The 'regularizer' parameter of SGANClassifier must not hold two terms of one "
-                f"name. Got {names}. Raise the weight of one, or give your own class a `name`."
-            )
-        return regularizers
-
     def _new_net(
         self,
         architecture: Architecture,
@@ -633,7 +598,7 @@ default="auto"
         device: torch.device,
         n_outputs: int,
         bounds: np.ndarray,
-        augment: Augmentation | None,
+        options: dict[str, Any],
     ) -> SGANNet:
         return SGANNet(
             partial(architecture.build_discriminator, bounds.shape[1:], n_outputs),
@@ -643,19 +608,17 @@ default="auto"
             latent_dim=self.latent_dim,
             discriminator_lr=self.discriminator_lr,
             generator_lr=self.generator_lr,
-            augment=augment,
             device=str(device),
-            **self._training_options(),
+            **options,
         )
 
-    def _updated_net(self, augment: Augmentation | None) -> SGANNet:
+    def _updated_net(self, options: dict[str, Any]) -> SGANNet:
         """Return a copy of the fitted net with the parameters that may change on the way."""
         net = copy.deepcopy(self.net_)
         net.set_params(
             optimizer__lr=self.discriminator_lr,
             generator_optimizer__lr=self.generator_lr,
-            augment=augment,
-            **self._training_options(),
+            **options,
         )
         net.initialize_callbacks()  # skorch's set_params has set up the old ones
         return net
@@ -742,18 +705,6 @@ default="auto"
 
     def _class_logits(self, rows: np.ndarray) -> np.ndarray:
         return self.net_.objective.class_logits(self._outputs(rows)).numpy()
-
-
-def _component(choice: Any, registry: dict[str, type]) -> Any:
-    """Return a checked copy of an objective or architecture, given by name or instance."""
-    component = registry[choice]() if isinstance(choice, str) else clone(choice)
-    component._validate_params()
-    return component
-
-
-def _is_seen(layout: Layout, architecture: Architecture) -> bool:
-    """Say whether rows are images and the networks see them as such."""
-    return layout.image_shape is not None and architecture.for_images
 
 
 def _in_chunks(module: nn.Module, x: Tensor, n_rows: int) -> Tensor:

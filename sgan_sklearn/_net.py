@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,8 +55,8 @@ class SGANNet(NeuralNet):
         The losses of both.
     regularizers : list of Regularizer
         Further terms of the discriminator, prepared for the training rows.
-    latent_dim, unsupervised_weight, averaging_decay
-        As in `SGANClassifier`.
+    latent_dim, unsupervised_weight, adversarial_every, averaging_decay
+        As in `SGANClassifier`, but all of them numbers.
     augment : callable, optional
         Changes real rows, whose class it keeps, whenever a batch takes them.
     discriminator_lr, generator_lr : float
@@ -87,6 +87,7 @@ class SGANNet(NeuralNet):
         regularizers: list[Regularizer],
         latent_dim: int,
         unsupervised_weight: float,
+        adversarial_every: int,
         averaging_decay: float,
         discriminator_lr: float,
         generator_lr: float,
@@ -112,6 +113,7 @@ class SGANNet(NeuralNet):
         self.regularizers = regularizers
         self.latent_dim = latent_dim
         self.unsupervised_weight = unsupervised_weight
+        self.adversarial_every = adversarial_every
         self.averaging_decay = averaging_decay
         self.augment = augment
 
@@ -185,13 +187,15 @@ class SGANNet(NeuralNet):
         if iterator is None:  # skorch's validation epoch
             return
         totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
+        counts: Counter[str] = Counter()
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             for name, value in step["terms"].items():
                 totals[name] += value
+                counts[name] += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        means = {name: float(total) / len(iterator) for name, total in totals.items()}
+        means = {name: float(total) / counts[name] for name, total in totals.items()}
         for name, mean in means.items():
             self.history.record(name, mean)
         losses = np.array(list(means.values()))
@@ -200,18 +204,21 @@ class SGANNet(NeuralNet):
         self._remember()
 
     def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
-        """Step the discriminator with the generator frozen, then the reverse."""
+        """Step the discriminator with the generator frozen, then the reverse.
+
+        Between two such steps, `adversarial_every` apart, the discriminator learns from the
+        labels and the regularizers alone.
+        """
         self.module_.train()
         self.generator_.train()
         given, batch = batch, self._augmented(batch)
-        if self.unsupervised_weight > 0:
+        if self.unsupervised_weight > 0 and self.n_steps_ % self.adversarial_every == 0:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
             generated = self.generator_(self.draw_latent(max(self.batch_size, 2)))
             terms = self._discriminator_step(batch, generated.detach(), given.unlabeled)
             terms |= self._generator_step(batch, generated)
         else:
-            losses = self.objective.supervised_loss(self.module_, batch)
-            terms = self._minimize(losses, "discriminator_loss", batch)
+            terms = self._discriminator_step(batch, None, given.unlabeled)
         self.n_steps_ += 1
         self._average()
         # skorch's callbacks expect a y_pred.
@@ -227,12 +234,15 @@ class SGANNet(NeuralNet):
         return batch._replace(**dict(zip(names, changed, strict=True)))
 
     def _discriminator_step(
-        self, batch: Batch, generated: Tensor, unlabeled: Tensor
+        self, batch: Batch, generated: Tensor | None, unlabeled: Tensor
     ) -> dict[str, Tensor]:
-        losses = self.objective.discriminator_loss(
-            self.module_, batch, generated, self.unsupervised_weight
-        )
-        if self.regularizers:
+        if generated is None:
+            losses = self.objective.supervised_loss(self.module_, batch)
+        else:
+            losses = self.objective.discriminator_loss(
+                self.module_, batch, generated, self.unsupervised_weight
+            )
+        if self.regularizers and self.unsupervised_weight > 0:
             self._regularize(losses, unlabeled)
         return self._minimize(losses, "discriminator_loss", batch)
 

@@ -206,6 +206,7 @@ def test_automatic_choices(params, shape, architecture, make_images, make_small)
     is_image = architecture == "_ConvDiscriminator"
     assert (classifier.scaler_.scaling == "image") is is_image
     assert isinstance(classifier.net_.augment, AffineAugmentation) is is_image
+    assert classifier.net_.adversarial_every == (4 if is_image else 1)
 
 
 def test_scaling_may_be_chosen_for_images(make_images, make_small):

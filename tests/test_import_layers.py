@@ -33,6 +33,7 @@ LAYERS = [
     "objectives",
     "regularizers",
     "_net",
+    "_choices",
     "_classifier",
     "_display",
     "__init__",

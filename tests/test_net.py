@@ -34,6 +34,7 @@ def make_net(architecture=SMALL, objective="feature_matching", **params):
         "regularizers": [],
         "latent_dim": 5,
         "unsupervised_weight": 1.0,
+        "adversarial_every": 1,
         "averaging_decay": 0.99,
         "discriminator_lr": 1e-3,
         "generator_lr": 1e-3,
@@ -238,6 +239,39 @@ def test_without_unsupervised_weight_the_generator_is_never_touched():
     weights = [list(m.parameters()) for m in (net.averaged_generator_, net.generator_)]
     assert is_same(*weights)
     assert "generator_loss" not in net.history[-1]
+
+
+def test_adversarial_part_every_few_steps():
+    recorder = Recorder()
+    regularizer = VirtualAdversarial(0.5)
+    net = make_net(
+        adversarial_every=3,
+        regularizers=[regularizer],
+        callbacks=[recorder],
+        max_epochs=2,
+    )
+    net.fit(make_dataset())
+    adversarial = [i for i, terms in enumerate(recorder.terms) if "generator_loss" in terms]
+    assert adversarial == list(range(0, net.n_steps_, 3))
+    for i, terms in enumerate(recorder.terms):
+        assert ("real" in terms) is (i in adversarial)
+        assert {"supervised", "virtual_adversarial"} <= set(terms)
+    # The mean over the steps that have the term.
+    first = recorder.terms[: len(recorder.terms) // 2]
+    expected = np.mean([terms["real"] for terms in first if "real" in terms])
+    assert net.history[0, "real"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_generator_rests_between_adversarial_steps():
+    net = make_net(adversarial_every=2).initialize()
+    batches = iter(SemiSupervisedBatches(make_dataset(), 20))
+    net.module_.train()
+    start = state_of(net.generator_)
+    net.train_step(next(batches))
+    after_one = state_of(net.generator_)
+    net.train_step(next(batches))
+    assert not is_same(start, after_one)
+    assert is_same(state_of(net.generator_), after_one)
 
 
 def test_discriminator_starts_on_the_data():

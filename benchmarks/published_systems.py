@@ -1,0 +1,331 @@
+"""Every published semi-supervised GAN of the family on the data of its paper, few labels a class.
+
+Each row is one system, as one argument of SGANClassifier, with the labels that its authors used:
+the data set's own training and test rows, as many labels of each class (other ones in each draw),
+all other training rows unlabeled. The accuracy is that of the last epoch on all test rows.
+
+    python benchmarks/published_systems.py --data DIR --jobs 2
+    python benchmarks/published_systems.py --data DIR --rows ablation
+
+It takes hours on two cores. It can be stopped at any moment and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, table
+from _images import OPENML, load_images
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+from skorch.callbacks import Callback
+
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.objectives import Complement, Stacked, TwoHeaded
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    system: str
+    dataset: str
+    n_labels: int | None  # all classes together; None is all
+    estimator: object
+    goal: float | None = None  # percent
+    published: str = ""
+
+
+ALONE = {"unsupervised_weight": 0}
+SALIMANS = MLPArchitecture(hidden_layer_sizes=(1000, 500, 250, 250, 250))
+SPREADING = LabelSpreading(kernel="knn", n_neighbors=7)
+SELF_TRAINING = SelfTrainingClassifier(LogisticRegression(max_iter=200))
+
+SYSTEMS = [
+    Row("default", "mnist", 100, SGANClassifier(), 98.5),
+    Row(
+        "stacked discriminators, conv",
+        "mnist",
+        100,
+        SGANClassifier(objective=Stacked(label_smoothing=0.1)),
+        95.0,
+        "90.67",
+    ),
+    Row(
+        "(K+1)-softmax, conv",
+        "mnist",
+        1_000,
+        SGANClassifier(objective="softmax"),
+        96.4,
+        "96.4",
+    ),
+    Row("two heads, conv", "mnist", 1_000, SGANClassifier(objective=TwoHeaded()), 96.4),
+    Row("two heads, conv", "mnist", None, SGANClassifier(objective=TwoHeaded()), 99.0),
+    Row(
+        "complement generator, conv",
+        "mnist",
+        100,
+        SGANClassifier(objective=Complement()),
+        98.5,
+        "99.2",
+    ),
+    Row(
+        "feature matching, MLP, 30 epochs",
+        "mnist",
+        100,
+        SGANClassifier(
+            SALIMANS,
+            image_shape=(28, 28),
+            regularizer=None,
+            max_epochs=30,
+            batch_size=100,
+        ),
+        97.5,
+        "99.07",
+    ),
+]
+COMPARISONS = [
+    *(
+        Row(name, dataset, n_labels, estimator)
+        for dataset, n_labels in [
+            ("mnist", 20),
+            ("mnist", 50),
+            ("mnist", 100),
+            ("fashion_mnist", 100),
+            ("fashion_mnist", 1_000),
+        ]
+        for name, estimator in {
+            "default": SGANClassifier(),
+            "the same network on the labels alone": SGANClassifier(**ALONE),
+            "LabelSpreading (knn, 7 neighbors)": SPREADING,
+        }.items()
+    ),
+    Row("SelfTraining (LogisticRegression)", "mnist", 100, SELF_TRAINING),
+]
+COLORS = [
+    Row(name, dataset, n_labels, estimator, goal)
+    for dataset, n_labels, goal in [("cifar10", 4_000, None), ("svhn", 1_000, 92.0)]
+    for name, estimator, goal in [
+        ("default", SGANClassifier(), goal),
+        ("the same network on the labels alone", SGANClassifier(**ALONE), None),
+    ]
+]
+ABLATION = [
+    Row(f"ablation: {name}", "mnist", 100, estimator)
+    for name, estimator in {
+        "labels alone": SGANClassifier(**ALONE),
+        "+ adversarial": SGANClassifier(regularizer=None),
+        "+ pseudo-labels": SGANClassifier(adversarial_every=None),
+        "+ both": SGANClassifier(adversarial_every=1),
+        "+ both, adversarial part every 4th step": SGANClassifier(adversarial_every=4),
+    }.items()
+]
+GROUPS = {
+    "systems": SYSTEMS,
+    "comparisons": COMPARISONS,
+    "colors": COLORS,
+    "ablation": ABLATION,
+}
+
+
+# Where the ablation is read: at equal numbers of training steps and at equal times.
+AT_STEPS = (2_000, 4_000, 8_000)
+AT_MINUTES = (2, 4, 8)
+N_CURVE_ROWS = 5_000
+
+
+class Curve(Callback):
+    """Accuracy on unlabeled training images while training, with the steps and the time so far."""
+
+    def __init__(self, y: np.ndarray, seed: int, every_n_steps: int = 200) -> None:
+        self.chosen = np.random.RandomState(seed).choice(len(y), N_CURVE_ROWS, replace=False)
+        self.y = y[self.chosen]
+        self.every_n_steps = every_n_steps
+        self.points: list[dict] = []
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        self.rows = X.rows[self.chosen]
+        self.passed, self.start = 0.0, time.perf_counter()
+
+    def on_batch_end(self, net, training=True, **kwargs):
+        if net.n_steps_ % self.every_n_steps:
+            return
+        self.passed += time.perf_counter() - self.start
+        with torch.inference_mode():
+            outputs = torch.cat([net.averaged_module_(part) for part in self.rows.split(500)])
+        predicted = net.objective.class_logits(outputs).argmax(dim=1).numpy()
+        self.points.append(
+            {
+                "steps": net.n_steps_,
+                "seconds": round(self.passed, 1),
+                "accuracy": float((predicted == self.y).mean()),
+            }
+        )
+        self.start = time.perf_counter()
+
+
+def find(system: str, dataset: str, n_labels: int | None) -> Row:
+    rows = [row for group in GROUPS.values() for row in group]
+    return next(row for row in rows if row[:3] == (system, dataset, n_labels))
+
+
+def keys(rows: list[Row], n_draws: int, device: str) -> list[dict]:
+    return [
+        {
+            "system": row.system,
+            "dataset": row.dataset,
+            "n_labels": row.n_labels,
+            "settings": settings(row.estimator),
+            "device": device if isinstance(row.estimator, SGANClassifier) else "cpu",
+            "draw": draw,
+        }
+        for row in rows
+        for draw in range(n_draws)
+    ]
+
+
+def settings(estimator: object) -> str:
+    """Return the parameters and the version that a cell depends on."""
+    package = "sgan-sklearn" if isinstance(estimator, SGANClassifier) else "scikit-learn"
+    return f"{package} {version(package)}: {sorted(estimator.get_params(deep=False).items())}"
+
+
+@cache
+def data(dataset: str, folder: Path | None, svhn: Path | None):
+    return load_images(dataset, folder, svhn)
+
+
+def measure(key: dict, folder: Path | None, svhn: Path | None, threads: int) -> dict:
+    """Return the test accuracy of one system on one draw of labels."""
+    torch.set_num_threads(threads)
+    X_train, y_train, X_test, y_test = data(key["dataset"], folder, svhn)
+    y = y_train
+    if key["n_labels"] is not None:
+        y = few_labels(y_train, key["n_labels"] // 10, seed=key["draw"])
+    estimator = clone(find(key["system"], key["dataset"], key["n_labels"]).estimator)
+    figures = {}
+    if not isinstance(estimator, SGANClassifier):
+        estimator = make_pipeline(FunctionTransformer(flat_units), estimator)
+    else:
+        estimator.set_params(random_state=key["draw"], device=key["device"])
+        if key["system"].startswith("ablation"):
+            curve = Curve(y_train, key["draw"])
+            estimator.set_params(callbacks=[curve])
+            figures["curve"] = curve.points
+    start = time.perf_counter()
+    estimator.fit(X_train, y)
+    figures["fit_seconds"] = round(time.perf_counter() - start, 1)
+    if isinstance(estimator, SGANClassifier):
+        figures["steps"] = estimator.n_steps_
+    return {**figures, "accuracy": float(estimator.score(X_test, y_test)), "threads": threads}
+
+
+def flat_units(X: np.ndarray) -> np.ndarray:
+    """Return images of bytes as rows of numbers from 0 to 1."""
+    return X.reshape(len(X), -1) / 255.0
+
+
+def summarize(cells: list[dict]) -> str:
+    """Return the table of the cells that have been measured, a row for each system."""
+    runs: dict[tuple, list[dict]] = {}
+    for cell in cells:
+        key = cell["key"]
+        name = (key["dataset"], key["n_labels"], key["system"], key["device"])
+        runs.setdefault(name, []).append(cell)
+    rows = []
+    for (dataset, n_labels, system, device), draws in runs.items():
+        row = find(system, dataset, n_labels)
+        rows.append(
+            [
+                dataset,
+                "all" if n_labels is None else str(n_labels),
+                system,
+                mean_and_deviation(cell["accuracy"] for cell in draws),
+                str(len(draws)),
+                "" if row.goal is None else f"{row.goal}",
+                row.published,
+                f"{np.median([cell['fit_seconds'] for cell in draws]) / 60:.1f}",
+                device,
+            ]
+        )
+    header = ["data", "labels", "system", "accuracy", "draws", "goal", "paper", "minutes", "device"]
+    title = "Test accuracy in percent, mean ± standard deviation over draws of labels\n\n"
+    return title + table(header, rows)
+
+
+def summarize_ablation(cells: list[dict]) -> str:
+    """Return the accuracy on unlabeled training images at equal steps and at equal times."""
+    curves: dict[str, list[list[dict]]] = {}
+    for cell in cells:
+        if "curve" in cell:
+            curves.setdefault(cell["key"]["system"], []).append(cell["curve"])
+    rows = [
+        [
+            system,
+            *(at(draws, "steps", limit) for limit in AT_STEPS),
+            *(at(draws, "seconds", 60 * limit) for limit in AT_MINUTES),
+        ]
+        for system, draws in curves.items()
+    ]
+    steps = [f"{limit} steps" for limit in AT_STEPS]
+    minutes = [f"{limit} minutes" for limit in AT_MINUTES]
+    return "Accuracy on unlabeled images\n\n" + table(["system", *steps, *minutes], rows)
+
+
+def at(draws: list[list[dict]], measure: str, limit: float) -> str:
+    """Return the mean of the last accuracies within a limit, unless a run ended long before."""
+    if not all(points and points[-1][measure] >= 0.95 * limit for points in draws):
+        return "-"
+    last = [[p["accuracy"] for p in points if p[measure] <= limit][-1] for points in draws]
+    return f"{100 * np.mean(last):.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder with mnist.npz and so on, else OpenML")
+    parser.add_argument("--svhn", type=Path, help="folder with the .mat files of SVHN")
+    parser.add_argument("--rows", nargs="+", choices=GROUPS, default=["systems"])
+    parser.add_argument("--systems", nargs="+", help="only systems whose name holds one of these")
+    parser.add_argument("--datasets", nargs="+", choices=OPENML, default=list(OPENML))
+    parser.add_argument("--draws", type=int, default=3, help="number of draws (default: 3)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each (default: 1)")
+    parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=RESULTS / "published_systems.json",
+        help="where the cells are kept",
+    )
+    options = parser.parse_args()
+    rows = [
+        row
+        for group in options.rows
+        for row in GROUPS[group]
+        if row.dataset in options.datasets
+        and (not options.systems or any(part in row.system for part in options.systems))
+    ]
+    wanted = keys(rows, options.draws, options.device)
+    # Draw by draw, so that a run that is stopped has something of every row.
+    wanted.sort(key=lambda key: key["draw"])
+    run = partial(measure, folder=options.data, svhn=options.svhn, threads=options.threads)
+    cells = run_cells(options.output, wanted, run, jobs=options.jobs)
+    print(summarize(cells))
+    if "ablation" in options.rows:
+        print("\n" + summarize_ablation(cells))
+
+
+if __name__ == "__main__":
+    main()

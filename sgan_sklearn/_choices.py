@@ -1,0 +1,110 @@
+"""What the names among the estimator's parameters stand for, and what "auto" is for which rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+
+from sgan_sklearn._images import Layout, refuse_augmentation, refuse_images
+from sgan_sklearn.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    ConvArchitecture,
+    MLPArchitecture,
+)
+from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
+from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
+
+__all__ = [
+    "choose_architecture",
+    "choose_augmentation",
+    "choose_interval",
+    "choose_regularizers",
+    "choose_scaling",
+    "component",
+    "sees_images",
+]
+
+# What regularizer="auto" stands for.
+TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior")
+IMAGE_REGULARIZERS = ("pseudo_label",)
+
+# What adversarial_every="auto" stands for.
+TABLE_INTERVAL = 1
+IMAGE_INTERVAL = 4
+
+
+def component(choice: Any, registry: dict[str, type]) -> Any:
+    """Return a checked copy of an objective, architecture and so on, given by name or instance."""
+    part = registry[choice]() if isinstance(choice, str) else clone(choice)
+    part._validate_params()
+    return part
+
+
+def choose_architecture(
+    choice: Any, shape: tuple[int, ...] | None, image_shape: tuple[int, ...] | None
+) -> Architecture:
+    """Return the architecture for images in an array, of a shape, or by `image_shape`."""
+    is_image = shape is not None or image_shape is not None
+    automatic = ConvArchitecture if is_image else MLPArchitecture
+    architecture = component(choice, {"auto": automatic, **ARCHITECTURES})
+    if shape is not None and image_shape is None and not architecture.for_images:
+        refuse_images(shape)
+    return architecture
+
+
+def sees_images(layout: Layout, architecture: Architecture) -> bool:
+    """Say whether rows are images and the networks see them as such."""
+    return layout.image_shape is not None and architecture.for_images
+
+
+def choose_scaling(choice: Any, seen: bool) -> Any:
+    """Return what FeatureScaler takes, for images that are seen as such or for other rows."""
+    return "image" if _is_auto(choice) and seen else choice
+
+
+def choose_augmentation(choice: Any, layout: Layout, seen: bool) -> Augmentation | None:
+    """Return the augmentation, or None."""
+    if choice is None:
+        return None
+    if _is_auto(choice):
+        return AffineAugmentation() if seen else None
+    if layout.image_shape is None:
+        refuse_augmentation(choice, layout)
+    return component(choice, AUGMENTATIONS)
+
+
+def choose_interval(choice: Any, seen: bool) -> int:
+    """Return the training steps from one with the adversarial part to the next."""
+    if _is_auto(choice):
+        return IMAGE_INTERVAL if seen else TABLE_INTERVAL
+    return int(choice)
+
+
+def choose_regularizers(choice: Any, seen: bool, class_weight: Any) -> list[Regularizer]:
+    """Return the regularizers, not yet prepared."""
+    if _is_auto(choice):
+        choice = IMAGE_REGULARIZERS if seen else TABLE_REGULARIZERS
+        if class_weight is not None:  # it is there to move the shares of the classes
+            choice = [name for name in choice if name != "class_prior"]
+    choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
+    for item in choices:
+        known = item in REGULARIZERS if isinstance(item, str) else isinstance(item, Regularizer)
+        if not known:
+            raise ValueError(
+                "The 'regularizer' parameter of SGANClassifier must be a list of instances of "
+                f"Regularizer or of names among {sorted(REGULARIZERS)}. Got {item!r} in it."
+            )
+    regularizers = [component(item, REGULARIZERS) for item in choices]
+    names = [regularizer.name for regularizer in regularizers]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "The 'regularizer' parameter of SGANClassifier must not hold two terms of one "
+            f"name. Got {names}. Raise the weight of one, or give your own class a `name`."
+        )
+    return regularizers
+
+
+def _is_auto(choice: Any) -> bool:
+    return isinstance(choice, str) and choice == "auto"

@@ -1,0 +1,77 @@
+"""The parts of the benchmarks that no benchmark run would show to be wrong."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+pytestmark = pytest.mark.skipif(
+    not BENCHMARKS.exists(), reason="a source distribution comes without the benchmarks"
+)
+
+
+@pytest.fixture
+def images(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import _images
+
+    yield _images
+    sys.modules.pop("_images")
+
+
+def test_svhn_from_its_matlab_files(images, tmp_path):
+    rng = np.random.RandomState(0)
+    X = rng.randint(0, 256, size=(6, 32, 32, 3)).astype(np.uint8)
+    for split, rows in {"train": slice(0, 4), "test": slice(4, 6)}.items():
+        y = np.array([[1], [10], [9], [2], [10], [3]], dtype=np.uint8)[rows]
+        savemat(tmp_path / f"{split}_32x32.mat", {"X": np.moveaxis(X[rows], 0, -1), "y": y})
+    data = images.load_images("svhn", None, tmp_path)
+    np.testing.assert_array_equal(data.X_train, X[:4])
+    np.testing.assert_array_equal(data.X_test, X[4:])
+    assert data.y_train.tolist() == [1, 0, 9, 2]
+    assert data.y_test.tolist() == [0, 3]
+
+
+def test_jpegs_in_one_array(images, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    arrays = {}
+    for split, levels in {"train": [0, 100, 200], "test": [50]}.items():
+        files = []
+        for level in levels:
+            file = io.BytesIO()
+            image.new("RGB", (32, 32), (level, 20, 30)).save(file, "JPEG")
+            files.append(np.frombuffer(file.getvalue(), dtype=np.uint8))
+        arrays[f"jpeg_{split}"] = np.concatenate(files)
+        arrays[f"offsets_{split}"] = np.cumsum([0, *map(len, files)])
+        arrays[f"y_{split}"] = np.arange(len(levels), dtype=np.uint8)
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    data = images.load_images("cifar10", tmp_path)
+    assert data.X_train.shape == (3, 32, 32, 3)
+    np.testing.assert_allclose(data.X_train[:, 16, 16, 0], [0, 100, 200], atol=5)
+    assert data.y_train.tolist() == [0, 1, 2]
+    assert len(data.X_test) == 1
+
+
+@pytest.mark.parametrize("name", ["cifar10", "svhn"])
+def test_openml_where_there_is_no_folder(images, monkeypatch, name):
+    dataset, shape, _ = images.OPENML[name]
+    monkeypatch.setitem(images.OPENML, name, (dataset, shape, 2))
+    X = np.random.RandomState(0).randint(0, 256, size=(3, 3072)).astype(float)
+    asked = []
+
+    def fetch(name, **kwargs):
+        asked.append(name)
+        return X, np.array(["1", "10" if dataset == "SVHN" else "0", "9"])
+
+    monkeypatch.setattr(images, "fetch_openml", fetch)
+    data = images.load_images(name, None)
+    assert asked == [dataset]
+    assert data.X_train.shape == (2, 32, 32, 3)
+    assert data.y_train.tolist() == [1, 0]
+    red = X[0, :1024].reshape(32, 32) if name == "cifar10" else X[0, ::3].reshape(32, 32)
+    np.testing.assert_array_equal(data.X_train[0, ..., 0], red)
