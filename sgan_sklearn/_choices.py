@@ -23,7 +23,6 @@ __all__ = [
     "choose_regularizers",
     "choose_scaling",
     "component",
-    "sees_images",
 ]
 
 # What regularizer="auto" stands for.
@@ -54,38 +53,33 @@ def choose_architecture(
     return architecture
 
 
-def sees_images(layout: Layout, architecture: Architecture) -> bool:
-    """Say whether rows are images and the networks see them as such."""
-    return layout.image_shape is not None and architecture.for_images
+def choose_scaling(choice: Any, layout: Layout) -> Any:
+    """Return what FeatureScaler takes."""
+    return "image" if _is_auto(choice) and layout.is_seen else choice
 
 
-def choose_scaling(choice: Any, seen: bool) -> Any:
-    """Return what FeatureScaler takes, for images that are seen as such or for other rows."""
-    return "image" if _is_auto(choice) and seen else choice
-
-
-def choose_augmentation(choice: Any, layout: Layout, seen: bool) -> Augmentation | None:
+def choose_augmentation(choice: Any, layout: Layout) -> Augmentation | None:
     """Return the augmentation, or None."""
     if choice is None:
         return None
     if _is_auto(choice):
-        return AffineAugmentation() if seen else None
+        return AffineAugmentation() if layout.is_seen else None
     if layout.image_shape is None:
         refuse_augmentation(choice, layout)
     return component(choice, AUGMENTATIONS)
 
 
-def choose_interval(choice: Any, seen: bool) -> int:
+def choose_interval(choice: Any, layout: Layout) -> int:
     """Return the training steps from one with the adversarial part to the next."""
     if _is_auto(choice):
-        return IMAGE_INTERVAL if seen else TABLE_INTERVAL
+        return IMAGE_INTERVAL if layout.is_seen else TABLE_INTERVAL
     return int(choice)
 
 
-def choose_regularizers(choice: Any, seen: bool, class_weight: Any) -> list[Regularizer]:
+def choose_regularizers(choice: Any, layout: Layout, class_weight: Any) -> list[Regularizer]:
     """Return the regularizers, not yet prepared."""
     if _is_auto(choice):
-        choice = IMAGE_REGULARIZERS if seen else TABLE_REGULARIZERS
+        choice = IMAGE_REGULARIZERS if layout.is_seen else TABLE_REGULARIZERS
         if class_weight is not None:  # it is there to move the shares of the classes
             choice = [name for name in choice if name != "class_prior"]
     choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]

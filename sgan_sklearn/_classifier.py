@@ -34,7 +34,6 @@ from sgan_sklearn._choices import (
     choose_regularizers,
     choose_scaling,
     component,
-    sees_images,
 )
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._features import SCALINGS, FeatureScaler
@@ -393,17 +392,15 @@ default="auto"
                 check_same_classes(self.classes_, labels.classes)
                 layout, scaler = self._layout, self.scaler_
             else:
-                layout = find_layout(X.shape[1], shape, self.image_shape)
-                seen = sees_images(layout, architecture)
-                scaler = FeatureScaler(choose_scaling(self.scaling, seen)).fit(X)
-            seen = sees_images(layout, architecture)
+                layout = find_layout(X.shape[1], shape, self.image_shape, architecture.for_images)
+                scaler = FeatureScaler(choose_scaling(self.scaling, layout)).fit(X)
             rows = layout.to_planes(scaler.transform(X))
             options = {
-                "augment": choose_augmentation(self.augment, layout, seen),
-                "adversarial_every": choose_interval(self.adversarial_every, seen),
+                "augment": choose_augmentation(self.augment, layout),
+                "adversarial_every": choose_interval(self.adversarial_every, layout),
                 **self._training_options(),
             }
-            regularizers = choose_regularizers(self.regularizer, seen, self.class_weight)
+            regularizers = choose_regularizers(self.regularizer, layout, self.class_weight)
             if continued:
                 net = self._updated_net(options)
             else:

@@ -34,6 +34,9 @@ class Layout(NamedTuple):
     image_shape: tuple[int, int, int] | None
     """Height, width and channels, or None where rows are no images."""
 
+    is_seen: bool
+    """Whether the rows are images and the networks see them as such, not as rows of pixels."""
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one row for the networks: that of the row, or channels, height and width."""
@@ -140,11 +143,19 @@ def refuse_augmentation(augment: Any, layout: Layout) -> NoReturn:
 
 
 def find_layout(
-    n_features: int, shape: tuple[int, ...] | None, image_shape: tuple[int, ...] | None
+    n_features: int,
+    shape: tuple[int, ...] | None,
+    image_shape: tuple[int, ...] | None,
+    for_images: bool,
 ) -> Layout:
-    """Return the layout of rows that were images of a shape, or are so by `image_shape`."""
+    """Return the layout of rows that were images of a shape, or are so by `image_shape`.
+
+    `for_images` says whether the networks are made for images.
+    """
     if image_shape is None:
-        return Layout(shape or (n_features,), None if shape is None else _with_channels(shape))
+        if shape is None:
+            return Layout((n_features,), None, False)
+        return Layout(shape, _with_channels(shape), for_images)
     wanted = _with_channels(image_shape)
     if shape is not None and _with_channels(shape) != wanted:
         raise ValueError(
@@ -160,7 +171,7 @@ def find_layout(
             f"for {n_features} features. Give the height, width and channels of the images "
             "before they were flattened."
         )
-    return Layout(shape or (n_features,), wanted)
+    return Layout(shape or (n_features,), wanted, for_images)
 
 
 def as_picture(images: np.ndarray) -> np.ndarray:

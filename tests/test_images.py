@@ -141,8 +141,8 @@ def test_read_only_images(make_images, make_small):
 def test_channels_of_colors_reach_the_networks_as_planes(make_images):
     X, _ = make_images(9, 13, 3)
     rows, shape = flatten_images(X)
-    layout = find_layout(rows.shape[1], shape, None)
-    assert layout == Layout((9, 13, 3), (9, 13, 3))
+    layout = find_layout(rows.shape[1], shape, None, True)
+    assert layout == Layout((9, 13, 3), (9, 13, 3), True)
     planes = layout.to_planes(rows)
     assert planes.shape == (30, *layout.input_shape) == (30, 3, 9, 13)
     assert np.shares_memory(planes, X)
@@ -282,6 +282,9 @@ def test_warm_start_on_flat_rows_goes_on_augmenting(make_images, make_small):
     X, y = make_images(8, 8)
     classifier = make_small(architecture="auto", warm_start=True).fit(X, y)
     classifier.fit(X.reshape(len(X), -1), y)
+    assert isinstance(classifier.net_.augment, AffineAugmentation)
+    # The networks stay those of the first fit, and so does what suits them.
+    classifier.set_params(architecture="mlp", image_shape=(8, 8)).fit(X, y)
     assert isinstance(classifier.net_.augment, AffineAugmentation)
 
 
