@@ -19,6 +19,7 @@ from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 __all__ = [
     "choose_architecture",
     "choose_augmentation",
+    "choose_decay",
     "choose_interval",
     "choose_regularizers",
     "choose_scaling",
@@ -32,6 +33,10 @@ IMAGE_REGULARIZERS = ("pseudo_label",)
 # What adversarial_every="auto" stands for.
 TABLE_INTERVAL = 1
 IMAGE_INTERVAL = 4
+
+# What averaging_decay="auto" stands for.
+TABLE_DECAY = 0.999
+IMAGE_DECAY = 0.99
 
 
 def component(choice: Any, registry: dict[str, type]) -> Any:
@@ -74,6 +79,13 @@ def choose_interval(choice: Any, layout: Layout) -> int:
     if _is_auto(choice):
         return IMAGE_INTERVAL if layout.is_seen else TABLE_INTERVAL
     return int(choice)
+
+
+def choose_decay(choice: Any, layout: Layout) -> float:
+    """Return the decay of the averaged weights."""
+    if _is_auto(choice):
+        return IMAGE_DECAY if layout.is_seen else TABLE_DECAY
+    return float(choice)
 
 
 def choose_regularizers(choice: Any, layout: Layout, class_weight: Any) -> list[Regularizer]:

@@ -30,6 +30,7 @@ from sgan_sklearn._batches import SemiSupervisedDataset
 from sgan_sklearn._choices import (
     choose_architecture,
     choose_augmentation,
+    choose_decay,
     choose_interval,
     choose_regularizers,
     choose_scaling,
@@ -170,10 +171,11 @@ default="auto"
         among the labeled rows. Only ratios count: the weights are scaled to a mean of one over
         the labeled rows. More weight makes errors on a class rarer and errors towards it more
         frequent; unlabeled and generated rows are not weighted.
-    averaging_decay : float, default=0.999
+    averaging_decay : float or "auto", default="auto"
         Decay of the moving average of the weights, which predicts and samples in place of the
         weights of the last step: about the last ``1 / (1 - averaging_decay)`` steps count.
-        0 switches it off.
+        0 switches it off. "auto" is 0.99 for images, unless the architecture is "mlp": there the
+        average gives the pseudo-labels, and a long one keeps to old answers. It is 0.999 otherwise.
     unlabeled_value : int, float, str or None, default=-1
         Label of the unlabeled rows. None means that all rows are labeled, for a `y` in which
         -1 is a class.
@@ -280,7 +282,7 @@ default="auto"
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
         "adversarial_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "averaging_decay": [Interval(Real, 0, 1, closed="left")],
+        "averaging_decay": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "unlabeled_value": [Real, str, None],
         "device": [str],
         "warm_start": ["boolean"],
@@ -311,7 +313,7 @@ default="auto"
         unsupervised_weight: float = 1.0,
         adversarial_every: int | str = "auto",
         class_weight: dict[Any, float] | str | None = None,
-        averaging_decay: float = 0.999,
+        averaging_decay: float | str = "auto",
         unlabeled_value: Any = -1,
         device: str = "auto",
         warm_start: bool = False,
@@ -398,6 +400,7 @@ default="auto"
             options = {
                 "augment": choose_augmentation(self.augment, layout),
                 "adversarial_every": choose_interval(self.adversarial_every, layout),
+                "averaging_decay": choose_decay(self.averaging_decay, layout),
                 **self._training_options(),
             }
             regularizers = choose_regularizers(self.regularizer, layout, self.class_weight)
@@ -623,7 +626,6 @@ default="auto"
     def _training_options(self) -> dict[str, Any]:
         return {
             "unsupervised_weight": self.unsupervised_weight,
-            "averaging_decay": self.averaging_decay,
             "batch_size": self.batch_size,
             "callbacks": check_callbacks(self.callbacks),
             "verbose": int(self.verbose),

@@ -201,12 +201,14 @@ def test_perceptrons_see_rows_of_pixels(make_images, make_small):
 )
 def test_automatic_choices(params, shape, architecture, make_images, make_small):
     X, y = make_images(*shape)
+    params = {"averaging_decay": "auto", **params}
     classifier = make_small(architecture="auto", **params).fit(X, y)
     assert type(classifier.discriminator_).__name__ == architecture
     is_image = architecture == "_ConvDiscriminator"
     assert (classifier.scaler_.scaling == "image") is is_image
     assert isinstance(classifier.net_.augment, AffineAugmentation) is is_image
     assert classifier.net_.adversarial_every == (4 if is_image else 1)
+    assert classifier.net_.averaging_decay == (0.99 if is_image else 0.999)
 
 
 def test_scaling_may_be_chosen_for_images(make_images, make_small):
