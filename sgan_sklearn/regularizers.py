@@ -262,13 +262,15 @@ class ClassPrior(Regularizer):
 default="auto"
         Expected shares of the classes among all rows, in the order of ``classes_``.
 
-        - "auto": "labels", unless the predicted shares speak against them: unless they lie
-          farther apart (in total variation) than a third of the model's mean doubt
-          ``1 - max p``.
+        - "auto": "predicted" if those shares speak against those of the labels, otherwise
+          "labels". They do if the two lie farther apart, in total variation, than a third of
+          ``1 - max p``, with ``p`` the class probabilities of the logistic regression, in the
+          mean over the rows.
         - "labels": the shares among the labeled rows, right where these are a random sample.
         - "predicted": the shares that a logistic regression on the labeled rows predicts for
-          all rows. A rough guess, of use where rare classes got as many labels as common
-          ones; where classes overlap much it can be far off.
+          all rows (the labels' own if every row is labeled). A rough guess, of use where rare
+          classes got as many labels as common ones; where classes overlap much it can be far
+          off.
         - "uniform": the same for each class.
     weight : float, default=1.0
         Weight of the term.
@@ -318,11 +320,11 @@ default="auto"
             prior = np.ones(n_classes)
         else:
             prior = np.bincount(codes[labeled], minlength=n_classes) / labeled.sum()
-            if self.prior != "labels" and n_classes > 1:
+            if self.prior != "labels" and n_classes > 1 and not labeled.all():
                 predicted, doubt = _predicted_shares(rows, codes)
                 refuted = np.abs(predicted - prior).sum() / 2 > EXPLAINED * doubt
                 if refuted or self.prior == "predicted":
-                    prior = predicted
+                    prior = predicted + 1 / len(rows)  # of each class a row at least
         return clone(self).set_params(prior=prior / prior.sum())
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
@@ -420,7 +422,7 @@ class PseudoLabel(Regularizer):
 
 
 def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the shares that a logistic regression predicts, none zero, and its mean doubt."""
+    """Return the shares of the classes that a logistic regression predicts, and its mean doubt."""
     n_classes = codes.max() + 1
     of_class = [np.flatnonzero(codes == code) for code in range(n_classes)]
     labeled = np.concatenate([_thinned(some, MAX_PRIOR_LABELS // n_classes) for some in of_class])
@@ -432,8 +434,8 @@ def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, 
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         model.fit(rows[labeled].reshape(len(labeled), -1), codes[labeled])
     probabilities = model.predict_proba(rows[asked].reshape(len(asked), -1))
-    counts = np.bincount(probabilities.argmax(axis=1), minlength=n_classes) + 1.0
-    return counts / counts.sum(), float(1.0 - probabilities.max(axis=1).mean())
+    shares = np.bincount(probabilities.argmax(axis=1), minlength=n_classes) / len(probabilities)
+    return shares, float(1.0 - probabilities.max(axis=1).mean())
 
 
 def _thinned(indices: np.ndarray, n_most: int) -> np.ndarray:

@@ -231,16 +231,27 @@ def two_sides(n_left, distance):
 @pytest.mark.parametrize("prior", ["auto", "predicted"])
 def test_class_prior_sees_a_rare_class_behind_balanced_labels(prior):
     prior = ClassPrior(prior).prepare(*two_sides(90, distance=5.0)).prior
-    np.testing.assert_allclose(prior, [92 / 104, 12 / 104])
+    np.testing.assert_allclose(prior, np.array([92, 12]) / 104)
 
 
 def test_class_prior_believes_the_labels_where_predictions_are_not_sure():
     # At the border between the classes, errors may well explain 65 to 35.
     np.testing.assert_array_equal(ClassPrior().prepare(*two_sides(65, distance=0.1)).prior, 0.5)
     predicted = ClassPrior("predicted").prepare(*two_sides(65, distance=0.1)).prior
-    np.testing.assert_allclose(predicted, [67 / 104, 37 / 104])
+    np.testing.assert_allclose(predicted, np.array([67, 37]) / 104)
     far = ClassPrior().prepare(*two_sides(65, distance=5.0)).prior
     np.testing.assert_allclose(far, predicted)
+
+
+@pytest.mark.parametrize("prior", ["auto", "predicted"])
+@pytest.mark.parametrize("n_unlabeled", [0, 10])
+def test_class_prior_of_sure_predictions_that_agree_with_the_labels(prior, n_unlabeled):
+    codes = np.repeat([0, 1], [90, 10])
+    rows = np.where(codes, 50.0, -50.0)[:, np.newaxis]
+    codes[5 : 5 + n_unlabeled * 9 // 10] = -1
+    codes[99 : 99 - n_unlabeled // 10 : -1] = -1
+    found = ClassPrior(prior).prepare(rows, codes).prior
+    np.testing.assert_allclose(found, [0.9, 0.1], atol=0.01 if prior == "predicted" else 1e-12)
 
 
 def test_class_prior_predicted_of_many_rows_in_a_regular_order():
