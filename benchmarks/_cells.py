@@ -69,8 +69,10 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def mean_and_deviation(values: Iterable[float]) -> str:
-    """Return "mean ± standard deviation" in percent."""
+    """Return "mean ± standard deviation" in percent, of a single value the value."""
     values = np.array(list(values)) * 100
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
     return f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
 
 

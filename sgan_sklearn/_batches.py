@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -42,10 +43,20 @@ class SemiSupervisedDataset(Dataset):
         Class codes from 0; a negative code marks an unlabeled row.
     weights : Tensor of shape (n,), default=None
         Weights of the labeled rows in their loss; those of unlabeled rows are not used.
+    to_units : callable, default=None
+        Turns an array of rows in the model space into the units and the form of `X`, for
+        callbacks.
     """
 
-    def __init__(self, rows: Tensor, codes: Tensor, weights: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        rows: Tensor,
+        codes: Tensor,
+        weights: Tensor | None = None,
+        to_units: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         self.rows = rows
+        self.to_units = to_units
         self.codes = codes
         self.weights = weights
         self.labeled_indices = torch.nonzero(codes >= 0).squeeze(1)

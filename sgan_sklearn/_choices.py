@@ -60,7 +60,7 @@ def choose_architecture(
 
 def choose_scaling(choice: Any, layout: Layout) -> Any:
     """Return what FeatureScaler takes."""
-    return "image" if _is_auto(choice) and layout.is_seen else choice
+    return "image" if _is_auto(choice) and layout.as_images else choice
 
 
 def choose_augmentation(choice: Any, layout: Layout) -> Augmentation | None:
@@ -68,7 +68,7 @@ def choose_augmentation(choice: Any, layout: Layout) -> Augmentation | None:
     if choice is None:
         return None
     if _is_auto(choice):
-        return AffineAugmentation() if layout.is_seen else None
+        return AffineAugmentation() if layout.as_images else None
     if layout.image_shape is None:
         refuse_augmentation(choice, layout)
     return component(choice, AUGMENTATIONS)
@@ -77,21 +77,21 @@ def choose_augmentation(choice: Any, layout: Layout) -> Augmentation | None:
 def choose_interval(choice: Any, layout: Layout) -> int:
     """Return the training steps from one with the adversarial part to the next."""
     if _is_auto(choice):
-        return IMAGE_INTERVAL if layout.is_seen else TABLE_INTERVAL
+        return IMAGE_INTERVAL if layout.as_images else TABLE_INTERVAL
     return int(choice)
 
 
 def choose_decay(choice: Any, layout: Layout) -> float:
     """Return the decay of the averaged weights."""
     if _is_auto(choice):
-        return IMAGE_DECAY if layout.is_seen else TABLE_DECAY
+        return IMAGE_DECAY if layout.as_images else TABLE_DECAY
     return float(choice)
 
 
 def choose_regularizers(choice: Any, layout: Layout, class_weight: Any) -> list[Regularizer]:
     """Return the regularizers, not yet prepared."""
     if _is_auto(choice):
-        choice = IMAGE_REGULARIZERS if layout.is_seen else TABLE_REGULARIZERS
+        choice = IMAGE_REGULARIZERS if layout.as_images else TABLE_REGULARIZERS
         if class_weight is not None:  # it is there to move the shares of the classes
             choice = [name for name in choice if name != "class_prior"]
     choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]

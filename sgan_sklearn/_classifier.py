@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -162,9 +162,11 @@ default="auto"
         generator.
     adversarial_every : int or "auto", default="auto"
         Training steps from one with the adversarial part, the objective's losses on unlabeled and
-        generated rows and a step of the generator, to the next; the steps between learn from the
-        labels and the regularizers alone. More make a step cheaper and the generator poorer. "auto"
-        is 4 for images, unless the architecture is "mlp", and 1 otherwise.
+        generated rows and a step of the generator, to the next; each epoch begins with one. The
+        steps between learn from the labels and the regularizers alone. A larger value saves time
+        and trains the generator less; the losses keep their weights, so that the adversarial part
+        also counts for less. "auto" is 4 for images, unless the architecture is "mlp", and 1
+        otherwise.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss on labeled rows: a dict from class labels to weights, in
         which a class that is left out has the weight one; "balanced" weighs by inverse frequency
@@ -215,7 +217,8 @@ default="auto"
     history_ : list of dict
         One record an epoch: its number ("epoch"), the mean of each loss term
         ("discriminator_loss", "generator_loss", the objective's own, and those of the
-        regularizers before their weights) and its seconds ("dur").
+        regularizers before their weights) and its seconds ("dur"). The means are over the steps
+        that have the term, see `adversarial_every`.
     n_iter_ : int
         Number of epochs trained.
     n_steps_ : int
@@ -394,7 +397,9 @@ default="auto"
                 check_same_classes(self.classes_, labels.classes)
                 layout, scaler = self._layout, self.scaler_
             else:
-                layout = find_layout(X.shape[1], shape, self.image_shape, architecture.for_images)
+                layout = find_layout(
+                    X.shape[1], shape, self.image_shape, for_images=architecture.for_images
+                )
                 scaler = FeatureScaler(choose_scaling(self.scaling, layout)).fit(X)
             rows = layout.to_planes(scaler.transform(X))
             options = {
@@ -409,12 +414,11 @@ default="auto"
             else:
                 n_outputs = objective.n_outputs(len(labels.classes))
                 bounds = layout.to_planes(scaler.bounds_)
-                if self.unsupervised_weight > 0:
-                    regularizers = [r.prepare(rows, labels.codes) for r in regularizers]
+                regularizers = [r.prepare(rows, labels.codes) for r in regularizers]
                 net = self._new_net(
                     architecture, objective, regularizers, device, n_outputs, bounds, options
                 )
-            self._train(net, rows, labels.codes, weights)
+            self._train(net, rows, labels.codes, weights, partial(_to_units, scaler, layout))
             self.classes_, self.scaler_, self.net_ = labels.classes, scaler, net
             self._layout = layout
             self._set_training_results(rows, labels)
@@ -567,8 +571,7 @@ default="auto"
         with seeded(draw_seed(random_state), torch.device(self.net_.device)):
             latent = self.net_.draw_latent(int(n_samples))
         made_up = _in_chunks(self.generator_, latent, self._chunk()).numpy()
-        rows = self.scaler_.inverse_transform(self._layout.to_rows(made_up))
-        return self._layout.to_given_form(rows)
+        return _to_units(self.scaler_, self._layout, made_up)
 
     @property
     def image_shape_(self) -> tuple[int, int, int] | None:
@@ -633,13 +636,19 @@ default="auto"
         }
 
     def _train(
-        self, net: SGANNet, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray | None
+        self,
+        net: SGANNet,
+        rows: np.ndarray,
+        codes: np.ndarray,
+        weights: np.ndarray | None,
+        to_units: Callable[[np.ndarray], np.ndarray],
     ) -> None:
         device = torch.device(net.device)
         dataset = SemiSupervisedDataset(
             torch.from_numpy(rows).to(device),
             torch.from_numpy(codes).to(device),
             None if weights is None else torch.from_numpy(weights).to(device),
+            to_units,
         )
         net.set_params(max_epochs=self._n_epochs(len(rows)))
         with seeded(draw_seed(self.random_state), device):
@@ -683,13 +692,17 @@ default="auto"
 
     # --- prediction -------------------------------------------------------------------------
 
-    def _to_model_space(self, X: Any) -> np.ndarray:
+    def _checked_rows(self, X: Any) -> np.ndarray:
+        """Return rows or images like those of the training as flat rows, in their units."""
         check_is_fitted(self)
         check_dense(X)
         X, shape = flatten_images(X)
         self._layout.check_images(shape)
-        rows = self.scaler_.transform(validate_data(self, X, reset=False))
-        return self._layout.to_planes(rows)
+        return validate_data(self, X, reset=False)
+
+    def _to_model_space(self, X: Any) -> np.ndarray:
+        rows = self._checked_rows(X)
+        return self._layout.to_planes(self.scaler_.transform(rows))
 
     def _outputs(self, rows: np.ndarray) -> Tensor:
         x = torch.from_numpy(rows).to(self.net_.device)
@@ -704,6 +717,11 @@ default="auto"
 
     def _class_logits(self, rows: np.ndarray) -> np.ndarray:
         return self.net_.objective.class_logits(self._outputs(rows)).numpy()
+
+
+def _to_units(scaler: FeatureScaler, layout: Layout, rows: np.ndarray) -> np.ndarray:
+    """Return rows of the model space in the units and the form of X."""
+    return layout.to_given_form(scaler.inverse_transform(layout.to_rows(rows)))
 
 
 def _in_chunks(module: nn.Module, x: Tensor, n_rows: int) -> Tensor:

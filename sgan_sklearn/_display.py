@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,16 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
+from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._images import as_picture, tiled
 from sgan_sklearn._random import RandomState
-from sgan_sklearn._validation import check_dense
 
 __all__ = ["HistoryDisplay", "SamplesDisplay"]
 
 # Columns of a table that are drawn if none are named.
 N_FEATURES = 4
 
-# What history_ holds besides the loss terms.
-NOT_LOSSES = {"epoch", "dur"}
+COLORS = {"real": "tab:gray", "generated": "tab:orange"}
 
 
 class SamplesDisplay:
@@ -39,7 +38,7 @@ class SamplesDisplay:
     real : ndarray of shape (n_real, n_features) or (n_images, height, width[, channels]), \
 default=None
         Real rows to compare with.
-    feature_names : sequence of str, default=None
+    feature_names : array-like of str, default=None
         Name of each column of a table; None numbers them, "x0" and so on.
 
     Attributes
@@ -49,7 +48,8 @@ default=None
     ax_ : matplotlib.axes.Axes
         The axes of the grid of images, or those that surround the pair plots.
     axes_ : ndarray of matplotlib.axes.Axes
-        The axes of each plot: (1,) for images, (n_features, n_features) for a table.
+        The axes of each plot: (1,) for images, (n_features, n_features) for a table, whose
+        histograms lie in axes of their own over those of the diagonal.
 
     See Also
     --------
@@ -76,7 +76,7 @@ default=None
         generated: np.ndarray,
         *,
         real: np.ndarray | None = None,
-        feature_names: Sequence[str] | None = None,
+        feature_names: Any = None,
     ) -> None:
         self.generated = generated
         self.real = real
@@ -99,7 +99,7 @@ default=None
         Parameters
         ----------
         estimator : SGANClassifier
-            A fitted classifier.
+            A fitted classifier; of a pipeline its last step, of a search its best estimator.
         X : array-like of shape (n_rows, n_features) or (n_rows, *image_shape), default=None
             Real rows to compare with; `n_samples` of them are drawn by chance. A table needs
             them.
@@ -123,13 +123,15 @@ default=None
         Raises
         ------
         ValueError
-            If `n_samples` or `features` is not as described, if `X` is missing for a table, or
-            if the classifier trained no generator.
+            If `n_samples` or `features` is not as described, if `X` is missing for a table or
+            unlike the training rows, or if the classifier trained no generator.
+        TypeError
+            If `estimator` is no SGANClassifier.
         ImportError
             If matplotlib is missing.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        _check_estimator(estimator, cls)
         validate_parameter_constraints(
             {
                 "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -151,8 +153,8 @@ default=None
             )
         names = _column_names(estimator)
         chosen = _columns(features, names)
-        real = None if X is None else _drawn_rows(estimator, X, n_samples, random_state)
         generated = np.asarray(estimator.sample(n_samples, random_state=random_state))
+        real = None if X is None else _drawn_rows(estimator, X, n_samples, random_state)
         if image_shape is None:
             real = None if real is None else real[:, chosen]
             display = cls(generated[:, chosen], real=real, feature_names=[names[i] for i in chosen])
@@ -176,11 +178,11 @@ default=None
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None makes a new figure.
         n_columns : int, default=None
-            Images in a row of the grid; None makes the grid about square.
+            Images in a row of the grid; None makes the grid about square. Not for tables.
         image_kw : dict, default=None
-            Passed to ``Axes.imshow``, such as ``{"cmap": "gray_r"}``.
+            Passed to ``Axes.imshow``, such as ``{"cmap": "gray_r"}``. Not for tables.
         scatter_kw : dict, default=None
-            Passed to ``Axes.scatter``, such as ``{"s": 4}``.
+            Passed to ``Axes.scatter``, such as ``{"s": 4}``. For tables only.
 
         Returns
         -------
@@ -197,7 +199,7 @@ default=None
 
         is_table = self.generated.ndim == 2
         if ax is None:
-            side = 2.0 * self.generated.shape[1] if is_table else 5.0
+            side = np.clip(2.0 * self.generated.shape[1], 4.0, 14.0) if is_table else 5.0
             _, ax = plt.subplots(figsize=(side, side), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         if is_table:
@@ -207,56 +209,62 @@ default=None
         return self
 
     def _plot_grid(self, n_columns: int | None, image_kw: dict[str, Any]) -> None:
-        real = self.generated[:0] if self.real is None else self.real
-        n_real = len(real)
-        pictures = as_picture(np.concatenate([real, self.generated]))  # of one grey scale
+        generated = _with_channels(self.generated)
+        real = generated[:0] if self.real is None else _with_channels(self.real)
+        images = np.concatenate([real, generated])
+        pictures = as_picture(images, images.min(), images.max())
         if n_columns is None:
             n_columns = int(np.ceil(np.sqrt(len(pictures))))
-        grids = [tiled(part, n_columns) for part in (pictures[:n_real], pictures[n_real:])]
-        self.ax_.imshow(np.concatenate(grids), **{"cmap": "gray", "vmin": 0, "vmax": 1, **image_kw})
+        grids = [tiled(part, n_columns) for part in (pictures[: len(real)], pictures[len(real) :])]
+        scale = {} if "norm" in image_kw else {"vmin": 0, "vmax": 1}
+        self.ax_.imshow(np.concatenate(grids), **{"cmap": "gray", **scale, **image_kw})
         self.ax_.set(xticks=[], yticks=[])
-        if n_real:
-            middles = np.cumsum([0, *map(len, grids)])
-            self.ax_.set_yticks((middles[:-1] + middles[1:]) / 2, ["real", "generated"])
+        if len(real):
+            borders = np.cumsum([0, *map(len, grids)]) - 0.5
+            self.ax_.set_yticks((borders[:-1] + borders[1:]) / 2, ["real", "generated"])
             self.ax_.tick_params(axis="y", length=0)
-            self.ax_.axhline(len(grids[0]) - 0.5, color="tab:orange", linewidth=2)
+            self.ax_.axhline(borders[1], color=COLORS["generated"], linewidth=2)
         self.axes_ = np.array([self.ax_])
 
     def _plot_pairs(self, scatter_kw: dict[str, Any]) -> None:
         n_features = self.generated.shape[1]
-        names = self.feature_names or [f"x{i}" for i in range(n_features)]
+        names = self.feature_names
+        names = [f"x{i}" for i in range(n_features)] if names is None else list(names)
         parts = {} if self.real is None else {"real": self.real}
         parts["generated"] = self.generated
-        colors = {"real": "tab:gray", "generated": "tab:orange"}
-        self.ax_.set_axis_off()
-        grid = self.ax_.get_subplotspec().subgridspec(n_features, n_features)
-        self.axes_ = grid.subplots(squeeze=False)
         together = np.concatenate(list(parts.values())).astype(np.float64)
-        for (i, j), ax in np.ndenumerate(self.axes_):
-            for name, rows in parts.items():
-                if i == j:
-                    bins = np.histogram_bin_edges(together[:, i], bins=20)
-                    ax.hist(
-                        rows[:, i],
-                        bins=bins,
-                        density=True,
-                        histtype="step",
-                        color=colors[name],
-                        label=name,
-                    )
-                else:
-                    style = {"s": 3, "alpha": 0.5, "color": colors[name], **scatter_kw}
-                    ax.scatter(rows[:, j], rows[:, i], **style)
-            ax.label_outer()
-            ax.tick_params(labelsize="small")
+        margins = np.ptp(together, axis=0) * 0.05 + 1e-12
+        limits = np.stack([together.min(axis=0) - margins, together.max(axis=0) + margins], axis=1)
+        styles = {
+            part: {"s": 3, "alpha": 0.5, **({} if "c" in scatter_kw else {"color": COLORS[part]})}
+            for part in parts
+        }
+        self.ax_.set_axis_off()
+        self.axes_ = np.empty((n_features, n_features), dtype=object)
+        side = 1 / n_features
+        for i, j in np.ndindex(self.axes_.shape):
+            place = (j * side, 1 - (i + 1) * side, 0.94 * side, 0.94 * side)
+            ax = self.axes_[i, j] = self.ax_.inset_axes(place)
+            ax.set(xlim=limits[j], ylim=limits[i])
+            ax.tick_params(labelsize="small", labelleft=j == 0, labelbottom=i == n_features - 1)
             if i == j:
-                ax.set_yticks([])
-            if i == n_features - 1:
-                ax.set_xlabel(names[j])
-            if j == 0:
-                ax.set_ylabel(names[i])
+                bins = np.histogram_bin_edges(together[:, i], bins=20)
+                histogram = ax.twinx()
+                histogram.set_yticks([])
+                for part, rows in parts.items():
+                    histogram.hist(
+                        rows[:, i], bins, density=True, histtype="step", color=COLORS[part]
+                    )
+            else:
+                for part, rows in parts.items():
+                    ax.scatter(rows[:, j], rows[:, i], **{**styles[part], **scatter_kw})
+        for name, below, left in zip(names, self.axes_[-1], self.axes_[:, 0], strict=True):
+            below.set_xlabel(name)
+            left.set_ylabel(name)
         if len(parts) > 1:
-            self.axes_[0, 0].legend(fontsize="small")
+            for part in parts:
+                self.ax_.plot([], [], color=COLORS[part], label=part)
+            self.ax_.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 class HistoryDisplay:
@@ -317,7 +325,7 @@ class HistoryDisplay:
         Parameters
         ----------
         estimator : SGANClassifier
-            A fitted classifier.
+            A fitted classifier; of a pipeline its last step, of a search its best estimator.
         terms : sequence of str, default=None
             Names of the loss terms to draw, as in ``history_``; None draws all.
         ax : matplotlib.axes.Axes, default=None
@@ -334,20 +342,17 @@ class HistoryDisplay:
         ------
         ValueError
             If a name among `terms` is no loss term.
+        TypeError
+            If `estimator` is no SGANClassifier.
         ImportError
             If matplotlib is missing.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        _check_estimator(estimator, cls)
         history = estimator.history_
-        names = [
-            name
-            for name, value in (history[0] if history else {}).items()
-            if isinstance(value, Real) and name not in NOT_LOSSES
-        ]
+        names = estimator.net_.loss_names_
         if terms is not None:
-            unknown = [name for name in terms if name not in names]
-            if isinstance(terms, str) or unknown:
+            if not isinstance(terms, list | tuple) or not terms or not set(terms) <= set(names):
                 raise ValueError(
                     "The 'terms' parameter of HistoryDisplay.from_estimator must be a list of "
                     f"names among {names}. Got {terms!r}."
@@ -376,51 +381,70 @@ class HistoryDisplay:
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator
 
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        # A single epoch is a point.
-        style = {"marker": "o" if len(self.epochs) == 1 else None, **line_kw}
         self.lines_ = {}
         for name, values in self.losses.items():
-            (self.lines_[name],) = ax.plot(self.epochs, values, **{"label": name, **style})
+            known = np.isfinite(values)  # a term may come with a warm start
+            style = {"label": name, "marker": "o" if known.sum() == 1 else None, **line_kw}
+            epochs = np.asarray(self.epochs)[known]
+            (self.lines_[name],) = ax.plot(epochs, np.asarray(values)[known], **style)
         ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if self.losses:
             ax.legend()
         return self
 
 
-def _column_names(estimator: Any) -> list[str]:
+def _check_estimator(estimator: Any, display: type) -> None:
+    if not isinstance(estimator, SGANClassifier):
+        raise TypeError(
+            f"The 'estimator' parameter of {display.__name__}.from_estimator must be an "
+            f"SGANClassifier. Got {type(estimator).__name__}: of a Pipeline pass the last step, "
+            "pipeline[-1], with X as pipeline[:-1].transform gives it, of a search its "
+            "best_estimator_."
+        )
+    check_is_fitted(estimator)
+
+
+def _column_names(estimator: SGANClassifier) -> list[str]:
     names = getattr(estimator, "feature_names_in_", None)
     return [f"x{i}" for i in range(estimator.n_features_in_)] if names is None else list(names)
 
 
-def _columns(features: Sequence[int | str] | None, names: list[str]) -> list[int]:
+def _columns(features: Any, names: list[str]) -> list[int]:
     """Return the indices of columns, given by index or by name."""
     if features is None:
         return list(range(min(N_FEATURES, len(names))))
-    known = [*range(len(names)), *names]
-    chosen = [] if isinstance(features, str) else list(features)
-    if not chosen or not all(feature in known for feature in chosen):
+    chosen = []
+    for feature in features if isinstance(features, list | tuple | range | np.ndarray) else ():
+        if isinstance(feature, str) and feature in names:
+            chosen.append(names.index(feature))
+        elif isinstance(feature, int | np.integer) and not isinstance(feature, bool):
+            chosen.append(int(feature))
+        else:
+            chosen.append(-1)
+    if not chosen or not all(0 <= i < len(names) for i in chosen):
         raise ValueError(
             "The 'features' parameter of SamplesDisplay.from_estimator must be a list of indices "
             f"below {len(names)} or of names of columns, such as {names[:N_FEATURES]}. Got "
             f"{features!r}."
         )
-    return [known.index(feature) % len(names) for feature in chosen]
+    return chosen
 
 
-def _drawn_rows(estimator: Any, X: Any, n_most: int, random_state: RandomState) -> np.ndarray:
-    """Return some rows of X, checked, as flat numbers."""
-    check_dense(X)
-    rows = np.asarray(X)
-    rows = rows.reshape(len(rows), -1)
-    if rows.shape[1] != estimator.n_features_in_:
-        raise ValueError(
-            f"X has {rows.shape[1]} features, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_features_in_} features as input. Pass the rows it was fitted on."
-        )
+def _drawn_rows(
+    estimator: SGANClassifier, X: Any, n_most: int, random_state: RandomState
+) -> np.ndarray:
+    """Return some rows of X, checked and flat."""
+    rows = estimator._checked_rows(X)
     if len(rows) <= n_most:
         return rows
     return rows[check_random_state(random_state).choice(len(rows), n_most, replace=False)]
+
+
+def _with_channels(images: np.ndarray) -> np.ndarray:
+    return images[..., np.newaxis] if images.ndim == 3 else images

@@ -22,8 +22,6 @@ __all__ = [
 # Grey levels, or red, green and blue.
 CHANNELS = (1, 3)
 
-WHITE: Any = {"constant_values": 1.0}
-
 
 class Layout(NamedTuple):
     """How the rows of a fitted estimator are laid out."""
@@ -34,8 +32,8 @@ class Layout(NamedTuple):
     image_shape: tuple[int, int, int] | None
     """Height, width and channels, or None where rows are no images."""
 
-    is_seen: bool
-    """Whether the rows are images and the networks see them as such, not as rows of pixels."""
+    as_images: bool
+    """Whether the rows are images and the networks take them as such, not as rows of pixels."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -146,6 +144,7 @@ def find_layout(
     n_features: int,
     shape: tuple[int, ...] | None,
     image_shape: tuple[int, ...] | None,
+    *,
     for_images: bool,
 ) -> Layout:
     """Return the layout of rows that were images of a shape, or are so by `image_shape`.
@@ -154,8 +153,8 @@ def find_layout(
     """
     if image_shape is None:
         if shape is None:
-            return Layout((n_features,), None, False)
-        return Layout(shape, _with_channels(shape), for_images)
+            return Layout((n_features,), None, as_images=False)
+        return Layout(shape, _with_channels(shape), as_images=for_images)
     wanted = _with_channels(image_shape)
     if shape is not None and _with_channels(shape) != wanted:
         raise ValueError(
@@ -171,28 +170,25 @@ def find_layout(
             f"for {n_features} features. Give the height, width and channels of the images "
             "before they were flattened."
         )
-    return Layout(shape or (n_features,), wanted, for_images)
+    return Layout(shape or (n_features,), wanted, as_images=for_images)
 
 
-def as_picture(images: np.ndarray) -> np.ndarray:
-    """Return images (n, height, width[, channels]) with values from 0 to 1, grey ones 3-D."""
+def as_picture(images: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return images (n, height, width[, channels]) with low as 0 and high as 1, grey ones 3-D."""
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
-    if images.dtype == np.uint8:
-        return images / 255.0
-    images = images.astype(np.float64)
-    low, high = images.min(), images.max()
-    return (images - low) / ((high - low) or 1.0)
+    return np.clip((images.astype(np.float64) - low) / ((high - low) or 1.0), 0.0, 1.0)
 
 
-def tiled(images: np.ndarray, n_columns: int) -> np.ndarray:
-    """Return images with values up to 1 as one picture, row by row, white lines between them."""
-    images = np.pad(images, [(0, 0), (1, 1), (1, 1), *[(0, 0)] * (images.ndim - 3)], **WHITE)
-    n_missing = -len(images) % n_columns
-    images = np.pad(images, [(0, n_missing), *[(0, 0)] * (images.ndim - 1)], **WHITE)
-    lines = images.reshape(-1, n_columns, *images.shape[1:]).swapaxes(1, 2)
+def tiled(pictures: np.ndarray, n_columns: int) -> np.ndarray:
+    """Return pictures as one, row by row, with white lines between them and white in gaps."""
+    n_missing = -len(pictures) % n_columns
+    margins = [(0, n_missing), (1, 1), (1, 1), *[(0, 0)] * (pictures.ndim - 3)]
+    tiles = np.pad(pictures, margins, constant_values=1.0)
+    tiles[len(pictures) :] = 1.0
+    lines = tiles.reshape(-1, n_columns, *tiles.shape[1:]).swapaxes(1, 2)
     height, width = lines.shape[1], n_columns * lines.shape[3]
-    return lines.reshape(len(lines) * height, width, *images.shape[3:])
+    return lines.reshape(len(lines) * height, width, *tiles.shape[3:])
 
 
 def _with_channels(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -72,6 +72,8 @@ class SGANNet(NeuralNet):
         The same with averaged weights: what predicts and samples.
     n_steps_ : int
         Number of training steps so far.
+    loss_names_ : list of str
+        Names of the loss terms in the history, which callbacks may add to.
     diverged_ : bool
         Whether the last training was cut short by a senseless loss.
     """
@@ -130,6 +132,7 @@ class SGANNet(NeuralNet):
         self.averaged_module_ = copy.deepcopy(self.module_).eval()
         self.averaged_generator_ = copy.deepcopy(self.generator_).eval()
         self.n_steps_ = 0
+        self.loss_names_: list[str] = []
         self.diverged_ = False
         return self
 
@@ -188,9 +191,11 @@ class SGANNet(NeuralNet):
             return
         totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         counts: Counter[str] = Counter()
-        for batch in iterator:
+        for i, batch in enumerate(iterator):
             self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
+            # From the start of each epoch, so that none is without a record of the generator.
+            adversarial = i % self.adversarial_every == 0
+            step = step_fn(batch, adversarial=adversarial, **fit_params)
             for name, value in step["terms"].items():
                 totals[name] += value
                 counts[name] += 1
@@ -198,21 +203,24 @@ class SGANNet(NeuralNet):
         means = {name: float(total) / counts[name] for name, total in totals.items()}
         for name, mean in means.items():
             self.history.record(name, mean)
+        self.loss_names_ = list(dict.fromkeys([*self.loss_names_, *means]))
         losses = np.array(list(means.values()))
         if not (np.abs(losses) < DIVERGED_LOSS).all() or not self._is_finite():
             raise _DivergedError
         self._remember()
 
-    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+    def train_step(
+        self, batch: Batch, adversarial: bool = True, **fit_params: Any
+    ) -> dict[str, Any]:
         """Step the discriminator with the generator frozen, then the reverse.
 
-        Between two such steps, `adversarial_every` apart, the discriminator learns from the
-        labels and the regularizers alone.
+        Without its adversarial part, only the discriminator steps, and learns from the labels
+        and the regularizers alone.
         """
         self.module_.train()
         self.generator_.train()
         given, batch = batch, self._augmented(batch)
-        if self.unsupervised_weight > 0 and self.n_steps_ % self.adversarial_every == 0:
+        if self.unsupervised_weight > 0 and adversarial:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
             generated = self.generator_(self.draw_latent(max(self.batch_size, 2)))
             terms = self._discriminator_step(batch, generated.detach(), given.unlabeled)
@@ -346,13 +354,13 @@ class SGANNet(NeuralNet):
         self.device = str(device_or_cpu(self.device))
         if not tensors:
             return
-        n_steps, diverged = self.n_steps_, self.diverged_
+        fitted = {name: state[name] for name in ("n_steps_", "loss_names_", "diverged_")}
         with seeded(0, torch.device(self.device)):
             self.initialize_module()
         for name in _MODULES:
             getattr(self, name).to(self.device)
         self.initialize_optimizer()
-        self.n_steps_, self.diverged_ = n_steps, diverged
+        self.__dict__.update(fitted)
         for name, values in tensors.items():
             getattr(self, name).load_state_dict(_map_leaves(values, _to_tensor))
 

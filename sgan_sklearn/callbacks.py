@@ -6,29 +6,36 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from skorch.callbacks import Callback
+from torch import Tensor
 
 from sgan_sklearn._images import as_picture, tiled
 
 __all__ = ["SampleGridCallback"]
 
+# Real images that tell which values are black and white.
+N_SCALE_ROWS = 500
+
 
 class SampleGridCallback(Callback):
     """Write a grid of generated images as a PNG file, again and again while training.
 
-    Each picture shows the same latent vectors, so that a series of them shows what the generator
-    (with averaged weights) learns. It draws nothing from the random numbers of the training:
-    with and without it the same ``random_state`` gives the same model.
+    Each picture shows the same latent vectors on the same grey scale, so that a series of them
+    shows what the generator, with averaged weights, learns; the last one is of the final
+    generator. It draws nothing from the random numbers of the training: with and without it the
+    same ``random_state`` gives the same model. Fits that run side by side, as in a grid search,
+    would write over each other's pictures.
 
     Parameters
     ----------
     dirname : str or Path
         Folder for the pictures, ``epoch_0001.png`` and so on. It is made if it is missing.
     every_n_epochs : int, default=1
-        Epochs from one picture to the next.
+        Epochs from one picture to the next. The last epoch gets a picture in any case.
     n_samples : int, default=64
         Number of images in a picture.
     n_columns : int, default=8
@@ -52,9 +59,9 @@ class SampleGridCallback(Callback):
     >>> X, y = load_digits(return_X_y=True)
     >>> with TemporaryDirectory() as folder:
     ...     grids = SampleGridCallback(folder, every_n_epochs=2)
-    ...     clf = SGANClassifier(callbacks=[grids], max_epochs=4).fit(X.reshape(-1, 8, 8), y)
+    ...     clf = SGANClassifier(callbacks=[grids], max_epochs=3).fit(X.reshape(-1, 8, 8), y)
     ...     sorted(path.name for path in Path(folder).iterdir())
-    ['epoch_0002.png', 'epoch_0004.png']
+    ['epoch_0002.png', 'epoch_0003.png']
     """
 
     def __init__(
@@ -71,7 +78,7 @@ class SampleGridCallback(Callback):
         self.n_columns = n_columns
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
-        """Check that pictures can be made, and and draw the latent vectors."""
+        """Check that pictures can be made, and draw the latent vectors."""
         check_matplotlib_support("SampleGridCallback")
         positive = [Interval(Integral, 1, None, closed="left")]
         validate_parameter_constraints(
@@ -102,16 +109,30 @@ class SampleGridCallback(Callback):
         Path(self.dirname).mkdir(parents=True, exist_ok=True)
         own_numbers = torch.Generator().manual_seed(0)
         self.latent_ = torch.randn(self.n_samples, net.latent_dim, generator=own_numbers)
+        some = self._images(X, X.rows[:N_SCALE_ROWS])
+        self.range_ = some.min(), some.max()
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Write a picture if one is due."""
-        epoch = len(net.history)
-        if epoch % self.every_n_epochs:
-            return
+        if len(net.history) % self.every_n_epochs == 0:
+            self._write(net, dataset_train)
+
+    def on_train_end(self, net: Any, X: Any = None, **kwargs: Any) -> None:
+        """Write the picture of the final generator, whose batch statistics are now its own."""
+        if len(net.history):
+            self._write(net, X)
+
+    def _write(self, net: Any, dataset: Any) -> None:
         import matplotlib.image
 
         with torch.inference_mode():
-            planes = net.averaged_generator_(self.latent_.to(net.device)).cpu()
-        picture = tiled(as_picture(planes.movedim(1, -1).numpy()), self.n_columns)
-        path = Path(self.dirname) / f"epoch_{epoch:04}.png"
+            planes = net.averaged_generator_(self.latent_.to(net.device))
+        picture = tiled(as_picture(self._images(dataset, planes), *self.range_), self.n_columns)
+        path = Path(self.dirname) / f"epoch_{len(net.history):04}.png"
         matplotlib.image.imsave(path, picture, cmap="gray", vmin=0, vmax=1)
+
+    def _images(self, dataset: Any, planes: Tensor) -> np.ndarray:
+        """Return planes of channels in the model space as images in the units of X."""
+        _, n_channels, height, width = planes.shape
+        images = dataset.to_units(planes.cpu().numpy())
+        return images.reshape(-1, height, width, n_channels)

@@ -1,5 +1,6 @@
 """The parts of the benchmarks that no benchmark run would show to be wrong."""
 
+import importlib
 import io
 import sys
 from pathlib import Path
@@ -16,12 +17,19 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def images(monkeypatch):
+def benchmark(monkeypatch):
+    """Return a function that imports a script of the benchmarks."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import _images
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "").parent == BENCHMARKS:
+            del sys.modules[name]
 
-    yield _images
-    sys.modules.pop("_images")
+
+@pytest.fixture
+def images(benchmark):
+    return benchmark("_images")
 
 
 def test_svhn_from_its_matlab_files(images, tmp_path):
@@ -75,3 +83,43 @@ def test_openml_where_there_is_no_folder(images, monkeypatch, name):
     assert data.y_train.tolist() == [1, 0]
     red = X[0, :1024].reshape(32, 32) if name == "cifar10" else X[0, ::3].reshape(32, 32)
     np.testing.assert_array_equal(data.X_train[0, ..., 0], red)
+
+
+def test_every_row_of_the_published_systems_is_found_and_valid(benchmark):
+    systems = benchmark("published_systems")
+    rows = [row for group in systems.GROUPS.values() for row in group]
+    for row in rows:
+        row.estimator._validate_params()
+        assert row.dataset in systems.OPENML
+        found = systems.find(row.system, row.dataset, row.n_labels)
+        assert systems.settings(found.estimator) == systems.settings(row.estimator)
+    keys = systems.keys(rows, 2, "cpu")
+    assert len(keys) == 2 * len(rows)
+
+
+def test_cells_of_the_published_systems_are_measured_and_told(benchmark, tmp_path, monkeypatch):
+    systems = benchmark("published_systems")
+    rng = np.random.RandomState(0)
+    y = np.arange(60) % 2
+    X = (rng.randint(0, 50, size=(60, 8, 8)) + 150 * y[:, None, None]).astype(np.uint8)
+    arrays = {"X_train": X, "y_train": y, "X_test": X[:20], "y_test": y[:20]}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    quick = {"max_epochs": 4, "architecture": systems.MLPArchitecture((8,)), "image_shape": (8, 8)}
+    monkeypatch.setattr(systems, "N_CURVE_ROWS", 20)
+    monkeypatch.setattr(systems, "CURVE_STEPS", 2)
+    monkeypatch.setitem(
+        systems.GROUPS,
+        "ablation",
+        [systems.Row("ablation: quick", "mnist", 4, systems.SGANClassifier(**quick))],
+    )
+    keys = systems.keys(systems.GROUPS["ablation"], 2, "cpu")
+    cells = [{"key": key, **systems.measure(key, tmp_path, None, 1)} for key in keys]
+    assert [point["steps"] for point in cells[0]["curve"]] == [2, 4, 6, 8]
+    assert 0 <= cells[0]["accuracy"] <= 1
+    assert cells[0]["steps"] == 8
+    assert "ablation: quick" in systems.summarize(cells)
+    monkeypatch.setattr(systems, "AT_STEPS", (4, 1000))
+    expected = np.mean([cell["curve"][1]["accuracy"] for cell in cells])
+    row = systems.summarize_ablation(cells).splitlines()[-1].split("|")
+    assert row[2].strip() == f"{100 * expected:.2f}"
+    assert row[3].strip() == "-"

@@ -1,8 +1,13 @@
+import sys
+
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import LRScheduler
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -54,7 +59,8 @@ def test_samples_of_images_are_a_grid_of_what_sample_gives(of_images):
     # Two lines of three images, each with a white pixel around it.
     picture = artist.get_array()
     assert picture.shape == (2 * 10, 3 * 11, 3)
-    np.testing.assert_allclose(picture[11:19, 1:10], display.generated[3] / 255)
+    low, high = display.generated.min(), display.generated.max()
+    np.testing.assert_allclose(picture[11:19, 1:10], (display.generated[3] - low) / (high - low))
     assert (picture[0] == 1).all()
     assert display.figure_ is display.ax_.figure
     assert display.axes_.tolist() == [display.ax_]
@@ -65,7 +71,9 @@ def test_samples_of_images_with_real_ones_above(of_images, images):
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["real", "generated"]
     picture = display.ax_.images[0].get_array()
     assert picture.shape == (2 * 10, 5 * 11, 3)
-    assert any(np.allclose(picture[1:9, 1:10], image / 255) for image in images)
+    drawn = np.concatenate([display.real, display.generated]).astype(float)
+    scaled = (images - drawn.min()) / (drawn.max() - drawn.min())
+    assert any(np.allclose(picture[1:9, 1:10], image) for image in scaled)
 
 
 def test_samples_of_flat_images(images, labels):
@@ -100,7 +108,7 @@ def test_samples_of_a_table_are_pair_plots(of_table, table):
     )
     assert [ax.get_xlabel() for ax in display.axes_[-1]] == list("abcd")
     assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == list("abcd")
-    legend = display.axes_[0, 0].get_legend()
+    legend = display.ax_.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["real", "generated"]
 
 
@@ -116,9 +124,33 @@ def test_columns_by_index_and_by_name(of_table, table):
     display = SamplesDisplay.from_estimator(of_table, table, n_samples=40, features=["e", 0])
     assert display.feature_names == ["e", "a"]
     assert display.axes_.shape == (2, 2)
-    assert {tuple(row) for row in display.real} == {
-        tuple(row) for row in table[["e", "a"]].to_numpy()
-    }
+    np.testing.assert_array_equal(display.real, table[["e", "a"]])
+    again = SamplesDisplay.from_estimator(
+        of_table, table, n_samples=40, features=np.array([4, 0]), random_state=3
+    )
+    np.testing.assert_array_equal(again.generated, of_table.sample(40, random_state=3)[:, [4, 0]])
+
+
+def test_columns_of_a_frame_in_another_order_are_refused(of_table, table):
+    with pytest.raises(ValueError, match="feature names"):
+        SamplesDisplay.from_estimator(of_table, table[list("edcba")])
+
+
+def test_rows_by_chance_follow_random_state(of_table, table):
+    one, same, other = (
+        SamplesDisplay.from_estimator(of_table, table, n_samples=9, random_state=seed).real
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_a_random_state_instance_first_draws_the_generated_rows(of_table, table):
+    display = SamplesDisplay.from_estimator(
+        of_table, table, n_samples=9, random_state=np.random.RandomState(0)
+    )
+    expected = of_table.sample(9, random_state=np.random.RandomState(0))
+    np.testing.assert_array_equal(display.generated, expected[:, :4])
 
 
 def test_a_table_may_have_a_single_column(labels):
@@ -129,17 +161,48 @@ def test_a_table_may_have_a_single_column(labels):
     assert display.feature_names == ["x0"]
 
 
-def test_the_axes_given_are_drawn_in(of_table, table):
-    figure, ax = plt.subplots()
+@pytest.mark.parametrize("given", ["subplot", "free axes"])
+def test_the_axes_given_are_drawn_in(of_table, table, given):
+    figure, (other, ax) = plt.subplots(1, 2)
+    if given == "free axes":
+        ax = figure.add_axes((0.5, 0.1, 0.4, 0.4))
     display = SamplesDisplay.from_estimator(of_table, table, ax=ax)
     assert display.ax_ is ax
-    assert {pair.figure for pair in display.axes_.flat} == {figure}
+    assert display.figure_ is figure
+    figure.canvas.draw()
+    around = ax.get_window_extent().padded(1)
+    for pair in display.axes_.flat:
+        box = pair.get_window_extent()
+        assert around.contains(box.x0, box.y0)
+        assert around.contains(box.x1, box.y1)
+    assert not other.has_data()
 
 
 def test_samples_display_without_real_rows_or_names():
     display = SamplesDisplay(np.arange(6.0).reshape(3, 2)).plot()
     assert [ax.get_xlabel() for ax in display.axes_[-1]] == ["x0", "x1"]
-    assert display.axes_[0, 0].get_legend() is None
+    assert display.ax_.get_legend() is None
+
+
+def test_samples_display_by_hand():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0]})
+    display = SamplesDisplay(frame.to_numpy(), feature_names=frame.columns).plot()
+    assert [ax.get_xlabel() for ax in display.axes_[-1]] == ["a", "b"]
+    images = np.arange(32.0).reshape(2, 4, 4)
+    display = SamplesDisplay(images[..., np.newaxis], real=images).plot(n_columns=2)
+    assert display.ax_.images[0].get_array().shape == (2 * 6, 2 * 6)
+
+
+def test_styles_may_be_changed(of_table, table):
+    display = SamplesDisplay.from_estimator(
+        of_table, table, n_samples=40, scatter_kw={"c": np.arange(40), "s": 9}
+    )
+    real, _ = display.axes_[1, 0].collections
+    assert real.get_sizes().tolist() == [9]
+    images = np.arange(32.0).reshape(2, 4, 4)
+    norm = matplotlib.colors.Normalize(0, 2)
+    display = SamplesDisplay(images).plot(image_kw={"norm": norm})
+    assert display.ax_.images[0].norm is norm
 
 
 @pytest.mark.parametrize(
@@ -153,7 +216,12 @@ def test_samples_display_without_real_rows_or_names():
         ({"features": [-1]}, "indices below 5"),
         ({"features": "a"}, "must be a list"),
         ({"features": []}, "must be a list"),
-        ({"X": np.zeros((3, 4))}, "4 features, but SGANClassifier is expecting 5"),
+        ({"features": 2}, "must be a list"),
+        ({"features": [True, False, True, False, False]}, "must be a list"),
+        ({"features": [1.0]}, "must be a list"),
+        ({"X": pd.DataFrame(np.full((3, 5), np.nan), columns=list("abcde"))}, "NaN"),
+        ({"X": pd.DataFrame(np.zeros((0, 5)), columns=list("abcde"))}, "0 sample"),
+        ({"X": pd.DataFrame(np.zeros((3, 4)), columns=list("abcd"))}, "feature names"),
     ],
 )
 def test_wrong_arguments_of_samples_display(of_table, table, kwargs, message):
@@ -172,10 +240,40 @@ def test_samples_display_needs_a_generator(table, labels):
         SamplesDisplay.from_estimator(classifier, table)
 
 
+def test_images_unlike_those_of_the_training_are_refused(of_images, images):
+    with pytest.raises(ValueError, match="channels last"):
+        SamplesDisplay.from_estimator(of_images, np.moveaxis(images, -1, 1))
+
+
 @pytest.mark.parametrize("display", [SamplesDisplay, HistoryDisplay])
 def test_displays_need_a_fitted_classifier(display):
     with pytest.raises(NotFittedError):
         display.from_estimator(SGANClassifier())
+
+
+@pytest.mark.parametrize("display", [SamplesDisplay, HistoryDisplay])
+def test_displays_say_what_to_pass_of_a_pipeline(display, table, labels):
+    pipeline = make_pipeline(StandardScaler(), SGANClassifier(**QUICK)).fit(table, labels)
+    with pytest.raises(TypeError, match=r"Got Pipeline: .* pipeline\[-1\]"):
+        display.from_estimator(pipeline)
+    display.from_estimator(
+        pipeline[-1], **({"X": pipeline[:-1].transform(table)} if display is SamplesDisplay else {})
+    )
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda classifier: SamplesDisplay.from_estimator(classifier),
+        lambda classifier: SamplesDisplay(np.zeros((2, 2))).plot(),
+        lambda classifier: HistoryDisplay.from_estimator(classifier),
+        lambda classifier: HistoryDisplay([1], {}).plot(),
+    ],
+)
+def test_missing_matplotlib_is_named(draw, of_images, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="requires matplotlib"):
+        draw(of_images)
 
 
 # --- HistoryDisplay ----------------------------------------------------------------------------
@@ -205,7 +303,22 @@ def test_history_of_one_epoch_is_seen(table, labels):
     assert {line.get_marker() for line in display.lines_.values()} == {"o"}
 
 
-@pytest.mark.parametrize("terms", [["no_loss"], "generator_loss", ["dur"]])
+def test_history_leaves_what_callbacks_record_out(table, labels):
+    callbacks = [LRScheduler("StepLR", step_size=1)]
+    classifier = SGANClassifier(callbacks=callbacks, **QUICK).fit(table, labels)
+    assert "event_lr" in classifier.history_[0]
+    assert "event_lr" not in HistoryDisplay.from_estimator(classifier).lines_
+
+
+def test_history_of_a_term_that_came_later(table, labels):
+    classifier = SGANClassifier(unsupervised_weight=0, warm_start=True, **QUICK).fit(table, labels)
+    classifier.set_params(unsupervised_weight=1.0, max_epochs=1).fit(table, labels)
+    line = HistoryDisplay.from_estimator(classifier).lines_["generator_loss"]
+    assert line.get_xdata().tolist() == [4]
+    assert line.get_marker() == "o"
+
+
+@pytest.mark.parametrize("terms", [["no_loss"], "generator_loss", ["dur"], [], 3])
 def test_wrong_terms(of_table, terms):
     with pytest.raises(ValueError, match="'terms' parameter"):
         HistoryDisplay.from_estimator(of_table, terms=terms)

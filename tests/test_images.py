@@ -141,8 +141,8 @@ def test_read_only_images(make_images, make_small):
 def test_channels_of_colors_reach_the_networks_as_planes(make_images):
     X, _ = make_images(9, 13, 3)
     rows, shape = flatten_images(X)
-    layout = find_layout(rows.shape[1], shape, None, True)
-    assert layout == Layout((9, 13, 3), (9, 13, 3), True)
+    layout = find_layout(rows.shape[1], shape, None, for_images=True)
+    assert layout == Layout((9, 13, 3), (9, 13, 3), as_images=True)
     planes = layout.to_planes(rows)
     assert planes.shape == (30, *layout.input_shape) == (30, 3, 9, 13)
     assert np.shares_memory(planes, X)
@@ -288,6 +288,7 @@ def test_warm_start_on_flat_rows_goes_on_augmenting(make_images, make_small):
     # The networks stay those of the first fit, and so does what suits them.
     classifier.set_params(architecture="mlp", image_shape=(8, 8)).fit(X, y)
     assert isinstance(classifier.net_.augment, AffineAugmentation)
+    assert classifier.net_.adversarial_every == 4
 
 
 def test_learning_from_images(rng, make_small):
@@ -495,12 +496,10 @@ def test_flattening_copies_nothing(make_images):
 # --- images as pictures -----------------------------------------------------------------------
 
 
-def test_bytes_keep_their_brightness_and_other_images_span_all_of_it():
-    bytes_ = np.array([[[0, 51]]], dtype=np.uint8)
-    np.testing.assert_allclose(as_picture(bytes_), [[[0, 0.2]]])
-    np.testing.assert_allclose(as_picture(np.array([[[-1.0, 0.0, 3.0]]])), [[[0, 0.25, 1]]])
-    np.testing.assert_array_equal(as_picture(np.full((2, 3, 3, 1), 7)), np.zeros((2, 3, 3)))
-    assert as_picture(np.zeros((2, 3, 3, 3))).shape == (2, 3, 3, 3)
+def test_images_as_pictures_span_a_grey_scale():
+    np.testing.assert_allclose(as_picture(np.array([[[-1, 0, 3, 9]]]), -1, 3), [[[0, 0.25, 1, 1]]])
+    np.testing.assert_array_equal(as_picture(np.full((2, 3, 3, 1), 7), 7, 7), np.zeros((2, 3, 3)))
+    assert as_picture(np.zeros((2, 3, 3, 3), dtype=np.uint8), 0, 255).shape == (2, 3, 3, 3)
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
@@ -508,7 +507,12 @@ def test_images_are_tiled_row_by_row(channels):
     images = np.arange(3.0).reshape(3, *[1] * (2 + len(channels))) / 3
     picture = tiled(np.broadcast_to(images, (3, 2, 4, *channels)), 2)
     assert picture.shape == (8, 12, *channels)
-    np.testing.assert_array_equal(picture[1:3, 7:11], 1 / 3)
-    np.testing.assert_array_equal(picture[5:7, 1:5], 2 / 3)
-    picture[1:3, 1:5] = picture[1:3, 7:11] = picture[5:7, 1:5] = 1
+    for place, level in [((1, 1), 0), ((1, 7), 1 / 3), ((5, 1), 2 / 3)]:
+        tile = picture[place[0] : place[0] + 2, place[1] : place[1] + 4]
+        np.testing.assert_array_equal(tile, level)
+        tile[...] = 1
     assert (picture == 1).all()
+
+
+def test_no_pictures_are_tiled_to_nothing():
+    assert tiled(np.zeros((0, 8, 8)), 3).shape == (0, 30)

@@ -103,6 +103,10 @@ def stop(net):
     raise KeyboardInterrupt
 
 
+def record_a_metric(net):
+    net.history.record("metric", 0.5)
+
+
 def run_away(net):
     """Let the next step go far."""
     for group in net.optimizer_.param_groups:
@@ -243,35 +247,41 @@ def test_without_unsupervised_weight_the_generator_is_never_touched():
 
 def test_adversarial_part_every_few_steps():
     recorder = Recorder()
-    regularizer = VirtualAdversarial(0.5)
     net = make_net(
-        adversarial_every=3,
-        regularizers=[regularizer],
-        callbacks=[recorder],
-        max_epochs=2,
+        adversarial_every=2, regularizers=[VirtualAdversarial(0.5)], callbacks=[recorder]
     )
     net.fit(make_dataset())
-    adversarial = [i for i, terms in enumerate(recorder.terms) if "generator_loss" in terms]
-    assert adversarial == list(range(0, net.n_steps_, 3))
+    n_steps = net.n_steps_ // 3
+    assert n_steps == 3
     for i, terms in enumerate(recorder.terms):
-        assert ("real" in terms) is (i in adversarial)
+        # Counted from the start of each epoch.
+        assert ("real" in terms) is ("generator_loss" in terms) is (i % n_steps % 2 == 0)
         assert {"supervised", "virtual_adversarial"} <= set(terms)
     # The mean over the steps that have the term.
-    first = recorder.terms[: len(recorder.terms) // 2]
-    expected = np.mean([terms["real"] for terms in first if "real" in terms])
+    expected = np.mean([terms["real"] for terms in recorder.terms[:n_steps] if "real" in terms])
     assert net.history[0, "real"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_generator_rests_between_adversarial_steps():
-    net = make_net(adversarial_every=2).initialize()
-    batches = iter(SemiSupervisedBatches(make_dataset(), 20))
-    net.module_.train()
-    start = state_of(net.generator_)
-    net.train_step(next(batches))
-    after_one = state_of(net.generator_)
-    net.train_step(next(batches))
-    assert not is_same(start, after_one)
-    assert is_same(state_of(net.generator_), after_one)
+def test_each_epoch_has_an_adversarial_part():
+    net = make_net(adversarial_every=1000).fit(make_dataset())
+    assert np.isfinite(net.history[:, "generator_loss"]).all()
+
+
+def test_generator_rests_where_there_is_no_adversarial_part():
+    net = make_net().initialize()
+    batch = next(iter(SemiSupervisedBatches(make_dataset(), 20)))
+    start, discriminator = state_of(net.generator_), state_of(net.module_)
+    net.train_step(batch, adversarial=False)
+    assert is_same(state_of(net.generator_), start)
+    assert not is_same(state_of(net.module_), discriminator)
+
+
+def test_names_of_the_losses_are_kept_and_no_others():
+    net = make_net(callbacks=[AtEpoch(1, record_a_metric)]).fit(make_dataset())
+    assert net.history[0, "metric"] == 0.5
+    names = ["supervised", "real", "generated", "discriminator_loss", "generator_loss"]
+    assert sorted(net.loss_names_) == sorted(names)
+    assert pickle.loads(pickle.dumps(net)).loss_names_ == net.loss_names_
 
 
 def test_discriminator_starts_on_the_data():
