@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
@@ -47,7 +46,7 @@ class TrainingLog(Callback):
         left = passed / epoch * (net.max_epochs - epoch)
         cells = [
             f"{epoch}/{net.max_epochs}",
-            *(f"{row.get(name, math.nan):.4f}" for name in self.columns_),
+            *(f"{row[name]:.4f}" if name in row else "-" for name in self.columns_),
         ]
         self._print([*cells, _clock(passed), _clock(left)])
 
