@@ -45,9 +45,9 @@ __all__ = [
 MAX_PRIOR_LABELS = 2_000
 MAX_PRIOR_ROWS = 10_000
 
-# How far a model's errors move the shares of the classes, as a part of its mean doubt: most
-# errors cancel. A third tells true differences from errors best on the development tables.
-EXPLAINED = 1 / 3
+# How far a model's errors may move the shares of the classes, as a part of its mean doubt: not
+# all of them go one way. A third is as good a guess, but a wrong prior harms more than the labels'.
+EXPLAINED = 1 / 2
 
 
 class UnlabeledRows:
@@ -263,7 +263,7 @@ default="auto"
         Expected shares of the classes among all rows, in the order of ``classes_``.
 
         - "auto": "predicted" if those shares speak against those of the labels, otherwise
-          "labels". They do if the two lie farther apart, in total variation, than a third of
+          "labels". They do if the two lie farther apart, in total variation, than half of
           ``1 - max p``, with ``p`` the class probabilities of the logistic regression, in the
           mean over the rows.
         - "labels": the shares among the labeled rows, right where these are a random sample.
