@@ -233,7 +233,8 @@ default=None
         parts = {} if self.real is None else {"real": self.real}
         parts["generated"] = self.generated
         together = np.concatenate(list(parts.values())).astype(np.float64)
-        margins = np.ptp(together, axis=0) * 0.05 + 1e-12
+        spread = np.ptp(together, axis=0)
+        margins = np.where(spread > 0, 0.05 * spread, 0.5)
         limits = np.stack([together.min(axis=0) - margins, together.max(axis=0) + margins], axis=1)
         styles = {
             part: {"s": 3, "alpha": 0.5, **({} if "c" in scatter_kw else {"color": COLORS[part]})}

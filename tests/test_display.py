@@ -184,6 +184,12 @@ def test_samples_display_without_real_rows_or_names():
     assert display.ax_.get_legend() is None
 
 
+def test_a_constant_column_is_drawn():
+    rows = np.column_stack([np.arange(3.0), np.full(3, 1e9)])
+    display = SamplesDisplay(rows).plot()
+    assert display.axes_[1, 0].get_ylim() == (1e9 - 0.5, 1e9 + 0.5)
+
+
 def test_samples_display_by_hand():
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0]})
     display = SamplesDisplay(frame.to_numpy(), feature_names=frame.columns).plot()
