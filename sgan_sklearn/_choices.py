@@ -74,10 +74,11 @@ def choose_augmentation(choice: Any, layout: Layout) -> Augmentation | None:
     return component(choice, AUGMENTATIONS)
 
 
-def choose_interval(choice: Any, layout: Layout) -> int:
+def choose_interval(choice: Any, layout: Layout, regularizers: list[Regularizer]) -> int:
     """Return the training steps from one with the adversarial part to the next."""
     if _is_auto(choice):
-        return IMAGE_INTERVAL if layout.as_images else TABLE_INTERVAL
+        # Without a regularizer the steps between would learn from nothing but the labels.
+        return IMAGE_INTERVAL if layout.as_images and regularizers else TABLE_INTERVAL
     return int(choice)
 
 

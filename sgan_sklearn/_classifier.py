@@ -165,8 +165,8 @@ default="auto"
         generated rows and a step of the generator, to the next; each epoch begins with one. The
         steps between learn from the labels and the regularizers alone. A larger value saves time
         and trains the generator less; the losses keep their weights, so that the adversarial part
-        also counts for less. "auto" is 4 for images, unless the architecture is "mlp", and 1
-        otherwise.
+        also counts for less. "auto" is 4 for images, unless the architecture is "mlp" or there is
+        no regularizer, and 1 otherwise.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss on labeled rows: a dict from class labels to weights, in
         which a class that is left out has the weight one; "balanced" weighs by inverse frequency
@@ -402,13 +402,13 @@ default="auto"
                 )
                 scaler = FeatureScaler(choose_scaling(self.scaling, layout)).fit(X)
             rows = layout.to_planes(scaler.transform(X))
+            regularizers = choose_regularizers(self.regularizer, layout, self.class_weight)
             options = {
                 "augment": choose_augmentation(self.augment, layout),
-                "adversarial_every": choose_interval(self.adversarial_every, layout),
+                "adversarial_every": choose_interval(self.adversarial_every, layout, regularizers),
                 "averaging_decay": choose_decay(self.averaging_decay, layout),
                 **self._training_options(),
             }
-            regularizers = choose_regularizers(self.regularizer, layout, self.class_weight)
             if continued:
                 net = self._updated_net(options)
             else:

@@ -211,6 +211,12 @@ def test_automatic_choices(params, shape, architecture, make_images, make_small)
     assert classifier.net_.averaging_decay == (0.99 if is_image else 0.999)
 
 
+def test_every_step_is_adversarial_without_a_regularizer(make_images, make_small):
+    X, y = make_images(8, 8)
+    assert make_small(regularizer=None).fit(X, y).net_.adversarial_every == 1
+    assert make_small(adversarial_every=2).fit(X, y).net_.adversarial_every == 2
+
+
 def test_scaling_may_be_chosen_for_images(make_images, make_small):
     X, y = make_images(8, 8)
     for scaling in ("shared", "standard", "none", StandardScaler()):
