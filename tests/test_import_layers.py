@@ -19,6 +19,8 @@ LAYERS = [
     "_device",
     "_progress",
     "_validation",
+    "model_selection",
+    "metrics",
     "_batches",
     "_features",
     "_images",

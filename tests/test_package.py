@@ -21,6 +21,8 @@ PUBLIC_MODULES = [
     "sgan_sklearn.architectures",
     "sgan_sklearn.augmentations",
     "sgan_sklearn.callbacks",
+    "sgan_sklearn.metrics",
+    "sgan_sklearn.model_selection",
     "sgan_sklearn.objectives",
     "sgan_sklearn.regularizers",
 ]

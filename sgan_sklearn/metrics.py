@@ -1,0 +1,130 @@
+"""Scores over the labeled rows, for `SGANClassifier` and scikit-learn's own."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import validate_parameter_constraints
+from sklearn.utils.validation import _num_samples
+
+from sgan_sklearn._validation import check_same_length, check_target, is_labeled, without_objects
+
+__all__ = ["labeled_scorer"]
+
+
+def labeled_scorer(scoring: Any, unlabeled_value: Any = -1) -> Any:
+    """Return a scorer that leaves unlabeled rows out.
+
+    scikit-learn's scorers take -1 for a class that was missed, or fail. This is for tests of
+    `cross_val_score`, `GridSearchCV` and the like that hold unlabeled rows; with
+    `SemiSupervisedSplit` there are none. ``SGANClassifier.score`` leaves them out by itself.
+
+    Parameters
+    ----------
+    scoring : str, callable, list or tuple of str, or dict
+        A scorer: its name or a callable ``scorer(estimator, X, y)``; or several, by their names
+        or as a dict from names to scorers.
+    unlabeled_value : int, float, str or None, default=-1
+        Label of the unlabeled rows. None means that all rows are labeled.
+
+    Returns
+    -------
+    scorer : callable or dict of callables
+        A scorer, or a dict of them if there were several; either goes into ``scoring=``. Where no
+        row is labeled its score is nan, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If `scoring` or `unlabeled_value` is not as described.
+
+    See Also
+    --------
+    sgan_sklearn.model_selection.SemiSupervisedSplit : Splits with labeled test rows only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.semi_supervised import LabelSpreading
+    >>> from sgan_sklearn.metrics import labeled_scorer
+    >>> from sgan_sklearn.model_selection import mask_labels
+    >>> X, y = load_iris(return_X_y=True)
+    >>> few_labels = mask_labels(y, per_class=5, random_state=0)
+    >>> model = LabelSpreading().fit(X, few_labels)
+    >>> labeled_scorer("accuracy")(model, X, few_labels)
+    1.0
+    """
+    validate_parameter_constraints(
+        {"unlabeled_value": [Real, str, None]},
+        {"unlabeled_value": unlabeled_value},
+        caller_name="labeled_scorer",
+    )
+    if isinstance(scoring, list | tuple | set):
+        scoring = {name: name for name in scoring}
+    if isinstance(scoring, dict):
+        return {name: labeled_scorer(one, unlabeled_value) for name, one in scoring.items()}
+    return _LabeledScorer(_checked_scorer(scoring), unlabeled_value)
+
+
+class _LabeledScorer:
+    """Scorer of the labeled rows; a class, so that it can be pickled."""
+
+    def __init__(self, scorer: Any, unlabeled_value: Any) -> None:
+        self.scorer = scorer
+        self.unlabeled_value = unlabeled_value
+
+    def __call__(self, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Any:
+        y = check_target(y)
+        check_same_length("y", y, X)
+        labeled = np.flatnonzero(is_labeled(y, self.unlabeled_value))
+        if len(labeled) == 0:
+            warnings.warn(
+                f"None of the {len(y)} rows to score carries a label (unlabeled_value="
+                f"{self.unlabeled_value!r}), so the score is nan. Split with SemiSupervisedSplit, "
+                "whose test rows are all labeled.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return np.nan
+        of_labeled = {
+            name: _safe_indexing(value, labeled) if _has_rows(value, len(y)) else value
+            for name, value in kwargs.items()
+        }
+        return self.scorer(
+            estimator, _safe_indexing(X, labeled), without_objects(y[labeled]), **of_labeled
+        )
+
+    def get_metadata_routing(self) -> Any:
+        """Return what the scorer inside asks for, for scikit-learn's metadata routing."""
+        return self.scorer.get_metadata_routing()
+
+    def __repr__(self) -> str:
+        return f"labeled_scorer({self.scorer!r}, unlabeled_value={self.unlabeled_value!r})"
+
+
+def _checked_scorer(scoring: Any) -> Any:
+    """Return a scorer by its name or itself, or raise ValueError."""
+    if isinstance(scoring, str):
+        return get_scorer(scoring)
+    # As in scikit-learn: a metric, which has no estimator among its arguments, is no scorer.
+    module = getattr(scoring, "__module__", None) or ""
+    is_metric = module.startswith("sklearn.metrics.") and not module.endswith("_scorer")
+    if not callable(scoring) or is_metric:
+        raise ValueError(
+            "The 'scoring' parameter of labeled_scorer must be the name of a scorer, such as "
+            f"'accuracy', or a callable scorer(estimator, X, y). Got {scoring!r}"
+            + (": wrap it by make_scorer." if is_metric else ".")
+        )
+    return scoring
+
+
+def _has_rows(value: Any, n_rows: int) -> bool:
+    """Say whether a keyword argument has one entry for each row, as sample weights do."""
+    return (
+        hasattr(value, "__len__") and not isinstance(value, str) and _num_samples(value) == n_rows
+    )

@@ -1,0 +1,349 @@
+"""Splits for labels of which most are missing, for `SGANClassifier` and scikit-learn's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+from sgan_sklearn._random import RandomState
+from sgan_sklearn._validation import check_same_length, check_target, is_labeled, without_objects
+
+__all__ = ["SemiSupervisedSplit", "mask_labels"]
+
+
+def mask_labels(
+    y: Any,
+    *,
+    n_labeled: int | None = None,
+    fraction: float | None = None,
+    per_class: int | None = None,
+    stratify: bool = True,
+    unlabeled_value: Any = -1,
+    random_state: RandomState = None,
+) -> np.ndarray:
+    """Take the labels of most rows away, to try semi-supervised learning out.
+
+    At least one label of each class is kept. Give one of `n_labeled`, `fraction` and `per_class`.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels; rows with `unlabeled_value` stay unlabeled. It is not changed.
+    n_labeled : int, default=None
+        Number of labels to keep.
+    fraction : float, default=None
+        Share of the labels to keep, above 0 and at most 1; it is rounded to whole rows.
+    per_class : int, default=None
+        Number of labels of each class to keep.
+    stratify : bool, default=True
+        Whether `n_labeled` or `fraction` keep the shares of the classes, as nearly as whole rows
+        allow. False leaves them to chance.
+    unlabeled_value : int, float or str, default=-1
+        What the other rows get.
+    random_state : int, RandomState instance or None, default=None
+        Source of the choice.
+
+    Returns
+    -------
+    masked : ndarray of shape (n_samples,)
+        The labels that were kept, and `unlabeled_value`. Its dtype is that of `y` where that can
+        hold `unlabeled_value`; unsigned integers and booleans become int64, text becomes object.
+
+    Raises
+    ------
+    ValueError
+        If not exactly one of the three numbers is given, if it is too small for a label of each
+        class or larger than the number of labels, or if `y` is not as described.
+
+    See Also
+    --------
+    SemiSupervisedSplit : Cross-validation on the labels that are left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sgan_sklearn.model_selection import mask_labels
+    >>> y = np.array([0, 0, 0, 1, 1, 1])
+    >>> mask_labels(y, per_class=1, random_state=0)
+    array([-1, -1,  0, -1, -1,  1])
+    """
+    at_least_one = [Interval(Integral, 1, None, closed="left"), None]
+    validate_parameter_constraints(
+        {
+            "n_labeled": at_least_one,
+            "fraction": [Interval(Real, 0, 1, closed="right"), None],
+            "per_class": at_least_one,
+            "stratify": ["boolean"],
+            "unlabeled_value": [Real, str],
+            "random_state": ["random_state"],
+        },
+        {
+            "n_labeled": n_labeled,
+            "fraction": fraction,
+            "per_class": per_class,
+            "stratify": stratify,
+            "unlabeled_value": unlabeled_value,
+            "random_state": random_state,
+        },
+        caller_name="mask_labels",
+    )
+    given = {"n_labeled": n_labeled, "fraction": fraction, "per_class": per_class}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise ValueError(
+            "mask_labels takes exactly one of 'n_labeled', 'fraction' and 'per_class'. Got "
+            f"{', '.join(named) or 'none of them'}."
+        )
+    y = check_target(y)
+    labeled = np.flatnonzero(is_labeled(y, unlabeled_value))
+    classes, codes, counts = np.unique(
+        without_objects(y[labeled]), return_inverse=True, return_counts=True
+    )
+    if len(classes) == 0:
+        raise ValueError(
+            f"y holds no class: all {len(y)} rows are unlabeled "
+            f"(unlabeled_value={unlabeled_value!r}). Pass the labels of which some are to be kept."
+        )
+    rng = check_random_state(random_state)
+    if per_class is not None:
+        if per_class > counts.min():
+            rarest = classes.tolist()[counts.argmin()]
+            raise ValueError(
+                f"The 'per_class' parameter of mask_labels must be at most {counts.min()}, the "
+                f"number of labels of the rarest class, {rarest!r}. Got {per_class}."
+            )
+        wanted = np.full(len(classes), per_class)
+    else:
+        n_kept = int(n_labeled or 0) if fraction is None else round(fraction * len(labeled))
+        if not len(classes) <= n_kept <= len(labeled):
+            raise ValueError(
+                f"The '{named[0]}' parameter of mask_labels must keep from {len(classes)} labels, "
+                f"one for each class, to all {len(labeled)}. Got {given[named[0]]}, which keeps "
+                f"{n_kept}."
+            )
+        wanted = _allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
+    shuffled = [rng.permutation(labeled[codes == code]) for code in range(len(classes))]
+    kept = [rows[:n] for rows, n in zip(shuffled, wanted, strict=True)]
+    if per_class is None and not stratify:
+        rest = np.concatenate([rows[n:] for rows, n in zip(shuffled, wanted, strict=True)])
+        kept.append(rng.permutation(rest)[: n_kept - len(classes)])
+    chosen = np.concatenate(kept)
+    masked = np.full(len(y), unlabeled_value, dtype=_dtype_for(y, unlabeled_value))
+    masked[chosen] = y[chosen]
+    return masked
+
+
+class SemiSupervisedSplit(BaseCrossValidator):
+    """Cross-validation over the labeled rows, with every unlabeled row in every training set.
+
+    scikit-learn's splitters take -1 for a class: unlabeled rows land in test sets, where they
+    count as errors and are lost to the training. This one splits the labeled rows by another
+    splitter and adds the unlabeled ones to each training set. It works with any estimator that
+    knows unlabeled rows, `LabelSpreading` and `SelfTrainingClassifier` among them.
+
+    Parameters
+    ----------
+    cv : int or splitter, default=5
+        Number of folds of a `StratifiedKFold` over the labeled rows, or a splitter of
+        scikit-learn for them, such as ``GroupKFold()`` or ``StratifiedShuffleSplit(10)``.
+    unlabeled_value : int, float, str or None, default=-1
+        Label of the unlabeled rows. None means that all rows are labeled.
+    shuffle : bool, default=False
+        Whether the labeled rows are shuffled before they are split into folds; only for an
+        integer `cv`.
+    random_state : int, RandomState instance or None, default=None
+        Source of the shuffling. Only with ``shuffle=True``.
+
+    Notes
+    -----
+    The rows of a training set are mixed so that each part from its start, as `learning_curve`
+    takes them, has its share of labeled rows. With a single label left in it there is nothing to
+    learn, so ask for sizes that hold a few labels of each class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.semi_supervised import LabelSpreading
+    >>> from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
+    >>> X, y = load_iris(return_X_y=True)
+    >>> few_labels = mask_labels(y, per_class=5, random_state=0)
+    >>> cross_val_score(LabelSpreading(), X, few_labels).mean() < 0.1  # -1 counts as an error
+    True
+    >>> cross_val_score(LabelSpreading(), X, few_labels, cv=SemiSupervisedSplit()).mean() > 0.8
+    True
+    """
+
+    # With metadata routing, groups reach `split` without being asked for.
+    __metadata_request__split = {"groups": True}  # noqa: RUF012
+
+    def __init__(
+        self,
+        cv: Any = 5,
+        *,
+        unlabeled_value: Any = -1,
+        shuffle: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
+        self.cv = cv
+        self.unlabeled_value = unlabeled_value
+        self.shuffle = shuffle
+        self.random_state = random_state
+
+    def split(
+        self, X: Any, y: Any = None, groups: Any = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the training and the test rows of each fold.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,)
+            Labels, with `unlabeled_value` where a row has none.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, for a `cv` that needs it. An unlabeled row is in every training set
+            whatever its group.
+
+        Yields
+        ------
+        train : ndarray
+            Indices of labeled rows and of all unlabeled ones, mixed.
+        test : ndarray
+            Indices of labeled rows.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer labels than folds, or if an argument or parameter is not as
+            described.
+        """
+        inner = self._splitter()
+        if y is None:
+            raise ValueError(
+                "SemiSupervisedSplit.split needs y, which tells the labeled rows. Got None."
+            )
+        y = check_target(y)
+        check_same_length("y", y, X)
+        mask = is_labeled(y, self.unlabeled_value)
+        labeled, unlabeled = np.flatnonzero(mask), np.flatnonzero(~mask)
+        if len(labeled) == 0:
+            raise ValueError(
+                f"y holds no labeled row to split: all {len(y)} rows are unlabeled "
+                f"(unlabeled_value={self.unlabeled_value!r})."
+            )
+        labels = without_objects(y[labeled])
+        if isinstance(inner, StratifiedKFold):
+            _check_folds(inner.n_splits, labels)
+        if groups is not None:
+            check_same_length("groups", groups, X)
+            groups = _safe_indexing(groups, labeled)
+        for train, test in inner.split(_safe_indexing(X, labeled), labels, groups):
+            yield _spread(labeled[train], unlabeled), labeled[test]
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            The rows, for a `cv` whose number of folds depends on them.
+        y : array-like of shape (n_samples,), default=None
+            Labels, for the same reason.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, for the same reason.
+
+        Returns
+        -------
+        n_splits : int
+            Number of folds.
+        """
+        inner = self._splitter()
+        if y is None:
+            return int(inner.get_n_splits(X, y, groups))
+        labeled = np.flatnonzero(is_labeled(check_target(y), self.unlabeled_value))
+        X, y, groups = (
+            None if values is None else _safe_indexing(values, labeled) for values in (X, y, groups)
+        )
+        return int(inner.get_n_splits(X, y, groups))
+
+    def _splitter(self) -> Any:
+        """Return the splitter of the labeled rows, its parameters checked."""
+        validate_parameter_constraints(
+            {
+                "unlabeled_value": [Real, str, None],
+                "shuffle": ["boolean"],
+                "random_state": ["random_state"],
+            },
+            {
+                "unlabeled_value": self.unlabeled_value,
+                "shuffle": self.shuffle,
+                "random_state": self.random_state,
+            },
+            caller_name="SemiSupervisedSplit",
+        )
+        is_number = isinstance(self.cv, Integral) and not isinstance(self.cv, bool | np.bool_)
+        if is_number and int(self.cv) >= 2:
+            random_state = self.random_state if self.shuffle else None
+            return StratifiedKFold(int(self.cv), shuffle=self.shuffle, random_state=random_state)
+        if is_number or not (hasattr(self.cv, "split") and hasattr(self.cv, "get_n_splits")):
+            raise ValueError(
+                "The 'cv' parameter of SemiSupervisedSplit must be an integer of at least 2 or a "
+                f"splitter of scikit-learn, such as GroupKFold(). Got {self.cv!r}."
+            )
+        return self.cv
+
+
+def _check_folds(n_splits: int, labels: np.ndarray) -> None:
+    classes, counts = np.unique(labels, return_counts=True)
+    fewest = counts.min()
+    if n_splits > fewest:
+        rarest = classes.tolist()[counts.argmin()]
+        remedy = (
+            f"The largest possible number of folds is {fewest}."
+            if fewest > 1
+            else "Label another one, or split without classes, as in cv=KFold() or ShuffleSplit()."
+        )
+        raise ValueError(
+            f"The 'cv' parameter of SemiSupervisedSplit asks for {n_splits} folds, but the class "
+            f"{rarest!r} has only {fewest} labeled row{'s' * bool(fewest > 1)}. {remedy}"
+        )
+
+
+def _spread(labeled: np.ndarray, unlabeled: np.ndarray) -> np.ndarray:
+    """Return both in one order in which each part from the start has its share of either."""
+    rng = np.random.RandomState(0)  # the order alone, which needs no randomness of the user's
+    labeled, unlabeled = rng.permutation(labeled), rng.permutation(unlabeled)
+    # A label first: the labeled rows stand at 0, 1/n, 2/n and so on, the others between them.
+    places = [
+        np.arange(len(labeled)) / max(len(labeled), 1),
+        (np.arange(len(unlabeled)) + 0.5) / max(len(unlabeled), 1),
+    ]
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return np.concatenate([labeled, unlabeled])[order]
+
+
+def _allotted(counts: np.ndarray, n_kept: int) -> np.ndarray:
+    """Return how many of each class to keep: one at least, the rest by the largest remainder."""
+    kept = np.ones(len(counts), dtype=int)
+    exact = n_kept * counts / counts.sum()
+    while kept.sum() < n_kept:
+        lacking = np.where(kept < counts, exact - kept, -np.inf)
+        kept[lacking.argmax()] += 1
+    return kept
+
+
+def _dtype_for(y: np.ndarray, unlabeled_value: Any) -> Any:
+    """Return a dtype that holds the labels and the unlabeled value side by side."""
+    is_text = y.dtype.kind in "US"
+    if y.dtype.kind == "O" or is_text or isinstance(unlabeled_value, str):
+        return object
+    dtype = np.dtype(np.int64) if y.dtype.kind in "ub" else y.dtype
+    return dtype if isinstance(unlabeled_value, Integral) else np.result_type(dtype, np.float64)
