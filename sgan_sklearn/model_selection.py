@@ -175,10 +175,12 @@ class SemiSupervisedSplit(BaseCrossValidator):
     >>> from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
     >>> X, y = load_iris(return_X_y=True)
     >>> few_labels = mask_labels(y, per_class=5, random_state=0)
-    >>> cross_val_score(LabelSpreading(), X, few_labels).mean() < 0.1  # -1 counts as an error
-    True
-    >>> cross_val_score(LabelSpreading(), X, few_labels, cv=SemiSupervisedSplit()).mean() > 0.8
-    True
+    >>> scores = cross_val_score(LabelSpreading(), X, few_labels)
+    >>> print(f"{scores.mean():.2f}")  # -1 counts as an error
+    0.09
+    >>> scores = cross_val_score(LabelSpreading(), X, few_labels, cv=SemiSupervisedSplit())
+    >>> print(f"{scores.mean():.2f}")
+    0.93
     """
 
     # With metadata routing, groups reach `split` without being asked for.
