@@ -110,16 +110,7 @@ def mask_labels(
             f"y holds no class: all {len(y)} rows are unlabeled "
             f"(unlabeled_value={unlabeled_value!r}). Pass the labels of which some are to be kept."
         )
-    rng = check_random_state(random_state)
-    if per_class is not None:
-        if per_class > counts.min():
-            rarest = classes.tolist()[counts.argmin()]
-            raise ValueError(
-                f"The 'per_class' parameter of mask_labels must be at most {counts.min()}, the "
-                f"number of labels of the rarest class, {rarest!r}. Got {per_class}."
-            )
-        wanted = np.full(len(classes), per_class)
-    else:
+    if per_class is None:
         n_kept = int(n_labeled or 0) if fraction is None else round(fraction * len(labeled))
         if not len(classes) <= n_kept <= len(labeled):
             raise ValueError(
@@ -128,12 +119,16 @@ def mask_labels(
                 f"{n_kept}."
             )
         wanted = _allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
-    shuffled = [rng.permutation(labeled[codes == code]) for code in range(len(classes))]
-    kept = [rows[:n] for rows, n in zip(shuffled, wanted, strict=True)]
-    if per_class is None and not stratify:
-        rest = np.concatenate([rows[n:] for rows, n in zip(shuffled, wanted, strict=True)])
-        kept.append(rng.permutation(rest)[: n_kept - len(classes)])
-    chosen = np.concatenate(kept)
+    else:
+        n_kept = per_class * len(classes)
+        if per_class > counts.min():
+            rarest = classes.tolist()[counts.argmin()]
+            raise ValueError(
+                f"The 'per_class' parameter of mask_labels must be at most {counts.min()}, the "
+                f"number of labels of the rarest class, {rarest!r}. Got {per_class}."
+            )
+        wanted = np.full(len(classes), per_class)
+    chosen = labeled[_drawn(codes, wanted, n_kept, check_random_state(random_state))]
     masked = np.full(len(y), unlabeled_value, dtype=_dtype_for(y, unlabeled_value))
     masked[chosen] = y[chosen]
     return masked
@@ -183,7 +178,8 @@ class SemiSupervisedSplit(BaseCrossValidator):
     0.93
     """
 
-    # With metadata routing, groups reach `split` without being asked for.
+    # With metadata routing, groups reach `split` without being asked for. A plain class attribute,
+    # since that is where and how scikit-learn reads it; nothing changes it.
     __metadata_request__split = {"groups": True}  # noqa: RUF012
 
     def __init__(
@@ -330,6 +326,16 @@ def _spread(labeled: np.ndarray, unlabeled: np.ndarray) -> np.ndarray:
     ]
     order = np.argsort(np.concatenate(places), kind="stable")
     return np.concatenate([labeled, unlabeled])[order]
+
+
+def _drawn(
+    codes: np.ndarray, wanted: np.ndarray, n_kept: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Return places by chance: as many of each class as wanted, up to `n_kept` of any class."""
+    shuffled = [rng.permutation(np.flatnonzero(codes == code)) for code in range(len(wanted))]
+    kept = [rows[:n] for rows, n in zip(shuffled, wanted, strict=True)]
+    rest = np.concatenate([rows[n:] for rows, n in zip(shuffled, wanted, strict=True)])
+    return np.concatenate([*kept, rng.permutation(rest)[: n_kept - wanted.sum()]])
 
 
 def _allotted(counts: np.ndarray, n_kept: int) -> np.ndarray:
