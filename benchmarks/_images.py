@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ class Images(NamedTuple):
     y_test: np.ndarray
 
 
+@cache
 def load_images(name: str, folder: Path | None, svhn: Path | None = None) -> Images:
     """Load a data set with its own split.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -219,15 +219,10 @@ def settings(estimator: object) -> str:
     return f"{package} {version(package)}: {sorted(estimator.get_params(deep=False).items())}"
 
 
-@cache
-def data(dataset: str, folder: Path | None, svhn: Path | None):
-    return load_images(dataset, folder, svhn)
-
-
 def measure(key: dict, folder: Path | None, svhn: Path | None, threads: int) -> dict:
     """Return the test accuracy of one system on one draw of labels."""
     torch.set_num_threads(threads)
-    X_train, y_train, X_test, y_test = data(key["dataset"], folder, svhn)
+    X_train, y_train, X_test, y_test = load_images(key["dataset"], folder, svhn)
     y = y_train
     if key["n_labels"] is not None:
         per_class = key["n_labels"] // len(np.unique(y_train))

@@ -46,6 +46,8 @@ class SemiSupervisedDataset(Dataset):
     to_units : callable, default=None
         Turns an array of rows in the model space into the units and the form of `X`, for
         callbacks.
+    validation : tuple of Tensor of shape (m, ...) and (m,), default=None
+        Labeled rows that are held back, and their class codes.
     """
 
     def __init__(
@@ -54,12 +56,38 @@ class SemiSupervisedDataset(Dataset):
         codes: Tensor,
         weights: Tensor | None = None,
         to_units: Callable[[np.ndarray], np.ndarray] | None = None,
+        validation: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.rows = rows
-        self.to_units = to_units
         self.codes = codes
         self.weights = weights
+        self.to_units = to_units
+        self.validation = validation
         self.labeled_indices = torch.nonzero(codes >= 0).squeeze(1)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        rows: np.ndarray,
+        codes: np.ndarray,
+        weights: np.ndarray | None,
+        held_back: np.ndarray | None,
+        device: str,
+        to_units: Callable[[np.ndarray], np.ndarray],
+    ) -> SemiSupervisedDataset:
+        """Return the data set of arrays; `held_back` is the mask of the validation rows."""
+
+        def tensor(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values).to(device)
+
+        taught = slice(None) if held_back is None else ~held_back
+        return cls(
+            tensor(rows[taught]),
+            tensor(codes[taught]),
+            None if weights is None else tensor(weights[taught]),
+            to_units,
+            None if held_back is None else (tensor(rows[held_back]), tensor(codes[held_back])),
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -69,9 +97,10 @@ class SemiSupervisedBatches:
     """Iterate over the batches of one epoch: every row once as unlabeled, labels as they come.
 
     All rows, labeled ones included, serve as unlabeled rows. The labeled rows, usually fewer
-    than those of an epoch, are gone through again and again in a new order each time. All
-    batches have the same size, so an epoch is rounded up to whole batches: its last one is
-    filled with rows from the start of the next shuffle.
+    than those of an epoch, are gone through again and again in a new order each time; where
+    there are none, their part of the batch is empty. All batches have the same size, so an epoch
+    is rounded up to whole batches: its last one is filled with rows from the start of the next
+    shuffle.
 
     Parameters
     ----------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sklearn.base import clone
 
 from sgan_sklearn._images import Layout, refuse_augmentation, refuse_images
+from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn.architectures import (
     ARCHITECTURES,
     Architecture,
@@ -23,6 +25,7 @@ __all__ = [
     "choose_interval",
     "choose_regularizers",
     "choose_scaling",
+    "choose_schedule",
     "component",
 ]
 
@@ -89,11 +92,16 @@ def choose_decay(choice: Any, layout: Layout) -> float:
     return float(choice)
 
 
-def choose_regularizers(choice: Any, layout: Layout, class_weight: Any) -> list[Regularizer]:
-    """Return the regularizers, not yet prepared."""
+def choose_schedule(choice: Any) -> Callable[[float], float] | None:
+    """Return the factor of the learning rates by the share of the training, or None."""
+    return SCHEDULES[choice] if isinstance(choice, str) else choice
+
+
+def choose_regularizers(choice: Any, layout: Layout, aligned: bool) -> list[Regularizer]:
+    """Return the regularizers, not yet prepared; "auto" aligns the shares of classes or not."""
     if _is_auto(choice):
         choice = IMAGE_REGULARIZERS if layout.as_images else TABLE_REGULARIZERS
-        if class_weight is not None:  # it is there to move the shares of the classes
+        if not aligned:
             choice = [name for name in choice if name != "class_prior"]
     choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
     for item in choices:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -34,9 +34,11 @@ from sgan_sklearn._choices import (
     choose_interval,
     choose_regularizers,
     choose_scaling,
+    choose_schedule,
     component,
 )
 from sgan_sklearn._device import resolve_device
+from sgan_sklearn._early_stopping import draw_validation_rows
 from sgan_sklearn._features import SCALINGS, FeatureScaler
 from sgan_sklearn._images import (
     Layout,
@@ -46,10 +48,13 @@ from sgan_sklearn._images import (
 )
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn._random import RandomState, draw_seed, seeded
+from sgan_sklearn._schedules import SCHEDULES
+from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sgan_sklearn._validation import (
     Labels,
     check_callbacks,
     check_class_weight,
+    check_classes,
     check_dense,
     check_labels,
     check_same_classes,
@@ -70,14 +75,30 @@ MIN_EPOCHS = 10
 MIN_STEPS = 2_000
 MAX_STEPS = 10_000
 
-# Rows that prediction and sampling hold in the networks at a time.
-CHUNK = 4096
 
-# Pixels of images, whose many channels need more room, at a time: 512 images of 28 x 28.
-CHUNK_PIXELS = 2**19
+class _Checked(NamedTuple):
+    """What a training starts from, all of it checked and nothing of it learned yet."""
+
+    rows: np.ndarray
+    """Flat rows in the units of `X`."""
+
+    image_shape: tuple[int, ...] | None
+    """Shape of the images, if `X` was an array of some."""
+
+    labels: Labels
+    weights: np.ndarray | None
+    """Weights of the labeled rows in their loss."""
+
+    held_back: np.ndarray | None
+    """Mask of the labeled rows that early stopping is judged by."""
+
+    architecture: Architecture
+    objective: Objective
+    device: torch.device
+    callbacks: list[Any]
 
 
-class SGANClassifier(ClassifierMixin, BaseEstimator):
+class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Classifier that learns from unlabeled rows through a semi-supervised GAN.
 
     Two networks are trained together: a discriminator that classifies the labeled rows and
@@ -156,6 +177,11 @@ default="auto"
         Learning rate of the discriminator's Adam optimizer. Too high a rate diverges.
     generator_lr : float, default=3e-3
         Learning rate of the generator's Adam optimizer.
+    lr_schedule : {"constant", "linear", "cosine"} or callable, default="constant"
+        How both learning rates go on over a fit: "linear" and "cosine" bring them down to zero;
+        a callable gets the share of the training that has passed, from 0 to 1, and returns a
+        factor for both. A falling rate settles the networks; with the averaged weights that
+        seldom gains much.
     unsupervised_weight : float, default=1.0
         Weight of all losses on unlabeled and generated rows, the regularizers' among them,
         against that on labeled ones. 0 trains the discriminator on the labeled rows alone and no
@@ -189,11 +215,25 @@ default="auto"
         of starting anew. Classes and columns must be the same; networks, `latent_dim`, objective,
         regularizers, scaling and device stay those of the first fit, whatever their parameters
         say by then.
+    early_stopping : bool, default=False
+        Whether to hold labeled rows back, score the accuracy on them after each epoch
+        ("validation_score" in ``history_``), stop when it has not risen for `n_iter_no_change`
+        epochs, and keep the best epoch, of equal ones the latest. The rows that are held back
+        teach nothing, so that this is for those who have labels to spare: with five of each class
+        the score is a matter of chance.
+    validation_fraction : float, default=0.1
+        Share of the labeled rows that `early_stopping` holds back, with the classes' shares.
+    n_iter_no_change : int, default=10
+        Epochs that `early_stopping` waits for a gain.
+    tol : float, default=1e-4
+        Rise of the accuracy that counts as a gain.
     callbacks : list of skorch callbacks, default=None
-        Called while training, besides those that keep the history and print. There is no
-        validation set, so `EarlyStopping` needs ``monitor="discriminator_loss"`` or the like,
-        and its ``load_best`` does not reach the averaged weights; `LRScheduler` moves the
-        discriminator's rate only.
+        Called while training, besides those that keep the history and print. One may set
+        ``net.stop_training_ = True`` to end it after the epoch. skorch's own `EarlyStopping` needs
+        ``monitor="discriminator_loss"`` or the like, and its ``load_best`` does not reach the
+        averaged weights: take the parameter `early_stopping` instead; `LRScheduler` moves the
+        discriminator's rate only: take `lr_schedule`. scikit-learn's callbacks, of version 1.9 and
+        later, are set by `set_callbacks`; they get the labeled rows alone.
     random_state : int, RandomState instance or None, default=None
         Source of all randomness: weights, batches, noise. On a CPU the same integer gives the
         same model to the bit; None gives another one at each call.
@@ -212,6 +252,7 @@ default="auto"
         Names of the columns, if `X` was a DataFrame with string names.
     transduction_ : ndarray of shape (n_samples,)
         Label of each training row: the given one, or the predicted one where there was none.
+        After `partial_fit` of the rows of the last call, as the next one.
     label_distributions_ : ndarray of shape (n_samples, n_classes)
         Class probabilities behind `transduction_`; given labels have probability one.
     history_ : list of dict
@@ -222,7 +263,12 @@ default="auto"
     n_iter_ : int
         Number of epochs trained.
     n_steps_ : int
-        Number of training steps, one batch each.
+        Number of training steps behind the networks that are kept, one batch each.
+    validation_scores_ : list of float or None
+        Accuracy on the rows held back after each epoch of the last fit; None without
+        `early_stopping`.
+    best_validation_score_ : float or None
+        The highest of them, that of the networks that are kept.
     discriminator_ : torch.nn.Module
         Discriminator with averaged weights, in evaluation mode; its input is scaled.
     generator_ : torch.nn.Module
@@ -282,6 +328,7 @@ default="auto"
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
         "adversarial_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -289,6 +336,10 @@ default="auto"
         "unlabeled_value": [Real, str, None],
         "device": [str],
         "warm_start": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
         "callbacks": [list, tuple, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -313,6 +364,7 @@ default="auto"
         batch_size: int = 50,
         discriminator_lr: float = 3e-3,
         generator_lr: float = 3e-3,
+        lr_schedule: str | Callable[[float], float] = "constant",
         unsupervised_weight: float = 1.0,
         adversarial_every: int | str = "auto",
         class_weight: dict[Any, float] | str | None = None,
@@ -320,6 +372,10 @@ default="auto"
         unlabeled_value: Any = -1,
         device: str = "auto",
         warm_start: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
         callbacks: Any = None,
         random_state: RandomState = None,
         verbose: int = 0,
@@ -335,6 +391,7 @@ default="auto"
         self.batch_size = batch_size
         self.discriminator_lr = discriminator_lr
         self.generator_lr = generator_lr
+        self.lr_schedule = lr_schedule
         self.unsupervised_weight = unsupervised_weight
         self.adversarial_every = adversarial_every
         self.class_weight = class_weight
@@ -342,6 +399,10 @@ default="auto"
         self.unlabeled_value = unlabeled_value
         self.device = device
         self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -377,52 +438,61 @@ default="auto"
         UserWarning
             If 1 is the only class and -1 means unlabeled, which looks like a mistake.
         """
-        with _unchanged_on_error(self):
-            self._validate_params()
-            check_dense(X)
-            check_image_shape(self.image_shape)
-            X, shape = flatten_images(X)
-            labels = check_labels(y, self.unlabeled_value)
-            weights = check_class_weight(self.class_weight, labels)
-            continued = self.warm_start and hasattr(self, "net_")
-            if continued:
-                self._layout.check_images(shape)
-            given = self._layout.image_shape if continued else self.image_shape
-            architecture = choose_architecture(self.architecture, shape, given)
-            objective = component(self.objective, OBJECTIVES)
-            device = resolve_device(self.device)
-            X = validate_data(self, X, reset=not continued)
-            check_same_length("y", labels.codes, X)
-            if continued:
-                check_same_classes(self.classes_, labels.classes)
-                layout, scaler = self._layout, self.scaler_
-            else:
-                layout = find_layout(
-                    X.shape[1], shape, self.image_shape, for_images=architecture.for_images
-                )
-                scaler = FeatureScaler(choose_scaling(self.scaling, layout)).fit(X)
-            rows = layout.to_planes(scaler.transform(X))
-            regularizers = choose_regularizers(self.regularizer, layout, self.class_weight)
-            options = {
-                "augment": choose_augmentation(self.augment, layout),
-                "adversarial_every": choose_interval(self.adversarial_every, layout, regularizers),
-                "averaging_decay": choose_decay(self.averaging_decay, layout),
-                **self._training_options(),
-            }
-            if continued:
-                net = self._updated_net(options)
-            else:
-                n_outputs = objective.n_outputs(len(labels.classes))
-                bounds = layout.to_planes(scaler.bounds_)
-                regularizers = [r.prepare(rows, labels.codes) for r in regularizers]
-                net = self._new_net(
-                    architecture, objective, regularizers, device, n_outputs, bounds, options
-                )
-            self._train(net, rows, labels.codes, weights, partial(_to_units, scaler, layout))
-            self.classes_, self.scaler_, self.net_ = labels.classes, scaler, net
-            self._layout = layout
-            self._set_training_results(rows, labels)
-        return self
+        return self._fit(X, y, continued=self.warm_start and hasattr(self, "net_"))
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> SGANClassifier:
+        """Go on with the training for one epoch on these rows, as they come in parts.
+
+        The first call sets up the networks and the scaling by its rows, or goes on from a `fit`.
+        Labels are not remembered from call to call: where they are few, pass the labeled rows
+        along with each part of the unlabeled ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+(n_samples, height, width, channels)
+            Rows or images of this part.
+        y : array-like of shape (n_samples,)
+            Class labels, with `unlabeled_value` where a row has none; all may be unlabeled.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels that any part will hold; `unlabeled_value` among them is passed over,
+            so that ``np.unique(y_of_all_parts)`` will do. The first call must give them.
+
+        Returns
+        -------
+        self : SGANClassifier
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If `classes` are missing or other than before, if `y` holds another label, if
+            `early_stopping`, an `lr_schedule` or ``class_weight="balanced"`` ask for what a part
+            cannot give, or as in `fit`.
+        TypeError
+            If `X` is sparse.
+
+        Notes
+        -----
+        `max_epochs` and `warm_start` mean nothing here. ``regularizer="auto"`` leaves out
+        "class_prior", since a part need not have the shares of all; a `class_weight` is taken as
+        it is, without the scaling to a mean of one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_digits
+        >>> from sgan_sklearn import SGANClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = SGANClassifier(random_state=0)
+        >>> for start in range(200, 1700, 500):  # 200 labeled rows, the others in parts
+        ...     rows = np.r_[:200, start : start + 500]
+        ...     labels = np.where(rows < 200, y[rows], -1)
+        ...     clf = clf.partial_fit(X[rows], labels, classes=np.unique(y))
+        >>> clf.n_iter_
+        3
+        """
+        return self._fit(X, y, continued=hasattr(self, "net_"), in_parts=True, classes=classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most likely class of each row.
@@ -570,7 +640,7 @@ default="auto"
         )
         with seeded(draw_seed(random_state), torch.device(self.net_.device)):
             latent = self.net_.draw_latent(int(n_samples))
-        made_up = _in_chunks(self.generator_, latent, self._chunk()).numpy()
+        made_up = self.net_.generated(latent).numpy()
         return _to_units(self.scaler_, self._layout, made_up)
 
     @property
@@ -593,25 +663,122 @@ default="auto"
 
     # --- training ---------------------------------------------------------------------------
 
-    def _new_net(
-        self,
-        architecture: Architecture,
-        objective: Objective,
-        regularizers: list[Regularizer],
-        device: torch.device,
-        n_outputs: int,
-        bounds: np.ndarray,
-        options: dict[str, Any],
-    ) -> SGANNet:
-        return SGANNet(
-            partial(architecture.build_discriminator, bounds.shape[1:], n_outputs),
-            partial(architecture.build_generator, self.latent_dim, bounds),
+    def _fit(
+        self, X: Any, y: Any, *, continued: bool, in_parts: bool = False, classes: Any = None
+    ) -> SGANClassifier:
+        """Check everything, then train; `in_parts` is for `partial_fit`."""
+        with _unchanged_on_error(self):
+            given = self._checked_for_fit(X, y, continued, in_parts, classes)
+            rows, labels = given.rows, given.labels
+            if continued:
+                layout, scaler = self._layout, self.scaler_
+            else:
+                for_images = given.architecture.for_images
+                layout = find_layout(
+                    rows.shape[1], given.image_shape, self.image_shape, for_images=for_images
+                )
+                scaler = FeatureScaler(choose_scaling(self.scaling, layout)).fit(rows)
+            rows = layout.to_planes(scaler.transform(rows))
+            # A part of the rows need not have the shares of all classes, so none are aligned.
+            aligned = self.class_weight is None and not in_parts
+            regularizers = choose_regularizers(self.regularizer, layout, aligned=aligned)
+            taught = slice(None) if given.held_back is None else ~given.held_back
+            fitted = {"classes_": labels.classes, "scaler_": scaler, "_layout": layout}
+            options = self._training_options(layout, regularizers)
+            options["callbacks"] = [*given.callbacks, *self._reporters(X, labels, fitted)]
+            options["max_epochs"] = 1 if in_parts else self._n_epochs(len(rows[taught]))
+            if continued:
+                net = self._updated_net(options)
+            else:
+                known = rows[taught], labels.codes[taught], len(labels.classes)
+                options["regularizers"] = [r.prepare(*known) for r in regularizers]
+                net = self._new_net(given, layout.to_planes(scaler.bounds_), options)
+            to_units = partial(_to_units, scaler, layout)
+            dataset = SemiSupervisedDataset.from_arrays(
+                rows, labels.codes, given.weights, given.held_back, net.device, to_units
+            )
+            n_epochs_before = len(net.history) if continued else 0
+            self._train(net, dataset)
+            self._warn_if_diverged(net)
+            for name, value in {**fitted, "net_": net}.items():
+                setattr(self, name, value)
+            self._set_training_results(rows, labels, n_epochs_before)
+        return self
+
+    def _checked_for_fit(
+        self, X: Any, y: Any, continued: bool, in_parts: bool, classes: Any
+    ) -> _Checked:
+        self._validate_params()
+        check_dense(X)
+        check_image_shape(self.image_shape)
+        if in_parts:
+            self._check_can_learn_in_parts()
+            before = self.classes_ if continued else None
+            classes = check_classes(classes, before, self.unlabeled_value)
+        X, image_shape = flatten_images(X)
+        labels = check_labels(y, self.unlabeled_value, classes)
+        weights = check_class_weight(self.class_weight, labels, scaled=not in_parts)
+        if continued:
+            self._layout.check_images(image_shape)
+        expected = self._layout.image_shape if continued else self.image_shape
+        architecture = choose_architecture(self.architecture, image_shape, expected)
+        objective = component(self.objective, OBJECTIVES)
+        device = resolve_device(self.device)
+        rows = validate_data(self, X, reset=not continued)
+        check_same_length("y", labels.codes, rows)
+        if continued:
+            check_same_classes(self.classes_, labels.classes)
+        if in_parts and self.unsupervised_weight == 0 and not (labels.codes >= 0).any():
+            raise ValueError(
+                "With unsupervised_weight=0 each part must hold a labeled row, but all "
+                f"{len(rows)} rows are unlabeled: there is nothing to learn from them."
+            )
+        held_back = None
+        if self.early_stopping:
+            held_back = draw_validation_rows(labels, self.validation_fraction, self.random_state)
+        return _Checked(
+            rows,
+            image_shape,
+            labels,
+            weights,
+            held_back,
+            architecture,
             objective,
-            regularizers=regularizers,
+            device,
+            check_callbacks(self.callbacks),
+        )
+
+    def _check_can_learn_in_parts(self) -> None:
+        """Refuse parameters that need to know all rows, or the length of the training."""
+        for name, value, refused, why in (
+            ("early_stopping", self.early_stopping, self.early_stopping, "needs a whole fit"),
+            (
+                "lr_schedule",
+                self.lr_schedule,
+                self.lr_schedule != "constant",
+                "needs to know how long the training will be",
+            ),
+            (
+                "class_weight",
+                self.class_weight,
+                isinstance(self.class_weight, str),
+                "needs to know how many labels there will be: give a dict",
+            ),
+        ):
+            if refused:
+                raise ValueError(f"partial_fit does not support {name}={value!r}, which {why}.")
+
+    def _new_net(self, given: _Checked, bounds: np.ndarray, options: dict[str, Any]) -> SGANNet:
+        n_outputs = given.objective.n_outputs(len(given.labels.classes))
+        build_discriminator = given.architecture.build_discriminator
+        return SGANNet(
+            partial(build_discriminator, bounds.shape[1:], n_outputs),
+            partial(given.architecture.build_generator, self.latent_dim, bounds),
+            given.objective,
             latent_dim=self.latent_dim,
             discriminator_lr=self.discriminator_lr,
             generator_lr=self.generator_lr,
-            device=str(device),
+            device=str(given.device),
             **options,
         )
 
@@ -626,33 +793,29 @@ default="auto"
         net.initialize_callbacks()  # skorch's set_params has set up the old ones
         return net
 
-    def _training_options(self) -> dict[str, Any]:
+    def _training_options(self, layout: Layout, regularizers: list[Regularizer]) -> dict[str, Any]:
+        """Return what may differ from one fit to the next that continues it."""
         return {
             "unsupervised_weight": self.unsupervised_weight,
+            "adversarial_every": choose_interval(self.adversarial_every, layout, regularizers),
+            "averaging_decay": choose_decay(self.averaging_decay, layout),
+            "augment": choose_augmentation(self.augment, layout),
+            "lr_schedule": choose_schedule(self.lr_schedule),
+            "n_iter_no_change": self.n_iter_no_change,
+            "tol": self.tol,
             "batch_size": self.batch_size,
-            "callbacks": check_callbacks(self.callbacks),
             "verbose": int(self.verbose),
             "warm_start": True,  # the estimator decides when to start anew
         }
 
-    def _train(
-        self,
-        net: SGANNet,
-        rows: np.ndarray,
-        codes: np.ndarray,
-        weights: np.ndarray | None,
-        to_units: Callable[[np.ndarray], np.ndarray],
-    ) -> None:
-        device = torch.device(net.device)
-        dataset = SemiSupervisedDataset(
-            torch.from_numpy(rows).to(device),
-            torch.from_numpy(codes).to(device),
-            None if weights is None else torch.from_numpy(weights).to(device),
-            to_units,
-        )
-        net.set_params(max_epochs=self._n_epochs(len(rows)))
-        with seeded(draw_seed(self.random_state), device):
+    @with_callbacks
+    def _train(self, net: SGANNet, dataset: SemiSupervisedDataset) -> None:
+        # Not the same random numbers again where a training goes on.
+        seed = draw_seed(self.random_state) + getattr(net, "n_steps_", 0)
+        with seeded(seed, torch.device(net.device)):
             net.fit(dataset)
+
+    def _warn_if_diverged(self, net: SGANNet) -> None:
         if net.diverged_:
             kept = "the model of the epoch before is kept" if net.n_steps_ else "it is untrained"
             warnings.warn(
@@ -660,8 +823,16 @@ default="auto"
                 f"Lower discriminator_lr (now {self.discriminator_lr}) or generator_lr (now "
                 f"{self.generator_lr}).",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
+
+    def _reporters(self, X: Any, labels: Labels, fitted: dict[str, Any]) -> list[EpochReporter]:
+        """Return what calls scikit-learn's callbacks while training, if there are any."""
+        if not getattr(self, "_skl_callbacks", None):
+            return []
+        labeled = np.flatnonzero(labels.codes >= 0)
+        y = labels.classes[labels.codes[labeled]]
+        return [EpochReporter(self, _safe_indexing(X, labeled), y, fitted)]
 
     def _n_epochs(self, n_rows: int) -> int:
         if self.max_epochs != "auto":
@@ -670,7 +841,7 @@ default="auto"
         n_epochs = max(MIN_EPOCHS, -(-MIN_STEPS // steps_per_epoch))
         return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
 
-    def _set_training_results(self, rows: np.ndarray, labels: Labels) -> None:
+    def _set_training_results(self, rows: np.ndarray, labels: Labels, n_epochs_before: int) -> None:
         labeled = labels.codes >= 0
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
         self.label_distributions_[labeled] = np.eye(len(self.classes_))[labels.codes[labeled]]
@@ -681,6 +852,14 @@ default="auto"
         ]
         self.n_iter_ = len(self.history_)
         self.n_steps_ = self.net_.n_steps_
+        self.validation_scores_ = self.best_validation_score_ = None
+        if self.early_stopping:
+            self.validation_scores_ = [
+                epoch["validation_score"]
+                for epoch in self.history_[n_epochs_before:]
+                if "validation_score" in epoch  # not where the training diverged
+            ]
+            self.best_validation_score_ = max(self.validation_scores_, default=np.nan)
 
     def _check_generator_trained(self, method: str) -> None:
         check_is_fitted(self)
@@ -705,15 +884,7 @@ default="auto"
         return self._layout.to_planes(self.scaler_.transform(rows))
 
     def _outputs(self, rows: np.ndarray) -> Tensor:
-        x = torch.from_numpy(rows).to(self.net_.device)
-        return _in_chunks(self.discriminator_, x, self._chunk())
-
-    def _chunk(self) -> int:
-        """Return the number of rows that the networks take at a time."""
-        if self._layout.image_shape is None:
-            return CHUNK
-        height, width, _ = self._layout.image_shape
-        return min(CHUNK, max(1, CHUNK_PIXELS // (height * width)))
+        return self.net_.outputs(torch.from_numpy(rows))
 
     def _class_logits(self, rows: np.ndarray) -> np.ndarray:
         return self.net_.objective.class_logits(self._outputs(rows)).numpy()
@@ -722,12 +893,6 @@ default="auto"
 def _to_units(scaler: FeatureScaler, layout: Layout, rows: np.ndarray) -> np.ndarray:
     """Return rows of the model space in the units and the form of X."""
     return layout.to_given_form(scaler.inverse_transform(layout.to_rows(rows)))
-
-
-def _in_chunks(module: nn.Module, x: Tensor, n_rows: int) -> Tensor:
-    """Apply a network to many rows in bounded memory; the result is on the CPU."""
-    with torch.inference_mode():
-        return torch.cat([module(part).cpu() for part in x.split(n_rows)])
 
 
 @contextmanager

@@ -44,7 +44,12 @@ def realness(logits: Tensor) -> Tensor:
 
 
 def supervised_loss(logits: Tensor, codes: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy of the labeled rows: ``mean_i w_i (LSE - l_y)``, without weights all one."""
+    """Cross-entropy of the labeled rows: ``mean_i w_i (LSE - l_y)``, without weights all one.
+
+    Without a labeled row it is zero.
+    """
+    if len(codes) == 0:
+        return logits.sum()
     if weights is None:
         return F.cross_entropy(logits, codes)
     # Not divided by the batch's sum of weights: a batch of heavy rows is to count for more.

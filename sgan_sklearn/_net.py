@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from torch.optim.swa_utils import update_bn
 
 from sgan_sklearn._batches import Batch, SemiSupervisedBatches
 from sgan_sklearn._device import device_or_cpu
+from sgan_sklearn._early_stopping import EarlyStopping
 from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import seeded
 from sgan_sklearn.objectives import Objective
@@ -31,6 +33,12 @@ N_START_ROWS = 500
 # Batches over which the averaged generator's BatchNorm statistics are taken.
 N_STATISTICS_BATCHES = 50
 
+# Rows that predict and sample hold in the networks at a time.
+CHUNK = 4096
+
+# Pixels of images, whose many channels need more room, at a time: 512 images of 28 x 28.
+CHUNK_PIXELS = 2**19
+
 # A mean loss this high says nothing any more: class logits start near one, and the loss of
 # guessing among a million classes is 14.
 DIVERGED_LOSS = 1e4
@@ -42,6 +50,10 @@ _OPTIMIZERS = ("optimizer_", "generator_optimizer_")
 
 class _DivergedError(Exception):
     """The loss or the weights are no longer sensible numbers."""
+
+
+class _StoppedError(Exception):
+    """Something asked for the end of the training."""
 
 
 class SGANNet(NeuralNet):
@@ -59,6 +71,10 @@ class SGANNet(NeuralNet):
         As in `SGANClassifier`, but all of them numbers.
     augment : callable, optional
         Changes real rows, whose class it keeps, whenever a batch takes them.
+    lr_schedule : callable, optional
+        Factor of the learning rates, given the share of the training that has passed.
+    n_iter_no_change, tol
+        As in `SGANClassifier`; used if the data set has validation rows.
     discriminator_lr, generator_lr : float
         Initial learning rates.
     **kwargs
@@ -72,6 +88,8 @@ class SGANNet(NeuralNet):
         The same with averaged weights: what predicts and samples.
     n_steps_ : int
         Number of training steps so far.
+    stop_training_ : bool
+        Callbacks may set it to end the training after the current epoch.
     loss_names_ : list of str
         Names of the loss terms in the history, which callbacks may add to.
     diverged_ : bool
@@ -94,6 +112,9 @@ class SGANNet(NeuralNet):
         discriminator_lr: float,
         generator_lr: float,
         augment: Callable[[Tensor], Tensor] | None = None,
+        lr_schedule: Callable[[float], float] | None = None,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
         **kwargs: Any,
     ) -> None:
         fused = torch.device(kwargs["device"]).type in ("cpu", "cuda")
@@ -118,6 +139,9 @@ class SGANNet(NeuralNet):
         self.adversarial_every = adversarial_every
         self.averaging_decay = averaging_decay
         self.augment = augment
+        self.lr_schedule = lr_schedule
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -132,6 +156,7 @@ class SGANNet(NeuralNet):
         self.averaged_module_ = copy.deepcopy(self.module_).eval()
         self.averaged_generator_ = copy.deepcopy(self.generator_).eval()
         self.n_steps_ = 0
+        self.stop_training_ = False
         self.loss_names_: list[str] = []
         self.diverged_ = False
         return self
@@ -146,6 +171,7 @@ class SGANNet(NeuralNet):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Start the discriminator on the data before its first step."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
+        self.row_shape_ = tuple(X.rows.shape[1:])
         if self.n_steps_ == 0:
             chosen = torch.randperm(len(X), device=X.rows.device)[:N_START_ROWS]
             self.module_.train().initialize_from_data(X.rows[chosen])
@@ -162,17 +188,35 @@ class SGANNet(NeuralNet):
     # --- training -------------------------------------------------------------------------
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> SGANNet:
-        """Train, and fall back on the last sensible epoch if the numbers run away."""
-        self.diverged_ = False
-        self._remember()
+        """Train, and fall back on the last sensible epoch if the numbers run away.
+
+        With validation rows in the data set, the best epoch is kept in the end.
+        """
+        self.diverged_ = self.stop_training_ = False
+        self._first_epoch = len(self.history)
+        self._n_epochs = self.max_epochs if epochs is None else epochs
+        self._early_stopping = None
+        if X.validation is not None:
+            self._early_stopping = EarlyStopping(X.validation, self.n_iter_no_change, self.tol)
+        self._remembered = self.snapshot()
         try:
             super().fit_loop(X, y, epochs, **kwargs)
+        except _StoppedError:
+            pass
         except _DivergedError:
             self.diverged_ = True
-            self._recall()
+            self.restore(self._remembered)
         finally:
-            del self._remembered, self._remembered_steps
+            if self._early_stopping is not None:
+                self._early_stopping.restore_best(self)
+            del self._remembered, self._early_stopping
         return self
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Stop, if that was asked for, before a new record of the history is begun."""
+        if self.stop_training_:
+            raise _StoppedError
+        super().on_epoch_begin(net, **kwargs)
 
     def run_single_epoch(
         self,
@@ -193,6 +237,7 @@ class SGANNet(NeuralNet):
         counts: Counter[str] = Counter()
         for i, batch in enumerate(iterator):
             self.notify("on_batch_begin", batch=batch, training=training)
+            self._follow_schedule(i / len(iterator))
             # From the start of each epoch, so that none is without a record of the generator.
             adversarial = i % self.adversarial_every == 0
             step = step_fn(batch, adversarial=adversarial, **fit_params)
@@ -207,7 +252,22 @@ class SGANNet(NeuralNet):
         losses = np.array(list(means.values()))
         if not (np.abs(losses) < DIVERGED_LOSS).all() or not self._is_finite():
             raise _DivergedError
-        self._remember()
+        self._remembered = self.snapshot()
+        if self._early_stopping is not None:
+            self._early_stopping.look(self)
+
+    def _follow_schedule(self, share_of_epoch: float) -> None:
+        """Set both learning rates for a step of the epoch."""
+        if self.lr_schedule is None:
+            return
+        n_passed = len(self.history) - 1 - self._first_epoch
+        factor = self.lr_schedule((n_passed + share_of_epoch) / self._n_epochs)
+        for optimizer, lr in (
+            (self.optimizer_, self.optimizer__lr),
+            (self.generator_optimizer_, self.generator_optimizer__lr),
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = factor * lr
 
     def train_step(
         self, batch: Batch, adversarial: bool = True, **fit_params: Any
@@ -315,24 +375,50 @@ class SGANNet(NeuralNet):
             for mean, buffer in zip(averaged.buffers(), trained.buffers(), strict=True):
                 mean.copy_(buffer)
 
-    # --- the last sensible state ----------------------------------------------------------
+    # --- what it has learned -----------------------------------------------------------------
+
+    def outputs(self, rows: Tensor) -> Tensor:
+        """Return the averaged discriminator's outputs for any number of rows, on the CPU."""
+        return self._in_chunks(self.averaged_module_, rows)
+
+    def generated(self, latent: Tensor) -> Tensor:
+        """Return the rows that the averaged generator makes of latent vectors, on the CPU."""
+        return self._in_chunks(self.averaged_generator_, latent)
+
+    def copied(self) -> SGANNet:
+        """Return the net as it is in the midst of a training, without callbacks."""
+        passing = ("callbacks", "callbacks_", "_remembered", "_early_stopping")
+        bare: SGANNet = object.__new__(type(self))
+        bare.__dict__.update({k: v for k, v in self.__dict__.items() if k not in passing})
+        bare.__dict__.update(callbacks=[], callbacks_=[])
+        return copy.deepcopy(bare)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of all weights, with the number of steps behind them."""
+        weights = {
+            name: {key: value.clone() for key, value in getattr(self, name).state_dict().items()}
+            for name in _MODULES
+        }
+        return {"n_steps_": self.n_steps_, **weights}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go back to the weights of a snapshot, with new optimizers: the moments are others'."""
+        for name in _MODULES:
+            getattr(self, name).load_state_dict(snapshot[name])
+        self.n_steps_ = snapshot["n_steps_"]
+        self.initialize_optimizer()
+
+    def _in_chunks(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Apply a network to many rows or latent vectors in bounded memory."""
+        is_image = len(self.row_shape_) == 3
+        n_pixels = math.prod(self.row_shape_[1:]) if is_image else CHUNK_PIXELS // CHUNK
+        n_rows = min(CHUNK, max(1, CHUNK_PIXELS // n_pixels))
+        with torch.inference_mode():
+            return torch.cat([module(part).cpu() for part in x.to(self.device).split(n_rows)])
 
     def _is_finite(self) -> bool:
         modules = (self.averaged_module_, self.averaged_generator_)
         return all(bool(p.isfinite().all()) for m in modules for p in m.parameters())
-
-    def _remember(self) -> None:
-        self._remembered_steps = self.n_steps_
-        self._remembered = {
-            name: {key: value.clone() for key, value in getattr(self, name).state_dict().items()}
-            for name in _MODULES
-        }
-
-    def _recall(self) -> None:
-        for name, state in self._remembered.items():
-            getattr(self, name).load_state_dict(state)
-        self.n_steps_ = self._remembered_steps
-        self.initialize_optimizer()  # the moments have run away too
 
     # --- pickling -------------------------------------------------------------------------
 
@@ -354,7 +440,8 @@ class SGANNet(NeuralNet):
         self.device = str(device_or_cpu(self.device))
         if not tensors:
             return
-        fitted = {name: state[name] for name in ("n_steps_", "loss_names_", "diverged_")}
+        names = ("n_steps_", "stop_training_", "loss_names_", "diverged_")
+        fitted = {name: state[name] for name in names}
         with seeded(0, torch.device(self.device)):
             self.initialize_module()
         for name in _MODULES:

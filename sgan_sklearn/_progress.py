@@ -26,6 +26,7 @@ class TrainingLog(Callback):
         """Start the clock."""
         self.start_ = time.perf_counter()
         self.first_epoch_ = len(net.history)
+        self.printed_ = 0
         self.columns_: list[str] | None = None
         self.widths_: list[int] | None = None
 
@@ -33,8 +34,18 @@ class TrainingLog(Callback):
         """Print a line if one is due."""
         epoch = len(net.history) - self.first_epoch_
         every = 1 if net.verbose > 1 else -(-net.max_epochs // N_LINES)
-        if not net.verbose or (epoch % every and epoch not in (1, net.max_epochs)):
-            return
+        if net.verbose and (epoch % every == 0 or epoch in (1, net.max_epochs)):
+            self._print_epoch(net, epoch)
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Print the last epoch of a training that was stopped."""
+        if net.verbose and net.stop_training_:
+            epoch = len(net.history) - self.first_epoch_
+            if epoch > self.printed_:
+                self._print_epoch(net, epoch)
+            print(f"stopped after {epoch} of {net.max_epochs} epochs")
+
+    def _print_epoch(self, net: Any, epoch: int) -> None:
         row = net.history[-1]
         if self.columns_ is None:
             self.columns_ = [
@@ -49,6 +60,7 @@ class TrainingLog(Callback):
             *(f"{row[name]:.4f}" if name in row else "-" for name in self.columns_),
         ]
         self._print([*cells, _clock(passed), _clock(left)])
+        self.printed_ = epoch
 
     def _print(self, cells: list[str]) -> None:
         """Print the header, which sets the widths of the columns, or a line below it."""

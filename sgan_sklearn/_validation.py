@@ -17,6 +17,7 @@ __all__ = [
     "Labels",
     "check_callbacks",
     "check_class_weight",
+    "check_classes",
     "check_dense",
     "check_labels",
     "check_same_classes",
@@ -76,42 +77,90 @@ def check_target(y: Any) -> np.ndarray:
     return y
 
 
-def check_labels(y: Any, unlabeled_value: Any) -> Labels:
-    """Turn `y` into classes and codes, or raise ValueError with the remedy."""
+def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None) -> Labels:
+    """Turn `y` into classes and codes, or raise ValueError with the remedy.
+
+    With `classes` known beforehand, `y` need not hold them all, nor any.
+    """
     y = check_target(y)
     labeled = is_labeled(y, unlabeled_value)
     given = y[labeled]
+    codes = np.full(len(y), -1, dtype=np.int64)
+    if classes is not None:
+        codes[labeled] = _codes_of(without_objects(given), classes)
+        return Labels(classes, codes)
     if len(given) == 0:
         raise ValueError(
             f"y holds no class: all {len(y)} rows are unlabeled "
             f"(unlabeled_value={unlabeled_value!r}). Give at least one row of each class its label."
         )
     given = without_objects(given)
-    try:
-        with warnings.catch_warnings():
-            # Few labels of many classes are no regression problem.
-            warnings.filterwarnings("ignore", "The number of unique classes is greater")
-            check_classification_targets(given)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must hold class labels. {error}") from error
-    classes, inverse = np.unique(given, return_inverse=True)
+    _check_are_classes(given)
+    classes, codes[labeled] = np.unique(given, return_inverse=True)
     if unlabeled_value is not None and not labeled.all() and classes.tolist() == [1]:
         warnings.warn(
             f"The only class in y is 1, and the rows with y == {unlabeled_value!r} are taken as "
             f"unlabeled. If {unlabeled_value!r} is the other class, set unlabeled_value=None "
             "(every row is labeled) or another value.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
-    codes = np.full(len(y), -1, dtype=np.int64)
-    codes[labeled] = inverse
     return Labels(classes, codes)
 
 
-def check_class_weight(class_weight: Any, labels: Labels) -> np.ndarray | None:
-    """Return a weight for each row, with a mean of one over the labeled rows, or raise ValueError.
+def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any) -> np.ndarray:
+    """Return the sorted classes of `partial_fit`, or raise ValueError with the remedy."""
+    if classes is None:
+        if fitted is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all class labels that "
+                "any part will hold, as in classes=np.unique(y)."
+            )
+        return fitted
+    classes = check_target(classes)
+    classes = without_objects(classes[is_labeled(classes, unlabeled_value)])
+    if len(classes) == 0:
+        raise ValueError(
+            "classes must hold at least one class label besides unlabeled_value. Got none."
+        )
+    _check_are_classes(classes)
+    classes = np.unique(classes)
+    if fitted is not None and not np.array_equal(classes, fitted):
+        raise ValueError(
+            f"classes={classes.tolist()} is not the same as before, which was {fitted.tolist()}. "
+            "Pass the same ones or none; for other classes fit a new SGANClassifier."
+        )
+    return classes
 
-    Float32 of shape (n,), zero where unlabeled; None where all labeled rows count the same.
+
+def _check_are_classes(labels: np.ndarray) -> None:
+    try:
+        with warnings.catch_warnings():
+            # Few labels of many classes are no regression problem.
+            warnings.filterwarnings("ignore", "The number of unique classes is greater")
+            check_classification_targets(labels)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold class labels. {error}") from error
+
+
+def _codes_of(labels: np.ndarray, classes: np.ndarray) -> list[int]:
+    """Return the position of each label among known classes, or raise ValueError."""
+    position = {label: code for code, label in enumerate(classes.tolist())}
+    labels = labels.tolist()
+    unknown = sorted({label for label in labels if label not in position}, key=str)
+    if unknown:
+        raise ValueError(
+            f"y holds {unknown}, but the classes are {classes.tolist()}. Name all classes in the "
+            "first call of partial_fit, or mark these rows with unlabeled_value."
+        )
+    return [position[label] for label in labels]
+
+
+def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -> np.ndarray | None:
+    """Return a weight for each row, or raise ValueError.
+
+    Float32 of shape (n,), zero where unlabeled, with a mean of one over the labeled rows if
+    `scaled`; None where all labeled rows count the same.
     """
     if class_weight is None:
         return None
@@ -134,15 +183,16 @@ def check_class_weight(class_weight: Any, labels: Labels) -> np.ndarray | None:
         class_weight = {classes.index(key): weight for key, weight in class_weight.items()}
     labeled = labels.codes >= 0
     codes = labels.codes[labeled]
-    by_row = compute_class_weight(class_weight, classes=np.arange(len(classes)), y=codes)[codes]
-    if not by_row.any():
+    by_class = compute_class_weight(class_weight, classes=np.arange(len(classes)), y=codes)
+    by_row = by_class[codes]
+    if not (by_row if scaled else by_class).any():
         raise ValueError(
             "The 'class_weight' parameter of SGANClassifier must leave some class a weight above "
             f"0. Got 0 for all of {classes}."
         )
     weights = np.zeros(len(labels.codes), dtype=np.float32)
     # A mean of one keeps the labels' share against the unlabeled rows.
-    weights[labeled] = by_row / by_row.mean()
+    weights[labeled] = by_row / by_row.mean() if scaled else by_row
     return weights
 
 

@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from sgan_sklearn._random import RandomState
+from sgan_sklearn._sampling import allotted, drawn
 from sgan_sklearn._validation import check_same_length, check_target, is_labeled, without_objects
 
 __all__ = ["SemiSupervisedSplit", "mask_labels"]
@@ -118,7 +119,7 @@ def mask_labels(
                 f"one for each class, to all {len(labeled)}. Got {given[named[0]]}, which keeps "
                 f"{n_kept}."
             )
-        wanted = _allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
+        wanted = allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
     else:
         n_kept = per_class * len(classes)
         if per_class > counts.min():
@@ -128,7 +129,7 @@ def mask_labels(
                 f"number of labels of the rarest class, {rarest!r}. Got {per_class}."
             )
         wanted = np.full(len(classes), per_class)
-    chosen = labeled[_drawn(codes, wanted, n_kept, check_random_state(random_state))]
+    chosen = labeled[drawn(codes, wanted, n_kept, check_random_state(random_state))]
     masked = np.full(len(y), unlabeled_value, dtype=_dtype_for(y, unlabeled_value))
     masked[chosen] = y[chosen]
     return masked
@@ -326,26 +327,6 @@ def _spread(labeled: np.ndarray, unlabeled: np.ndarray) -> np.ndarray:
     ]
     order = np.argsort(np.concatenate(places), kind="stable")
     return np.concatenate([labeled, unlabeled])[order]
-
-
-def _drawn(
-    codes: np.ndarray, wanted: np.ndarray, n_kept: int, rng: np.random.RandomState
-) -> np.ndarray:
-    """Return places by chance: as many of each class as wanted, up to `n_kept` of any class."""
-    shuffled = [rng.permutation(np.flatnonzero(codes == code)) for code in range(len(wanted))]
-    kept = [rows[:n] for rows, n in zip(shuffled, wanted, strict=True)]
-    rest = np.concatenate([rows[n:] for rows, n in zip(shuffled, wanted, strict=True)])
-    return np.concatenate([*kept, rng.permutation(rest)[: n_kept - wanted.sum()]])
-
-
-def _allotted(counts: np.ndarray, n_kept: int) -> np.ndarray:
-    """Return how many of each class to keep: one at least, the rest by the largest remainder."""
-    kept = np.ones(len(counts), dtype=int)
-    exact = n_kept * counts / counts.sum()
-    while kept.sum() < n_kept:
-        lacking = np.where(kept < counts, exact - kept, -np.inf)
-        kept[lacking.argmax()] += 1
-    return kept
 
 
 def _dtype_for(y: np.ndarray, unlabeled_value: Any) -> Any:

@@ -127,7 +127,7 @@ class Regularizer(BaseEstimator, ABC):
             return 1.0
         return math.exp(-5 * (1 - step / self.ramp_up) ** 2)
 
-    def prepare(self, rows: np.ndarray, codes: np.ndarray) -> Regularizer:
+    def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> Regularizer:
         """Return a regularizer that knows of the training rows what it has to (default: itself).
 
         Parameters
@@ -136,6 +136,8 @@ class Regularizer(BaseEstimator, ABC):
             All training rows, in the model space.
         codes : ndarray of shape (n_samples,)
             Class codes from 0; -1 where there is no label.
+        n_classes : int
+            Number of classes. A part of the rows, in ``partial_fit``, may hold fewer.
         """
         return self
 
@@ -192,7 +194,7 @@ class VirtualAdversarial(Regularizer):
         self.weight = weight
         self.ramp_up = ramp_up
 
-    def prepare(self, rows: np.ndarray, codes: np.ndarray) -> VirtualAdversarial:
+    def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> VirtualAdversarial:
         """Return the same with `eps` as a number."""
         eps = self.eps
         if isinstance(eps, str):
@@ -301,9 +303,8 @@ default="auto"
         self.weight = weight
         self.ramp_up = ramp_up
 
-    def prepare(self, rows: np.ndarray, codes: np.ndarray) -> ClassPrior:
+    def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> ClassPrior:
         """Return the same with the prior as an array, which must suit the classes."""
-        n_classes = codes.max() + 1
         labeled = codes >= 0
         if not isinstance(self.prior, str):
             try:
@@ -319,7 +320,14 @@ default="auto"
         elif self.prior == "uniform":
             prior = np.ones(n_classes)
         else:
-            prior = np.bincount(codes[labeled], minlength=n_classes) / labeled.sum()
+            counts = np.bincount(codes[labeled], minlength=n_classes)
+            if not counts.all():
+                raise ValueError(
+                    f"ClassPrior(prior={self.prior!r}) needs a labeled row of each class, but "
+                    f"{(counts == 0).sum()} of {n_classes} classes have none in the first part. "
+                    "Give the prior as a list of shares, or 'uniform'."
+                )
+            prior = counts / labeled.sum()
             if self.prior != "labels" and n_classes > 1 and not labeled.all():
                 predicted, doubt = _predicted_shares(rows, codes)
                 refuted = np.abs(predicted - prior).sum() / 2 > EXPLAINED * doubt

@@ -2,6 +2,8 @@
 
 import importlib
 import io
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -123,3 +125,18 @@ def test_cells_of_the_published_systems_are_measured_and_told(benchmark, tmp_pat
     row = systems.summarize_ablation(cells).splitlines()[-1].split("|")
     assert row[2].strip() == f"{100 * expected:.2f}"
     assert row[3].strip() == "-"
+
+
+def test_published_systems_run_in_two_processes(tmp_path):
+    rng = np.random.RandomState(0)
+    y = np.arange(120) % 10
+    X = (rng.randint(0, 50, size=(120, 4, 4)) + 20 * y[:, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "mnist.npz", X_train=X, y_train=y, X_test=X, y_test=y)
+    script = [sys.executable, BENCHMARKS / "published_systems.py", "--data", tmp_path]
+    chosen = ["--rows", "comparisons", "--systems", "SelfTraining", "--datasets", "mnist"]
+    options = ["--draws", "2", "--jobs", "2", "--output", tmp_path / "cells.json"]
+    command = [*script, *chosen, *options]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "SelfTraining (LogisticRegression)" in run.stdout
+    cells = json.loads((tmp_path / "cells.json").read_text())["cells"]
+    assert sorted(cell["key"]["draw"] for cell in cells) == [0, 1]

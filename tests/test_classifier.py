@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, GradientNormClipping
 
-from sgan_sklearn import SGANClassifier, _classifier
+from sgan_sklearn import SGANClassifier, _classifier, _net
 from sgan_sklearn._features import SCALINGS
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
@@ -233,7 +233,7 @@ def test_prediction_does_not_depend_on_the_rows_around(fitted, data, monkeypatch
     X, _ = data
     expected = fitted.predict_proba(X)
     np.testing.assert_allclose(fitted.predict_proba(X[:1]), expected[:1], rtol=1e-5)
-    monkeypatch.setattr(_classifier, "CHUNK", 7)
+    monkeypatch.setattr(_net, "CHUNK", 7)
     np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-5)
 
 
@@ -403,7 +403,7 @@ def test_sample_random_state(fitted):
 
 def test_many_samples(fitted, monkeypatch):
     rows = fitted.sample(30, random_state=0)
-    monkeypatch.setattr(_classifier, "CHUNK", 7)
+    monkeypatch.setattr(_net, "CHUNK", 7)
     np.testing.assert_allclose(fitted.sample(30, random_state=0), rows, rtol=1e-5)
 
 

@@ -16,8 +16,12 @@ FOLDER = Path(sgan_sklearn.__file__).parent
 LAYERS = [
     "_losses",
     "_random",
+    "_sampling",
     "_device",
     "_progress",
+    "_schedules",
+    "_early_stopping",
+    "_sklearn_callbacks",
     "_validation",
     "model_selection",
     "metrics",

@@ -45,7 +45,7 @@ def view(rows, module, averaged=None, augment=None):
 def prepared(name, rows=None, codes=None):
     rows = np.random.RandomState(0).randn(12, N_FEATURES) if rows is None else rows
     codes = np.array([0, 1, 2] * 4) if codes is None else codes
-    return REGULARIZERS[name]().prepare(rows, codes)
+    return REGULARIZERS[name]().prepare(rows, codes, codes.max() + 1)
 
 
 def make_discriminator():
@@ -65,7 +65,7 @@ def test_registered_under_its_own_name(name):
 def test_clone_and_prepare_leave_the_parameters(name):
     regularizer = REGULARIZERS[name](weight=0.25, ramp_up=7)
     before = clone(regularizer).get_params()
-    ready = regularizer.prepare(np.eye(4), np.array([0, 1, -1, 1]))
+    ready = regularizer.prepare(np.eye(4), np.array([0, 1, -1, 1]), 2)
     assert regularizer.get_params() == before
     assert (ready.weight, ready.ramp_up) == (0.25, 7)
 
@@ -206,10 +206,10 @@ def test_virtual_adversarial_eps_by_scale():
     standardized = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     codes = np.zeros(200, dtype=int)
     constant = np.column_stack([standardized, np.zeros(200)])
-    assert VirtualAdversarial().prepare(standardized, codes).eps == 0.5
-    assert VirtualAdversarial().prepare(constant, codes).eps == 0.5
-    assert VirtualAdversarial().prepare(standardized * [1, 1, 0.3], codes).eps == 1.0
-    assert VirtualAdversarial(eps=0.2).prepare(rows, codes).eps == 0.2
+    assert VirtualAdversarial().prepare(standardized, codes, 1).eps == 0.5
+    assert VirtualAdversarial().prepare(constant, codes, 1).eps == 0.5
+    assert VirtualAdversarial().prepare(standardized * [1, 1, 0.3], codes, 1).eps == 1.0
+    assert VirtualAdversarial(eps=0.2).prepare(rows, codes, 1).eps == 0.2
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_virtual_adversarial_eps_by_scale():
 )
 def test_class_prior_given(prior, expected):
     codes = np.array([0, 0, 0, 1, -1, -1])
-    np.testing.assert_allclose(ClassPrior(prior).prepare(np.eye(6), codes).prior, expected)
+    np.testing.assert_allclose(ClassPrior(prior).prepare(np.eye(6), codes, 2).prior, expected)
 
 
 def two_sides(n_left, distance):
@@ -230,16 +230,16 @@ def two_sides(n_left, distance):
 
 @pytest.mark.parametrize("prior", ["auto", "predicted"])
 def test_class_prior_sees_a_rare_class_behind_balanced_labels(prior):
-    prior = ClassPrior(prior).prepare(*two_sides(90, distance=5.0)).prior
+    prior = ClassPrior(prior).prepare(*two_sides(90, distance=5.0), 2).prior
     np.testing.assert_allclose(prior, np.array([92, 12]) / 104)
 
 
 def test_class_prior_believes_the_labels_where_predictions_are_not_sure():
     # At the border between the classes, errors may well explain 65 to 35.
-    np.testing.assert_array_equal(ClassPrior().prepare(*two_sides(65, distance=0.1)).prior, 0.5)
-    predicted = ClassPrior("predicted").prepare(*two_sides(65, distance=0.1)).prior
+    np.testing.assert_array_equal(ClassPrior().prepare(*two_sides(65, distance=0.1), 2).prior, 0.5)
+    predicted = ClassPrior("predicted").prepare(*two_sides(65, distance=0.1), 2).prior
     np.testing.assert_allclose(predicted, np.array([67, 37]) / 104)
-    far = ClassPrior().prepare(*two_sides(65, distance=5.0)).prior
+    far = ClassPrior().prepare(*two_sides(65, distance=5.0), 2).prior
     np.testing.assert_allclose(far, predicted)
 
 
@@ -250,7 +250,7 @@ def test_class_prior_of_sure_predictions_that_agree_with_the_labels(prior, n_unl
     rows = np.where(codes, 50.0, -50.0)[:, np.newaxis]
     codes[5 : 5 + n_unlabeled * 9 // 10] = -1
     codes[99 : 99 - n_unlabeled // 10 : -1] = -1
-    found = ClassPrior(prior).prepare(rows, codes).prior
+    found = ClassPrior(prior).prepare(rows, codes, 2).prior
     np.testing.assert_allclose(found, [0.9, 0.1], atol=0.01 if prior == "predicted" else 1e-12)
 
 
@@ -258,14 +258,14 @@ def test_class_prior_predicted_of_many_rows_in_a_regular_order():
     codes = np.tile([0, 1], MAX_PRIOR_ROWS)
     rows = np.random.RandomState(0).randn(len(codes), 2) + 4.0 * codes[:, None]
     few = np.where(np.arange(len(codes)) < 100, codes, -1)
-    prior = ClassPrior("predicted").prepare(rows, few).prior
+    prior = ClassPrior("predicted").prepare(rows, few, 2).prior
     np.testing.assert_allclose(prior, 0.5, atol=0.02)
     assert (prior != 0.5).any()
 
 
 def test_class_prior_predicted_warns_of_nothing():
     rows = np.random.RandomState(0).randn(40, 3) * [1e-4, 1.0, 1e4]
-    ClassPrior().prepare(rows, np.arange(40))
+    ClassPrior().prepare(rows, np.arange(40), 40)
 
 
 @pytest.mark.parametrize("cls", [VirtualAdversarial, ClassPrior])
@@ -273,7 +273,7 @@ def test_prepare_keeps_a_subclass(cls):
     class Own(cls):
         pass
 
-    assert type(Own().prepare(np.eye(3), np.array([0, 1, 2]))) is Own
+    assert type(Own().prepare(np.eye(3), np.array([0, 1, 2]), 3)) is Own
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_prepare_keeps_a_subclass(cls):
 )
 def test_class_prior_that_does_not_suit_the_classes(prior):
     with pytest.raises(ValueError, match=r"'prior' parameter of ClassPrior .* 3 classes"):
-        ClassPrior(prior).prepare(np.eye(3), np.array([0, 1, 2]))
+        ClassPrior(prior).prepare(np.eye(3), np.array([0, 1, 2]), 3)
 
 
 # --- in the classifier ------------------------------------------------------------------

@@ -1,0 +1,72 @@
+"""scikit-learn's own callbacks, of version 1.9 and later, called from a skorch training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from skorch.callbacks import Callback
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: this scikit-learn knows no callbacks."""
+
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the method: this scikit-learn knows no callbacks."""
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "EpochReporter", "with_callbacks"]
+
+
+class EpochReporter(Callback):
+    """Calls the callbacks that an estimator got by ``set_callbacks``, for one fit and its epochs.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is being fitted.
+    X, y : array-like
+        Labeled rows and their labels: what a scorer can judge.
+    fitted : dict
+        Attributes that make the estimator a fitted one, but for ``net_``.
+    """
+
+    def __init__(self, estimator: Any, X: Any, y: Any, fitted: dict[str, Any]) -> None:
+        self.estimator = estimator
+        self.X = X
+        self.y = y
+        self.fitted = fitted
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Begin the task of the whole fit."""
+        self.fit = self.estimator._init_callback_context(max_subtasks=net.max_epochs)
+        self.fit.call_on_fit_task_begin(**self._arguments(net))
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Begin the task of an epoch."""
+        self.epoch = self.fit.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(**self._arguments(net))
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """End the task of an epoch; a callback may ask for the end of the training."""
+        if self.epoch.call_on_fit_task_end(**self._arguments(net)):
+            net.stop_training_ = True
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """End the task of the fit and leave the net, which outlives it."""
+        self.fit.call_on_fit_task_end(**self._arguments(net))
+        net.callbacks.remove(self)
+        net.callbacks_ = [pair for pair in net.callbacks_ if pair[1] is not self]
+
+    def _arguments(self, net: Any) -> dict[str, Any]:
+        return {
+            "estimator": self.estimator,
+            "X": self.X,
+            "y": self.y,
+            # A function, since not every callback asks for a copy of the net.
+            "reconstruction_attributes": lambda: {**self.fitted, "net_": net.copied()},
+        }
