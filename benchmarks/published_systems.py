@@ -214,9 +214,16 @@ def keys(rows: list[Row], n_draws: int, device: str) -> list[dict]:
 
 
 def settings(estimator: object) -> str:
-    """Return the parameters and the version that a cell depends on."""
+    """Return the version and the parameters, but for defaults, that a cell depends on."""
     package = "sgan-sklearn" if isinstance(estimator, SGANClassifier) else "scikit-learn"
-    return f"{package} {version(package)}: {sorted(estimator.get_params(deep=False).items())}"
+    defaults = type(estimator)().get_params(deep=False) if package == "sgan-sklearn" else {}
+    params = estimator.get_params(deep=False)
+    chosen = {
+        name: value
+        for name, value in sorted(params.items())
+        if name not in defaults or repr(value) != repr(defaults[name])
+    }
+    return f"{package} {version(package)}: {chosen}"
 
 
 def measure(key: dict, folder: Path | None, svhn: Path | None, threads: int) -> dict:
