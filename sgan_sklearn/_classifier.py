@@ -345,6 +345,12 @@ default="auto"
         "verbose": ["verbose"],
     }
 
+    # Where the HTML representation links to.
+    _doc_link_module = "sgan_sklearn"
+    _doc_link_template = (
+        "https://github.com/sgan-sklearn/sgan-sklearn/blob/main/sgan_sklearn/_classifier.py"
+    )
+
     classes_: np.ndarray
     net_: SGANNet
     _layout: Layout
@@ -642,6 +648,11 @@ default="auto"
             latent = self.net_.draw_latent(int(n_samples))
         made_up = self.net_.generated(latent).numpy()
         return _to_units(self.scaler_, self._layout, made_up)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True  # images, besides rows
+        return tags
 
     @property
     def image_shape_(self) -> tuple[int, int, int] | None:

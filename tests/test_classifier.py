@@ -1,7 +1,9 @@
 import copy
 import io
 import pickle
+import re
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -11,22 +13,24 @@ import pytest
 import torch
 from scipy import sparse
 from scipy.special import expit, softmax
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from skorch.callbacks import Callback, GradientNormClipping
 
 from sgan_sklearn import SGANClassifier, _classifier, _net
 from sgan_sklearn._features import SCALINGS
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.model_selection import SemiSupervisedSplit
 from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching
 
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES)
@@ -1082,3 +1086,47 @@ def test_divergence_in_the_first_epoch_is_told(make_classifier, data):
     with pytest.warns(ConvergenceWarning, match="in epoch 1 and was stopped; it is untrained"):
         classifier = make_classifier(discriminator_lr=1e6).fit(*data)
     assert classifier.n_steps_ == 0
+
+
+# --- how it presents itself -------------------------------------------------------------------
+
+
+def test_tags(make_classifier):
+    tags = get_tags(make_classifier())
+    assert tags.estimator_type == "classifier"
+    assert tags.target_tags.required
+    assert tags.classifier_tags.multi_class
+    assert tags.input_tags.two_d_array
+    assert tags.input_tags.three_d_array
+    assert not tags.input_tags.sparse
+    assert not tags.input_tags.allow_nan
+
+
+def test_html_representation_links_to_the_documentation(fitted):
+    html = fitted._repr_html_()
+    (link,) = set(re.findall(r"https://github\.com/sgan-sklearn/[^\"#]*", html))
+    path = link.removeprefix("https://github.com/sgan-sklearn/sgan-sklearn/blob/main/")
+    assert "class SGANClassifier" in (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
+    in_pipeline = make_pipeline(StandardScaler(), fitted)._repr_html_()
+    assert link in in_pipeline
+
+
+def test_sample_weight_of_the_score_by_metadata_routing(make_learner, data):
+    X, y = data
+    weights = np.where(y == 0, 1.0, 0.0)
+    with config_context(enable_metadata_routing=True):
+        model = make_learner().set_score_request(sample_weight=True)
+        result = cross_validate(
+            model,
+            X,
+            y,
+            cv=SemiSupervisedSplit(2),
+            params={"sample_weight": weights},
+            return_estimator=True,
+            return_indices=True,
+            error_score="raise",
+        )
+    for i, fit in enumerate(result["estimator"]):
+        test = result["indices"]["test"][i]
+        of_class = test[y[test] == 0]
+        assert result["test_score"][i] == fit.score(X[of_class], y[of_class])
