@@ -58,6 +58,23 @@ def run_cells(
     return [cells[_name(key)] for key in keys]
 
 
+def settings(estimator: object) -> str:
+    """Return the package, its version and the parameters that a cell depends on.
+
+    Of our own estimators only what differs from the defaults: a parameter that is added later
+    leaves the cells of before valid.
+    """
+    ours = type(estimator).__module__.startswith("sgan_sklearn.")
+    package = "sgan-sklearn" if ours else "scikit-learn"
+    defaults = type(estimator)().get_params(deep=False) if ours else {}
+    chosen = {
+        name: value
+        for name, value in sorted(estimator.get_params(deep=False).items())
+        if name not in defaults or repr(value) != repr(defaults[name])
+    }
+    return f"{package} {version(package)}: {chosen}"
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table with aligned columns."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]

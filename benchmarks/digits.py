@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import warnings
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, table
+from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, settings, table
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
@@ -54,6 +53,7 @@ SUPERVISED = {
     "SVC": SVC(),
     "1-nearest neighbor": KNeighborsClassifier(1),
 }
+METHODS = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}
 
 
 def scalers(dataset: str) -> dict:
@@ -70,7 +70,7 @@ def keys(datasets: list[str], n_draws: int) -> list[dict]:
         {
             "dataset": dataset,
             "method": method,
-            "settings": settings(method),
+            "settings": settings(METHODS[method]),
             "scaling": scaling,
             "draw": draw,
         }
@@ -78,13 +78,6 @@ def keys(datasets: list[str], n_draws: int) -> list[dict]:
         for method, scaling in methods
         for draw in range(n_draws)
     ]
-
-
-def settings(method: str) -> str:
-    """Return the parameters and the version that a cell depends on."""
-    estimator = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}[method]
-    package = "sgan-sklearn" if method in OURS else "scikit-learn"
-    return f"{package} {version(package)}: {sorted(estimator.get_params(deep=False).items())}"
 
 
 def measure(key: dict) -> dict:
@@ -95,7 +88,7 @@ def measure(key: dict) -> dict:
         X, y, test_size=0.3, stratify=y, random_state=key["draw"]
     )
     y_train = few_labels(y_train, LABELS_PER_CLASS, seed=key["draw"])
-    estimator = clone({**OURS, **SEMI_SUPERVISED, **SUPERVISED}[key["method"]])
+    estimator = clone(METHODS[key["method"]])
     if "random_state" in estimator.get_params():
         estimator.set_params(random_state=key["draw"])
     if key["method"] not in OURS:

@@ -16,13 +16,12 @@ from __future__ import annotations
 import argparse
 import time
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, table
+from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, settings, table
 from _images import OPENML, load_images
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -211,19 +210,6 @@ def keys(rows: list[Row], n_draws: int, device: str) -> list[dict]:
         for row in rows
         for draw in range(n_draws)
     ]
-
-
-def settings(estimator: object) -> str:
-    """Return the version and the parameters, but for defaults, that a cell depends on."""
-    package = "sgan-sklearn" if isinstance(estimator, SGANClassifier) else "scikit-learn"
-    defaults = type(estimator)().get_params(deep=False) if package == "sgan-sklearn" else {}
-    params = estimator.get_params(deep=False)
-    chosen = {
-        name: value
-        for name, value in sorted(params.items())
-        if name not in defaults or repr(value) != repr(defaults[name])
-    }
-    return f"{package} {version(package)}: {chosen}"
 
 
 def measure(key: dict, folder: Path | None, svhn: Path | None, threads: int) -> dict:
