@@ -62,7 +62,7 @@ $(VENV_OLDEST)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV_OLDEST)
 
 $(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install -q -e ".[plot,progress]" -c constraints.txt
+	$(BIN)/python -m pip install -q -e ".[examples]" -c constraints.txt
 	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg

@@ -7,6 +7,8 @@ from typing import Any
 
 from sklearn.base import clone
 
+from sgan_sklearn._columns import TableColumns, frame_kind
+from sgan_sklearn._features import FeatureScaler, TableScaler
 from sgan_sklearn._images import Layout, refuse_augmentation, refuse_images
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn.architectures import (
@@ -21,10 +23,11 @@ from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 __all__ = [
     "choose_architecture",
     "choose_augmentation",
+    "choose_columns",
     "choose_decay",
     "choose_interval",
     "choose_regularizers",
-    "choose_scaling",
+    "choose_scaler",
     "choose_schedule",
     "component",
 ]
@@ -61,9 +64,20 @@ def choose_architecture(
     return architecture
 
 
-def choose_scaling(choice: Any, layout: Layout) -> Any:
-    """Return what FeatureScaler takes."""
-    return "image" if _is_auto(choice) and layout.as_images else choice
+def choose_columns(choice: Any, X: Any) -> TableColumns | None:
+    """Return what the columns of a table are, or None for an array of nothing but numbers."""
+    if frame_kind(X) is None and (choice is None or isinstance(choice, str)):
+        return None
+    return TableColumns(X, choice)
+
+
+def choose_scaler(
+    choice: Any, layout: Layout, columns: TableColumns | None
+) -> FeatureScaler | TableScaler:
+    """Return what brings rows to the model space, not yet fitted."""
+    if layout.image_shape is None:
+        return TableScaler(choice, None if columns is None else columns.n_levels)
+    return FeatureScaler("image" if _is_auto(choice) and layout.as_images else choice)
 
 
 def choose_augmentation(choice: Any, layout: Layout) -> Augmentation | None:

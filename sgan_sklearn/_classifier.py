@@ -23,23 +23,25 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sgan_sklearn._batches import SemiSupervisedDataset
 from sgan_sklearn._choices import (
     choose_architecture,
     choose_augmentation,
+    choose_columns,
     choose_decay,
     choose_interval,
     choose_regularizers,
-    choose_scaling,
+    choose_scaler,
     choose_schedule,
     component,
 )
+from sgan_sklearn._columns import TableColumns, frame_kind
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._early_stopping import draw_validation_rows
-from sgan_sklearn._features import SCALINGS, FeatureScaler
+from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
 from sgan_sklearn._images import (
     Layout,
     check_image_shape,
@@ -63,7 +65,7 @@ from sgan_sklearn._validation import (
     is_labeled,
     without_objects,
 )
-from sgan_sklearn.architectures import ARCHITECTURES, Architecture
+from sgan_sklearn.architectures import ARCHITECTURES, Architecture, Heads
 from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
@@ -80,7 +82,10 @@ class _Checked(NamedTuple):
     """What a training starts from, all of it checked and nothing of it learned yet."""
 
     rows: np.ndarray
-    """Flat rows in the units of `X`."""
+    """Flat rows in the units of `X`, codes in place of categories, NaN where missing."""
+
+    columns: TableColumns | None
+    """What the columns of a table are; None for an array of numbers and for images."""
 
     image_shape: tuple[int, ...] | None
     """Shape of the images, if `X` was an array of some."""
@@ -137,6 +142,14 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows. Too few limit the
         variety of the rows; more cost little.
+    categorical_features : "from_dtype", array-like of str, int or bool, or None, \
+default="from_dtype"
+        Which columns of a table are categories. "from_dtype" takes the columns of a DataFrame that
+        hold text, booleans or the dtype "category", and none of an array; else their names, their
+        indices, or a mask; None takes all columns for numbers. Each level becomes an input of the
+        networks; of more than 100 in a column the rarest share one. Categories that are missing
+        are a level of their own, and new ones count as missing. Missing numbers are filled by the
+        column's median, with an input that says so.
     image_shape : None, (height, width) or (height, width, channels), default=None
         How a flat row is laid out as an image, with 1 or 3 channels, for images that come through
         a `Pipeline` or another tool that needs two-dimensional `X`. Images in an array of three
@@ -318,6 +331,7 @@ default="auto"
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
         "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, tuple, None],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "image_shape": [tuple, list, None],
         "augment": [StrOptions({"auto", *AUGMENTATIONS}), Augmentation, None],
         "scaling": [
@@ -354,7 +368,8 @@ default="auto"
     classes_: np.ndarray
     net_: SGANNet
     _layout: Layout
-    scaler_: FeatureScaler
+    _columns: TableColumns | None
+    scaler_: FeatureScaler | TableScaler
 
     def __init__(
         self,
@@ -363,6 +378,7 @@ default="auto"
         *,
         regularizer: Any = "auto",
         latent_dim: int = 64,
+        categorical_features: Any = "from_dtype",
         image_shape: tuple[int, ...] | None = None,
         augment: str | Augmentation | None = "auto",
         scaling: Any = "auto",
@@ -390,6 +406,7 @@ default="auto"
         self.objective = objective
         self.regularizer = regularizer
         self.latent_dim = latent_dim
+        self.categorical_features = categorical_features
         self.image_shape = image_shape
         self.augment = augment
         self.scaling = scaling
@@ -644,14 +661,20 @@ default="auto"
             {"n_samples": n_samples, "random_state": random_state},
             caller_name="SGANClassifier.sample",
         )
-        with seeded(draw_seed(random_state), torch.device(self.net_.device)):
-            latent = self.net_.draw_latent(int(n_samples))
-        made_up = self.net_.generated(latent).numpy()
-        return _to_units(self.scaler_, self._layout, made_up)
+        seed = draw_seed(random_state)
+        with seeded(seed, torch.device(self.net_.device)):
+            # The generator may draw as well: levels of categories.
+            made_up = self.net_.generated(self.net_.draw_latent(int(n_samples))).numpy()
+        rows = _to_units(self.scaler_, self._layout, made_up)
+        if self._columns is None:
+            return rows
+        return self._columns.to_given_form(rows, np.random.RandomState(seed))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True  # images, besides rows
+        tags.input_tags.allow_nan = True  # in tables
+        tags.input_tags.categorical = True
         return tags
 
     @property
@@ -688,13 +711,18 @@ default="auto"
                 layout = find_layout(
                     rows.shape[1], given.image_shape, self.image_shape, for_images=for_images
                 )
-                scaler = FeatureScaler(choose_scaling(self.scaling, layout)).fit(rows)
+                scaler = choose_scaler(self.scaling, layout, given.columns).fit(rows)
             rows = layout.to_planes(scaler.transform(rows))
             # A part of the rows need not have the shares of all classes, so none are aligned.
             aligned = self.class_weight is None and not in_parts
             regularizers = choose_regularizers(self.regularizer, layout, aligned=aligned)
             taught = slice(None) if given.held_back is None else ~given.held_back
-            fitted = {"classes_": labels.classes, "scaler_": scaler, "_layout": layout}
+            fitted = {
+                "classes_": labels.classes,
+                "scaler_": scaler,
+                "_layout": layout,
+                "_columns": given.columns,
+            }
             options = self._training_options(layout, regularizers)
             options["callbacks"] = [*given.callbacks, *self._reporters(X, labels, fitted)]
             options["max_epochs"] = 1 if in_parts else self._n_epochs(len(rows[taught]))
@@ -703,7 +731,8 @@ default="auto"
             else:
                 known = rows[taught], labels.codes[taught], len(labels.classes)
                 options["regularizers"] = [r.prepare(*known) for r in regularizers]
-                net = self._new_net(given, layout.to_planes(scaler.bounds_), options)
+                heads = _heads(scaler)
+                net = self._new_net(given, layout.to_planes(scaler.bounds_), heads, options)
             to_units = partial(_to_units, scaler, layout)
             dataset = SemiSupervisedDataset.from_arrays(
                 rows, labels.codes, given.weights, given.held_back, net.device, to_units
@@ -735,7 +764,13 @@ default="auto"
         architecture = choose_architecture(self.architecture, image_shape, expected)
         objective = component(self.objective, OBJECTIVES)
         device = resolve_device(self.device)
-        rows = validate_data(self, X, reset=not continued)
+        columns = None
+        if continued:
+            columns = self._columns
+        elif image_shape is None and self.image_shape is None:
+            columns = choose_columns(self.categorical_features, X)
+        is_table = image_shape is None and expected is None
+        rows = self._as_rows(X, columns, is_table, reset=not continued)
         check_same_length("y", labels.codes, rows)
         if continued:
             check_same_classes(self.classes_, labels.classes)
@@ -749,6 +784,7 @@ default="auto"
             held_back = draw_validation_rows(labels, self.validation_fraction, self.random_state)
         return _Checked(
             rows,
+            columns,
             image_shape,
             labels,
             weights,
@@ -779,12 +815,35 @@ default="auto"
             if refused:
                 raise ValueError(f"partial_fit does not support {name}={value!r}, which {why}.")
 
-    def _new_net(self, given: _Checked, bounds: np.ndarray, options: dict[str, Any]) -> SGANNet:
+    def _as_rows(
+        self, X: Any, columns: TableColumns | None, is_table: bool, *, reset: bool
+    ) -> np.ndarray:
+        """Return checked flat rows: numbers as they are, codes of categories, NaN for holes."""
+        finite = "allow-nan" if is_table else True
+        if columns is None or not columns.encoders:
+            try:
+                return validate_data(self, X, reset=reset, ensure_all_finite=finite)
+            except ValueError as error:
+                if is_table and "could not convert string to float" in str(error):
+                    raise ValueError(
+                        f"{error}. If columns hold categories, name them in categorical_features, "
+                        "or pass a DataFrame."
+                    ) from error
+                raise
+        X = X if frame_kind(X) else np.asarray(X, dtype=object)
+        validate_data(self, X, reset=reset, skip_check_array=True)  # names and number of columns
+        return check_array(columns.to_numbers(X), ensure_all_finite=finite, input_name="X")
+
+    def _new_net(
+        self, given: _Checked, bounds: np.ndarray, heads: Heads, options: dict[str, Any]
+    ) -> SGANNet:
         n_outputs = given.objective.n_outputs(len(given.labels.classes))
         build_discriminator = given.architecture.build_discriminator
+        build_generator = given.architecture.build_generator
+        own = {"heads": heads} if heads.blocks else {}  # few architectures need to know of them
         return SGANNet(
             partial(build_discriminator, bounds.shape[1:], n_outputs),
-            partial(given.architecture.build_generator, self.latent_dim, bounds),
+            partial(build_generator, self.latent_dim, bounds, **own),
             given.objective,
             latent_dim=self.latent_dim,
             discriminator_lr=self.discriminator_lr,
@@ -888,7 +947,8 @@ default="auto"
         check_dense(X)
         X, shape = flatten_images(X)
         self._layout.check_images(shape)
-        return validate_data(self, X, reset=False)
+        is_table = self._layout.image_shape is None
+        return self._as_rows(X, self._columns, is_table, reset=False)
 
     def _to_model_space(self, X: Any) -> np.ndarray:
         rows = self._checked_rows(X)
@@ -901,7 +961,14 @@ default="auto"
         return self.net_.objective.class_logits(self._outputs(rows)).numpy()
 
 
-def _to_units(scaler: FeatureScaler, layout: Layout, rows: np.ndarray) -> np.ndarray:
+def _heads(scaler: FeatureScaler | TableScaler) -> Heads:
+    """Return the columns that the generator must treat in their own way."""
+    if isinstance(scaler, FeatureScaler):
+        return Heads()
+    return Heads(tuple(scaler.blocks_), tuple(scaler.holes_))
+
+
+def _to_units(scaler: FeatureScaler | TableScaler, layout: Layout, rows: np.ndarray) -> np.ndarray:
     """Return rows of the model space in the units and the form of X."""
     return layout.to_given_form(scaler.inverse_transform(layout.to_rows(rows)))
 

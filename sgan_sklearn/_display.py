@@ -153,7 +153,10 @@ default=None
             )
         names = _column_names(estimator)
         chosen = _columns(features, names)
-        generated = np.asarray(estimator.sample(n_samples, random_state=random_state))
+        generated = estimator.sample(n_samples, random_state=random_state)
+        # Codes in place of the categories of a table, as in the real rows.
+        columns = estimator._columns
+        generated = np.asarray(generated if columns is None else columns.to_numbers(generated))
         real = None if X is None else _drawn_rows(estimator, X, n_samples, random_state)
         if image_shape is None:
             real = None if real is None else real[:, chosen]
@@ -233,9 +236,11 @@ default=None
         parts = {} if self.real is None else {"real": self.real}
         parts["generated"] = self.generated
         together = np.concatenate(list(parts.values())).astype(np.float64)
-        spread = np.ptp(together, axis=0)
-        margins = np.where(spread > 0, 0.05 * spread, 0.5)
-        limits = np.stack([together.min(axis=0) - margins, together.max(axis=0) + margins], axis=1)
+        known = ~np.isnan(together)
+        low = np.where(known.any(axis=0), together.min(axis=0, where=known, initial=np.inf), 0.0)
+        high = np.where(known.any(axis=0), together.max(axis=0, where=known, initial=-np.inf), 0.0)
+        margins = np.where(high > low, 0.05 * (high - low), 0.5)
+        limits = np.stack([low - margins, high + margins], axis=1)
         styles = {
             part: {"s": 3, "alpha": 0.5, **({} if "c" in scatter_kw else {"color": COLORS[part]})}
             for part in parts
@@ -249,13 +254,15 @@ default=None
             ax.set(xlim=limits[j], ylim=limits[i])
             ax.tick_params(labelsize="small", labelleft=j == 0, labelbottom=i == n_features - 1)
             if i == j:
-                bins = np.histogram_bin_edges(together[:, i], bins=20)
+                bins = np.histogram_bin_edges(together[:, i], bins=20, range=(low[i], high[i]))
                 histogram = ax.twinx()
                 histogram.set_yticks([])
                 for part, rows in parts.items():
-                    histogram.hist(
-                        rows[:, i], bins, density=True, histtype="step", color=COLORS[part]
-                    )
+                    values = rows[~np.isnan(rows[:, i].astype(np.float64)), i]
+                    if len(values):
+                        histogram.hist(
+                            values, bins, density=True, histtype="step", color=COLORS[part]
+                        )
             else:
                 for part, rows in parts.items():
                     ax.scatter(rows[:, j], rows[:, i], **{**styles[part], **scatter_kw})

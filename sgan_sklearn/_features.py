@@ -16,7 +16,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import gen_batches
 
-__all__ = ["SCALINGS", "FeatureScaler"]
+__all__ = ["SCALINGS", "FeatureScaler", "TableScaler"]
 
 SCALINGS = ("asinh", "auto", "image", "none", "shared", "standard")
 
@@ -115,6 +115,119 @@ default="auto"
             X[:, columns] = np.asarray(part).reshape(len(X), len(columns))
         X = np.clip(X, *self.range_)
         return (np.rint(X) if self.dtype_.kind in "biu" else X).astype(self.dtype_)
+
+
+class TableScaler(TransformerMixin, BaseEstimator):
+    """Bring a table of numbers and codes to the networks, and back.
+
+    Numbers are scaled by a `FeatureScaler`, holes among them filled by the column's median and
+    marked by a pair of columns, (1, 0) for a value and (0, 1) for a hole. Categories become a
+    column for each level, and one more for the holes, of zeros and a one.
+
+    Parameters
+    ----------
+    scaling : str or transformer, default="auto"
+        As in `FeatureScaler`.
+    n_levels : list of int, default=None
+        Number of levels of each column, 0 for numbers; None if all columns are numbers.
+
+    Attributes
+    ----------
+    scaler_ : FeatureScaler or None
+        That of the numbers; None if there are none.
+    bounds_ : ndarray of shape (2, n_units)
+        Smallest and largest value of each column in the model space; float32.
+    blocks_ : list of slice
+        Columns of the model space of which exactly one is one.
+    holes_ : list of (int, int, float)
+        For each column of numbers with holes: its place in the model space, the place of the
+        mark of a hole, and what fills it, scaled.
+    """
+
+    def __init__(self, scaling: Any = "auto", n_levels: list[int] | None = None) -> None:
+        self.scaling = scaling
+        self.n_levels = n_levels
+
+    def fit(self, X: np.ndarray, y: Any = None) -> TableScaler:
+        """Fit on all rows, unlabeled ones included; NaN is a hole."""
+        levels = np.zeros(X.shape[1], dtype=int)
+        if self.n_levels is not None:
+            levels[:] = self.n_levels
+        self.numbers_ = np.flatnonzero(levels == 0)
+        missing = _is_hole(X)
+        has_holes = np.asarray(missing.any(axis=0))
+        self.fill_ = np.zeros(X.shape[1])
+        for i in self.numbers_[has_holes[self.numbers_]]:
+            known = X[~missing[:, i], i]
+            self.fill_[i] = np.median(known) if len(known) else 0.0
+        self.scaler_ = None
+        bounds = [np.empty((2, 0), dtype=np.float32)]
+        if len(self.numbers_):
+            self.scaler_ = FeatureScaler(self.scaling).fit(self._numbers(X))
+            bounds.append(self.scaler_.bounds_)
+        # The columns that get a block: categories, and numbers with holes.
+        self.marked_ = np.flatnonzero((levels > 0) | has_holes)
+        sizes = [levels[i] + has_holes[i] if levels[i] else 2 for i in self.marked_]
+        ends = len(self.numbers_) + np.cumsum(sizes, dtype=int)
+        self.blocks_ = [
+            slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)
+        ]
+        bounds += [np.tile(np.array([[0.0], [1.0]], dtype=np.float32), size) for size in sizes]
+        self.bounds_ = np.concatenate(bounds, axis=1)
+        self.levels_ = levels
+        self.holes_ = self._find_holes()
+        return self
+
+    def _find_holes(self) -> list[tuple[int, int, float]]:
+        if self.scaler_ is None:
+            return []
+        filled = self.scaler_.transform(self.fill_[np.newaxis, self.numbers_])[0]
+        places = {int(column): place for place, column in enumerate(self.numbers_)}
+        return [
+            (places[i], block.stop - 1, float(filled[places[i]]))
+            for i, block in zip(self.marked_.tolist(), self.blocks_, strict=True)
+            if i in places
+        ]
+
+    def _numbers(self, X: np.ndarray) -> np.ndarray:
+        """Return the columns of numbers, their holes filled."""
+        if len(self.numbers_) < X.shape[1]:
+            X = X[:, self.numbers_]
+        missing = _is_hole(X)
+        return np.where(missing, self.fill_[self.numbers_], X) if missing.any() else X
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the rows in the model space, float32."""
+        parts = [] if self.scaler_ is None else [self.scaler_.transform(self._numbers(X))]
+        for i, block in zip(self.marked_, self.blocks_, strict=True):
+            size = block.stop - block.start
+            missing = _is_hole(X[:, i])
+            codes = np.where(missing, 0, X[:, i] if self.levels_[i] else 0).astype(int)
+            ones = np.eye(size, dtype=np.float32)[codes]
+            has_mark = size > self.levels_[i]
+            ones[missing] = np.eye(size, dtype=np.float32)[-1] if has_mark else 0.0
+            parts.append(ones)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def inverse_transform(self, rows: np.ndarray) -> np.ndarray:
+        """Return numbers and codes, NaN for a hole; of numbers alone in the dtype of ``X``."""
+        X = np.empty((len(rows), len(self.levels_)))
+        if self.scaler_ is not None:
+            numbers = self.scaler_.inverse_transform(rows[:, : len(self.numbers_)])
+            if not self.blocks_:
+                return numbers
+            X[:, self.numbers_] = numbers
+        for i, block in zip(self.marked_, self.blocks_, strict=True):
+            chosen = rows[:, block].argmax(axis=1)
+            if self.levels_[i]:
+                X[:, i] = np.where(chosen < self.levels_[i], chosen, np.nan)
+            else:
+                X[chosen == 1, i] = np.nan
+        return X
+
+
+def _is_hole(X: np.ndarray) -> np.ndarray:
+    return np.asarray(X != X)  # NaN differs from itself
 
 
 def _as_float(X: np.ndarray) -> np.ndarray:

@@ -57,6 +57,8 @@ class Layout(NamedTuple):
 
     def to_given_form(self, rows: np.ndarray) -> np.ndarray:
         """Return flat rows in the form of the training rows."""
+        if self.image_shape is None:
+            return rows
         return rows.reshape(-1, *self.row_shape)
 
     def check_images(self, shape: tuple[int, ...] | None) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "check_same_length",
     "check_target",
     "is_labeled",
+    "is_missing",
     "without_objects",
 ]
 
@@ -63,7 +64,7 @@ def check_target(y: Any) -> np.ndarray:
             "MultiOutputClassifier(SGANClassifier())."
         ) from error
     if y.dtype.kind == "O":
-        missing = np.array([_is_missing(label) for label in y.tolist()], dtype=bool)
+        missing = np.array([is_missing(label) for label in y.tolist()], dtype=bool)
     else:
         missing = y != y  # NaN and NaT differ from themselves
     if missing.any():
@@ -275,9 +276,10 @@ def is_labeled(y: np.ndarray, unlabeled_value: Any) -> np.ndarray:
     return np.asarray(y != unlabeled_value, dtype=bool)
 
 
-def _is_missing(label: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Say whether a value is None, NaN or the like."""
     try:
-        return label is None or bool(label != label)
+        return value is None or bool(value != value)
     except TypeError:  # pandas.NA has no truth value
         return True
 

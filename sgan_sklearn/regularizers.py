@@ -199,8 +199,10 @@ class VirtualAdversarial(Regularizer):
         eps = self.eps
         if isinstance(eps, str):
             deviations = rows.std(axis=0)
-            # Columns that were scaled on their own have unit deviation, constant ones none.
+            # Columns that were scaled on their own have unit deviation, constant ones none. The
+            # levels of a category, zeros and ones, say nothing of the scale.
             alone = np.isclose(deviations, 1, atol=0.01) | (deviations == 0)
+            alone |= ((rows == 0) | (rows == 1)).all(axis=0)
             eps = 0.5 if alone.all() else 1.0
         return clone(self).set_params(eps=eps)
 

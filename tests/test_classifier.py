@@ -661,7 +661,6 @@ BAD_COMPONENTS = [
     ("scaling", {"scaling": StandardScaler}),
 ]
 BAD_DATA = {
-    "NaN in X": (lambda X, y: (np.where(X > 0, X, np.nan), y), "Input X contains NaN"),
     "infinity in X": (lambda X, y: (np.where(X > 0, X, np.inf), y), "Input X contains infinity"),
     "one dimension": (lambda X, y: (X[:, 0], y), "Expected 2D array"),
     "three dimensions": (lambda X, y: (X[:, :, None], y), "dim 3"),
@@ -779,7 +778,7 @@ def test_sparse_input(method, kind, fitted, data):
     ("change", "message"),
     [
         pytest.param(lambda X: X[:, :2], "X has 2 features", id="columns"),
-        pytest.param(lambda X: X * np.nan, "Input X contains NaN", id="NaN"),
+        pytest.param(lambda X: np.abs(X) * np.inf, "Input X contains infinity", id="infinity"),
         pytest.param(lambda X: X[0], "Expected 2D array", id="one dimension"),
     ],
 )
@@ -878,7 +877,9 @@ def test_frames(frame, make_classifier, data):
     expected = make_classifier().fit(X, y)
     np.testing.assert_array_equal(classifier.predict_proba(table), expected.predict_proba(X))
     assert classifier.score(table, y) == expected.score(X, y)
-    assert type(classifier.sample(2)) is np.ndarray
+    made_up = classifier.sample(2)
+    assert type(made_up) is frame
+    assert list(made_up.columns) == names
     with pytest.raises(ValueError, match="feature names"):
         classifier.predict(table[names[::-1]])
     with pytest.warns(UserWarning, match="valid feature names"):
@@ -1099,7 +1100,8 @@ def test_tags(make_classifier):
     assert tags.input_tags.two_d_array
     assert tags.input_tags.three_d_array
     assert not tags.input_tags.sparse
-    assert not tags.input_tags.allow_nan
+    assert tags.input_tags.allow_nan
+    assert tags.input_tags.categorical
 
 
 def test_html_representation_links_to_the_documentation(fitted):

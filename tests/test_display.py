@@ -104,7 +104,7 @@ def test_samples_of_a_table_are_pair_plots(of_table, table):
     real, generated = display.axes_[2, 1].collections
     np.testing.assert_allclose(real.get_offsets(), display.real[:, [1, 2]])
     np.testing.assert_allclose(
-        generated.get_offsets(), of_table.sample(30, random_state=0)[:, [1, 2]]
+        generated.get_offsets(), of_table.sample(30, random_state=0)[["b", "c"]]
     )
     assert [ax.get_xlabel() for ax in display.axes_[-1]] == list("abcd")
     assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == list("abcd")
@@ -128,7 +128,7 @@ def test_columns_by_index_and_by_name(of_table, table):
     again = SamplesDisplay.from_estimator(
         of_table, table, n_samples=40, features=np.array([4, 0]), random_state=3
     )
-    np.testing.assert_array_equal(again.generated, of_table.sample(40, random_state=3)[:, [4, 0]])
+    np.testing.assert_array_equal(again.generated, of_table.sample(40, random_state=3)[["e", "a"]])
 
 
 def test_columns_of_a_frame_in_another_order_are_refused(of_table, table):
@@ -150,7 +150,7 @@ def test_a_random_state_instance_first_draws_the_generated_rows(of_table, table)
         of_table, table, n_samples=9, random_state=np.random.RandomState(0)
     )
     expected = of_table.sample(9, random_state=np.random.RandomState(0))
-    np.testing.assert_array_equal(display.generated, expected[:, :4])
+    np.testing.assert_array_equal(display.generated, expected[list("abcd")])
 
 
 def test_a_table_may_have_a_single_column(labels):
@@ -225,7 +225,7 @@ def test_styles_may_be_changed(of_table, table):
         ({"features": 2}, "must be a list"),
         ({"features": [True, False, True, False, False]}, "must be a list"),
         ({"features": [1.0]}, "must be a list"),
-        ({"X": pd.DataFrame(np.full((3, 5), np.nan), columns=list("abcde"))}, "NaN"),
+        ({"X": pd.DataFrame(np.full((3, 5), np.inf), columns=list("abcde"))}, "infinity"),
         ({"X": pd.DataFrame(np.zeros((0, 5)), columns=list("abcde"))}, "0 sample"),
         ({"X": pd.DataFrame(np.zeros((3, 4)), columns=list("abcd"))}, "feature names"),
     ],

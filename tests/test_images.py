@@ -181,7 +181,7 @@ def test_perceptrons_see_rows_of_pixels(make_images, make_small):
         assert is_same(outputs_of(classifier, X), outputs_of(classifier, rows))
     # Images are no reason to leave the scaling of tables.
     table = make_small(architecture=architecture).fit(rows, y)
-    assert [kind for kind, *_ in table.scaler_.groups_] == [
+    assert [kind for kind, *_ in table.scaler_.scaler_.groups_] == [
         kind for kind, *_ in classifier.scaler_.groups_
     ]
     assert table.image_shape_ is None

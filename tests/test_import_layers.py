@@ -26,6 +26,7 @@ LAYERS = [
     "model_selection",
     "metrics",
     "_batches",
+    "_columns",
     "_features",
     "_images",
     "callbacks",

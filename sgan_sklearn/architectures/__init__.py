@@ -6,7 +6,7 @@ One class for each family, and :data:`ARCHITECTURES` at the bottom. To add one, 
 :class:`ModuleArchitecture` takes it as it is.
 """
 
-from sgan_sklearn.architectures._base import Architecture, Discriminator, Generator
+from sgan_sklearn.architectures._base import Architecture, Discriminator, Generator, Heads
 from sgan_sklearn.architectures._conv import ConvArchitecture
 from sgan_sklearn.architectures._mlp import MLPArchitecture
 from sgan_sklearn.architectures._module import ModuleArchitecture
@@ -17,6 +17,7 @@ __all__ = [
     "ConvArchitecture",
     "Discriminator",
     "Generator",
+    "Heads",
     "MLPArchitecture",
     "ModuleArchitecture",
 ]

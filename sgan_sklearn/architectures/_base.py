@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-__all__ = ["Architecture", "Discriminator", "Generator"]
+__all__ = ["Architecture", "Discriminator", "Generator", "Heads"]
 
 
 class Discriminator(nn.Module, ABC):
@@ -39,6 +39,32 @@ class Generator(nn.Module):
     """Network from latent vectors, shape (n, latent_dim), to rows of the model space."""
 
 
+class Heads(NamedTuple):
+    """Columns of a table that a generator has to treat in their own way.
+
+    Parameters
+    ----------
+    blocks : tuple of slice, default=()
+        Columns of which exactly one is one and the others are zero: the levels of a category.
+    holes : tuple of (int, int, float), default=()
+        Columns of numbers that may be missing: the column, the level that says so, and the value
+        that the column then has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sgan_sklearn.architectures import Heads, MLPArchitecture
+    >>> bounds = np.array([[-3, 0, 0], [3, 1, 1]], dtype=np.float32)
+    >>> generator = MLPArchitecture().build_generator(8, bounds, Heads((slice(1, 3),)))
+    """
+
+    blocks: tuple[slice, ...] = ()
+    holes: tuple[tuple[int, int, float], ...] = ()
+
+
+NO_HEADS = Heads()
+
+
 class Architecture(BaseEstimator, ABC):
     """Recipe for the pair of networks.
 
@@ -62,8 +88,12 @@ class Architecture(BaseEstimator, ABC):
         """Return a new discriminator, its weights drawn from torch's global generator."""
 
     @abstractmethod
-    def build_generator(self, latent_dim: int, bounds: np.ndarray) -> Generator:
+    def build_generator(
+        self, latent_dim: int, bounds: np.ndarray, heads: Heads = NO_HEADS
+    ) -> Generator:
         """Return a new generator of rows between ``bounds[0]`` and ``bounds[1]``.
 
-        `bounds` has the shape ``(2, *input_shape)``.
+        `bounds` has the shape ``(2, *input_shape)``. The `heads` are those of a table with
+        categories or holes; a generator without them makes levels by halves, which the
+        discriminator learns to tell from whole ones.
         """

@@ -13,7 +13,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sgan_sklearn.architectures._base import Architecture, Discriminator, Generator
+from sgan_sklearn.architectures._base import (
+    NO_HEADS,
+    Architecture,
+    Discriminator,
+    Generator,
+    Heads,
+)
 from sgan_sklearn.architectures._layers import Noise, WeightNormConv2d, WeightNormLinear
 
 __all__ = ["ConvArchitecture"]
@@ -207,7 +213,9 @@ class ConvArchitecture(Architecture):
             n_channels, channels, strides, n_outputs, self.input_noise, self.dropout
         )
 
-    def build_generator(self, latent_dim: int, bounds: np.ndarray) -> Generator:
+    def build_generator(
+        self, latent_dim: int, bounds: np.ndarray, heads: Heads = NO_HEADS
+    ) -> Generator:
         """Return a network from `latent_dim` to images between ``bounds[0]`` and ``bounds[1]``."""
         _checked(bounds.shape[1:])
         return _ConvGenerator(latent_dim, int(self.generator_width), bounds)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Noise", "WeightNormConv2d", "WeightNormLinear"]
+from sgan_sklearn.architectures._base import Heads
+
+__all__ = ["Noise", "TableHeads", "WeightNormConv2d", "WeightNormLinear"]
 
 
 class Noise(nn.Module):
@@ -100,3 +102,48 @@ class WeightNormConv2d(_WeightNorm):
         """Return the channels and the stride."""
         n_out, n_in = self.direction.shape[:2]
         return f"{n_in}, {n_out}, stride={self.stride}"
+
+
+class TableHeads(nn.Module):
+    """Make categories and holes of a generated table look like real ones.
+
+    One level of each category is chosen, with a gradient (Gumbel-softmax, straight through):
+    with logits ``l`` and Gumbel noise ``g`` it is ``argmax(l + g)``, that is a draw from
+    ``softmax(l)``; the gradient is that of ``softmax((l + g) / TEMPERATURE)``. Numbers that are
+    missing get the value that fills the holes of real rows.
+    """
+
+    TEMPERATURE = 0.5
+
+    places: Tensor
+    is_level: Tensor
+    columns: Tensor
+    marks: Tensor
+    fill: Tensor
+
+    def __init__(self, heads: Heads) -> None:
+        super().__init__()
+        sizes = [block.stop - block.start for block in heads.blocks]
+        # All categories at once: a row of places for each, filled up to the longest.
+        places = torch.zeros(len(sizes), max(sizes), dtype=torch.long)
+        is_level = torch.zeros(places.shape, dtype=torch.bool)
+        for i, block in enumerate(heads.blocks):
+            places[i, : sizes[i]] = torch.arange(block.start, block.stop)
+            is_level[i, : sizes[i]] = True
+        self.register_buffer("places", places)
+        self.register_buffer("is_level", is_level)
+        columns, marks, fill = zip(*heads.holes, strict=True) if heads.holes else ((), (), ())
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.long))
+        self.register_buffer("marks", torch.tensor(marks, dtype=torch.long))
+        self.register_buffer("fill", torch.tensor(fill, dtype=torch.float32))
+
+    def forward(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Return rows with levels and filled holes in their places."""
+        noise = -torch.empty_like(logits).exponential_().log()
+        noisy = (logits + noise)[:, self.places].masked_fill(~self.is_level, -torch.inf)
+        soft = (noisy / self.TEMPERATURE).softmax(dim=2)
+        chosen = F.one_hot(noisy.argmax(dim=2), self.places.shape[1]).to(soft.dtype)
+        levels = chosen + (soft - soft.detach())  # in this order exactly zero or one
+        rows = rows.index_copy(1, self.places[self.is_level], levels[:, self.is_level])
+        numbers = torch.lerp(rows[:, self.columns], self.fill, rows[:, self.marks])
+        return rows.index_copy(1, self.columns, numbers)

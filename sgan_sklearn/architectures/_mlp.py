@@ -13,8 +13,14 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sgan_sklearn.architectures._base import Architecture, Discriminator, Generator
-from sgan_sklearn.architectures._layers import Noise, WeightNormLinear
+from sgan_sklearn.architectures._base import (
+    NO_HEADS,
+    Architecture,
+    Discriminator,
+    Generator,
+    Heads,
+)
+from sgan_sklearn.architectures._layers import Noise, TableHeads, WeightNormLinear
 
 __all__ = ["MLPArchitecture"]
 
@@ -60,7 +66,11 @@ class _MLPGenerator(Generator):
     bounds: Tensor
 
     def __init__(
-        self, latent_dim: int, hidden_layer_sizes: tuple[int, ...], bounds: np.ndarray
+        self,
+        latent_dim: int,
+        hidden_layer_sizes: tuple[int, ...],
+        bounds: np.ndarray,
+        heads: Heads,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -69,11 +79,13 @@ class _MLPGenerator(Generator):
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear((latent_dim, *hidden_layer_sizes)[-1], bounds[0].size)
         self.register_buffer("bounds", torch.tensor(bounds))
+        self.heads = TableHeads(heads) if heads.blocks else None
 
     def forward(self, latent: Tensor) -> Tensor:
         low, high = self.bounds
-        rows = self.output(self.hidden(latent)).view(-1, *low.shape)
-        return torch.lerp(low, high, torch.sigmoid(rows))
+        logits = self.output(self.hidden(latent)).view(-1, *low.shape)
+        rows = torch.lerp(low, high, torch.sigmoid(logits))
+        return rows if self.heads is None else self.heads(logits, rows)
 
 
 class MLPArchitecture(Architecture):
@@ -145,9 +157,11 @@ class MLPArchitecture(Architecture):
             self.noise,
         )
 
-    def build_generator(self, latent_dim: int, bounds: np.ndarray) -> Generator:
+    def build_generator(
+        self, latent_dim: int, bounds: np.ndarray, heads: Heads = NO_HEADS
+    ) -> Generator:
         """Return a perceptron from `latent_dim` to rows between ``bounds[0]`` and ``bounds[1]``."""
-        return _MLPGenerator(latent_dim, tuple(self.generator_hidden_layer_sizes), bounds)
+        return _MLPGenerator(latent_dim, tuple(self.generator_hidden_layer_sizes), bounds, heads)
 
     def _validate_params(self) -> None:
         super()._validate_params()

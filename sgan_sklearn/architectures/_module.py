@@ -9,7 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sgan_sklearn.architectures._base import Architecture, Discriminator, Generator
+from sgan_sklearn.architectures._base import (
+    NO_HEADS,
+    Architecture,
+    Discriminator,
+    Generator,
+    Heads,
+)
 
 __all__ = ["ModuleArchitecture"]
 
@@ -107,7 +113,9 @@ class ModuleArchitecture(Architecture):
         _check_output("discriminator", module, torch.zeros(2, *input_shape), (n_outputs,))
         return module
 
-    def build_generator(self, latent_dim: int, bounds: np.ndarray) -> Generator:
+    def build_generator(
+        self, latent_dim: int, bounds: np.ndarray, heads: Heads = NO_HEADS
+    ) -> Generator:
         """Return a fresh copy of the generator."""
         module = _OwnGenerator(_fresh_copy(self.generator))
         _check_output("generator", module, torch.zeros(2, latent_dim), bounds.shape[1:])

@@ -1,0 +1,154 @@
+"""
+=====================================
+Tuning in a pipeline, with few labels
+=====================================
+
+A table whose columns need different treatment, 50 labels for 569 rows, and a grid that reaches from
+the classifier into its architecture: ``ColumnTransformer``, ``Pipeline`` and ``GridSearchCV`` of
+scikit-learn, with a splitter that knows unlabeled rows.
+"""
+
+# %%
+# The data
+# --------
+# Of the measurements of 569 tumors, 25 of each class keep their label. ``-1`` marks the others.
+# Their true labels are looked at once, at the end.
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer
+
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
+
+X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+few_labels = mask_labels(y, per_class=25, random_state=0)
+hidden = few_labels == -1
+print(f"{len(X)} rows, {(~hidden).sum()} of them labeled")
+
+# %%
+# The pipeline
+# ------------
+# Skewed columns without zeros get a logarithm, two columns are cut into four bins each, the others
+# go in as they are: ``SGANClassifier`` scales all columns itself. It takes no sparse matrix, hence
+# ``onehot-dense``. Small networks and few epochs keep this example short.
+skewed = list(X.columns[(X.skew() > 1.5) & (X.min() > 0)])
+binned = ["worst texture", "worst smoothness"]
+columns = ColumnTransformer(
+    [
+        ("log", FunctionTransformer(np.log), skewed),
+        ("bins", KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform"), binned),
+    ],
+    remainder="passthrough",
+)
+architecture = MLPArchitecture(hidden_layer_sizes=(64, 64), generator_hidden_layer_sizes=(64,))
+model = Pipeline(
+    [
+        ("columns", columns),
+        ("sgan", SGANClassifier(architecture, max_epochs=10, random_state=0)),
+    ]
+)
+print(f"{len(skewed)} columns in logarithms, {len(binned)} in bins, {X.shape[1]} in all")
+
+# %%
+# The search
+# ----------
+# ``SemiSupervisedSplit`` splits the labeled rows into five folds and puts every unlabeled row into
+# each training set. One more ``__`` reaches the parameters of the architecture.
+#
+# Each fold has ten rows to test on, so that its accuracy moves in steps of 0.1 and candidates tie.
+# That is why the log loss decides, which also asks how sure each prediction was.
+grid = {
+    "sgan__objective": ["feature_matching", "stacked"],
+    "sgan__unsupervised_weight": [0.3, 1.0],
+    "sgan__architecture__input_noise": [0.1, 0.5],
+}
+splitter = SemiSupervisedSplit(5)
+search = GridSearchCV(
+    model, grid, cv=splitter, scoring=["neg_log_loss", "accuracy"], refit="neg_log_loss"
+)
+search.fit(X, few_labels)
+
+print("\nBest parameters")
+for name, value in search.best_params_.items():
+    print(f"  {name:34}{value}")
+print(f"Cross-validated log loss {-search.best_score_:.3f}")
+accuracies = search.cv_results_["mean_test_accuracy"]
+print(f"Cross-validated accuracy {accuracies[search.best_index_]:.3f}", end=", ")
+print(f"of all candidates {accuracies.min():.3f} to {accuracies.max():.3f}")
+
+# %%
+# The candidates
+# --------------
+# The bars are much longer than the candidates are apart: they share their folds, and a fold with a
+# hard row is hard for all of them. Still, so few labels can hardly choose between these candidates.
+log_loss = -search.cv_results_["mean_test_neg_log_loss"]
+error = search.cv_results_["std_test_neg_log_loss"] / np.sqrt(search.n_splits_ - 1)
+labels = [
+    f"{of['sgan__objective']}, weight {of['sgan__unsupervised_weight']}, "
+    f"noise {of['sgan__architecture__input_noise']}"
+    for of in search.cv_results_["params"]
+]
+order = np.argsort(log_loss)
+output = Path(__file__).parent / "output"
+output.mkdir(exist_ok=True)
+
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+places = np.arange(len(order))
+ax.errorbar(log_loss[order], places, xerr=error[order], fmt="o", capsize=4)
+ax.set_yticks(places, [labels[i] for i in order])
+ax.invert_yaxis()  # the best on top
+ax.set_title("Mean ± standard error of five folds")
+ax.set_xlabel("log loss on held-out labels (lower is better)")
+ax.grid(axis="x", alpha=0.3)
+fig.savefig(output / "grid_search.png", dpi=120)
+
+# %%
+# The trap
+# --------
+# What would plain ``cv=5`` have shown for the best parameters? scikit-learn takes -1 for a third
+# class and spreads it over the folds. So each training set loses a fifth of the unlabeled rows,
+# and each test fold gets them, beside the same ten labeled rows as before. What they do there
+# depends on the score:
+#
+# - ``SGANClassifier.score``, which counts where no ``scoring`` is given, leaves them out. Only the
+#   training suffers, and here that makes no difference that fifty labels could show.
+# - ``"accuracy"`` counts each of them as an error, since -1 is never predicted.
+# - ``"neg_log_loss"`` fails at the third class, so that the search above would have had nothing
+#   but nan to choose by.
+#
+# `sgan_sklearn.metrics.labeled_scorer` makes the last two leave unlabeled rows out as well.
+
+
+def own_score(model, X, y):
+    return model.score(X, y)
+
+
+scoring = {"own": own_score, "accuracy": "accuracy"}
+plain = cross_validate(search.best_estimator_, X, few_labels, cv=5, scoring=scoring)
+rows = [
+    ("SemiSupervisedSplit(5)", splitter, accuracies[search.best_index_]),
+    ("cv=5", StratifiedKFold(5), plain["test_own"].mean()),
+    ('cv=5, scoring="accuracy"', StratifiedKFold(5), plain["test_accuracy"].mean()),
+]
+print(f"\n{'':38}  unlabeled rows of a fold")
+print(f"{'':28}{'accuracy':>10}  {'in training':>12}{'in test':>12}")
+for name, cv, accuracy in rows:
+    folds = list(cv.split(X, few_labels))
+    in_training, in_test = (np.mean([hidden[fold[i]].sum() for fold in folds]) for i in (0, 1))
+    print(f"{name:28}{accuracy:10.3f}  {in_training:12.1f}{in_test:12.1f}")
+
+# %%
+# The hidden labels
+# -----------------
+# Now for the true labels of the unlabeled rows, which had no part in any choice. The model is that
+# of the best parameters, fitted to all 50 labels.
+accuracy = search.best_estimator_.score(X[hidden], y[hidden])
+print(f"\nAccuracy on the {hidden.sum()} hidden labels: {accuracy:.3f}")
+print(f"\nPicture: {output}/grid_search.png")

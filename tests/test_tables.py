@@ -1,0 +1,347 @@
+"""Tables with categories and holes: frames in, frames out."""
+
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sgan_sklearn import SamplesDisplay
+from sgan_sklearn._columns import MAX_LEVELS, TableColumns
+from sgan_sklearn._features import FeatureScaler, TableScaler
+from sgan_sklearn.architectures import ConvArchitecture, Heads, MLPArchitecture
+from sgan_sklearn.architectures._layers import TableHeads
+
+CITIES = ["Bonn", "Kyiv", "Lima"]
+
+
+@pytest.fixture
+def table(rng):
+    """Return 90 rows of columns of every kind, three classes told by the city, and few labels."""
+    codes = rng.integers(0, 3, 90)
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(size=90) + codes,
+            "rooms": rng.integers(1, 9, 90),
+            "city": np.array(CITIES)[codes],
+            "grade": pd.Categorical(rng.choice(["a", "b"], 90), categories=["c", "b", "a"]),
+            "new": rng.random(90) < 0.3,
+            "age": np.where(rng.random(90) < 0.2, np.nan, rng.integers(0, 99, 90)),
+            "owner": np.where(rng.random(90) < 0.2, None, rng.choice(["x", "y"], 90)),
+        }
+    )
+    y = np.where(np.arange(90) % 3, -1, codes)
+    return frame, y, codes
+
+
+def as_polars(frame):
+    return pl.DataFrame(
+        {
+            name: pl.Series(
+                [None if pd.isna(value) else value for value in frame[name].tolist()],
+                dtype=pl.Categorical if name == "grade" else None,
+            )
+            for name in frame.columns
+        }
+    )
+
+
+# --- in the classifier ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [lambda frame: frame, as_polars], ids=["pandas", "polars"])
+def test_a_frame_of_every_kind_of_column(form, table, make_learner):
+    frame, y, codes = table
+    X = form(frame)
+    classifier = make_learner(max_epochs=60).fit(X, y)
+    assert classifier.score(X, codes) > 0.9
+    assert classifier.n_features_in_ == 7
+    assert classifier.feature_names_in_.tolist() == list(frame.columns)
+    made_up = classifier.sample(200, random_state=0)
+    assert type(made_up) is type(X)
+    assert list(made_up.columns) == list(X.columns)
+    assert list(made_up.dtypes) == list(X.dtypes)
+    made_up = made_up if form(frame) is frame else pd.DataFrame(made_up.to_dict(as_series=False))
+    assert set(made_up["city"]) == set(CITIES)
+    assert set(made_up["grade"]) <= {"a", "b"}
+    assert set(made_up["new"]) <= {True, False}
+    assert set(made_up["owner"].dropna()) <= {"x", "y"}
+    for name in ("size", "rooms", "age"):
+        assert made_up[name].min() >= frame[name].min()
+        assert made_up[name].max() <= frame[name].max()
+    assert (made_up["rooms"] % 1 == 0).all()
+    assert (made_up["age"].dropna() % 1 == 0).all()
+    # Holes come about as often as they did, whole columns of numbers and text alike.
+    assert 0 < made_up["age"].isna().mean() < 0.6
+    assert 0 < made_up["owner"].isna().mean() < 0.6
+    assert not made_up[["size", "rooms", "city", "grade", "new"]].isna().any(axis=None)
+
+
+def test_both_kinds_of_frames_give_one_model(table, make_classifier):
+    frame, y, _ = table
+    other = as_polars(frame)
+    one, two = make_classifier().fit(frame, y), make_classifier().fit(other, y)
+    np.testing.assert_array_equal(one.predict_proba(frame), two.predict_proba(other))
+    np.testing.assert_array_equal(one.predict_proba(frame), one.predict_proba(other))
+    again = pickle.loads(pickle.dumps(one))
+    np.testing.assert_array_equal(again.predict_proba(frame), one.predict_proba(frame))
+    pd.testing.assert_frame_equal(again.sample(5, random_state=1), one.sample(5, random_state=1))
+
+
+def test_new_and_missing_categories_at_predict(table, make_classifier):
+    frame, y, _ = table
+    classifier = make_classifier().fit(frame, y)
+    changed = frame.copy()
+    changed["owner"] = "never seen"
+    changed["grade"] = "c"
+    missing = frame.copy()
+    missing["owner"] = None
+    missing["grade"] = None
+    expected = classifier.predict_proba(missing)
+    np.testing.assert_array_equal(classifier.predict_proba(changed), expected)
+    missing[["size", "rooms"]] = np.nan
+    assert np.isfinite(classifier.predict_proba(missing)).all()
+
+
+def test_holes_in_an_array(make_learner, data, labels):
+    X, y = data
+    X = np.where(np.random.RandomState(0).rand(*X.shape) < 0.1, np.nan, X)
+    classifier = make_learner().fit(X, y)
+    assert classifier.score(X, labels) > 0.85
+    made_up = classifier.sample(300, random_state=0)
+    assert made_up.shape == (300, 4)
+    assert 0 < np.isnan(made_up).mean() < 0.4
+    without = make_learner().fit(np.nan_to_num(X), y)
+    # No hole in the training rows, yet one at predict: the median.
+    assert np.isfinite(without.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("chosen", [[1], [False, True], np.array([1])])
+def test_categories_of_an_array_by_index_or_mask(chosen, make_classifier, rng):
+    X = np.column_stack([rng.normal(size=40), rng.integers(0, 3, 40) * 10.0])
+    classifier = make_classifier(categorical_features=chosen).fit(X, np.arange(40) % 2)
+    assert classifier.scaler_.blocks_ == [slice(1, 4)]
+    made_up = classifier.sample(50, random_state=0)
+    assert set(made_up[:, 1]) == {0.0, 10.0, 20.0}
+    # Numbers between the levels are no levels.
+    between = X.copy()
+    between[:, 1] = 5.0
+    missing = X.copy()
+    missing[:, 1] = np.nan
+    np.testing.assert_array_equal(
+        classifier.predict_proba(between), classifier.predict_proba(missing)
+    )
+
+
+def test_categories_of_an_array_of_text(make_classifier, rng):
+    X = np.array([[1.5, "a"], [2.5, "b"], [3.5, None]] * 10, dtype=object)
+    classifier = make_classifier(categorical_features=[1]).fit(X, np.arange(30) % 3)
+    made_up = classifier.sample(40, random_state=0)
+    assert made_up.dtype == object
+    assert set(made_up[:, 1]) <= {"a", "b", None}
+    assert classifier.predict(X.tolist()).shape == (30,)
+
+
+def test_categories_by_name_override_the_dtypes(table, make_classifier):
+    frame, y, _ = table
+    numbers = frame[["size", "rooms"]]
+    classifier = make_classifier(categorical_features=["rooms"]).fit(numbers, y)
+    assert classifier.scaler_.blocks_ == [slice(1, 9)]
+    assert set(classifier.sample(50)["rooms"]) <= set(range(1, 9))
+    plain = make_classifier(categorical_features=None).fit(numbers, y)
+    assert plain.scaler_.blocks_ == []
+
+
+def test_frames_in_parts(table, make_classifier):
+    frame, y, _ = table
+    classifier = make_classifier()
+    for part in (slice(0, 45), slice(45, 90)):
+        classifier.partial_fit(frame[part], y[part], classes=[0, 1, 2])
+    assert classifier.sample(3).shape == (3, 7)
+
+
+def test_many_levels_share_one(make_classifier, rng):
+    codes = np.r_[np.zeros(2000, dtype=int), np.arange(1, 10_001)]
+    X = pd.DataFrame({"id": [f"level {code}" for code in codes], "x": rng.normal(size=12_000)})
+    y = np.where(np.arange(12_000) < 100, codes % 2, -1)
+    y[:2] = [0, 1]
+    classifier = make_classifier(max_epochs=1, batch_size=500).fit(X, y)
+    assert classifier.scaler_.bounds_.shape[1] == 1 + MAX_LEVELS
+    made_up = classifier.sample(200, random_state=0)
+    assert set(made_up["id"]) <= set(X["id"])
+    frequent = classifier._columns.encoders[0].categories_[0]
+    assert len(frequent) == 10_001
+    assert made_up["id"].nunique() > 30  # those that share a level are drawn too
+
+
+def test_a_column_of_holes(make_classifier, data):
+    X, y = data
+    numbers = X.copy()
+    numbers[:, 1] = np.nan
+    classifier = make_classifier().fit(numbers, y)
+    assert np.isfinite(classifier.predict_proba(numbers)).all()
+    assert np.isnan(classifier.sample(20)[:, 1]).mean() > 0.5
+    frame = pd.DataFrame({"x": X[:, 0], "empty": pd.Series([None] * len(X), dtype="string")})
+    assert make_classifier().fit(frame, y).sample(4)["empty"].isna().all()
+
+
+def test_an_empty_category_next_to_categories_alone(make_classifier):
+    frame = pd.DataFrame({"a": ["x", "y"] * 10, "b": [True, False, False, True] * 5})
+    classifier = make_classifier().fit(frame, np.arange(20) % 2)
+    assert classifier.scaler_.scaler_ is None
+    assert list(classifier.sample(5).dtypes) == list(frame.dtypes)
+
+
+def test_pair_plots_of_a_frame_with_categories_and_holes(table, make_classifier):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    frame, y, _ = table
+    classifier = make_classifier().fit(frame, y)
+    display = SamplesDisplay.from_estimator(classifier, frame, features=["size", "city", "age"])
+    assert display.axes_.shape == (3, 3)
+    plt.close("all")
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (["town"], "name columns of X. Got 'town'"),
+        ([7], "indices from 0 to 6, names, or a mask. Got 7"),
+        ([-1], "Got -1"),
+        ([1.5], "Got 1.5"),
+        ([True, False], "one value for each column if it is a mask. Got 2 for 7"),
+    ],
+)
+def test_bad_categorical_features(chosen, message, table, make_classifier):
+    frame, y, _ = table
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make_classifier(categorical_features=chosen).fit(frame, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.assign(size="big"), None),
+        (lambda f: f.assign(when=pd.Timestamp("2026-01-01")), "'when' has the dtype datetime64"),
+        (lambda f: f.assign(size=np.inf), "Input X contains infinity"),
+        (lambda f: f.assign(city=[1, "a"] * 45), "column 'city' mix types"),
+    ],
+)
+def test_frames_that_cannot_be_learned(change, message, table, make_classifier):
+    frame, y, _ = table
+    changed = change(frame)
+    if message is None:
+        make_classifier().fit(changed, y)
+        return
+    with pytest.raises(ValueError, match=message):
+        make_classifier().fit(changed, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop(columns="city"), "feature names"),
+        (lambda f: f[f.columns[::-1]], "feature names"),
+        (lambda f: f.assign(size="big"), "Column 'size' must hold numbers"),
+        (lambda f: f.assign(size=np.inf), "Input X contains infinity"),
+    ],
+)
+def test_frames_unlike_those_of_the_training(change, message, table, make_classifier):
+    frame, y, _ = table
+    classifier = make_classifier().fit(frame, y)
+    with pytest.raises(ValueError, match=message):
+        classifier.predict(change(frame))
+
+
+def test_text_in_an_array_is_told_how_to_be_taken(make_classifier):
+    X = np.array([["a", 1.0], ["b", 2.0]] * 10, dtype=object)
+    with pytest.raises(ValueError, match="categorical_features"):
+        make_classifier().fit(X, np.arange(20) % 2)
+
+
+# --- the parts --------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.floats(-1e6, 1e6)),
+            st.sampled_from(["a", "b", "c", None]),
+            st.booleans(),
+        ),
+        min_size=2,
+        max_size=30,
+    )
+)
+def test_rows_come_back_as_they_were(rows):
+    frame = pd.DataFrame(
+        {
+            "x": pd.array([row[0] for row in rows], dtype="Float64").astype("float64"),
+            "letter": pd.Series([row[1] for row in rows], dtype=object),
+            "flag": [row[2] for row in rows],
+        }
+    )
+    columns = TableColumns(frame, "from_dtype")
+    numbers = columns.to_numbers(frame)
+    scaler = TableScaler("standard", columns.n_levels).fit(numbers)
+    model_rows = scaler.transform(numbers)
+    assert np.isfinite(model_rows).all()
+    assert (model_rows >= scaler.bounds_[0]).all()
+    assert (model_rows <= scaler.bounds_[1]).all()
+    for block in scaler.blocks_:
+        np.testing.assert_array_equal(model_rows[:, block].sum(axis=1), 1)
+    back = columns.to_given_form(scaler.inverse_transform(model_rows), np.random.RandomState(0))
+    spread = frame["x"].max() - frame["x"].min() if frame["x"].notna().any() else 0
+    scale = np.nan_to_num(np.abs(frame["x"]).max()) + np.nan_to_num(spread) + 1
+    pd.testing.assert_series_equal(back["x"], frame["x"], atol=1e-4 * scale, rtol=1e-4)
+    assert back["flag"].tolist() == frame["flag"].tolist()
+    assert [v if isinstance(v, str) else None for v in back["letter"]] == [row[1] for row in rows]
+
+
+def test_a_table_of_numbers_is_scaled_as_before(rng):
+    X = rng.normal(size=(50, 3)) * [1, 10, 100]
+    one, other = FeatureScaler().fit(X), TableScaler().fit(X)
+    np.testing.assert_array_equal(one.transform(X), other.transform(X))
+    np.testing.assert_array_equal(one.bounds_, other.bounds_)
+    rows = one.transform(X)
+    np.testing.assert_array_equal(one.inverse_transform(rows), other.inverse_transform(rows))
+
+
+def test_levels_are_drawn_from_the_softmax_with_a_gradient():
+    torch.manual_seed(0)
+    levels = TableHeads(Heads((slice(1, 3), slice(3, 6))))
+    logits = torch.tensor([[7.0, 0.0, 1.0, 2.0, 0.0, -1.0]]).repeat(20_000, 1).requires_grad_()
+    rows = levels(logits, logits)
+    assert (rows[:, 0] == 7).all()
+    for block in (slice(1, 3), slice(3, 6)):
+        assert ((rows[:, block] == 0) | (rows[:, block] == 1)).all()
+        assert (rows[:, block].sum(dim=1) == 1).all()
+        shares = rows[:, block].mean(dim=0)
+        torch.testing.assert_close(shares, logits[0, block].softmax(0), atol=0.015, rtol=0)
+    rows[:, 1].sum().backward()
+    assert (logits.grad[:, 1] >= 0).all()
+    assert logits.grad[:, 1].sum() > 0
+    assert (logits.grad[:, 3:] == 0).all()
+
+
+def test_a_generated_hole_has_the_value_of_a_real_one():
+    bounds = np.array([[-1.0, 0.0, 0.0], [1.0, 1.0, 1.0]], dtype=np.float32)
+    heads = Heads(blocks=(slice(1, 3),), holes=((0, 2, 0.25),))
+    generator = MLPArchitecture().build_generator(4, bounds, heads)
+    rows = generator(torch.randn(200, 4))
+    is_hole = rows[:, 2] == 1
+    assert 0 < is_hole.sum() < 200
+    assert (rows[is_hole, 0] == 0.25).all()
+    assert (rows[~is_hole, 0] != 0.25).all()
+
+
+def test_images_have_no_heads():
+    bounds = np.zeros((2, 1, 8, 8), dtype=np.float32)
+    assert ConvArchitecture().build_generator(4, bounds, Heads()) is not None
