@@ -254,7 +254,8 @@ default=None
             ax.set(xlim=limits[j], ylim=limits[i])
             ax.tick_params(labelsize="small", labelleft=j == 0, labelbottom=i == n_features - 1)
             if i == j:
-                bins = np.histogram_bin_edges(together[:, i], bins=20, range=(low[i], high[i]))
+                span = float(low[i]), float(high[i])
+                bins = np.histogram_bin_edges(together[:, i], bins=20, range=span)
                 histogram = ax.twinx()
                 histogram.set_yticks([])
                 for part, rows in parts.items():

@@ -155,7 +155,7 @@ class TableScaler(TransformerMixin, BaseEstimator):
             levels[:] = self.n_levels
         self.numbers_ = np.flatnonzero(levels == 0)
         missing = _is_hole(X)
-        has_holes = np.asarray(missing.any(axis=0))
+        has_holes, self.empty_ = np.asarray(missing.any(axis=0)), np.asarray(missing.all(axis=0))
         self.fill_ = np.zeros(X.shape[1])
         for i in self.numbers_[has_holes[self.numbers_]]:
             known = X[~missing[:, i], i]
@@ -223,6 +223,7 @@ class TableScaler(TransformerMixin, BaseEstimator):
                 X[:, i] = np.where(chosen < self.levels_[i], chosen, np.nan)
             else:
                 X[chosen == 1, i] = np.nan
+        X[:, self.empty_] = np.nan
         return X
 
 
