@@ -42,6 +42,7 @@ from sgan_sklearn._columns import TableColumns, frame_kind
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._early_stopping import draw_validation_rows
 from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
+from sgan_sklearn._generation import generate, generate_of_classes
 from sgan_sklearn._images import (
     Layout,
     check_image_shape,
@@ -62,6 +63,7 @@ from sgan_sklearn._validation import (
     check_same_classes,
     check_same_length,
     check_target,
+    check_wanted,
     is_labeled,
     without_objects,
 )
@@ -630,7 +632,9 @@ default="auto"
         outputs = self._outputs(self._to_model_space(X))
         return self.net_.objective.realness(outputs).numpy()
 
-    def sample(self, n_samples: int = 1, random_state: RandomState = None) -> np.ndarray:
+    def sample(
+        self, n_samples: int = 1, random_state: RandomState = None, *, label: Any = None
+    ) -> Any:
         """Make up rows that look like the training rows.
 
         Parameters
@@ -640,17 +644,24 @@ default="auto"
         random_state : int, RandomState instance or None, default=None
             Source of the latent vectors. The same integer gives the same rows; None gives new
             ones at each call.
+        label : class label or array-like of shape (n_samples,), default=None
+            Class that all rows shall be of, or that of each one; an array takes the place of
+            `n_samples`. Rows are made until enough of them are most likely of that class to the
+            discriminator; of a class that the generator hardly makes, the likeliest. None takes
+            all rows as they come.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, *image_shape)
-            Rows in the units, range, dtype, shape and feature order of the training rows.
+        X : ndarray of shape (n_samples, n_features) or (n_samples, *image_shape), or DataFrame
+            Rows in the units, range, dtype, shape and feature order of the training rows; a
+            DataFrame of the same columns and dtypes if those came in one.
 
         Raises
         ------
         ValueError
-            If `n_samples` is not a positive integer, or if the classifier was fitted with
-            ``unsupervised_weight=0``, which trains no generator.
+            If `n_samples` is not a positive integer, if `label` is no class or has another length,
+            or if the classifier was fitted with ``unsupervised_weight=0``, which trains no
+            generator.
         """
         self._check_generator_trained("sample")
         validate_parameter_constraints(
@@ -661,11 +672,15 @@ default="auto"
             {"n_samples": n_samples, "random_state": random_state},
             caller_name="SGANClassifier.sample",
         )
+        codes = None if label is None else check_wanted(label, int(n_samples), self.classes_)
         seed = draw_seed(random_state)
         with seeded(seed, torch.device(self.net_.device)):
             # The generator may draw as well: levels of categories.
-            made_up = self.net_.generated(self.net_.draw_latent(int(n_samples))).numpy()
-        rows = _to_units(self.scaler_, self._layout, made_up)
+            if codes is None:
+                made_up = generate(self.net_, int(n_samples))
+            else:
+                made_up = generate_of_classes(self.net_, codes)
+        rows = _to_units(self.scaler_, self._layout, made_up.numpy())
         if self._columns is None:
             return rows
         return self._columns.to_given_form(rows, np.random.RandomState(seed))

@@ -23,6 +23,7 @@ __all__ = [
     "check_same_classes",
     "check_same_length",
     "check_target",
+    "check_wanted",
     "is_labeled",
     "is_missing",
     "without_objects",
@@ -132,6 +133,25 @@ def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any)
             "Pass the same ones or none; for other classes fit a new SGANClassifier."
         )
     return classes
+
+
+def check_wanted(label: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
+    """Return the class code of each row to sample, or raise ValueError."""
+    is_scalar = isinstance(label, str) or np.ndim(label) == 0
+    wanted = [label] * n_rows if is_scalar else np.asarray(label).tolist()
+    if not is_scalar and n_rows not in (1, len(wanted)):
+        raise ValueError(
+            f"The 'label' parameter of SGANClassifier.sample must have one class for each of the "
+            f"{n_rows} rows. Got {len(wanted)}: leave n_samples out, or pass a single class."
+        )
+    position = {name: code for code, name in enumerate(classes.tolist())}
+    unknown = [name for name in wanted if name not in position]
+    if unknown or not wanted:
+        raise ValueError(
+            f"The 'label' parameter of SGANClassifier.sample must be a class or an array of some, "
+            f"which are {classes.tolist()}. Got {unknown[0] if unknown else label!r}."
+        )
+    return np.array([position[name] for name in wanted])
 
 
 def _check_are_classes(labels: np.ndarray) -> None:

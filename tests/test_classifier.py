@@ -26,7 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from skorch.callbacks import Callback, GradientNormClipping
 
-from sgan_sklearn import SGANClassifier, _classifier, _net
+from sgan_sklearn import SGANClassifier, _classifier, _generation, _net
 from sgan_sklearn._features import SCALINGS
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
@@ -1132,3 +1132,79 @@ def test_sample_weight_of_the_score_by_metadata_routing(make_learner, data):
         test = result["indices"]["test"][i]
         of_class = test[y[test] == 0]
         assert result["test_score"][i] == fit.score(X[of_class], y[of_class])
+
+
+# --- rows of a class --------------------------------------------------------------------------
+
+
+def test_sampled_rows_of_a_class(make_learner, data):
+    classifier = make_learner(max_epochs=80).fit(*data)
+    for label in classifier.classes_:
+        rows = classifier.sample(40, random_state=0, label=label)
+        assert rows.shape == (40, 4)
+        assert (classifier.predict(rows) == label).mean() > 0.8
+    wanted = [2, 0, 0, 1, 2, 2]
+    rows = classifier.sample(label=wanted, random_state=0)
+    assert (classifier.predict(rows) == wanted).mean() > 0.8
+    np.testing.assert_array_equal(rows, classifier.sample(6, random_state=0, label=wanted))
+
+
+def test_sampled_rows_of_a_named_class(make_learner, data):
+    X, y = data
+    names = np.array(["ash", "elm", "oak"], dtype=object)
+    classifier = make_learner().fit(X, np.where(y == -1, -1, names[y]))
+    rows = classifier.sample(label=["oak", "ash"], random_state=0)
+    assert classifier.predict(rows).tolist() == ["oak", "ash"]
+
+
+class StubNet:
+    """A net whose generated rows are numbers in turn and whose classes are given."""
+
+    def __init__(self, class_of):
+        self.class_of = class_of
+        self.objective = self
+        self.n_made = 0
+
+    def draw_latent(self, n_rows):
+        return n_rows
+
+    def generated(self, n_rows):
+        start = self.n_made
+        self.n_made += n_rows
+        return torch.arange(start, self.n_made, dtype=torch.float32)[:, None]
+
+    def outputs(self, rows):
+        return self.class_of(rows[:, 0])
+
+    def class_logits(self, outputs):
+        return outputs
+
+
+def test_rows_of_a_class_are_taken_as_they_come():
+    net = StubNet(lambda numbers: torch.eye(3)[numbers.long() % 3])
+    rows = _generation.generate_of_classes(net, np.array([2, 0, 2]))
+    assert rows[:, 0].tolist() == [2, 0, 5]
+
+
+def test_the_likeliest_rows_stand_in_for_a_class_that_never_comes():
+    # Class 1 is never the likeliest, but less unlikely for later rows.
+    net = StubNet(lambda numbers: torch.stack([numbers * 0, numbers / 1e6 - 1], dim=1))
+    rows = _generation.generate_of_classes(net, np.array([1, 1, 0]))
+    n_made = _generation.MAX_ROUNDS * _generation.MIN_ROWS
+    assert net.n_made == n_made
+    assert rows[:, 0].tolist() == [n_made - 1, n_made - 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "label", "message"),
+    [
+        (1, 7, r"must be a class or an array of some, which are \[0, 1, 2\]. Got 7"),
+        (1, ["a", "b"], "Got 'a'"),
+        (3, [0, 1], "one class for each of the 3 rows. Got 2"),
+        (1, [], r"Got \[\]"),
+        (1, -1, "Got -1"),
+    ],
+)
+def test_bad_label_to_sample(n_samples, label, message, fitted):
+    with pytest.raises(ValueError, match=message):
+        fitted.sample(n_samples, label=label)

@@ -40,6 +40,7 @@ LAYERS = [
     "objectives",
     "regularizers",
     "_net",
+    "_generation",
     "_choices",
     "_classifier",
     "_display",
