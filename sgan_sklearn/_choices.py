@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from sgan_sklearn._columns import TableColumns, frame_kind
+from sgan_sklearn._columns import TableColumns, as_table, frame_kind
 from sgan_sklearn._features import FeatureScaler, TableScaler
 from sgan_sklearn._images import Layout, refuse_augmentation, refuse_images
 from sgan_sklearn._schedules import SCHEDULES
@@ -68,7 +68,7 @@ def choose_columns(choice: Any, X: Any) -> TableColumns | None:
     """Return what the columns of a table are, or None for an array of nothing but numbers."""
     if frame_kind(X) is None and (choice is None or isinstance(choice, str)):
         return None
-    return TableColumns(X, choice)
+    return TableColumns(as_table(X), choice)
 
 
 def choose_scaler(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ from sgan_sklearn._choices import (
     choose_schedule,
     component,
 )
-from sgan_sklearn._columns import TableColumns, frame_kind
+from sgan_sklearn._columns import TableColumns, as_table, frame_kind, has_objects, with_nan
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._early_stopping import draw_validation_rows
 from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
@@ -98,6 +99,9 @@ class _Checked(NamedTuple):
 
     held_back: np.ndarray | None
     """Mask of the labeled rows that early stopping is judged by."""
+
+    validation_seed: int | None
+    """Seed by which they were drawn."""
 
     architecture: Architecture
     objective: Objective
@@ -234,8 +238,8 @@ default="auto"
         Whether to hold labeled rows back, score the accuracy on them after each epoch
         ("validation_score" in ``history_``), stop when it has not risen for `n_iter_no_change`
         epochs, and keep the best epoch, of equal ones the latest. The rows that are held back
-        teach nothing, so that this is for those who have labels to spare: with five of each class
-        the score is a matter of chance.
+        teach nothing but the scaling, so that this is for those who have labels to spare: with
+        five of each class the score is a matter of chance.
     validation_fraction : float, default=0.1
         Share of the labeled rows that `early_stopping` holds back, with the classes' shares.
     n_iter_no_change : int, default=10
@@ -273,7 +277,8 @@ default="auto"
     history_ : list of dict
         One record an epoch: its number ("epoch"), the mean of each loss term
         ("discriminator_loss", "generator_loss", the objective's own, and those of the
-        regularizers before their weights) and its seconds ("dur"). The means are over the steps
+        regularizers before their weights), the "validation_score" of `early_stopping`, and its
+        seconds ("dur"). The means are over the steps
         that have the term, see `adversarial_every`.
     n_iter_ : int
         Number of epochs trained.
@@ -291,7 +296,8 @@ default="auto"
     net_ : skorch.NeuralNet
         The training loop, with both networks, their averages and their optimizers.
     scaler_ : transformer
-        The fitted `scaling`.
+        What brings rows to the networks' scale, and back: the fitted `scaling`, the levels of
+        categories, and what fills holes.
 
     See Also
     --------
@@ -371,6 +377,7 @@ default="auto"
     net_: SGANNet
     _layout: Layout
     _columns: TableColumns | None
+    _validation_seed: int | None
     scaler_: FeatureScaler | TableScaler
 
     def __init__(
@@ -737,6 +744,7 @@ default="auto"
                 "scaler_": scaler,
                 "_layout": layout,
                 "_columns": given.columns,
+                "_validation_seed": given.validation_seed,
             }
             options = self._training_options(layout, regularizers)
             options["callbacks"] = [*given.callbacks, *self._reporters(X, labels, fitted)]
@@ -772,7 +780,6 @@ default="auto"
             classes = check_classes(classes, before, self.unlabeled_value)
         X, image_shape = flatten_images(X)
         labels = check_labels(y, self.unlabeled_value, classes)
-        weights = check_class_weight(self.class_weight, labels, scaled=not in_parts)
         if continued:
             self._layout.check_images(image_shape)
         expected = self._layout.image_shape if continued else self.image_shape
@@ -794,9 +801,16 @@ default="auto"
                 "With unsupervised_weight=0 each part must hold a labeled row, but all "
                 f"{len(rows)} rows are unlabeled: there is nothing to learn from them."
             )
-        held_back = None
+        held_back, seed = None, None
         if self.early_stopping:
-            held_back = draw_validation_rows(labels, self.validation_fraction, self.random_state)
+            # The same rows where a training goes on: others would have been learned from before.
+            seed = self._validation_seed if continued else None
+            seed = draw_seed(self.random_state) if seed is None else seed
+            held_back = draw_validation_rows(labels, self.validation_fraction, seed)
+        taught = labels
+        if held_back is not None:
+            taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
+        weights = check_class_weight(self.class_weight, taught, scaled=not in_parts)
         return _Checked(
             rows,
             columns,
@@ -804,6 +818,7 @@ default="auto"
             labels,
             weights,
             held_back,
+            seed,
             architecture,
             objective,
             device,
@@ -813,12 +828,18 @@ default="auto"
     def _check_can_learn_in_parts(self) -> None:
         """Refuse parameters that need to know all rows, or the length of the training."""
         for name, value, refused, why in (
-            ("early_stopping", self.early_stopping, self.early_stopping, "needs a whole fit"),
+            (
+                "early_stopping",
+                self.early_stopping,
+                self.early_stopping,
+                "needs a whole fit: set it to False, and stop calling when a score of yours falls",
+            ),
             (
                 "lr_schedule",
                 self.lr_schedule,
                 self.lr_schedule != "constant",
-                "needs to know how long the training will be",
+                "needs to know how long the training will be: set it to 'constant', and change "
+                "discriminator_lr and generator_lr between calls",
             ),
             (
                 "class_weight",
@@ -835,19 +856,24 @@ default="auto"
     ) -> np.ndarray:
         """Return checked flat rows: numbers as they are, codes of categories, NaN for holes."""
         finite = "allow-nan" if is_table else True
-        if columns is None or not columns.encoders:
+        if columns is None or (frame_kind(X) is None and not columns.encoders):
+            X = with_nan(X) if is_table else X
             try:
                 return validate_data(self, X, reset=reset, ensure_all_finite=finite)
             except ValueError as error:
-                if is_table and "could not convert string to float" in str(error):
-                    raise ValueError(
-                        f"{error}. If columns hold categories, name them in categorical_features, "
-                        "or pass a DataFrame."
-                    ) from error
-                raise
-        X = X if frame_kind(X) else np.asarray(X, dtype=object)
+                if not is_table or "could not convert string to float" not in str(error):
+                    raise
+                raise ValueError(
+                    f"{error}. If columns hold categories, name them in categorical_features, or "
+                    "pass a DataFrame."
+                ) from error
+        X = as_table(X)
         validate_data(self, X, reset=reset, skip_check_array=True)  # names and number of columns
-        return check_array(columns.to_numbers(X), ensure_all_finite=finite, input_name="X")
+        if columns.encoders or has_objects(X):
+            X = columns.to_numbers(X)
+        else:
+            columns.check_dtypes(X)
+        return check_array(X, ensure_all_finite=finite, input_name="X")
 
     def _new_net(
         self, given: _Checked, bounds: np.ndarray, heads: Heads, options: dict[str, Any]
@@ -855,7 +881,9 @@ default="auto"
         n_outputs = given.objective.n_outputs(len(given.labels.classes))
         build_discriminator = given.architecture.build_discriminator
         build_generator = given.architecture.build_generator
-        own = {"heads": heads} if heads.blocks else {}  # few architectures need to know of them
+        # An architecture of the user's own need not know of heads.
+        takes_heads = "heads" in inspect.signature(build_generator).parameters
+        own = {"heads": heads} if heads.blocks and takes_heads else {}
         return SGANNet(
             partial(build_discriminator, bounds.shape[1:], n_outputs),
             partial(build_generator, self.latent_dim, bounds, **own),
@@ -902,7 +930,8 @@ default="auto"
 
     def _warn_if_diverged(self, net: SGANNet) -> None:
         if net.diverged_:
-            kept = "the model of the epoch before is kept" if net.n_steps_ else "it is untrained"
+            epoch = "the best epoch" if self.early_stopping else "the epoch before"
+            kept = f"the model of {epoch} is kept" if net.n_steps_ else "it is untrained"
             warnings.warn(
                 f"The training diverged in epoch {len(net.history)} and was stopped; {kept}. "
                 f"Lower discriminator_lr (now {self.discriminator_lr}) or generator_lr (now "
@@ -916,6 +945,8 @@ default="auto"
         if not getattr(self, "_skl_callbacks", None):
             return []
         labeled = np.flatnonzero(labels.codes >= 0)
+        if len(labeled) == 0:  # a part of a partial_fit: nothing to score
+            return [EpochReporter(self, None, None, fitted)]
         y = labels.classes[labels.codes[labeled]]
         return [EpochReporter(self, _safe_indexing(X, labeled), y, fitted)]
 

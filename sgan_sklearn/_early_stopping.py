@@ -28,11 +28,14 @@ def draw_validation_rows(labels: Labels, fraction: float, random_state: RandomSt
     counts = np.bincount(codes)
     if not n_classes <= n_held <= n_labeled - n_classes or counts.min() < 2:
         rarest = labels.classes.tolist()[counts.argmin()]
+        remedy = f"Label more rows, such as of {rarest!r}, which has {counts.min()}"
+        if counts.min() >= 2:
+            least, most = n_classes / n_labeled, 1 - n_classes / n_labeled
+            remedy = f"Choose a validation_fraction from {least:.2g} to {most:.2g}, label more rows"
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction} would hold {n_held} of "
             f"{n_labeled} labeled rows back, but needs one of each of the {n_classes} classes on "
-            f"either side (the class {rarest!r} has {counts.min()}). Label more rows, choose "
-            "another validation_fraction, or set early_stopping=False."
+            f"either side. {remedy}, or set early_stopping=False."
         )
     wanted = allotted(counts - 1, n_held)  # so that one of each class is left
     held = drawn(codes, wanted, n_held, check_random_state(random_state))

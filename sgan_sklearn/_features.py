@@ -137,6 +137,10 @@ class TableScaler(TransformerMixin, BaseEstimator):
         That of the numbers; None if there are none.
     bounds_ : ndarray of shape (2, n_units)
         Smallest and largest value of each column in the model space; float32.
+    numbers_, marked_ : ndarray of int
+        The columns of numbers, and those that have a block: categories, and numbers with holes.
+    fill_ : ndarray of shape (n_features,)
+        The median of each column of numbers.
     blocks_ : list of slice
         Columns of the model space of which exactly one is one.
     holes_ : list of (int, int, float)
@@ -154,10 +158,11 @@ class TableScaler(TransformerMixin, BaseEstimator):
         if self.n_levels is not None:
             levels[:] = self.n_levels
         self.numbers_ = np.flatnonzero(levels == 0)
+        self.dtype_ = X.dtype
         missing = _is_hole(X)
         has_holes, self.empty_ = np.asarray(missing.any(axis=0)), np.asarray(missing.all(axis=0))
         self.fill_ = np.zeros(X.shape[1])
-        for i in self.numbers_[has_holes[self.numbers_]]:
+        for i in self.numbers_:  # all of them: holes may come later
             known = X[~missing[:, i], i]
             self.fill_[i] = np.median(known) if len(known) else 0.0
         self.scaler_ = None
@@ -165,7 +170,6 @@ class TableScaler(TransformerMixin, BaseEstimator):
         if len(self.numbers_):
             self.scaler_ = FeatureScaler(self.scaling).fit(self._numbers(X))
             bounds.append(self.scaler_.bounds_)
-        # The columns that get a block: categories, and numbers with holes.
         self.marked_ = np.flatnonzero((levels > 0) | has_holes)
         sizes = [levels[i] + has_holes[i] if levels[i] else 2 for i in self.marked_]
         ends = len(self.numbers_) + np.cumsum(sizes, dtype=int)
@@ -210,7 +214,7 @@ class TableScaler(TransformerMixin, BaseEstimator):
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def inverse_transform(self, rows: np.ndarray) -> np.ndarray:
-        """Return numbers and codes, NaN for a hole; of numbers alone in the dtype of ``X``."""
+        """Return numbers and codes, NaN for a hole, in the dtype of the training rows."""
         X = np.empty((len(rows), len(self.levels_)))
         if self.scaler_ is not None:
             numbers = self.scaler_.inverse_transform(rows[:, : len(self.numbers_)])
@@ -224,7 +228,7 @@ class TableScaler(TransformerMixin, BaseEstimator):
             else:
                 X[chosen == 1, i] = np.nan
         X[:, self.empty_] = np.nan
-        return X
+        return X.astype(self.dtype_) if self.dtype_.kind == "f" else X
 
 
 def _is_hole(X: np.ndarray) -> np.ndarray:

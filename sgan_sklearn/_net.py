@@ -261,7 +261,13 @@ class SGANNet(NeuralNet):
         if self.lr_schedule is None:
             return
         n_passed = len(self.history) - 1 - self._first_epoch
-        factor = self.lr_schedule((n_passed + share_of_epoch) / self._n_epochs)
+        passed = (n_passed + share_of_epoch) / self._n_epochs
+        factor = self.lr_schedule(passed)
+        if not 0 <= factor < math.inf:
+            raise ValueError(
+                "The 'lr_schedule' parameter of SGANClassifier must return a factor of at least 0. "
+                f"Got {factor!r} after {passed:.3f} of the training."
+            )
         for optimizer, lr in (
             (self.optimizer_, self.optimizer__lr),
             (self.generator_optimizer_, self.generator_optimizer__lr),

@@ -19,8 +19,10 @@ def drawn(
 
 def allotted(counts: np.ndarray, n_kept: int) -> np.ndarray:
     """Return how many of each class to keep: one at least, the rest by the largest remainder."""
-    kept = np.ones(len(counts), dtype=int)
     exact = n_kept * counts / counts.sum()
+    kept = np.maximum(np.minimum(exact.astype(int), counts), 1)
+    while kept.sum() > n_kept:  # those that got their one by right of being a class
+        kept[np.where(kept > 1, kept - exact, -np.inf).argmax()] -= 1
     while kept.sum() < n_kept:
         lacking = np.where(kept < counts, exact - kept, -np.inf)
         kept[lacking.argmax()] += 1

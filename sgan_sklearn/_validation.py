@@ -50,19 +50,20 @@ def check_dense(X: Any) -> None:
         )
 
 
-def check_target(y: Any) -> np.ndarray:
+def check_target(y: Any, caller: str = "SGANClassifier") -> np.ndarray:
     """Return `y` as a vector without missing values, or raise ValueError with the remedy."""
     if y is None:
         raise ValueError(
-            "SGANClassifier requires y to be passed, but the target y is None. Mark unlabeled rows "
+            f"{caller} requires y to be passed, but the target y is None. Mark unlabeled rows "
             "with unlabeled_value (-1 by default)."
         )
     try:
         y = column_or_1d(y, warn=True)
     except (TypeError, ValueError) as error:
+        several = "; for several targets use MultiOutputClassifier(SGANClassifier())"
         raise ValueError(
-            f"{error} y must hold one label for each row; for several targets use "
-            "MultiOutputClassifier(SGANClassifier())."
+            f"{error} y must hold one label for each row"
+            f"{several if caller == 'SGANClassifier' else ''}."
         ) from error
     if y.dtype.kind == "O":
         missing = np.array([is_missing(label) for label in y.tolist()], dtype=bool)
@@ -119,7 +120,13 @@ def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any)
                 "any part will hold, as in classes=np.unique(y)."
             )
         return fitted
-    classes = check_target(classes)
+    try:
+        classes = check_target(classes, "partial_fit")
+    except ValueError as error:
+        raise ValueError(
+            "The classes of partial_fit must be a list or an array of class labels. Got "
+            f"{classes!r}."
+        ) from error
     classes = without_objects(classes[is_labeled(classes, unlabeled_value)])
     if len(classes) == 0:
         raise ValueError(
@@ -277,7 +284,7 @@ def is_labeled(y: np.ndarray, unlabeled_value: Any) -> np.ndarray:
         return np.ones(len(y), dtype=bool)
     if unlabeled_value != unlabeled_value:
         raise ValueError(
-            "The 'unlabeled_value' parameter of SGANClassifier must not be NaN, since y must hold "
+            "The 'unlabeled_value' parameter must not be NaN, since y must hold "
             "no missing value. Use -1, or another label that is no class."
         )
     if y.dtype.kind in "OU" and not isinstance(unlabeled_value, str):

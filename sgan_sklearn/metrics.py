@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.metrics import get_scorer
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.metadata_routing import MetadataRequest
+from sklearn.utils.validation import _num_samples, indexable
 
 from sgan_sklearn._validation import check_same_length, check_target, is_labeled, without_objects
 
@@ -36,7 +37,8 @@ def labeled_scorer(scoring: Any, unlabeled_value: Any = -1) -> Any:
     -------
     scorer : callable or dict of callables
         A scorer, or a dict of them if there were several; either goes into ``scoring=``. Where no
-        row is labeled its score is nan, with a warning.
+        row is labeled its score is nan, with a warning; so give several as a dict, not as a
+        function that returns one.
 
     Raises
     ------
@@ -79,8 +81,9 @@ class _LabeledScorer:
         self.unlabeled_value = unlabeled_value
 
     def __call__(self, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Any:
-        y = check_target(y)
+        y = check_target(y, "labeled_scorer")
         check_same_length("y", y, X)
+        (X,) = indexable(X)
         labeled = np.flatnonzero(is_labeled(y, self.unlabeled_value))
         if len(labeled) == 0:
             warnings.warn(
@@ -101,7 +104,9 @@ class _LabeledScorer:
 
     def get_metadata_routing(self) -> Any:
         """Return what the scorer inside asks for, for scikit-learn's metadata routing."""
-        return self.scorer.get_metadata_routing()
+        if hasattr(self.scorer, "get_metadata_routing"):
+            return self.scorer.get_metadata_routing()
+        return MetadataRequest(owner=self)  # a plain function asks for nothing
 
     def __repr__(self) -> str:
         return f"labeled_scorer({self.scorer!r}, unlabeled_value={self.unlabeled_value!r})"

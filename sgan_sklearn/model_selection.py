@@ -7,9 +7,10 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
+from sklearn.model_selection import BaseCrossValidator, RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils.validation import indexable
 
 from sgan_sklearn._random import RandomState
 from sgan_sklearn._sampling import allotted, drawn
@@ -101,7 +102,7 @@ def mask_labels(
             "mask_labels takes exactly one of 'n_labeled', 'fraction' and 'per_class'. Got "
             f"{', '.join(named) or 'none of them'}."
         )
-    y = check_target(y)
+    y = check_target(y, "mask_labels")
     labeled = np.flatnonzero(is_labeled(y, unlabeled_value))
     classes, codes, counts = np.unique(
         without_objects(y[labeled]), return_inverse=True, return_counts=True
@@ -229,8 +230,9 @@ class SemiSupervisedSplit(BaseCrossValidator):
             raise ValueError(
                 "SemiSupervisedSplit.split needs y, which tells the labeled rows. Got None."
             )
-        y = check_target(y)
+        y = check_target(y, "SemiSupervisedSplit.split")
         check_same_length("y", y, X)
+        (X,) = indexable(X)
         mask = is_labeled(y, self.unlabeled_value)
         labeled, unlabeled = np.flatnonzero(mask), np.flatnonzero(~mask)
         if len(labeled) == 0:
@@ -241,6 +243,8 @@ class SemiSupervisedSplit(BaseCrossValidator):
         labels = without_objects(y[labeled])
         if isinstance(inner, StratifiedKFold):
             _check_folds(inner.n_splits, labels)
+        if isinstance(inner, RepeatedStratifiedKFold):
+            _check_folds(inner.cvargs["n_splits"], labels)
         if groups is not None:
             check_same_length("groups", groups, X)
             groups = _safe_indexing(groups, labeled)
@@ -292,10 +296,16 @@ class SemiSupervisedSplit(BaseCrossValidator):
         if is_number and int(self.cv) >= 2:
             random_state = self.random_state if self.shuffle else None
             return StratifiedKFold(int(self.cv), shuffle=self.shuffle, random_state=random_state)
-        if is_number or not (hasattr(self.cv, "split") and hasattr(self.cv, "get_n_splits")):
+        is_splitter = hasattr(self.cv, "split") and hasattr(self.cv, "get_n_splits")
+        if is_number or not is_splitter or isinstance(self.cv, type):
             raise ValueError(
                 "The 'cv' parameter of SemiSupervisedSplit must be an integer of at least 2 or a "
                 f"splitter of scikit-learn, such as GroupKFold(). Got {self.cv!r}."
+            )
+        if self.shuffle:
+            raise ValueError(
+                "The 'shuffle' parameter of SemiSupervisedSplit is for an integer cv. Got True "
+                f"with {self.cv!r}: give that one shuffle=True, if it has it."
             )
         return self.cv
 
@@ -331,8 +341,10 @@ def _spread(labeled: np.ndarray, unlabeled: np.ndarray) -> np.ndarray:
 
 def _dtype_for(y: np.ndarray, unlabeled_value: Any) -> Any:
     """Return a dtype that holds the labels and the unlabeled value side by side."""
-    is_text = y.dtype.kind in "US"
-    if y.dtype.kind == "O" or is_text or isinstance(unlabeled_value, str):
+    if y.dtype.kind not in "biuf" or isinstance(unlabeled_value, str):
         return object
-    dtype = np.dtype(np.int64) if y.dtype.kind in "ub" else y.dtype
-    return dtype if isinstance(unlabeled_value, Integral) else np.result_type(dtype, np.float64)
+    if not isinstance(unlabeled_value, Integral):
+        return np.result_type(y.dtype, np.float64)
+    if y.dtype.kind in "ub":
+        return np.int64 if y.max(initial=0) <= np.iinfo(np.int64).max else object
+    return np.result_type(y.dtype, np.min_scalar_type(int(unlabeled_value)))

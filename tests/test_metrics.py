@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, fbeta_score, get_scorer, log_loss, make_scorer
@@ -12,7 +13,7 @@ from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import LinearSVC
 
 from sgan_sklearn.metrics import labeled_scorer
-from sgan_sklearn.model_selection import mask_labels
+from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +156,27 @@ def test_lengths_must_agree(fitted):
     model, X, few = fitted
     with pytest.raises(ValueError, match="y must hold one value for each row"):
         labeled_scorer("accuracy")(model, X[1:], few)
+
+
+def test_a_function_under_metadata_routing():
+    X, y = load_iris(return_X_y=True)
+    few = mask_labels(y, per_class=8, random_state=0)
+
+    def accuracy(model, X, y):
+        return model.score(X, y)
+
+    with config_context(enable_metadata_routing=True):
+        scores = cross_validate(
+            LabelSpreading(), X, few, cv=3, scoring=labeled_scorer(accuracy), error_score="raise"
+        )["test_score"]
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("form", [sparse.coo_array, sparse.bsr_array, sparse.csr_array])
+def test_sparse_rows_of_any_form(form):
+    X, y = load_iris(return_X_y=True)
+    few = mask_labels(y, per_class=8, random_state=0)
+    model = LogisticRegression(max_iter=500).fit(X, y)
+    expected = labeled_scorer("accuracy")(model, X, few)
+    assert labeled_scorer("accuracy")(model, form(X), few) == expected
+    assert len(list(SemiSupervisedSplit(2).split(form(X), few))) == 2

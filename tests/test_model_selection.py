@@ -15,6 +15,7 @@ from sklearn.model_selection import (
     GroupKFold,
     KFold,
     LeaveOneGroupOut,
+    RepeatedStratifiedKFold,
     StratifiedShuffleSplit,
     cross_validate,
     learning_curve,
@@ -367,3 +368,32 @@ def test_groups_with_metadata_routing(trap):
 def test_splitter_without_classes(few):
     folds = folds_of(SemiSupervisedSplit(KFold(5)), few)
     assert [len(test) for _, test in folds] == [6] * 5
+
+
+@pytest.mark.parametrize(
+    ("splitter", "message"),
+    [
+        (SemiSupervisedSplit(KFold), "an integer of at least 2 or a splitter"),
+        (SemiSupervisedSplit(KFold(3), shuffle=True), "'shuffle' parameter .* integer cv"),
+        (SemiSupervisedSplit(RepeatedStratifiedKFold(n_splits=11)), "asks for 11 folds"),
+    ],
+)
+def test_splitters_that_cannot_work(splitter, message, few):
+    with pytest.raises(ValueError, match=message):
+        folds_of(splitter, few)
+
+
+@pytest.mark.parametrize(
+    ("y", "value", "dtype"),
+    [
+        (np.arange(4, dtype=np.int8), -1, np.int8),
+        (np.arange(4, dtype=np.int8), -1000, np.int16),
+        (np.arange(4, dtype=np.uint8), -1, np.int64),
+        (np.arange(4, dtype=np.uint64) + 2**63, -1, object),
+        (np.arange(4).astype("datetime64[D]"), -1, object),
+    ],
+)
+def test_masked_labels_have_room_for_both(y, value, dtype):
+    masked = mask_labels(y, per_class=1, unlabeled_value=value)
+    assert masked.dtype == dtype
+    assert masked.tolist() == y.tolist()

@@ -128,6 +128,14 @@ def test_warm_start_and_partial_fit(make_classifier, data):
     )
 
 
+def test_a_part_without_labels_is_not_scored(make_classifier, data):
+    X, y = data
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    classifier = make_classifier().set_callbacks(monitor)
+    classifier.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, np.full(60, -1))
+    assert "accuracy" not in monitor.get_logs().data[-1]
+
+
 def test_scoring_monitor(make_classifier, data):
     X, y = data
     monitor = callback.ScoringMonitor(scoring=["accuracy", "neg_log_loss"])

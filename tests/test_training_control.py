@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from skorch.callbacks import Callback
 
 from sgan_sklearn._early_stopping import EarlyStopping, draw_validation_rows
+from sgan_sklearn._random import draw_seed
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn._validation import check_labels
 from sgan_sklearn.regularizers import ClassPrior
@@ -155,7 +156,8 @@ def test_partial_fit_keeps_the_old_model_on_error(make_classifier, data):
         ([-1], "at least one class label besides unlabeled_value"),
         ([0, 1], r"y holds \[2\], but the classes are \[0, 1\]"),
         ([0.5, 1.2], "Unknown label type"),
-        ([[0, 1], [1, 2]], "1d array"),
+        ([[0, 1], [1, 2]], "classes of partial_fit must be a list or an array"),
+        ({0, 1, 2}, "classes of partial_fit must be a list or an array"),
     ],
 )
 def test_partial_fit_of_bad_classes(make_classifier, data, classes, message):
@@ -282,7 +284,7 @@ def test_the_kept_model_has_the_best_score(make_learner, data):
     classifier = make_learner(early_stopping=True, validation_fraction=0.3, max_epochs=12)
     classifier.fit(X, y)
     labels = check_labels(y, -1)
-    held = draw_validation_rows(labels, 0.3, classifier.random_state)
+    held = draw_validation_rows(labels, 0.3, draw_seed(classifier.random_state))
     assert classifier.score(X[held], y[held]) == classifier.best_validation_score_
 
 
@@ -298,7 +300,7 @@ def test_rows_held_back_teach_nothing(make_classifier, data):
     seen = Rows()
     options = {"early_stopping": True, "validation_fraction": 0.3, "scaling": "none"}
     make_classifier(callbacks=[seen], **options).fit(X, y)
-    held = draw_validation_rows(check_labels(y, -1), 0.3, 0)
+    held = draw_validation_rows(check_labels(y, -1), 0.3, draw_seed(0))
     np.testing.assert_array_equal(seen.rows, X[~held].astype(np.float32))
     np.testing.assert_array_equal(seen.codes, y[~held])
 
@@ -342,6 +344,51 @@ def test_validation_rows_are_labeled_and_leave_each_class_a_row(counts, n_unlabe
 def test_too_few_labels_to_hold_some_back(make_classifier, data, fraction):
     with pytest.raises(ValueError, match=r"of 40 labeled rows back.* each of the 3 classes"):
         make_classifier(early_stopping=True, validation_fraction=fraction).fit(*data)
+
+
+def test_a_class_with_one_label_is_named(make_classifier, data):
+    X, y = data
+    few = y.copy()
+    few[np.flatnonzero(y == 2)[1:]] = -1
+    with pytest.raises(ValueError, match="such as of 2, which has 1"):
+        make_classifier(early_stopping=True, validation_fraction=0.3).fit(X, few)
+
+
+def test_a_training_that_goes_on_holds_the_same_rows_back(make_classifier, data):
+    seen = Rows()
+    classifier = make_classifier(
+        early_stopping=True,
+        validation_fraction=0.3,
+        warm_start=True,
+        callbacks=[seen],
+        random_state=np.random.RandomState(0),
+    )
+    classifier.fit(*data)
+    first = seen.rows
+    classifier.fit(*data)
+    np.testing.assert_array_equal(first, seen.rows)
+
+
+def test_labels_held_back_do_not_weigh_the_others(make_classifier, data):
+    X, y = data
+    held = draw_validation_rows(check_labels(y, -1), 0.3, draw_seed(0))
+    weights = []
+
+    class Weights(Callback):
+        def on_train_begin(self, net, X=None, **kwargs):
+            weights.append(X.weights.numpy())
+
+    make_classifier(
+        early_stopping=True,
+        validation_fraction=0.3,
+        class_weight="balanced",
+        callbacks=[Weights()],
+    ).fit(X, y)
+    taught = y[~held]
+    assert weights[0][taught != -1].mean() == pytest.approx(1)
+    for code in range(3):
+        share = (taught == code).sum() / (taught != -1).sum()
+        np.testing.assert_allclose(weights[0][taught == code], 1 / (3 * share), rtol=1e-5)
 
 
 # --- stopping by a callback ----------------------------------------------------------------------
@@ -423,6 +470,12 @@ def test_each_fit_of_a_warm_start_has_a_schedule_of_its_own(make_classifier, dat
     np.testing.assert_allclose(first, second)
     constant = rates_of(classifier.set_params(lr_schedule="constant"), data)
     np.testing.assert_array_equal(constant, [[0.003, 0.003]] * 6)
+
+
+@pytest.mark.parametrize("factor", [-0.1, np.nan, np.inf])
+def test_a_schedule_of_senseless_factors(factor, make_classifier, data):
+    with pytest.raises(ValueError, match=r"'lr_schedule' parameter .* factor of at least 0"):
+        make_classifier(lr_schedule=lambda t: factor).fit(*data)
 
 
 def test_the_schedule_changes_the_model(make_classifier, data):
