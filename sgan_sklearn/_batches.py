@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     """Such rows drawn independently, for the generator: it must not see the discriminator's."""
 
     weights: Tensor | None = None
-    """Weights of the labeled rows in their loss, with a mean of one over all; None is all one."""
+    """Weights of the labeled rows in their loss; None is all one."""
 
 
 class SemiSupervisedDataset(Dataset):

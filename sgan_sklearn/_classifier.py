@@ -232,8 +232,8 @@ default="auto"
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model for another `max_epochs` instead
         of starting anew. Classes and columns must be the same; networks, `latent_dim`, objective,
-        regularizers, scaling and device stay those of the first fit, whatever their parameters
-        say by then.
+        regularizers, scaling, categories and device stay those of the first fit, whatever their
+        parameters say by then.
     early_stopping : bool, default=False
         Whether to hold labeled rows back, score the accuracy on them after each epoch
         ("validation_score" in ``history_``), stop when it has not risen for `n_iter_no_change`
@@ -252,7 +252,8 @@ default="auto"
         ``monitor="discriminator_loss"`` or the like, and its ``load_best`` does not reach the
         averaged weights: take the parameter `early_stopping` instead; `LRScheduler` moves the
         discriminator's rate only: take `lr_schedule`. scikit-learn's callbacks, of version 1.9 and
-        later, are set by `set_callbacks`; they get the labeled rows alone.
+        later, are set by `set_callbacks`; they get the labeled rows alone, those among them that
+        `early_stopping` holds back.
     random_state : int, RandomState instance or None, default=None
         Source of all randomness: weights, batches, noise. On a CPU the same integer gives the
         same model to the bit; None gives another one at each call.
@@ -444,9 +445,10 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
-(n_samples, height, width, channels)
-            Rows or images, unscaled: `scaling` takes care of that.
+        X : array-like or DataFrame of shape (n_samples, n_features), or array of shape \
+(n_samples, height, width) or (n_samples, height, width, channels)
+            Rows or images, unscaled: `scaling` takes care of that. Tables may have categories, see
+            `categorical_features`, and holes (NaN, None).
         y : array-like of shape (n_samples,)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` where
             a row has none.
@@ -481,8 +483,8 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
-(n_samples, height, width, channels)
+        X : array-like or DataFrame of shape (n_samples, n_features), or array of shape \
+(n_samples, height, width) or (n_samples, height, width, channels)
             Rows or images of this part.
         y : array-like of shape (n_samples,)
             Class labels, with `unlabeled_value` where a row has none; all may be unlabeled.
@@ -506,9 +508,10 @@ default="auto"
 
         Notes
         -----
-        `max_epochs` and `warm_start` mean nothing here. ``regularizer="auto"`` leaves out
-        "class_prior", since a part need not have the shares of all; a `class_weight` is taken as
-        it is, without the scaling to a mean of one.
+        `max_epochs` and `warm_start` mean nothing here. Categories that the first part does not
+        hold count as missing for ever. ``regularizer="auto"`` leaves out "class_prior", since a
+        part need not have the shares of all; a `class_weight` is taken as it is, without the
+        scaling to a mean of one.
 
         Examples
         --------
@@ -531,7 +534,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
             Rows in the units of the training rows; images also flat.
 
         Returns
@@ -547,7 +550,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
             Rows in the units of the training rows; images also flat.
 
         Returns
@@ -562,7 +565,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
             Rows in the units of the training rows; images also flat.
 
         Returns
@@ -579,7 +582,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
             Rows in the units of the training rows; images also flat.
         y : array-like of shape (n_samples,)
             True labels; rows with `unlabeled_value` are left out.
@@ -621,7 +624,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
             Rows in the units of the training rows; images also flat.
 
         Returns

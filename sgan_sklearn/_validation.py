@@ -1,4 +1,4 @@
-"""Checks of `X` and `y`: every message about a bad one that is ours lives here."""
+"""Checks of `X`, `y` and what goes with them; those of columns and of images have their own."""
 
 from __future__ import annotations
 
