@@ -8,8 +8,6 @@ log-odds that the row is real. Where the generated class has a logit of its own,
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -104,13 +102,12 @@ def divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
 
 
-def prior_divergence(logits: Tensor, prior: Tensor) -> Tensor:
-    """Distance of the mean answer from the prior: ``sum_k prior_k (log prior_k - log mean p_k)``.
+def prior_divergence(mean: Tensor, prior: Tensor) -> Tensor:
+    """Distance of the mean answer from the prior: ``sum_k prior_k (log prior_k - log mean_k)``.
 
-    The logarithm of the mean is that of a sum of exponentials, which never is infinite.
+    A little is added to the mean, so that a class that never comes has a gradient.
     """
-    log_mean = torch.logsumexp(F.log_softmax(logits, dim=1), dim=0) - math.log(len(logits))
-    return (prior * (prior.log() - log_mean)).sum()
+    return (prior * (prior.log() - (mean + 1e-8).log())).sum()
 
 
 def squared_difference(logits: Tensor, other_logits: Tensor) -> Tensor:

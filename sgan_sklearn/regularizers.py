@@ -106,7 +106,8 @@ class Regularizer(BaseEstimator, ABC):
     """Term on unlabeled rows, added to the discriminator's loss.
 
     It is added with the factor ``unsupervised_weight * weight * ramp(step)``. A regularizer
-    holds no network and no state. It is a scikit-learn estimator only for the sake of its
+    holds no network, and what it keeps from step to step belongs to the copy that `prepare` made
+    for a training. It is a scikit-learn estimator only for the sake of its
     parameters: `clone` copies it and a grid reaches them as ``regularizer__name``.
     """
 
@@ -254,11 +255,15 @@ class ConditionalEntropy(Regularizer):
 class ClassPrior(Regularizer):
     """Class-prior alignment: over many rows, each class should come as often as expected.
 
-    With ``prior`` the expected shares and ``p`` the class probabilities of the rows of a batch::
+    With ``prior`` the expected shares, ``p`` the class probabilities and ``m`` their moving mean
+    over the batches, ``m = decay * m_before + (1 - decay) * mean_i p(x_i)``::
 
-        KL(prior || mean_i p(x_i))
+        KL(prior || m)
 
-    It keeps the other terms from giving a whole cloud of overlapping rows to one class.
+    with the gradient divided by ``1 - decay``, which gives it the same strength whatever the
+    decay. It keeps the other terms from giving a whole cloud of overlapping rows to one class.
+    A batch alone is no measure of that: the shares of 50 rows differ by chance, and to make
+    each batch even calls some of its rows by a wrong name.
 
     Parameters
     ----------
@@ -280,6 +285,9 @@ default="auto"
         Weight of the term.
     ramp_up : int, default=1000
         Training steps over which the weight rises to its full value.
+    decay : float, default=0.99
+        Decay of the moving mean: about the last ``1 / (1 - decay)`` batches count. 0 takes each
+        batch alone.
 
     References
     ----------
@@ -298,12 +306,21 @@ default="auto"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Regularizer._parameter_constraints,
         "prior": [StrOptions({"auto", "labels", "predicted", "uniform"}), "array-like"],
+        "decay": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, prior: Any = "auto", *, weight: float = 1.0, ramp_up: int = 1000):
+    def __init__(
+        self,
+        prior: Any = "auto",
+        *,
+        weight: float = 1.0,
+        ramp_up: int = 1000,
+        decay: float = 0.99,
+    ) -> None:
         self.prior = prior
         self.weight = weight
         self.ramp_up = ramp_up
+        self.decay = decay
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> ClassPrior:
         """Return the same with the prior as an array, which must suit the classes."""
@@ -338,9 +355,22 @@ default="auto"
         return clone(self).set_params(prior=prior / prior.sum())
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
-        """Return the divergence of the mean class probabilities from the prior."""
-        prior = torch.as_tensor(self.prior).to(unlabeled.logits)
-        return _losses.prior_divergence(unlabeled.logits, prior)
+        """Return the divergence of the moving mean of the class probabilities from the prior."""
+        probabilities = unlabeled.logits.softmax(dim=1).mean(dim=0)
+        if not hasattr(self, "mean_"):
+            self.prior_ = torch.as_tensor(self.prior).to(probabilities)
+            self.mean_ = self.prior_
+        mean = torch.lerp(self.mean_, probabilities, 1 - self.decay)
+        self.mean_ = mean.detach()
+        divergence = _losses.prior_divergence(mean, self.prior_)
+        # The same value with another gradient.
+        value = divergence.detach()
+        return value + (divergence - value) / (1 - self.decay)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the moving mean out: a tensor of the device of the training."""
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if not name.endswith("_")}
 
 
 class Consistency(Regularizer):

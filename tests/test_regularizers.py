@@ -1,5 +1,7 @@
 """Contracts that every regularizer in the registry keeps, then the closed forms of each."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -144,11 +146,29 @@ def test_entropy_closed_form(logits, as_rows):
     np.testing.assert_allclose(loss, -(p * np.log(p)).sum(axis=1).mean(), rtol=1e-12)
 
 
-def test_class_prior_closed_form(logits, as_rows):
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_class_prior_closed_form(logits, as_rows, decay):
     prior = np.array([0.5, 0.3, 0.2])
-    loss = ClassPrior(prior).loss(view(as_rows, nn.Identity()))
-    expected = (prior * np.log(prior / softmax(logits).mean(axis=0))).sum()
-    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+    regularizer = ClassPrior(prior, decay=decay)
+    answer, mean = softmax(logits), prior
+    for _ in range(3):
+        rows = as_rows.clone().requires_grad_()
+        loss = regularizer.loss(view(rows, nn.Identity()))
+        mean = decay * mean + (1 - decay) * answer.mean(axis=0)
+        expected = (prior * np.log(prior / mean)).sum()
+        np.testing.assert_allclose(loss.detach(), expected, atol=1e-7)
+        (gradient,) = torch.autograd.grad(loss, rows)
+        # d/dl of -sum_k prior_k / mean_k * mean_i p_ik, whatever the decay.
+        pull = -prior / mean
+        slopes = answer * (pull - (answer * pull).sum(axis=1, keepdims=True)) / len(answer)
+        np.testing.assert_allclose(gradient, slopes, atol=1e-7)
+
+
+def test_class_prior_forgets_the_training_when_copied(as_rows):
+    regularizer = ClassPrior([0.5, 0.3, 0.2])
+    regularizer.loss(view(as_rows, nn.Identity()))
+    assert hasattr(regularizer, "mean_")
+    assert not hasattr(pickle.loads(pickle.dumps(regularizer)), "mean_")
 
 
 def test_consistency_closed_form(logits, as_rows):
