@@ -94,6 +94,7 @@ SYSTEMS = [
         98.5,
         "99.2",
     ),
+    # As in the paper, in a tenth of its 300 epochs, and with the regularizers of tables.
     Row(
         "feature matching, MLP, 30 epochs",
         "mnist",
@@ -105,8 +106,14 @@ SYSTEMS = [
             max_epochs=30,
             batch_size=100,
         ),
+        published="99.07",
+    ),
+    Row(
+        "feature matching, default MLP, 30 epochs",
+        "mnist",
+        100,
+        SGANClassifier("mlp", image_shape=(28, 28), max_epochs=30),
         97.5,
-        "99.07",
     ),
 ]
 COMPARISONS = [

@@ -21,6 +21,7 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
@@ -44,6 +45,12 @@ __all__ = [
 # it is asked about.
 MAX_PRIOR_LABELS = 2_000
 MAX_PRIOR_ROWS = 10_000
+
+# The longest automatic step of virtual adversarial training, in margins of the labeled rows, the
+# shortest of all, and the labeled rows that the margin is taken of.
+MARGINS = 1.5
+MIN_EPS = 0.1
+MAX_MARGIN_LABELS = 1_000
 
 # How far a model's errors may move the shares of the classes, as a part of its mean doubt: not
 # all of them go one way. A third is as good a guess, but a wrong prior harms more than the labels'.
@@ -161,8 +168,10 @@ class VirtualAdversarial(Regularizer):
         Length of the step, in units of the scaled features. Class borders keep about this
         distance from the rows. Too long a step reaches across classes, which ruins noisy
         tables first. "auto" is 0.5 if each column has unit deviation, as "standard" and "asinh"
-        of `scaling` make it, and 1 if not, as where pixels share one scale; with a `scaling` of
-        your own give a number.
+        of `scaling` make it, and 1 if not, as where pixels share one scale; but at most 1.5 times
+        the margin of the labeled rows: the mean of half of what the nearest row of another class
+        is farther away than the nearest of the same (0 where it is nearer), and 0.1 at least.
+        With a `scaling` of your own give a number.
     weight : float, default=1.0
         Weight of the term.
     ramp_up : int, default=1000
@@ -205,6 +214,7 @@ class VirtualAdversarial(Regularizer):
             alone = np.isclose(deviations, 1, atol=0.01) | (deviations == 0)
             alone |= ((rows == 0) | (rows == 1)).all(axis=0)
             eps = 0.5 if alone.all() else 1.0
+            eps = max(MIN_EPS, min(eps, MARGINS * _margin(rows, codes)))
         return clone(self).set_params(eps=eps)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
@@ -459,6 +469,20 @@ class PseudoLabel(Regularizer):
         """Return the cross-entropy with the sure answers of the averaged network."""
         view = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
         return _losses.pseudo_label_loss(view, unlabeled.averaged_logits, self.threshold)
+
+
+def _margin(rows: np.ndarray, codes: np.ndarray) -> float:
+    """Return how far labeled rows lie, in the mean, from the border of their nearest neighbors."""
+    labeled = _thinned(np.flatnonzero(codes >= 0), MAX_MARGIN_LABELS)
+    distances = pairwise_distances(rows[labeled].reshape(len(labeled), -1))
+    np.fill_diagonal(distances, np.inf)
+    same_class = codes[labeled][:, np.newaxis] == codes[labeled]
+    nearest = distances.min(axis=1, where=same_class, initial=np.inf)
+    nearest_other = distances.min(axis=1, where=~same_class, initial=np.inf)
+    known = np.isfinite(nearest) & np.isfinite(nearest_other)
+    if not known.any():  # one label of each class, or a single class
+        return np.inf
+    return float(np.maximum(nearest_other - nearest, 0)[known].mean() / 2)
 
 
 def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, float]:

@@ -224,12 +224,27 @@ def test_virtual_adversarial_eps_by_scale():
     rng = np.random.RandomState(0)
     rows = rng.randn(200, 3)
     standardized = (rows - rows.mean(axis=0)) / rows.std(axis=0)
-    codes = np.zeros(200, dtype=int)
+    one_class = np.zeros(200, dtype=int)
     constant = np.column_stack([standardized, np.zeros(200)])
-    assert VirtualAdversarial().prepare(standardized, codes, 1).eps == 0.5
-    assert VirtualAdversarial().prepare(constant, codes, 1).eps == 0.5
-    assert VirtualAdversarial().prepare(standardized * [1, 1, 0.3], codes, 1).eps == 1.0
-    assert VirtualAdversarial(eps=0.2).prepare(rows, codes, 1).eps == 0.2
+    levels = np.column_stack([standardized, np.arange(200) % 7 == 0])
+    assert VirtualAdversarial().prepare(standardized, one_class, 1).eps == 0.5
+    assert VirtualAdversarial().prepare(constant, one_class, 1).eps == 0.5
+    assert VirtualAdversarial().prepare(levels, one_class, 1).eps == 0.5
+    assert VirtualAdversarial().prepare(standardized * [1, 1, 0.3], one_class, 1).eps == 1.0
+    assert VirtualAdversarial(eps=0.2).prepare(rows, one_class, 1).eps == 0.2
+
+
+@pytest.mark.parametrize(
+    ("gap", "eps"),
+    # Classes at 0, 0.2 and at gap, gap + 0.2: nearest of the same class 0.2 away, of the other
+    # class gap from two of the rows and gap - 0.2 from the two between.
+    [(10.0, 1.0), (0.9, 1.5 * (0.7 + 0.5) / 4), (0.3, 0.1), (0.21, 0.1)],
+)
+def test_virtual_adversarial_eps_by_margin(gap, eps):
+    labeled = np.array([0.0, 0.2, gap, gap + 0.2])
+    rows = np.r_[labeled, np.linspace(0, gap, 50)][:, np.newaxis]
+    codes = np.r_[0, 0, 1, 1, np.full(50, -1)]
+    assert VirtualAdversarial().prepare(rows, codes, 2).eps == pytest.approx(eps)
 
 
 @pytest.mark.parametrize(
