@@ -46,9 +46,8 @@ __all__ = [
 MAX_PRIOR_LABELS = 2_000
 MAX_PRIOR_ROWS = 10_000
 
-# The longest automatic step of virtual adversarial training, in margins of the labeled rows, the
-# shortest of all, and the labeled rows that the margin is taken of.
-MARGINS = 1.5
+# The shortest automatic step of virtual adversarial training, and the labeled rows that the margin
+# is taken of.
 MIN_EPS = 0.1
 MAX_MARGIN_LABELS = 1_000
 
@@ -168,10 +167,10 @@ class VirtualAdversarial(Regularizer):
         Length of the step, in units of the scaled features. Class borders keep about this
         distance from the rows. Too long a step reaches across classes, which ruins noisy
         tables first. "auto" is 0.5 if each column has unit deviation, as "standard" and "asinh"
-        of `scaling` make it, and 1 if not, as where pixels share one scale; but at most 1.5 times
-        the margin of the labeled rows: the mean of half of what the nearest row of another class
-        is farther away than the nearest of the same (0 where it is nearer), and 0.1 at least.
-        With a `scaling` of your own give a number.
+        of `scaling` make it, and 1 if not, as where pixels share one scale; but at most the
+        margin of the labeled rows: the mean of half of what the nearest row of another class is
+        farther away than the nearest of the same (0 where it is nearer), and 0.1 at least. With a
+        `scaling` of your own give a number.
     weight : float, default=1.0
         Weight of the term.
     ramp_up : int, default=1000
@@ -214,7 +213,7 @@ class VirtualAdversarial(Regularizer):
             alone = np.isclose(deviations, 1, atol=0.01) | (deviations == 0)
             alone |= ((rows == 0) | (rows == 1)).all(axis=0)
             eps = 0.5 if alone.all() else 1.0
-            eps = max(MIN_EPS, min(eps, MARGINS * _margin(rows, codes)))
+            eps = max(MIN_EPS, min(eps, _margin(rows, codes)))
         return clone(self).set_params(eps=eps)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:

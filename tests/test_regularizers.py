@@ -164,6 +164,22 @@ def test_class_prior_closed_form(logits, as_rows, decay):
         np.testing.assert_allclose(gradient, slopes, atol=1e-7)
 
 
+def test_class_prior_lets_a_batch_differ_by_chance():
+    answers = torch.tensor([[2.0, 0.0]] * 6 + [[0.0, 2.0]] * 4)  # 60 to 40, expected 50 to 50
+    pull = {}
+    for decay in (0.0, 0.99):
+        regularizer = ClassPrior([0.5, 0.5], decay=decay)
+        rows = answers.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(regularizer.loss(view(rows, nn.Identity())), rows)
+        pull[decay] = gradient.abs().max().item()
+    assert pull[0.99] < 0.02 * pull[0.0]
+    # But not a hundred of them.
+    for _ in range(300):
+        rows = answers.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(regularizer.loss(view(rows, nn.Identity())), rows)
+    assert gradient.abs().max().item() > 0.9 * pull[0.0]
+
+
 def test_class_prior_forgets_the_training_when_copied(as_rows):
     regularizer = ClassPrior([0.5, 0.3, 0.2])
     regularizer.loss(view(as_rows, nn.Identity()))
@@ -238,7 +254,7 @@ def test_virtual_adversarial_eps_by_scale():
     ("gap", "eps"),
     # Classes at 0, 0.2 and at gap, gap + 0.2: nearest of the same class 0.2 away, of the other
     # class gap from two of the rows and gap - 0.2 from the two between.
-    [(10.0, 1.0), (0.9, 1.5 * (0.7 + 0.5) / 4), (0.3, 0.1), (0.21, 0.1)],
+    [(10.0, 1.0), (0.9, (0.7 + 0.5) / 4), (0.3, 0.1), (0.21, 0.1)],
 )
 def test_virtual_adversarial_eps_by_margin(gap, eps):
     labeled = np.array([0.0, 0.2, gap, gap + 0.2])
