@@ -142,10 +142,8 @@ class TableColumns:
             return polars.DataFrame(
                 {
                     name: polars.Series(
-                        [None if is_missing(value) else value for value in values.tolist()],
-                        dtype=dtype,
-                        strict=False,
-                    )
+                        [None if is_missing(value) else value for value in values.tolist()]
+                    ).cast(dtype)
                     for (name, dtype), values in zip(
                         self.template.schema.items(), columns, strict=True
                     )

@@ -298,8 +298,8 @@ def is_labeled(y: np.ndarray, unlabeled_value: Any) -> np.ndarray:
                 f"{unlabeled_value!r} (no quotes) as the label of unlabeled rows, or set "
                 f"unlabeled_value={text!r}."
             )
-    if y.dtype.kind in "OSU" or isinstance(unlabeled_value, str):
-        y = y.astype(object)  # numpy does not compare text with numbers
+    if y.dtype.kind not in "biuf" or isinstance(unlabeled_value, str):
+        y = y.astype(object)  # numpy does not compare text or dates with numbers
     return np.asarray(y != unlabeled_value, dtype=bool)
 
 

@@ -346,5 +346,5 @@ def _dtype_for(y: np.ndarray, unlabeled_value: Any) -> Any:
     if not isinstance(unlabeled_value, Integral):
         return np.result_type(y.dtype, np.float64)
     if y.dtype.kind in "ub":
-        return np.int64 if y.max(initial=0) <= np.iinfo(np.int64).max else object
+        return np.int64 if int(y.max(initial=0)) <= np.iinfo(np.int64).max else object
     return np.result_type(y.dtype, np.min_scalar_type(int(unlabeled_value)))

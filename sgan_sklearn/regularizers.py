@@ -473,6 +473,8 @@ class PseudoLabel(Regularizer):
 def _margin(rows: np.ndarray, codes: np.ndarray) -> float:
     """Return how far labeled rows lie, in the mean, from the border of their nearest neighbors."""
     labeled = _thinned(np.flatnonzero(codes >= 0), MAX_MARGIN_LABELS)
+    if len(labeled) < 2:
+        return np.inf
     distances = pairwise_distances(rows[labeled].reshape(len(labeled), -1))
     np.fill_diagonal(distances, np.inf)
     same_class = codes[labeled][:, np.newaxis] == codes[labeled]

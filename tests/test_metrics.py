@@ -167,7 +167,13 @@ def test_a_function_under_metadata_routing():
 
     with config_context(enable_metadata_routing=True):
         scores = cross_validate(
-            LabelSpreading(), X, few, cv=3, scoring=labeled_scorer(accuracy), error_score="raise"
+            LabelSpreading(),
+            X,
+            few,
+            cv=3,
+            scoring=labeled_scorer(accuracy),
+            params={},
+            error_score="raise",
         )["test_score"]
     assert np.isfinite(scores).all()
 
