@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # before scikit-learn 1.9
+    # mypy sees the names of both branches; only one of them is ever run.
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing: this scikit-learn knows no callbacks."""

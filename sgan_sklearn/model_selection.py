@@ -112,28 +112,37 @@ def mask_labels(
             f"y holds no class: all {len(y)} rows are unlabeled "
             f"(unlabeled_value={unlabeled_value!r}). Pass the labels of which some are to be kept."
         )
-    if per_class is None:
-        n_kept = int(n_labeled or 0) if fraction is None else round(fraction * len(labeled))
-        if not len(classes) <= n_kept <= len(labeled):
-            raise ValueError(
-                f"The '{named[0]}' parameter of mask_labels must keep from {len(classes)} labels, "
-                f"one for each class, to all {len(labeled)}. Got {given[named[0]]}, which keeps "
-                f"{n_kept}."
-            )
-        wanted = allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
-    else:
-        n_kept = per_class * len(classes)
-        if per_class > counts.min():
-            rarest = classes.tolist()[counts.argmin()]
-            raise ValueError(
-                f"The 'per_class' parameter of mask_labels must be at most {counts.min()}, the "
-                f"number of labels of the rarest class, {rarest!r}. Got {per_class}."
-            )
+    n_kept = _number_to_keep(given, named[0], classes, counts)
+    if per_class is not None:
         wanted = np.full(len(classes), per_class)
+    else:
+        wanted = allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
     chosen = labeled[drawn(codes, wanted, n_kept, check_random_state(random_state))]
     masked = np.full(len(y), unlabeled_value, dtype=_dtype_for(y, unlabeled_value))
     masked[chosen] = y[chosen]
     return masked
+
+
+def _number_to_keep(
+    given: dict[str, Any], name: str, classes: np.ndarray, counts: np.ndarray
+) -> int:
+    """Return how many labels the argument of this name keeps, or raise ValueError."""
+    value, n_labels = given[name], int(counts.sum())
+    if name == "per_class":
+        if value > counts.min():
+            rarest = classes.tolist()[counts.argmin()]
+            raise ValueError(
+                f"The 'per_class' parameter of mask_labels must be at most {counts.min()}, the "
+                f"number of labels of the rarest class, {rarest!r}. Got {value}."
+            )
+        return int(value) * len(classes)
+    n_kept = int(value) if name == "n_labeled" else round(value * n_labels)
+    if not len(classes) <= n_kept <= n_labels:
+        raise ValueError(
+            f"The '{name}' parameter of mask_labels must keep from {len(classes)} labels, one for "
+            f"each class, to all {n_labels}. Got {value}, which keeps {n_kept}."
+        )
+    return n_kept
 
 
 class SemiSupervisedSplit(BaseCrossValidator):
