@@ -19,6 +19,7 @@ from sgan_sklearn.architectures import (
 )
 from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
+from sgan_sklearn.samplers import SAMPLERS, Sampler
 
 __all__ = [
     "choose_architecture",
@@ -27,6 +28,7 @@ __all__ = [
     "choose_decay",
     "choose_interval",
     "choose_regularizers",
+    "choose_sampler",
     "choose_scaler",
     "choose_schedule",
     "component",
@@ -133,6 +135,19 @@ def choose_regularizers(choice: Any, layout: Layout, aligned: bool) -> list[Regu
             f"name. Got {names}. Raise the weight of one, or give your own class a `name`."
         )
     return regularizers
+
+
+def choose_sampler(choice: Any, *, is_table: bool) -> Sampler | None:
+    """Return the sampler, not yet fitted, or None for the classifier's own generator."""
+    if isinstance(choice, str) and choice == "generator":
+        return None
+    sampler: Sampler = component(choice, SAMPLERS)
+    if not is_table:
+        raise ValueError(
+            f"The 'sampler' parameter of SGANClassifier must be 'generator' for images. Got "
+            f"{choice!r}, which makes rows of tables."
+        )
+    return sampler
 
 
 def _is_auto(choice: Any) -> bool:

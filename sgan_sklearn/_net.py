@@ -22,6 +22,7 @@ from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._early_stopping import EarlyStopping
 from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import seeded
+from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn.objectives import Objective
 from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
 
@@ -432,7 +433,7 @@ class SGANNet(NeuralNet):
         """Replace modules and optimizers by their states as numpy arrays."""
         state = self.__dict__.copy()
         state["tensors"] = {
-            name: _map_leaves(state.pop(name).state_dict(), _to_numpy)
+            name: to_arrays(state.pop(name).state_dict())
             for name in (*_MODULES, *_OPTIMIZERS)
             if name in state
         }
@@ -455,7 +456,7 @@ class SGANNet(NeuralNet):
         self.initialize_optimizer()
         self.__dict__.update(fitted)
         for name, values in tensors.items():
-            getattr(self, name).load_state_dict(_map_leaves(values, _to_tensor))
+            getattr(self, name).load_state_dict(to_tensors(values))
 
 
 @contextmanager
@@ -469,20 +470,3 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for weight in trained:
             weight.requires_grad_(True)
-
-
-def _map_leaves(tree: Any, function: Callable[[Any], Any]) -> Any:
-    if isinstance(tree, dict):
-        return {key: _map_leaves(value, function) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_map_leaves(value, function) for value in tree]
-    return function(tree)
-
-
-def _to_numpy(leaf: Any) -> Any:
-    return leaf.detach().cpu().numpy().copy() if isinstance(leaf, Tensor) else leaf
-
-
-def _to_tensor(leaf: Any) -> Any:
-    # A copy, since a memory map may be read-only.
-    return torch.from_numpy(np.array(leaf)) if isinstance(leaf, np.ndarray) else leaf

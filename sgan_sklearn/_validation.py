@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = [
     "check_classes",
     "check_dense",
     "check_labels",
+    "check_layer_sizes",
     "check_same_classes",
     "check_same_length",
     "check_target",
@@ -315,3 +316,14 @@ def _kind(label: Any) -> str:
     if isinstance(label, str):
         return "string"
     return "number" if isinstance(label, Real) else type(label).__name__
+
+
+def check_layer_sizes(part: Any, *names: str) -> None:
+    """Refuse tuples of layer sizes that hold anything but positive integers."""
+    for name in names:
+        sizes = getattr(part, name)
+        if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
+            raise ValueError(
+                f"The {name!r} parameter of {type(part).__name__} must hold integers of at "
+                f"least 1. Got {sizes!r} instead. One layer is written as a tuple: (100,)."
+            )

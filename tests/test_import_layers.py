@@ -16,6 +16,7 @@ FOLDER = Path(sgan_sklearn.__file__).parent
 LAYERS = [
     "_losses",
     "_random",
+    "_state",
     "_sampling",
     "_device",
     "_progress",
@@ -39,6 +40,7 @@ LAYERS = [
     "augmentations",
     "objectives",
     "regularizers",
+    "samplers",
     "_net",
     "_generation",
     "_choices",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sgan_sklearn._validation import check_layer_sizes
 from sgan_sklearn.architectures._base import (
     NO_HEADS,
     Architecture,
@@ -165,10 +166,4 @@ class MLPArchitecture(Architecture):
 
     def _validate_params(self) -> None:
         super()._validate_params()
-        for name in ("hidden_layer_sizes", "generator_hidden_layer_sizes"):
-            sizes = getattr(self, name)
-            if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
-                raise ValueError(
-                    f"The {name!r} parameter of {type(self).__name__} must hold integers of at "
-                    f"least 1. Got {sizes!r} instead. One layer is written as a tuple: (100,)."
-                )
+        check_layer_sizes(self, "hidden_layer_sizes", "generator_hidden_layer_sizes")

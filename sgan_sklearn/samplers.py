@@ -1,0 +1,465 @@
+"""Samplers: what makes rows up in place of the classifier's own generator.
+
+One class for each, and :data:`SAMPLERS` at the bottom. To add one, derive from :class:`Sampler`,
+then either add its line to the dict or pass an instance as ``SGANClassifier(sampler=...)``.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+from numbers import Integral, Real
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.special import ndtri
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sgan_sklearn import _losses
+from sgan_sklearn._device import device_or_cpu
+from sgan_sklearn._progress import TrainingLog
+from sgan_sklearn._random import seeded
+from sgan_sklearn._state import to_arrays, to_tensors
+from sgan_sklearn._validation import check_layer_sizes
+from sgan_sklearn.architectures import Heads
+from sgan_sklearn.architectures._layers import TableHeads
+
+__all__ = ["SAMPLERS", "CriticSampler", "Sampler"]
+
+# The training length of max_epochs="auto": as many epochs, but within these numbers of steps.
+EPOCHS = 150
+MIN_STEPS = 2_000
+MAX_STEPS = 10_000
+
+# Factor of the logits of levels, which have to be far apart where one column tells another.
+LEVEL_SCALE = 4.0
+
+# Critic steps from one with the gradient penalty to the next.
+PENALTY_EVERY = 4
+
+# Quantiles that tell the distribution of a column, and rows that those of the generator are
+# taken of.
+N_QUANTILES = 2_001
+N_CALIBRATION_ROWS = 20_000
+
+# Rounds in which the shares of levels are brought to those of the training rows.
+N_CALIBRATION_ROUNDS = 8
+
+# Rows that are made at a time.
+CHUNK = 4096
+
+
+class Sampler(BaseEstimator, ABC):
+    """Learns to make up rows of a table, after the classifier has been trained.
+
+    ``SGANClassifier(sampler=...)`` fits a copy on its training rows, and `SGANClassifier.sample`
+    asks it for rows. Both happen while torch's global generators are seeded.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    @abstractmethod
+    def fit(
+        self,
+        rows: np.ndarray,
+        probabilities: np.ndarray,
+        heads: Heads,
+        *,
+        device: torch.device,
+        verbose: int = 0,
+    ) -> Sampler:
+        """Learn from training rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, n_features)
+            The rows, in the model space; float32.
+        probabilities : ndarray of shape (n_samples, n_classes)
+            What the classifier says of them; of a labeled row that label.
+        heads : Heads
+            Which of the features are levels of categories, all at the end.
+        device : torch.device
+            Where to train.
+        verbose : int, default=0
+            As in `SGANClassifier`.
+        """
+
+    @abstractmethod
+    def sample(self, codes: np.ndarray) -> Tensor:
+        """Return a row of the model space, on the CPU, for each class code."""
+
+
+class CriticSampler(Sampler):
+    """Second generator, trained against a critic that sees rows beside their classes.
+
+    The classifier's own generator is to be useful to the discriminator, not to be true to the
+    rows. This one has no other task. With ``C`` the critic's output for a row and its class, the
+    critic minimizes, and the generator ``G`` then its own::
+
+        mean softplus(C(G)) + mean softplus(-C(real)) + penalty / 2 * mean |dC(real) / d real|^2
+        mean softplus(-C(G))
+
+    Columns of numbers are normal scores to both networks, so that heavy tails, whole numbers and
+    spikes are no harder than the rest. When the training has ended, the distribution of each
+    generated column is brought to that of the training rows. What is left to learn is how
+    the columns hang together.
+
+    The class of an unlabeled row is drawn, at each step, from what the classifier says of it. So
+    `SGANClassifier.sample` has rows of each class even where there are few labels, as far as the
+    classifier knows the classes.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(256, 256)
+        Units of each hidden layer of the generator.
+    critic_hidden_layer_sizes : tuple of int, default=(256, 256)
+        Units of each hidden layer of the critic.
+    latent_dim : int, default=128
+        Length of the random vectors that the generator turns into rows.
+    penalty : float, default=1.0
+        Weight of the gradient penalty. More of it makes a smoother and more forgiving critic.
+    max_epochs : int or "auto", default="auto"
+        Passes over all rows. "auto" takes 150, but between 2,000 and 10,000 training steps.
+    batch_size : int, default=500
+        Rows in a training step.
+    learning_rate : float, default=5e-4
+        Learning rate of both Adam optimizers; it falls to zero over the second half.
+
+    Attributes
+    ----------
+    generator_ : torch.nn.Module
+        Generator with averaged weights, in evaluation mode. It gets latent vectors and classes
+        side by side.
+    history_ : list of dict
+        One record an epoch: its number ("epoch"), "critic_loss" and "generator_loss".
+    n_steps_ : int
+        Number of training steps.
+
+    References
+    ----------
+    Goodfellow et al., "Generative Adversarial Networks", 2014, arXiv:1406.2661.
+
+    Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014, arXiv:1411.1784.
+
+    Mescheder et al., "Which Training Methods for GANs do actually Converge?" (the penalty), 2018,
+    arXiv:1801.04406.
+
+    Xu et al., "Modeling Tabular Data using Conditional GAN", 2019, arXiv:1907.00503.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.samplers import CriticSampler
+    >>> X, y = load_wine(return_X_y=True, as_frame=True)
+    >>> sampler = CriticSampler(hidden_layer_sizes=(64,), max_epochs=50)
+    >>> clf = SGANClassifier(sampler=sampler, max_epochs=5, random_state=0).fit(X, y)
+    >>> clf.sample(label=[0, 2], random_state=0).shape
+    (2, 13)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like"],
+        "critic_hidden_layer_sizes": ["array-like"],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "penalty": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    generator_: Any  # a module whose layers mypy takes for any
+
+    def __init__(
+        self,
+        hidden_layer_sizes: tuple[int, ...] = (256, 256),
+        critic_hidden_layer_sizes: tuple[int, ...] = (256, 256),
+        *,
+        latent_dim: int = 128,
+        penalty: float = 1.0,
+        max_epochs: Any = "auto",
+        batch_size: int = 500,
+        learning_rate: float = 5e-4,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.critic_hidden_layer_sizes = critic_hidden_layer_sizes
+        self.latent_dim = latent_dim
+        self.penalty = penalty
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+
+    def fit(
+        self,
+        rows: np.ndarray,
+        probabilities: np.ndarray,
+        heads: Heads,
+        *,
+        device: torch.device,
+        verbose: int = 0,
+    ) -> CriticSampler:
+        """Train the generator and its critic, then bring its columns to those of the rows."""
+        self._device, self._n_classes = str(device), probabilities.shape[1]
+        self._heads, self._n_features = heads, rows.shape[1]
+        self._n_numbers = heads.blocks[0].start if heads.blocks else rows.shape[1]
+        known = self._known(rows)
+        self._values = _quantiles(rows, known)
+        scores = _normal_scores(rows, known)
+        real = torch.from_numpy(np.concatenate([scores, rows[:, self._n_numbers :]], axis=1))
+        real = real.to(device)
+        classes = torch.from_numpy(probabilities.astype(np.float32)).to(device)
+        self._train(real, classes, verbose)
+        self._calibrate(real, classes)
+        return self
+
+    def sample(self, codes: np.ndarray) -> Tensor:
+        """Return a row of the model space, on the CPU, for each class code."""
+        wanted = F.one_hot(torch.from_numpy(codes), self._n_classes).float()
+        rows = self._made(wanted.to(self._device))
+        for i in range(self._n_numbers):
+            values = _on_scale(rows[:, i].numpy(), self._scores[:, i], self._values[:, i])
+            rows[:, i] = torch.from_numpy(values)
+        return rows
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        check_layer_sizes(self, "hidden_layer_sizes", "critic_hidden_layer_sizes")
+
+    # --- training ---------------------------------------------------------------------------
+
+    def _train(self, real: Tensor, classes: Tensor, verbose: int) -> None:
+        steps_per_epoch = -(-len(real) // self.batch_size)
+        n_epochs = self._n_epochs(steps_per_epoch)
+        generator = self._build_generator().to(real.device)
+        critic = self._build_critic().to(real.device)
+        averaged = torch.optim.swa_utils.AveragedModel(
+            generator,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999),
+            use_buffers=True,
+        )
+        optimizers = [
+            torch.optim.Adam(
+                network.parameters(),
+                lr=self.learning_rate,
+                betas=(0.5, 0.9),
+                fused=real.device.type in ("cpu", "cuda"),
+            )
+            for network in (critic, generator)
+        ]
+        self.history_: list[dict[str, Any]] = []
+        finite = copy.deepcopy(averaged.module)
+        training = SimpleNamespace(
+            history=self.history_, max_epochs=n_epochs, verbose=verbose, stop_training_=False
+        )
+        log = TrainingLog()
+        log.on_train_begin(training)
+        self.n_steps_ = 0
+        for epoch in range(1, n_epochs + 1):
+            losses = []
+            for _ in range(steps_per_epoch):
+                passed = self.n_steps_ / (n_epochs * steps_per_epoch)
+                for optimizer in optimizers:
+                    optimizer.param_groups[0]["lr"] = self.learning_rate * min(1, 2 - 2 * passed)
+                chosen = torch.randint(len(real), (self.batch_size,), device=real.device)
+                drawn = torch.multinomial(classes[chosen], 1)[:, 0]
+                wanted = F.one_hot(drawn, self._n_classes).float()
+                losses.append(self._step(generator, critic, optimizers, real[chosen], wanted))
+                averaged.update_parameters(generator)
+                self.n_steps_ += 1
+            means = torch.tensor(losses).mean(dim=0).tolist()
+            if not np.isfinite(means).all():
+                self._warn(epoch)
+                break
+            finite = copy.deepcopy(averaged.module)
+            names = ("critic_loss", "generator_loss")
+            self.history_.append({"epoch": epoch, **dict(zip(names, means, strict=True))})
+            log.on_epoch_end(training)
+        self.generator_ = finite.eval().requires_grad_(False)
+
+    def _step(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        rows: Tensor,
+        wanted: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Make a step of the critic, then one of the generator; return both losses."""
+        real = torch.cat([rows, wanted], dim=1)
+        latent = torch.randn(len(rows), self.latent_dim, device=rows.device)
+        made = torch.cat([generator(torch.cat([latent, wanted], dim=1)), wanted], dim=1)
+
+        penalized = self.penalty > 0 and self.n_steps_ % PENALTY_EVERY == 0
+        real.requires_grad_(penalized)
+        of_real, of_made = critic(torch.cat([real, made.detach()])).chunk(2)
+        critic_loss = _losses.real_loss(of_real) + _losses.generated_loss(of_made)
+        loss = critic_loss
+        if penalized:
+            (slopes,) = torch.autograd.grad(of_real.sum(), real, create_graph=True)
+            steepness = slopes.square().sum(dim=1).mean()
+            loss = loss + PENALTY_EVERY * self.penalty / 2 * steepness
+        optimizers[0].zero_grad()
+        loss.backward()
+        optimizers[0].step()
+
+        critic.requires_grad_(False)
+        generator_loss = _losses.real_loss(critic(made))
+        optimizers[1].zero_grad()
+        generator_loss.backward()
+        optimizers[1].step()
+        critic.requires_grad_(True)
+        return critic_loss.detach(), generator_loss.detach()
+
+    def _warn(self, epoch: int) -> None:
+        warnings.warn(
+            f"The training of the sampler diverged in epoch {epoch} and was stopped; the generator "
+            f"of the epoch before is kept. Lower its learning_rate (now {self.learning_rate}).",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+
+    def _n_epochs(self, steps_per_epoch: int) -> int:
+        if self.max_epochs != "auto":
+            return int(self.max_epochs)
+        n_epochs = max(EPOCHS, -(-MIN_STEPS // steps_per_epoch))
+        return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
+
+    def _calibrate(self, real: Tensor, classes: Tensor) -> None:
+        """Bring the distribution of each generated column to that of the training rows."""
+        chosen = torch.randint(len(real), (N_CALIBRATION_ROWS,), device=real.device)
+        wanted = F.one_hot(torch.multinomial(classes[chosen], 1)[:, 0], self._n_classes).float()
+        if self._heads.blocks:
+            shares = real[:, self._n_numbers :].mean(dim=0)
+            bias = self.generator_.output.bias[self._n_numbers :]
+            for _ in range(N_CALIBRATION_ROUNDS):
+                made = self._made(wanted)[:, self._n_numbers :].mean(dim=0).to(real.device)
+                bias += ((shares + 1e-4) / (made + 1e-4)).log() / LEVEL_SCALE
+        rows = self._made(wanted).numpy()
+        self._scores = _quantiles(rows, self._known(rows))
+
+    def _known(self, rows: np.ndarray) -> np.ndarray:
+        """Return the mask of the numbers that are not missing."""
+        known = np.ones((len(rows), self._n_numbers), dtype=bool)
+        for column, mark, _ in self._heads.holes:
+            known[:, column] = rows[:, mark] == 0
+        return known
+
+    def _build_critic(self) -> nn.Module:
+        layers: list[nn.Module] = []
+        sizes = (self._n_features + self._n_classes, *self.critic_hidden_layer_sizes)
+        for n_in, n_out in pairwise(sizes):
+            layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(0.2)]
+        return nn.Sequential(*layers, nn.Linear(sizes[-1], 1), nn.Flatten(0))
+
+    # --- the generator ----------------------------------------------------------------------
+
+    def _build_generator(self) -> nn.Module:
+        return _Generator(
+            self.latent_dim + self._n_classes,
+            self.hidden_layer_sizes,
+            self._n_features,
+            self._heads.blocks,
+        )
+
+    @torch.no_grad()
+    def _made(self, wanted: Tensor) -> Tensor:
+        """Return the generator's rows for classes, on the CPU, numbers as normal scores."""
+        latent = torch.randn(len(wanted), self.latent_dim, device=wanted.device)
+        inputs = torch.cat([latent, wanted], dim=1)
+        return torch.cat([self.generator_(part).cpu() for part in inputs.split(CHUNK)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Replace the generator by its weights as numpy arrays."""
+        state = super().__getstate__()
+        if "generator_" in state:
+            state = {**state, "generator_": to_arrays(state["generator_"].state_dict())}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the generator anew, on the CPU where the fitted device is missing."""
+        state = dict(state)
+        weights = state.pop("generator_", None)
+        super().__setstate__(state)
+        if weights is None:
+            return
+        device = device_or_cpu(self._device)
+        self._device = str(device)
+        with seeded(0, device):
+            generator = self._build_generator()
+        generator.load_state_dict(to_tensors(weights))
+        self.generator_ = generator.to(device).eval().requires_grad_(False)
+
+
+class _Generator(nn.Module):
+    """Perceptron each of whose layers also sees the inputs of the one before."""
+
+    def __init__(
+        self,
+        n_inputs: int,
+        hidden_layer_sizes: tuple[int, ...],
+        n_features: int,
+        blocks: tuple[slice, ...],
+    ) -> None:
+        super().__init__()
+        self.hidden = nn.ModuleList()
+        for size in hidden_layer_sizes:
+            self.hidden.append(
+                nn.Sequential(nn.Linear(n_inputs, size), nn.BatchNorm1d(size), nn.ReLU())
+            )
+            n_inputs += size
+        self.output = nn.Linear(n_inputs, n_features)
+        self.heads = TableHeads(Heads(blocks)) if blocks else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.hidden:
+            x = torch.cat([layer(x), x], dim=1)
+        logits = self.output(x)
+        return logits if self.heads is None else self.heads(LEVEL_SCALE * logits, logits)
+
+
+# --- the distributions of columns -----------------------------------------------------------
+
+
+def _normal_scores(columns: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return each column by its ranks, with a normal distribution; equal values in random order.
+
+    What is not known gets the score of a random rank.
+    """
+    scores = np.empty(known.shape, dtype=np.float32)
+    for i in range(known.shape[1]):
+        values, n_known = columns[known[:, i], i], known[:, i].sum()
+        by_rank = ndtri((np.arange(n_known) + 0.5) / n_known)
+        order = np.lexsort((torch.randperm(n_known).numpy(), values))
+        scores[np.flatnonzero(known[:, i])[order], i] = by_rank
+        scores[~known[:, i], i] = torch.randn(len(columns) - n_known).numpy()
+    return scores
+
+
+def _quantiles(columns: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return quantiles of each column, from the smallest known value to the largest."""
+    grid = np.linspace(0, 1, N_QUANTILES)
+    quantiles = np.zeros((len(grid), known.shape[1]), dtype=np.float32)
+    for i in range(known.shape[1]):
+        if known[:, i].any():
+            quantiles[:, i] = np.quantile(columns[known[:, i], i], grid, method="inverted_cdf")
+    return quantiles
+
+
+def _on_scale(scores: np.ndarray, quantiles: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values at the places that scores have among quantiles."""
+    places = np.interp(scores, quantiles, np.arange(len(values)))
+    if (np.diff(values) == 0).any():  # few values, or one of them very often: nothing between
+        return values[np.rint(places).astype(int)]
+    return np.interp(places, np.arange(len(values)), values).astype(np.float32)
+
+
+SAMPLERS: dict[str, type[Sampler]] = {"critic": CriticSampler}

@@ -1,0 +1,310 @@
+"""Samplers: generators of rows beside the classifier's own."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import ks_2samp
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from sgan_sklearn import SamplesDisplay
+from sgan_sklearn.architectures import Heads
+from sgan_sklearn.samplers import SAMPLERS, CriticSampler, Sampler
+
+NO_HEADS = Heads()
+CPU = torch.device("cpu")
+each_sampler = pytest.mark.parametrize("name", SAMPLERS)
+
+
+def small(**params):
+    quick = {
+        "hidden_layer_sizes": (32,),
+        "critic_hidden_layer_sizes": (32,),
+        "latent_dim": 8,
+        "max_epochs": 3,
+        "batch_size": 50,
+    }
+    return CriticSampler(**{**quick, **params})
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Return 600 rows: two columns that depend on each other, a count, a category, holes."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2, 600)
+    x = rng.normal(size=600)
+    frame = pd.DataFrame(
+        {
+            "x": x,
+            "twice": 2 * x + 0.2 * rng.normal(size=600),
+            "count": np.where(rng.random(600) < 0.7, 0, rng.integers(1, 500, 600)),
+            "side": np.array(["left", "right"])[codes],
+            "city": rng.choice(["Bonn", "Kyiv", "Lima"], 600, p=[0.1, 0.2, 0.7]),
+            "age": np.where(rng.random(600) < 0.2, np.nan, rng.integers(0, 99, 600)),
+        }
+    )
+    return frame, np.where(np.arange(600) % 10, -1, codes), codes
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    from sgan_sklearn import SGANClassifier
+    from sgan_sklearn.architectures import MLPArchitecture
+
+    sampler = CriticSampler(
+        (64,), (64,), latent_dim=8, batch_size=100, max_epochs=200, learning_rate=2e-3
+    )
+    frame, y, _ = table
+    return SGANClassifier(
+        MLPArchitecture((16,), (16,)),
+        sampler=sampler,
+        max_epochs=10,
+        discriminator_lr=1e-2,
+        device="cpu",
+        random_state=0,
+    ).fit(frame, y)
+
+
+# --- what it makes --------------------------------------------------------------------------------
+
+
+def test_numbers_are_distributed_as_in_the_training_rows(fitted, table):
+    frame, made_up = table[0], fitted.sample(2_000, random_state=0)
+    for name in ("x", "twice", "count", "age"):
+        assert ks_2samp(frame[name].dropna(), made_up[name].dropna()).statistic < 0.08
+    assert abs((made_up["count"] == 0).mean() - (frame["count"] == 0).mean()) < 0.05
+    assert (made_up["count"] % 1 == 0).all()
+    assert (made_up["age"].dropna() % 1 == 0).all()
+
+
+def test_levels_and_holes_come_as_often(fitted, table):
+    frame, made_up = table[0], fitted.sample(2_000, random_state=0)
+    for name in ("side", "city"):
+        shares = frame[name].value_counts(normalize=True)
+        assert (made_up[name].value_counts(normalize=True) - shares).abs().max() < 0.06
+    assert abs(made_up["age"].isna().mean() - frame["age"].isna().mean()) < 0.06
+
+
+def test_columns_hang_together(fitted):
+    made_up = fitted.sample(2_000, random_state=0)
+    assert made_up["x"].corr(made_up["twice"]) > 0.9
+
+
+def test_rows_of_a_class_are_of_that_class(fitted):
+    wanted = np.arange(600) % 2
+    sides = fitted.sample(label=wanted, random_state=0)["side"]
+    assert np.mean(sides.eq("right") == wanted) > 0.85
+    assert fitted.sample(200, label=1, random_state=0)["side"].eq("right").mean() > 0.85
+
+
+def test_form_of_the_rows(fitted, table):
+    made_up = fitted.sample(5, random_state=0)
+    assert list(made_up.columns) == list(table[0].columns)
+    assert list(made_up.dtypes) == list(table[0].dtypes)
+    assert len(fitted.sample()) == 1
+
+
+def test_array_in_array_out(make_classifier, data):
+    X, y = data
+    X = X.astype(np.float32)
+    classifier = make_classifier(sampler=small()).fit(X, y)
+    made_up = classifier.sample(7, random_state=0)
+    assert made_up.shape == (7, X.shape[1])
+    assert made_up.dtype == np.float32
+    assert (made_up >= X.min(axis=0)).all()
+    assert (made_up <= X.max(axis=0)).all()
+
+
+def test_pair_plots_show_its_rows(fitted, table):
+    pytest.importorskip("matplotlib")
+    display = SamplesDisplay.from_estimator(fitted, X=table[0], random_state=0)
+    assert display.figure_ is not None
+
+
+# --- in the classifier ----------------------------------------------------------------------------
+
+
+@each_sampler
+def test_by_name(name):
+    assert issubclass(SAMPLERS[name], Sampler)
+    SAMPLERS[name]()._validate_params()
+
+
+def test_the_classifier_stays_the_same(make_classifier, data):
+    X, y = data
+    alone = make_classifier().fit(X, y)
+    with_it = make_classifier(sampler=small()).fit(X, y)
+    np.testing.assert_array_equal(alone.predict_proba(X), with_it.predict_proba(X))
+    assert alone.sampler_ is None
+    assert not np.array_equal(alone.sample(5, 0), with_it.sample(5, 0))
+
+
+def test_same_seed_same_rows(make_classifier, data):
+    state = torch.get_rng_state()
+    first, second = (make_classifier(sampler=small()).fit(*data) for _ in range(2))
+    np.testing.assert_array_equal(first.sample(5, 0), second.sample(5, 0))
+    assert not np.array_equal(first.sample(5, 0), first.sample(5, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_pickles_hold_no_tensor(make_classifier, data):
+    classifier = make_classifier(sampler=small()).fit(*data)
+    pickled = pickle.dumps(classifier)
+    assert b"torch" not in pickle.dumps(classifier.sampler_.__getstate__()["generator_"])
+    for other in (pickle.loads(pickled), copy.deepcopy(classifier)):
+        np.testing.assert_array_equal(classifier.sample(5, 0), other.sample(5, 0))
+    unfitted = pickle.loads(pickle.dumps(small(penalty=3)))
+    assert repr(unfitted) == repr(small(penalty=3))
+
+
+def test_the_given_instance_stays_unfitted(make_classifier, data):
+    sampler = small()
+    make_classifier(sampler=sampler).fit(*data)
+    assert not hasattr(sampler, "generator_")
+    assert not hasattr(clone(sampler), "generator_")
+
+
+def test_works_on_labels_alone(make_classifier, data):
+    X, y = data
+    classifier = make_classifier(sampler=small(), unsupervised_weight=0).fit(X, y)
+    assert classifier.sample(3, random_state=0).shape == (3, X.shape[1])
+    with pytest.raises(ValueError, match="score_samples needs a trained generator"):
+        classifier.score_samples(X)
+
+
+def test_a_second_fit_trains_it_anew(make_classifier, data):
+    X, y = data
+    classifier = make_classifier(sampler=small(), warm_start=True).fit(X, y)
+    first = classifier.sampler_
+    classifier.fit(X, y)
+    assert classifier.sampler_ is not first
+    classifier.set_params(sampler="generator").fit(X, y)
+    assert classifier.sampler_ is None
+
+
+def test_grids_reach_its_parameters(make_classifier):
+    classifier = make_classifier(sampler=small()).set_params(sampler__latent_dim=3)
+    assert classifier.sampler.latent_dim == 3
+
+
+class Bootstrap(Sampler):
+    """Training rows, drawn by what the classifier says of them."""
+
+    def fit(self, rows, probabilities, heads, *, device, verbose=0):
+        self.rows_, self.codes_ = torch.from_numpy(rows), probabilities.argmax(axis=1)
+        return self
+
+    def sample(self, codes):
+        return torch.stack([self.rows_[np.flatnonzero(self.codes_ == code)[0]] for code in codes])
+
+
+def test_a_sampler_of_ones_own(make_learner, data, labels):
+    X, y = data
+    classifier = make_learner(sampler=Bootstrap()).fit(X, y)
+    made_up = classifier.sample(label=[1, 0, 1])
+    assert classifier.predict(made_up).tolist() == [1, 0, 1]
+    np.testing.assert_allclose(np.abs(X[:, None] - made_up).sum(axis=2).min(axis=0), 0, atol=1e-4)
+
+
+def test_progress_is_printed(make_classifier, data, capsys):
+    make_classifier(sampler=small(max_epochs=4), verbose=2).fit(*data)
+    printed = capsys.readouterr().out.splitlines()
+    start = next(i for i, line in enumerate(printed) if "critic" in line)
+    assert [line.split()[0] for line in printed[start:]] == ["epoch", "1/4", "2/4", "3/4", "4/4"]
+
+
+# --- the training ---------------------------------------------------------------------------------
+
+
+def fit_alone(sampler, rows, probabilities=None, heads=NO_HEADS):
+    probabilities = np.ones((len(rows), 1)) if probabilities is None else probabilities
+    return clone(sampler).fit(rows, probabilities, heads, device=CPU)
+
+
+def test_history(rng):
+    rows = rng.normal(size=(120, 2)).astype(np.float32)
+    sampler = fit_alone(small(), rows)
+    assert [epoch["epoch"] for epoch in sampler.history_] == [1, 2, 3]
+    assert sampler.n_steps_ == 3 * 3
+    assert all(np.isfinite([e["critic_loss"], e["generator_loss"]]).all() for e in sampler.history_)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "n_epochs"), [(100, 100, 2_000), (5_000, 100, 150), (100, 1, 100)]
+)
+def test_automatic_length(n_rows, batch_size, n_epochs):
+    sampler = CriticSampler(batch_size=batch_size)
+    assert sampler._n_epochs(-(-n_rows // batch_size)) == n_epochs
+
+
+def test_divergence_warns_and_keeps_sensible_rows(make_classifier, data):
+    X, y = data
+    with pytest.warns(ConvergenceWarning, match="Lower its learning_rate"):
+        classifier = make_classifier(sampler=small(learning_rate=1e30)).fit(X, y)
+    assert np.isfinite(classifier.sample(20, random_state=0)).all()
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3])
+def test_few_rows(n_rows):
+    rows = np.arange(2.0 * n_rows, dtype=np.float32).reshape(n_rows, 2)
+    made = fit_alone(small(), rows).sample(np.zeros(9, dtype=int))
+    assert np.isin(made.numpy(), rows).all() or n_rows > 1
+    assert made.min() >= rows.min()
+    assert made.max() <= rows.max()
+
+
+def test_nothing_but_categories(rng):
+    codes = rng.choice(3, 300, p=[0.6, 0.3, 0.1])
+    rows = np.eye(3, dtype=np.float32)[codes]
+    made = fit_alone(small(max_epochs=20), rows, heads=Heads((slice(0, 3),)))
+    made = made.sample(np.zeros(2_000, dtype=int))
+    assert set(made.unique().tolist()) == {0, 1}
+    np.testing.assert_allclose(made.mean(dim=0), rows.mean(axis=0), atol=0.05)
+
+
+def test_constant_columns_stay(rng):
+    rows = np.column_stack([rng.normal(size=100), np.full(100, 7.0)]).astype(np.float32)
+    assert (fit_alone(small(), rows).sample(np.zeros(30, dtype=int))[:, 1] == 7).all()
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+def test_images_are_refused(make_classifier, rng):
+    images = rng.random((20, 8, 8))
+    classifier = make_classifier(architecture="mlp", image_shape=(8, 8), sampler="critic")
+    with pytest.raises(ValueError, match=r"'sampler' parameter .* must be 'generator' for images"):
+        classifier.fit(images.reshape(20, 64), np.arange(20) % 2)
+
+
+def test_parts_are_refused(make_classifier, data):
+    X, y = data
+    with pytest.raises(ValueError, match="partial_fit does not support sampler='critic'"):
+        make_classifier(sampler="critic").partial_fit(X, y, classes=[0, 1])
+
+
+@pytest.mark.parametrize("value", ["criticc", None, 3, CriticSampler])
+def test_wrong_sampler(value, make_classifier, data):
+    with pytest.raises(ValueError, match="'sampler' parameter of SGANClassifier"):
+        make_classifier(sampler=value).fit(*data)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("latent_dim", 0),
+        ("penalty", -1.0),
+        ("max_epochs", "all"),
+        ("batch_size", 2.5),
+        ("learning_rate", 0.0),
+        ("hidden_layer_sizes", 64),
+        ("hidden_layer_sizes", (64, 0)),
+    ],
+)
+def test_wrong_parameters(name, value, make_classifier, data):
+    with pytest.raises(ValueError, match=f"{name!r} parameter of CriticSampler"):
+        make_classifier(sampler=small(**{name: value})).fit(*data)
