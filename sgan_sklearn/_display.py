@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sklearn.utils.validation import check_is_fitted
 
 from sgan_sklearn._classifier import SGANClassifier
+from sgan_sklearn._columns import TableColumns
 from sgan_sklearn._images import as_picture, tiled
 from sgan_sklearn._random import RandomState
 
@@ -20,6 +21,10 @@ __all__ = ["HistoryDisplay", "SamplesDisplay"]
 
 # Columns of a table that are drawn if none are named.
 N_FEATURES = 4
+
+# Levels of a category that are named at an axis, and letters of a name that are shown.
+MAX_NAMED_LEVELS = 16
+MAX_LETTERS = 12
 
 COLORS = {"real": "tab:gray", "generated": "tab:orange"}
 
@@ -40,6 +45,9 @@ default=None
         Real rows to compare with.
     feature_names : array-like of str, default=None
         Name of each column of a table; None numbers them, "x0" and so on.
+    levels : dict of int to list of str, default=None
+        Names of the levels of those columns of a table that hold the codes of categories. Their
+        points are scattered about the code, so that one can see how many there are.
 
     Attributes
     ----------
@@ -77,10 +85,12 @@ default=None
         *,
         real: np.ndarray | None = None,
         feature_names: Any = None,
+        levels: dict[int, list[str]] | None = None,
     ) -> None:
         self.generated = generated
         self.real = real
         self.feature_names = feature_names
+        self.levels = levels
 
     @classmethod
     def from_estimator(
@@ -160,7 +170,12 @@ default=None
         real = None if X is None else _drawn_rows(estimator, X, n_samples, random_state)
         if image_shape is None:
             real = None if real is None else real[:, chosen]
-            display = cls(generated[:, chosen], real=real, feature_names=[names[i] for i in chosen])
+            display = cls(
+                generated[:, chosen],
+                real=real,
+                feature_names=[names[i] for i in chosen],
+                levels={} if columns is None else _level_names(columns, chosen),
+            )
         else:
             real = None if real is None else real.reshape(-1, *image_shape)
             display = cls(generated.reshape(-1, *image_shape), real=real)
@@ -235,7 +250,10 @@ default=None
         names = [f"x{i}" for i in range(n_features)] if names is None else list(names)
         parts = {} if self.real is None else {"real": self.real}
         parts["generated"] = self.generated
-        together = np.concatenate(list(parts.values())).astype(np.float64)
+        levels = self.levels or {}
+        rng = np.random.RandomState(0)
+        shown = {part: _scattered(rows, levels, rng) for part, rows in parts.items()}
+        together = np.concatenate(list(shown.values()))
         known = ~np.isnan(together)
         low = np.where(known.any(axis=0), together.min(axis=0, where=known, initial=np.inf), 0.0)
         high = np.where(known.any(axis=0), together.max(axis=0, where=known, initial=-np.inf), 0.0)
@@ -256,6 +274,8 @@ default=None
             if i == j:
                 span = float(low[i]), float(high[i])
                 bins = np.histogram_bin_edges(together[:, i], bins=20, range=span)
+                if i in levels:
+                    bins = np.arange(len(levels[i]) + 1) - 0.5
                 histogram = ax.twinx()
                 histogram.set_yticks([])
                 for part, rows in parts.items():
@@ -265,8 +285,9 @@ default=None
                             values, bins, density=True, histtype="step", color=COLORS[part]
                         )
             else:
-                for part, rows in parts.items():
+                for part, rows in shown.items():
                     ax.scatter(rows[:, j], rows[:, i], **{**styles[part], **scatter_kw})
+            _name_levels(ax, levels.get(j, []), levels.get(i, []))
         for name, below, left in zip(names, self.axes_[-1], self.axes_[:, 0], strict=True):
             below.set_xlabel(name)
             left.set_ylabel(name)
@@ -453,6 +474,37 @@ def _drawn_rows(
     if len(rows) <= n_most:
         return rows
     return rows[check_random_state(random_state).choice(len(rows), n_most, replace=False)]
+
+
+def _level_names(columns: TableColumns, chosen: list[int]) -> dict[int, list[str]]:
+    """Return the names of the levels of the chosen columns that are categories, by place."""
+    return {
+        place: [*map(str, columns.frequent[i]), *(["other"] if i in columns.rare else [])]
+        for place, i in enumerate(chosen)
+        if i in columns.encoders
+    }
+
+
+def _scattered(
+    rows: np.ndarray, levels: dict[int, list[str]], rng: np.random.RandomState
+) -> np.ndarray:
+    """Return numbers with the codes of levels moved at random, but not up to the next."""
+    rows = np.array(rows, dtype=np.float64)
+    for i in levels:
+        rows[:, i] += rng.uniform(-0.3, 0.3, size=len(rows))
+    return rows
+
+
+def _name_levels(ax: Any, of_x: list[str], of_y: list[str]) -> None:
+    """Put names at the ticks of an axis of levels, if they have room."""
+    for axis, names in ((ax.xaxis, of_x), (ax.yaxis, of_y)):
+        if names:
+            axis.set_tick_params(labelsize="x-small")
+        if 0 < len(names) <= MAX_NAMED_LEVELS:
+            short = [n if len(n) <= MAX_LETTERS else f"{n[: MAX_LETTERS - 1]}…" for n in names]
+            axis.set_ticks(range(len(names)), short)
+    if of_x:
+        ax.tick_params(axis="x", rotation=90)
 
 
 def _with_channels(images: np.ndarray) -> np.ndarray:

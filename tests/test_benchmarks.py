@@ -9,6 +9,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.io import savemat
 from sklearn.utils.fixes import parse_version
@@ -146,3 +147,44 @@ def test_published_systems_run_in_two_processes(tmp_path):
     assert "SelfTraining (LogisticRegression)" in run.stdout
     cells = json.loads((tmp_path / "cells.json").read_text())["cells"]
     assert sorted(cell["key"]["draw"] for cell in cells) == [0, 1]
+
+
+@pytest.fixture
+def mixed_rows():
+    rng = np.random.RandomState(0)
+    x = rng.normal(size=400)
+    return pd.DataFrame(
+        {
+            "x": x,
+            "y": 3 * x + 0.1 * rng.normal(size=400),
+            "side": pd.Categorical(np.where(x > 0, "right", "left")),
+        }
+    )
+
+
+def test_plain_models_of_rows(benchmark, mixed_rows):
+    quality = benchmark("sample_quality")
+    copula = quality.gaussian_copula(mixed_rows, 0)
+    alone = quality.independent_columns(mixed_rows, 0)
+    for made_up in (copula, alone):
+        assert made_up["side"].dtype == "category"
+        assert list(made_up.columns) == list(mixed_rows.columns)
+        assert abs((made_up["side"] == "left").mean() - (mixed_rows["side"] == "left").mean()) < 0.1
+    assert copula["x"].corr(copula["y"]) > 0.95
+    assert abs(alone["x"].corr(alone["y"])) < 0.2
+
+
+def test_real_rows_are_not_told_from_themselves(benchmark, mixed_rows):
+    quality = benchmark("sample_quality")
+    half, other = mixed_rows[:200], mixed_rows[200:].reset_index(drop=True)
+    assert abs(quality.told_apart(half, other) - 0.5) < 0.15
+    assert quality.told_apart(half, quality.independent_columns(other, 0)) > 0.8
+
+
+def test_few_labels_are_filled(benchmark, mixed_rows):
+    quality = benchmark("sample_quality")
+    true = (mixed_rows["x"] > 0).to_numpy().astype(int)
+    some = quality.some_labels(true, 0.1, seed=0)
+    assert 40 <= (some != -1).sum() <= 44
+    filled = quality.fill_labels(mixed_rows, some, seed=0)
+    assert (filled == true).mean() > 0.95

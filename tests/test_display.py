@@ -328,3 +328,24 @@ def test_history_of_a_term_that_came_later(table, labels):
 def test_wrong_terms(of_table, terms):
     with pytest.raises(ValueError, match="'terms' parameter"):
         HistoryDisplay.from_estimator(of_table, terms=terms)
+
+
+def test_pair_plots_name_the_levels_of_categories(make_classifier):
+    levels = ["left", "a name that is too long"]
+    X = pd.DataFrame({"side": np.array(levels)[np.arange(40) % 2], "size": np.arange(40.0)})
+    classifier = make_classifier().fit(X, np.arange(40) % 2)
+    display = SamplesDisplay.from_estimator(classifier, X, random_state=0)
+    assert display.levels == {0: sorted(levels)}
+    of_side = [label.get_text() for label in display.axes_[1, 0].get_xticklabels()]
+    assert of_side == ["a name that…", "left"]
+    # The points of a level lie side by side, and nearer to its tick than to any other.
+    places = display.axes_[1, 0].collections[0].get_offsets()[:, 0]
+    assert len(set(places)) > 30
+    assert (np.abs(places - np.rint(places)) <= 0.3).all()
+
+
+def test_levels_beyond_count_are_not_named(make_classifier):
+    X = pd.DataFrame({"word": [f"w{i % 40}" for i in range(80)], "size": np.arange(80.0)})
+    classifier = make_classifier().fit(X, np.arange(80) % 2)
+    display = SamplesDisplay.from_estimator(classifier, X, random_state=0)
+    assert "w1" not in [label.get_text() for label in display.axes_[1, 0].get_xticklabels()]
