@@ -31,6 +31,9 @@ class Batch(NamedTuple):
     weights: Tensor | None = None
     """Weights of the labeled rows in their loss; None is all one."""
 
+    unlabeled_indices: Tensor | None = None
+    """Places of the `unlabeled` rows in the data set."""
+
 
 class SemiSupervisedDataset(Dataset):
     """All rows of the model space on the training device, and which of them carry a label.
@@ -126,13 +129,14 @@ class SemiSupervisedBatches:
     def __iter__(self) -> Iterator[Batch]:
         rows, codes, weights = self.dataset.rows, self.dataset.codes, self.dataset.weights
         for _ in range(len(self)):
-            labeled = next(self._labeled)
+            labeled, unlabeled = next(self._labeled), next(self._unlabeled)
             yield Batch(
                 labeled=rows[labeled],
                 codes=codes[labeled],
-                unlabeled=rows[next(self._unlabeled)],
+                unlabeled=rows[unlabeled],
                 real=rows[next(self._real)],
                 weights=None if weights is None else weights[labeled],
+                unlabeled_indices=unlabeled,
             )
 
 

@@ -96,10 +96,14 @@ def pull_away(features: Tensor) -> Tensor:
     return cosines.square().sum() / max(n_pairs, 1)
 
 
-def divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of answers: ``mean(sum_k p_k (log p_k - log q_k))``."""
+def divergence(logits: Tensor, other_logits: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Kullback-Leibler divergence of answers: ``mean_i w_i sum_k p_k (log p_k - log q_k)``.
+
+    Without weights all are one.
+    """
     log_p, log_q = F.log_softmax(logits, dim=1), F.log_softmax(other_logits, dim=1)
-    return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
+    each = (log_p.exp() * (log_p - log_q)).sum(dim=1)
+    return (each if weights is None else weights * each).mean()
 
 
 def prior_divergence(mean: Tensor, prior: Tensor) -> Tensor:

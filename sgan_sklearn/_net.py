@@ -177,6 +177,9 @@ class SGANNet(NeuralNet):
             chosen = torch.randperm(len(X), device=X.rows.device)[:N_START_ROWS]
             self.module_.train().initialize_from_data(X.rows[chosen])
             self.averaged_module_.load_state_dict(self.module_.state_dict())
+        if self.unsupervised_weight > 0:
+            for regularizer in self.regularizers:
+                regularizer.begin(X.rows, X.codes)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Take the averaged generator's batch statistics, which no average of weights gives."""
@@ -290,10 +293,10 @@ class SGANNet(NeuralNet):
         if self.unsupervised_weight > 0 and adversarial:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
             generated = self.generator_(self.draw_latent(max(self.batch_size, 2)))
-            terms = self._discriminator_step(batch, generated.detach(), given.unlabeled)
+            terms = self._discriminator_step(batch, generated.detach(), given)
             terms |= self._generator_step(batch, generated)
         else:
-            terms = self._discriminator_step(batch, None, given.unlabeled)
+            terms = self._discriminator_step(batch, None, given)
         self.n_steps_ += 1
         self._average()
         # skorch's callbacks expect a y_pred.
@@ -309,7 +312,7 @@ class SGANNet(NeuralNet):
         return batch._replace(**dict(zip(names, changed, strict=True)))
 
     def _discriminator_step(
-        self, batch: Batch, generated: Tensor | None, unlabeled: Tensor
+        self, batch: Batch, generated: Tensor | None, given: Batch
     ) -> dict[str, Tensor]:
         if generated is None:
             losses = self.objective.supervised_loss(self.module_, batch)
@@ -318,17 +321,21 @@ class SGANNet(NeuralNet):
                 self.module_, batch, generated, self.unsupervised_weight
             )
         if self.regularizers and self.unsupervised_weight > 0:
-            self._regularize(losses, unlabeled)
+            self._regularize(losses, given)
         return self._minimize(losses, "discriminator_loss", batch)
 
-    def _regularize(self, losses: dict[str, Tensor], rows: Tensor) -> None:
-        """Add the terms of the regularizers to ``losses["loss"]``, and record each by its name."""
+    def _regularize(self, losses: dict[str, Tensor], given: Batch) -> None:
+        """Add the terms of the regularizers to ``losses["loss"]``, and record each by its name.
+
+        `given` is the batch as it was before any augmentation.
+        """
         unlabeled = UnlabeledRows(
-            rows,
+            given.unlabeled,
             self.module_,
             self.averaged_module_,
             self.objective.class_logits,
             self.augment or nn.Identity(),
+            given.unlabeled_indices,
         )
         for regularizer in self.regularizers:
             term = regularizer.loss(unlabeled)

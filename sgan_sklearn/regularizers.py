@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
 from sgan_sklearn import _losses
@@ -35,6 +38,7 @@ __all__ = [
     "ClassPrior",
     "ConditionalEntropy",
     "Consistency",
+    "Distillation",
     "PseudoLabel",
     "Regularizer",
     "UnlabeledRows",
@@ -45,6 +49,13 @@ __all__ = [
 # it is asked about.
 MAX_PRIOR_LABELS = 2_000
 MAX_PRIOR_ROWS = 10_000
+
+# Labeled rows that the teacher of a Distillation learns from, rows that it is asked about at a
+# time, parts of its cross-validation, and the least probability that it gives to a class.
+MAX_TEACHER_LABELS = 2_000
+ROWS_AT_A_TIME = 10_000
+MAX_SPLITS = 5
+MIN_PROBABILITY = 1e-4
 
 # The shortest automatic step of virtual adversarial training, and the labeled rows that the margin
 # is taken of.
@@ -71,6 +82,8 @@ class UnlabeledRows:
         Turns the outputs of either into class logits.
     augment : callable
         Turns rows into another view of the same rows.
+    indices : Tensor of shape (n,), default=None
+        Places of the rows among those that `Regularizer.begin` has seen.
     """
 
     def __init__(
@@ -80,8 +93,10 @@ class UnlabeledRows:
         averaged: nn.Module,
         class_logits: Callable[[Tensor], Tensor],
         augment: Callable[[Tensor], Tensor],
+        indices: Tensor | None = None,
     ) -> None:
         self.rows = rows
+        self.indices = indices
         self.augment = augment
         self._discriminator = discriminator
         self._averaged = averaged
@@ -148,9 +163,25 @@ class Regularizer(BaseEstimator, ABC):
         """
         return self
 
+    def begin(self, rows: Tensor, codes: Tensor) -> None:
+        """Look at the rows of a training that begins, or goes on (default: do nothing).
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_samples, ...)
+            All training rows, in the model space.
+        codes : Tensor of shape (n_samples,)
+            Class codes from 0; -1 where there is no label.
+        """
+
     @abstractmethod
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the term, a scalar."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was learned of the rows of a training: tensors of its device."""
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if not name.endswith("_")}
 
 
 class VirtualAdversarial(Regularizer):
@@ -376,11 +407,6 @@ default="auto"
         value = divergence.detach()
         return value + (divergence - value) / (1 - self.decay)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the moving mean out: a tensor of the device of the training."""
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if not name.endswith("_")}
-
 
 class Consistency(Regularizer):
     """Consistency: two noisy views of a row must get the same answer.
@@ -420,6 +446,112 @@ class Consistency(Regularizer):
         with torch.no_grad():
             target = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
         return _losses.squared_difference(view, target)
+
+
+class Distillation(Regularizer):
+    """Distillation: heed what a simple classifier, fitted on the labels, says of unlabeled rows.
+
+    With ``t(x)`` the class probabilities of that teacher and ``skill`` its accuracy beyond chance
+    in cross-validation on the labeled rows, from 0 to 1::
+
+        (1 - skill) * mean_i KL(t(x_i) || p(x_i))
+
+    over the rows without a label. Where a simple classifier does well the classes lie apart, and
+    the unlabeled rows show their borders better than any teacher. Where it does badly the classes
+    overlap: then a network finds structure in a few labels and many rows that is not there, and the
+    teacher keeps it sober.
+
+    Parameters
+    ----------
+    estimator : classifier or None, default=None
+        The teacher, with ``predict_proba``; it sees rows of the model space. None is the mean of a
+        `RandomForestClassifier` and a `LogisticRegression`.
+    weight : float, default=1.0
+        Weight of the term.
+    ramp_up : int, default=0
+        Training steps over which the weight rises to its full value.
+    adaptive : bool, default=True
+        Whether the factor ``1 - skill`` is applied.
+
+    References
+    ----------
+    Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
+
+    Xie et al., "Self-training with Noisy Student", 2020, arXiv:1911.04252.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import Distillation
+    >>> SGANClassifier(regularizer=Distillation(KNeighborsClassifier()))
+    SGANClassifier(regularizer=Distillation(estimator=KNeighborsClassifier()))
+    """
+
+    name = "distillation"
+
+    targets_: Tensor | None = None
+    weights_: Tensor
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Regularizer._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "adaptive": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        weight: float = 1.0,
+        ramp_up: int = 0,
+        adaptive: bool = True,
+    ) -> None:
+        self.estimator = estimator
+        self.weight = weight
+        self.ramp_up = ramp_up
+        self.adaptive = adaptive
+
+    def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> Distillation:
+        """Return the same, knowing the number of classes."""
+        prepared = clone(self)
+        prepared._n_classes = n_classes
+        return prepared
+
+    def begin(self, rows: Tensor, codes: Tensor) -> None:
+        """Fit the teacher and ask it about all rows."""
+        self.targets_ = None
+        X, y = rows.flatten(1).cpu().numpy(), codes.cpu().numpy()
+        if (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
+            return
+        labeled = _thinned_labels(y, MAX_TEACHER_LABELS)
+        teacher = _simple_classifier() if self.estimator is None else clone(self.estimator)
+        # A teacher without a seed would make each training another one.
+        unseeded = {
+            name: int(torch.randint(2**31 - 1, ()))
+            for name, value in sorted(teacher.get_params().items())
+            if name.split("__")[-1] == "random_state" and value is None
+        }
+        teacher.set_params(**unseeded)
+        with warnings.catch_warnings():
+            # A guess that need not have converged; and few labels a class are what this is for.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            scale = 1 - _skill(teacher, X[labeled], y[labeled]) if self.adaptive else 1.0
+            teacher.fit(X[labeled], y[labeled])
+        probabilities = np.full((len(X), self._n_classes), MIN_PROBABILITY)
+        known = teacher.classes_
+        for part in gen_batches(len(X), ROWS_AT_A_TIME):
+            probabilities[part, known] += teacher.predict_proba(X[part])
+        self.targets_ = torch.from_numpy(np.log(probabilities).astype(np.float32)).to(rows.device)
+        self.weights_ = scale * (codes < 0)
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the mean divergence of the answers from the teacher's."""
+        if self.targets_ is None:
+            return 0.0 * unlabeled.logits.sum()
+        targets, weights = self.targets_[unlabeled.indices], self.weights_[unlabeled.indices]
+        return _losses.divergence(targets, unlabeled.logits, weights)
 
 
 class PseudoLabel(Regularizer):
@@ -489,8 +621,7 @@ def _margin(rows: np.ndarray, codes: np.ndarray) -> float:
 def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the shares of the classes that a logistic regression predicts, and its mean doubt."""
     n_classes = codes.max() + 1
-    of_class = [np.flatnonzero(codes == code) for code in range(n_classes)]
-    labeled = np.concatenate([_thinned(some, MAX_PRIOR_LABELS // n_classes) for some in of_class])
+    labeled = _thinned_labels(codes, MAX_PRIOR_LABELS)
     asked = _thinned(np.arange(len(rows)), MAX_PRIOR_ROWS)
     model = LogisticRegression(max_iter=1000)
     with warnings.catch_warnings():
@@ -501,6 +632,32 @@ def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, 
     probabilities = model.predict_proba(rows[asked].reshape(len(asked), -1))
     shares = np.bincount(probabilities.argmax(axis=1), minlength=n_classes) / len(probabilities)
     return shares, float(1.0 - probabilities.max(axis=1).mean())
+
+
+def _simple_classifier() -> VotingClassifier:
+    """Return the mean of a forest and a linear model: one bends everywhere, one nowhere."""
+    linear, forest = LogisticRegression(max_iter=1000), RandomForestClassifier()
+    return VotingClassifier([("forest", forest), ("linear", linear)], voting="soft")
+
+
+def _skill(classifier: Any, X: np.ndarray, codes: np.ndarray) -> float:
+    """Return the accuracy beyond chance in cross-validation, from 0 to 1."""
+    classes, counts = np.unique(codes, return_counts=True)
+    n_splits = min(MAX_SPLITS, counts.min())
+    if n_splits < 2:
+        return 0.0
+    splits = StratifiedKFold(n_splits, shuffle=True, random_state=0)
+    accuracy = np.mean(cross_val_predict(classifier, X, codes, cv=splits) == codes)
+    chance = 1 / len(classes)
+    return float(np.clip((accuracy - chance) / (1 - chance), 0.0, 1.0))
+
+
+def _thinned_labels(codes: np.ndarray, n_most: int) -> np.ndarray:
+    """Return the indices of about `n_most` labeled rows at most, as many of each class."""
+    classes = np.unique(codes[codes >= 0])
+    return np.concatenate(
+        [_thinned(np.flatnonzero(codes == code), n_most // len(classes)) for code in classes]
+    )
 
 
 def _thinned(indices: np.ndarray, n_most: int) -> np.ndarray:
@@ -533,6 +690,7 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
         ClassPrior,
         ConditionalEntropy,
         Consistency,
+        Distillation,
         PseudoLabel,
         VirtualAdversarial,
     )

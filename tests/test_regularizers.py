@@ -5,8 +5,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression, Perceptron
 from torch import nn
 
 from sgan_sklearn import SGANClassifier
@@ -17,6 +18,7 @@ from sgan_sklearn.regularizers import (
     ClassPrior,
     ConditionalEntropy,
     Consistency,
+    Distillation,
     PseudoLabel,
     Regularizer,
     UnlabeledRows,
@@ -41,13 +43,16 @@ def linear(weight, bias=None):
 def view(rows, module, averaged=None, augment=None):
     averaged = module if averaged is None else averaged
     identity = nn.Identity()
-    return UnlabeledRows(rows, module, averaged, identity, augment or identity)
+    indices = torch.arange(len(rows))
+    return UnlabeledRows(rows, module, averaged, identity, augment or identity, indices)
 
 
 def prepared(name, rows=None, codes=None):
     rows = np.random.RandomState(0).randn(12, N_FEATURES) if rows is None else rows
-    codes = np.array([0, 1, 2] * 4) if codes is None else codes
-    return REGULARIZERS[name]().prepare(rows, codes, codes.max() + 1)
+    codes = np.array([-1, 0, 1, 2] * 3) if codes is None else codes
+    regularizer = REGULARIZERS[name]().prepare(rows, codes, codes.max() + 1)
+    regularizer.begin(torch.from_numpy(rows), torch.from_numpy(codes))
+    return regularizer
 
 
 def make_discriminator():
@@ -333,6 +338,91 @@ def test_prepare_keeps_a_subclass(cls):
 def test_class_prior_that_does_not_suit_the_classes(prior):
     with pytest.raises(ValueError, match=r"'prior' parameter of ClassPrior .* 3 classes"):
         ClassPrior(prior).prepare(np.eye(3), np.array([0, 1, 2]), 3)
+
+
+class Constant(ClassifierMixin, BaseEstimator):
+    """Teacher that always says the same of its classes."""
+
+    def __init__(self, first=0.9):
+        self.first = first
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        rest = (1 - self.first) / (len(self.classes_) - 1)
+        return np.tile([self.first, *[rest] * (len(self.classes_) - 1)], (len(X), 1))
+
+
+def taught(regularizer, rows, codes, n_classes):
+    regularizer = regularizer.prepare(rows, codes, n_classes)
+    regularizer.begin(torch.from_numpy(rows), torch.from_numpy(codes))
+    return regularizer
+
+
+def test_distillation_is_the_divergence_from_the_teacher(rng):
+    rows, codes = rng.normal(size=(6, 2)), np.array([0, 1, -1, -1, 1, -1])
+    teacher = taught(Distillation(Constant(0.8), adaptive=False), rows, codes, 2)
+    module = linear([[1.0, 2.0], [0.5, -1.0]])
+    loss = teacher.loss(view(torch.from_numpy(rows), module))
+    p, t = softmax(rows @ module.weight.detach().numpy().T), np.array([0.8, 0.2])
+    each = (t * np.log(t / p)).sum(axis=1)
+    assert loss.item() == pytest.approx(each[codes < 0].sum() / 6, rel=1e-3)
+
+
+def test_distillation_finds_the_rows_of_a_batch(rng):
+    rows = rng.normal(size=(40, 2))
+    true = (rows[:, 0] > 0).astype(int)
+    codes = np.where(np.arange(40) < 20, true, -1)
+    teacher = taught(Distillation(LogisticRegression(), adaptive=False), rows, codes, 2)
+    batch = torch.tensor([39, 25, 3])
+    expected = LogisticRegression().fit(rows[:20], true[:20]).predict_proba(rows[batch])
+    np.testing.assert_allclose(teacher.targets_[batch].exp(), expected, atol=1e-3)
+    assert (teacher.weights_[batch] > 0).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(("gap", "low", "high"), [(6.0, 0.0, 0.1), (0.0, 0.5, 1.0)])
+def test_distillation_gives_way_where_classes_lie_apart(rng, gap, low, high):
+    codes = np.tile([0, 1], 40)
+    rows = rng.normal(size=(80, 2)) + gap * codes[:, None]
+    teacher = taught(Distillation(), rows, np.where(np.arange(80) < 40, codes, -1), 2)
+    assert low <= teacher.weights_.max() <= high
+
+
+def test_distillation_of_a_class_that_a_part_has_not(rng):
+    rows = rng.normal(size=(12, 2))
+    codes = np.array([0, 2, -1] * 4)
+    teacher = taught(Distillation(), rows, codes, 3)
+    assert teacher.targets_.shape == (12, 3)
+    assert (teacher.targets_.exp()[:, 1] < 0.01).all()
+
+
+@pytest.mark.parametrize("codes", [[0, 1, 0, 1], [-1, -1, -1, -1], [0, 0, -1, -1]])
+def test_distillation_with_nothing_to_teach_is_zero(codes):
+    rows = np.eye(4)
+    teacher = taught(Distillation(), rows, np.array(codes), 2)
+    module = linear([[1.0, 2.0, 0.0, 1.0], [0.5, -1.0, 1.0, 0.0]])
+    assert teacher.loss(view(torch.from_numpy(rows), module)).item() == 0
+
+
+def test_distillation_takes_its_randomness_from_the_classifier(digits):
+    first, same = (fit(digits, regularizer="distillation") for _ in range(2))
+    np.testing.assert_array_equal(first.label_distributions_, same.label_distributions_)
+
+
+def test_distillation_after_unpickling_and_on_other_rows(digits):
+    X, few = digits
+    classifier = fit(digits, regularizer="distillation", warm_start=True)
+    pickled = pickle.dumps(classifier)
+    assert b"RandomForest" not in pickled
+    again = pickle.loads(pickled).fit(X[:400], few[:400])
+    assert again.history_[-1]["distillation"] > 0
+
+
+def test_distillation_needs_probabilities(digits):
+    with pytest.raises(ValueError, match="'estimator' parameter of Distillation"):
+        fit(digits, regularizer=Distillation(Perceptron()))
 
 
 # --- in the classifier ------------------------------------------------------------------
