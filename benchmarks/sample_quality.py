@@ -6,11 +6,11 @@ which the label is a column, so theirs are filled by a random forest that learne
 labeled ones. Each method makes as many rows as it was given, and is measured by
 
 - accuracy: that of HistGradientBoosting on the test rows, trained on the rows made up
-- told apart: area under the ROC curve of HistGradientBoosting that tells them from real rows, on
-  rows that it has not seen; 50 is perfect
+- told apart: area under the ROC curve of HistGradientBoosting that tells them from the test rows,
+  on rows that it has not seen; 50 is perfect
 - columns, pairs: SDMetrics' quality report, distances of the distributions of columns and of
   pairs of columns (the label among them); 100 is perfect
-- seconds of training
+- seconds of training and of making the rows
 
 "real rows" are the training rows themselves. CTGAN and TVAE have their own defaults. They and
 SDMetrics are needed besides: pip install ctgan sdmetrics
@@ -217,19 +217,26 @@ def quality(draw: Draw, made_up: pd.DataFrame) -> dict:
     real = draw.X_train.reset_index(drop=True)
     learned = boosting(real).fit(rows, labels)
     accuracy = accuracy_score(draw.y_test, learned.predict(draw.X_test))
-    with_label = real.assign(**{TARGET: draw.y_train.astype(float)})
+    # Not the training rows, which some methods copy.
+    unseen = draw.X_test.reset_index(drop=True).assign(**{TARGET: draw.y_test.astype(float)})
     columns, pairs = report(real.assign(**{TARGET: pd.Categorical(draw.y_train)}), made_up)
     return {
         "accuracy": float(accuracy),
-        "told_apart": told_apart(with_label, rows.assign(**{TARGET: labels.astype(float)})),
+        "told_apart": told_apart(unseen, rows.assign(**{TARGET: labels.astype(float)})),
         "columns": columns,
         "pairs": pairs,
     }
 
 
 def told_apart(real: pd.DataFrame, made_up: pd.DataFrame) -> float:
-    rows = pd.concat([real, made_up[real.columns].astype(real.dtypes.to_dict())])
-    is_real = np.repeat([1, 0], [len(real), len(made_up)])
+    n_rows = min(len(real), len(made_up))
+    rows = pd.concat(
+        [
+            real.sample(n_rows, random_state=0),
+            made_up[real.columns].astype(real.dtypes.to_dict()).sample(n_rows, random_state=0),
+        ]
+    )
+    is_real = np.repeat([1, 0], n_rows)
     train, test = train_test_split(
         np.arange(len(rows)), test_size=0.5, stratify=is_real, random_state=0
     )

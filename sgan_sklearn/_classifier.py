@@ -44,7 +44,7 @@ from sgan_sklearn._columns import TableColumns, as_table, frame_kind, has_object
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._early_stopping import draw_validation_rows
 from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
-from sgan_sklearn._generation import generate, generate_of_classes
+from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate_of_classes
 from sgan_sklearn._images import (
     Layout,
     check_image_shape,
@@ -706,9 +706,8 @@ default="auto"
             # A generator may draw as well: levels of categories.
             if self.sampler_ is not None:
                 if codes is None:
-                    shares = torch.from_numpy(self.label_distributions_.mean(axis=0))
-                    codes = torch.multinomial(shares, int(n_samples), replacement=True).numpy()
-                made_up = self.sampler_.sample(codes)
+                    codes = draw_codes(self.label_distributions_.mean(axis=0), int(n_samples))
+                made_up = ask_sampler(self.sampler_, codes, self.net_.row_shape_[0])
             elif codes is None:
                 made_up = generate(self.net_, int(n_samples))
             else:
@@ -739,7 +738,7 @@ default="auto"
 
     @property
     def generator_(self) -> nn.Module:
-        """Generator with averaged weights: what samples."""
+        """Generator with averaged weights, that the classifier was trained with."""
         check_is_fitted(self)
         return self.net_.averaged_generator_
 
@@ -794,12 +793,13 @@ default="auto"
             self._set_training_results(rows, labels, n_epochs_before)
             self.sampler_ = given.sampler
             if self.sampler_ is not None:
-                with seeded(draw_seed(self.random_state), given.device):
+                device = torch.device(net.device)
+                with seeded(draw_seed(self.random_state), device):
                     self.sampler_.fit(
                         rows[taught],
                         self.label_distributions_[taught],
                         _heads(scaler),
-                        device=given.device,
+                        device=device,
                         verbose=int(self.verbose),
                     )
         return self

@@ -46,7 +46,8 @@ default=None
     feature_names : array-like of str, default=None
         Name of each column of a table; None numbers them, "x0" and so on.
     levels : dict of int to list of str, default=None
-        Names of the levels of those columns of a table that hold the codes of categories. Their
+        Names of the levels of those columns of `generated` that hold the codes of categories, by
+        the place of the column. Their
         points are scattered about the code, so that one can see how many there are.
 
     Attributes
@@ -273,9 +274,10 @@ default=None
             ax.tick_params(labelsize="small", labelleft=j == 0, labelbottom=i == n_features - 1)
             if i == j:
                 span = float(low[i]), float(high[i])
-                bins = np.histogram_bin_edges(together[:, i], bins=20, range=span)
                 if i in levels:
                     bins = np.arange(len(levels[i]) + 1) - 0.5
+                else:
+                    bins = np.histogram_bin_edges(together[:, i], bins=20, range=span)
                 histogram = ax.twinx()
                 histogram.set_yticks([])
                 for part, rows in parts.items():
@@ -502,7 +504,7 @@ def _name_levels(ax: Any, of_x: list[str], of_y: list[str]) -> None:
             axis.set_tick_params(labelsize="x-small")
         if 0 < len(names) <= MAX_NAMED_LEVELS:
             short = [n if len(n) <= MAX_LETTERS else f"{n[: MAX_LETTERS - 1]}…" for n in names]
-            axis.set_ticks(range(len(names)), short)
+            axis.set_ticks(range(len(names)), short, parse_math=False)
     if of_x:
         ax.tick_params(axis="x", rotation=90)
 

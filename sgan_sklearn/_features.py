@@ -32,6 +32,11 @@ HEAVY_TAIL = 6.0
 # Scaled values beyond this say no more than "far away", and would overflow in the networks.
 LIMIT = 1e3
 
+# Values of a column that are known to come again, at most, and how far float32 may miss them: this
+# part of their size.
+MAX_REPEATED = 1_000
+ROUNDING = 1e-5
+
 # Images that are scaled at a time: temporary copies of a large stack would double it.
 IMAGES_AT_A_TIME = 1024
 
@@ -165,6 +170,7 @@ class TableScaler(TransformerMixin, BaseEstimator):
         for i in self.numbers_:  # all of them: holes may come later
             known = X[~missing[:, i], i]
             self.fill_[i] = np.median(known) if len(known) else 0.0
+        self.repeated_ = [_repeated(X[~missing[:, i], i]) for i in self.numbers_]
         self.scaler_ = None
         bounds = [np.empty((2, 0), dtype=np.float32)]
         if len(self.numbers_):
@@ -218,6 +224,8 @@ class TableScaler(TransformerMixin, BaseEstimator):
         X = np.empty((len(rows), len(self.levels_)))
         if self.scaler_ is not None:
             numbers = self.scaler_.inverse_transform(rows[:, : len(self.numbers_)])
+            for place, (values, size) in enumerate(self.repeated_):
+                numbers[:, place] = _snapped(numbers[:, place], values, size)
             if not self.blocks_:
                 return numbers
             X[:, self.numbers_] = numbers
@@ -229,6 +237,28 @@ class TableScaler(TransformerMixin, BaseEstimator):
                 X[chosen == 1, i] = np.nan
         X[:, self.empty_] = np.nan
         return X.astype(self.dtype_) if self.dtype_.kind == "f" else X
+
+
+def _repeated(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the values that come more than once, sorted, and the mean size of all.
+
+    The most frequent ones, if they are many.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    often = np.argsort(-counts, kind="stable")[: (counts > 1).sum()][:MAX_REPEATED]
+    size = np.abs(values, dtype=np.float64).mean() if len(values) else 0.0
+    return np.sort(distinct[often]), float(size)
+
+
+def _snapped(numbers: np.ndarray, values: np.ndarray, size: float) -> np.ndarray:
+    """Return numbers with those that miss one of the values by rounding alone put onto it."""
+    if len(values) == 0:
+        return numbers
+    after = np.searchsorted(values, numbers).clip(1, max(len(values) - 1, 1))
+    low, high = values[after - 1], values[np.minimum(after, len(values) - 1)]
+    nearest = np.where(np.abs(numbers - low) <= np.abs(high - numbers), low, high)
+    tolerance = ROUNDING * np.maximum(np.abs(nearest), size)
+    return np.where(np.abs(numbers - nearest) <= tolerance, nearest, numbers)
 
 
 def _is_hole(X: np.ndarray) -> np.ndarray:

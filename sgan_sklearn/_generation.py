@@ -1,4 +1,4 @@
-"""Generated rows of wanted classes, by the discriminator's own judgment."""
+"""Generated rows, also of wanted classes: by the discriminator's own judgment, or by a sampler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["generate", "generate_of_classes"]
+from sgan_sklearn.samplers import Sampler
+
+__all__ = ["ask_sampler", "draw_codes", "generate", "generate_of_classes"]
 
 # How often new rows are generated in search of a class, at most, and how many at least.
 MAX_ROUNDS = 20
@@ -44,3 +46,20 @@ def generate_of_classes(net: Any, codes: np.ndarray) -> Tensor:
         order = np.argsort(np.where(best == code, 0.0, -likelihood[:, code]), kind="stable")
         chosen[codes == code] = np.resize(order, wanted[code])
     return rows[torch.from_numpy(chosen)]
+
+
+def draw_codes(shares: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return random class codes that come as often as their shares say."""
+    return torch.multinomial(torch.from_numpy(shares), n_rows, replacement=True).numpy()
+
+
+def ask_sampler(sampler: Sampler, codes: np.ndarray, n_features: int) -> Tensor:
+    """Return the sampler's row for each class code, after a check: it may be the user's own."""
+    rows = torch.as_tensor(sampler.sample(codes), dtype=torch.float32)
+    if rows.shape != (len(codes), n_features):
+        raise ValueError(
+            f"The sample method of {type(sampler).__name__} must return a row of {n_features} "
+            f"features for each class code. Got the shape {tuple(rows.shape)} for {len(codes)} "
+            "codes."
+        )
+    return rows

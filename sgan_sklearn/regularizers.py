@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import pairwise_distances
+from sklearn.metrics import balanced_accuracy_score, pairwise_distances
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -140,6 +140,9 @@ class Regularizer(BaseEstimator, ABC):
     name: ClassVar[str] = "regularizer"
     """Name of the term in ``SGANClassifier.history_``, its weight left out; no two the same."""
 
+    passing: ClassVar[tuple[str, ...]] = ()
+    """Attributes that belong to one training, and that pickles and copies leave out."""
+
     weight: float = 1.0
     ramp_up: int = 0
 
@@ -179,9 +182,9 @@ class Regularizer(BaseEstimator, ABC):
         """Return the term, a scalar."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what was learned of the rows of a training: tensors of its device."""
+        """Leave out what belongs to one training: tensors of its device."""
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if not name.endswith("_")}
+        return {name: value for name, value in state.items() if name not in self.passing}
 
 
 class VirtualAdversarial(Regularizer):
@@ -342,6 +345,7 @@ default="auto"
     """
 
     name = "class_prior"
+    passing = ("mean_", "prior_")
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Regularizer._parameter_constraints,
@@ -454,9 +458,9 @@ class Distillation(Regularizer):
     With ``t(x)`` the class probabilities of that teacher and ``skill`` its accuracy beyond chance
     in cross-validation on the labeled rows, from 0 to 1::
 
-        (1 - skill) * mean_i KL(t(x_i) || p(x_i))
+        (1 - skill) * mean_i [no label] * KL(t(x_i) || p(x_i))
 
-    over the rows without a label. Where a simple classifier does well the classes lie apart, and
+    Where a simple classifier does well the classes lie apart, and
     the unlabeled rows show their borders better than any teacher. Where it does badly the classes
     overlap: then a network finds structure in a few labels and many rows that is not there, and the
     teacher keeps it sober.
@@ -489,6 +493,7 @@ class Distillation(Regularizer):
     """
 
     name = "distillation"
+    passing = ("targets_", "weights_")
 
     targets_: Tensor | None = None
     weights_: Tensor
@@ -641,15 +646,16 @@ def _simple_classifier() -> VotingClassifier:
 
 
 def _skill(classifier: Any, X: np.ndarray, codes: np.ndarray) -> float:
-    """Return the accuracy beyond chance in cross-validation, from 0 to 1."""
-    classes, counts = np.unique(codes, return_counts=True)
-    n_splits = min(MAX_SPLITS, counts.min())
-    if n_splits < 2:
+    """Return the balanced accuracy beyond chance in cross-validation, from 0 to 1."""
+    counts = np.bincount(codes)[codes]
+    X, codes = X[counts > 1], codes[counts > 1]  # a single row of a class proves nothing
+    if len(np.unique(codes)) < 2:
         return 0.0
-    splits = StratifiedKFold(n_splits, shuffle=True, random_state=0)
-    accuracy = np.mean(cross_val_predict(classifier, X, codes, cv=splits) == codes)
-    chance = 1 / len(classes)
-    return float(np.clip((accuracy - chance) / (1 - chance), 0.0, 1.0))
+    splits = StratifiedKFold(
+        min(MAX_SPLITS, counts[counts > 1].min()), shuffle=True, random_state=0
+    )
+    predicted = cross_val_predict(classifier, X, codes, cv=splits)
+    return max(0.0, float(balanced_accuracy_score(codes, predicted, adjusted=True)))
 
 
 def _thinned_labels(codes: np.ndarray, n_most: int) -> np.ndarray:

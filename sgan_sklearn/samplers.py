@@ -21,6 +21,7 @@ from scipy.special import ndtri
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,6 +47,9 @@ LEVEL_SCALE = 4.0
 # Critic steps from one with the gradient penalty to the next.
 PENALTY_EVERY = 4
 
+# Decay of the moving average of the generator's weights.
+DECAY = 0.999
+
 # Quantiles that tell the distribution of a column, and rows that those of the generator are
 # taken of.
 N_QUANTILES = 2_001
@@ -61,8 +65,9 @@ CHUNK = 4096
 class Sampler(BaseEstimator, ABC):
     """Learns to make up rows of a table, after the classifier has been trained.
 
-    ``SGANClassifier(sampler=...)`` fits a copy on its training rows, and `SGANClassifier.sample`
-    asks it for rows. Both happen while torch's global generators are seeded.
+    It is no estimator to be used alone: ``SGANClassifier(sampler=...)`` fits a copy on its
+    training rows, and `SGANClassifier.sample` asks that for rows. Both happen while torch's global
+    generators are seeded, so that randomness is to be drawn from these.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
@@ -95,7 +100,18 @@ class Sampler(BaseEstimator, ABC):
 
     @abstractmethod
     def sample(self, codes: np.ndarray) -> Tensor:
-        """Return a row of the model space, on the CPU, for each class code."""
+        """Return a row for each class code.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_samples,)
+            Class codes from 0, in the order of ``classes_``.
+
+        Returns
+        -------
+        rows : Tensor of shape (n_samples, n_features)
+            Rows of the model space, on the CPU.
+        """
 
 
 class CriticSampler(Sampler):
@@ -105,7 +121,7 @@ class CriticSampler(Sampler):
     rows. This one has no other task. With ``C`` the critic's output for a row and its class, the
     critic minimizes, and the generator ``G`` then its own::
 
-        mean softplus(C(G)) + mean softplus(-C(real)) + penalty / 2 * mean |dC(real) / d real|^2
+        mean softplus(C(G)) + mean softplus(-C(real)) + penalty / 2 * mean |grad C(real)|^2
         mean softplus(-C(G))
 
     Columns of numbers are normal scores to both networks, so that heavy tails, whole numbers and
@@ -128,9 +144,10 @@ class CriticSampler(Sampler):
     penalty : float, default=1.0
         Weight of the gradient penalty. More of it makes a smoother and more forgiving critic.
     max_epochs : int or "auto", default="auto"
-        Passes over all rows. "auto" takes 150, but between 2,000 and 10,000 training steps.
+        Passes over all rows, which are drawn with replacement. "auto" takes 150, but between
+        2,000 and 10,000 training steps and one pass at least.
     batch_size : int, default=500
-        Rows in a training step.
+        Rows in a training step; two at least.
     learning_rate : float, default=5e-4
         Learning rate of both Adam optimizers; it falls to zero over the second half.
 
@@ -173,7 +190,7 @@ class CriticSampler(Sampler):
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "penalty": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -223,10 +240,11 @@ class CriticSampler(Sampler):
 
     def sample(self, codes: np.ndarray) -> Tensor:
         """Return a row of the model space, on the CPU, for each class code."""
-        wanted = F.one_hot(torch.from_numpy(codes), self._n_classes).float()
+        check_is_fitted(self, "generator_")
+        wanted = F.one_hot(torch.from_numpy(codes).long(), self._n_classes).float()
         rows = self._made(wanted.to(self._device))
         for i in range(self._n_numbers):
-            values = _on_scale(rows[:, i].numpy(), self._scores[:, i], self._values[:, i])
+            values = _on_scale(rows[:, i].numpy(), self._scores[i], self._values[i])
             rows[:, i] = torch.from_numpy(values)
         return rows
 
@@ -241,11 +259,7 @@ class CriticSampler(Sampler):
         n_epochs = self._n_epochs(steps_per_epoch)
         generator = self._build_generator().to(real.device)
         critic = self._build_critic().to(real.device)
-        averaged = torch.optim.swa_utils.AveragedModel(
-            generator,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999),
-            use_buffers=True,
-        )
+        averaged = copy.deepcopy(generator)
         optimizers = [
             torch.optim.Adam(
                 network.parameters(),
@@ -256,7 +270,7 @@ class CriticSampler(Sampler):
             for network in (critic, generator)
         ]
         self.history_: list[dict[str, Any]] = []
-        finite = copy.deepcopy(averaged.module)
+        finite = copy.deepcopy(averaged)
         training = SimpleNamespace(
             history=self.history_, max_epochs=n_epochs, verbose=verbose, stop_training_=False
         )
@@ -273,13 +287,14 @@ class CriticSampler(Sampler):
                 drawn = torch.multinomial(classes[chosen], 1)[:, 0]
                 wanted = F.one_hot(drawn, self._n_classes).float()
                 losses.append(self._step(generator, critic, optimizers, real[chosen], wanted))
-                averaged.update_parameters(generator)
                 self.n_steps_ += 1
+                self._average(averaged, generator)
             means = torch.tensor(losses).mean(dim=0).tolist()
-            if not np.isfinite(means).all():
+            weights = [*averaged.parameters(), *averaged.buffers()]
+            if not (np.isfinite(means).all() and all(w.isfinite().all() for w in weights)):
                 self._warn(epoch)
                 break
-            finite = copy.deepcopy(averaged.module)
+            finite = copy.deepcopy(averaged)
             names = ("critic_loss", "generator_loss")
             self.history_.append({"epoch": epoch, **dict(zip(names, means, strict=True))})
             log.on_epoch_end(training)
@@ -319,10 +334,22 @@ class CriticSampler(Sampler):
         critic.requires_grad_(True)
         return critic_loss.detach(), generator_loss.detach()
 
+    @torch.no_grad()
+    def _average(self, averaged: nn.Module, generator: nn.Module) -> None:
+        """Move the averages: ``a += (1 - decay_t) (w - a)``, ``decay_t = min(DECAY, 1 - 1/t)``.
+
+        The first steps thus form a plain mean, without memory of the random start.
+        """
+        share = 1 - min(DECAY, 1 - 1 / self.n_steps_)
+        torch._foreach_lerp_(list(averaged.parameters()), list(generator.parameters()), share)
+        for mean, buffer in zip(averaged.buffers(), generator.buffers(), strict=True):
+            mean.copy_(buffer)
+
     def _warn(self, epoch: int) -> None:
+        kept = "the generator of the epoch before is kept" if epoch > 1 else "it is untrained"
         warnings.warn(
-            f"The training of the sampler diverged in epoch {epoch} and was stopped; the generator "
-            f"of the epoch before is kept. Lower its learning_rate (now {self.learning_rate}).",
+            f"The training of the sampler diverged in epoch {epoch} and was stopped; {kept}. Lower "
+            f"the learning_rate of CriticSampler (now {self.learning_rate}).",
             ConvergenceWarning,
             stacklevel=6,
         )
@@ -344,7 +371,7 @@ class CriticSampler(Sampler):
                 made = self._made(wanted)[:, self._n_numbers :].mean(dim=0).to(real.device)
                 bias += ((shares + 1e-4) / (made + 1e-4)).log() / LEVEL_SCALE
         rows = self._made(wanted).numpy()
-        self._scores = _quantiles(rows, self._known(rows))
+        self._scores = _quantiles(rows, self._known(rows), like=self._values)
 
     def _known(self, rows: np.ndarray) -> np.ndarray:
         """Return the mask of the numbers that are not missing."""
@@ -444,21 +471,30 @@ def _normal_scores(columns: np.ndarray, known: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _quantiles(columns: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return quantiles of each column, from the smallest known value to the largest."""
-    grid = np.linspace(0, 1, N_QUANTILES)
-    quantiles = np.zeros((len(grid), known.shape[1]), dtype=np.float32)
+def _quantiles(columns: np.ndarray, known: np.ndarray, like: Any = None) -> list[np.ndarray]:
+    """Return quantiles of the known values of each column, from the smallest to the largest.
+
+    They are as many as there are values, or N_QUANTILES, or as many as in `like`.
+    """
+    quantiles = []
     for i in range(known.shape[1]):
-        if known[:, i].any():
-            quantiles[:, i] = np.quantile(columns[known[:, i], i], grid, method="inverted_cdf")
+        values = columns[known[:, i], i]
+        values = values if len(values) else np.zeros(1, dtype=np.float32)
+        n = min(len(values), N_QUANTILES) if like is None else len(like[i])
+        quantiles.append(np.quantile(values, np.linspace(0, 1, n), method="inverted_cdf"))
     return quantiles
 
 
 def _on_scale(scores: np.ndarray, quantiles: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the values at the places that scores have among quantiles."""
+    """Return the values at the places that scores have among quantiles.
+
+    There is nothing between a value that comes again and again and the next one.
+    """
     places = np.interp(scores, quantiles, np.arange(len(values)))
-    if (np.diff(values) == 0).any():  # few values, or one of them very often: nothing between
-        return values[np.rint(places).astype(int)]
+    tied = np.concatenate([[False], np.diff(values) == 0, [False]])
+    beside_ties = np.append(tied[:-2] | tied[2:], True)  # of each step, and beyond the last
+    apart = beside_ties[places.astype(int)]
+    places = np.where(apart, np.rint(places), places)
     return np.interp(places, np.arange(len(values)), values).astype(np.float32)
 
 

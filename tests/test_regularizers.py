@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron
 from torch import nn
 
@@ -390,6 +391,12 @@ def test_distillation_gives_way_where_classes_lie_apart(rng, gap, low, high):
     assert low <= teacher.weights_.max() <= high
 
 
+def test_distillation_knows_no_skill_in_naming_the_most_frequent_class(rng):
+    codes = np.array([0] * 36 + [1] * 4 + [-1] * 40)
+    teacher = taught(Distillation(DummyClassifier()), rng.normal(size=(80, 2)), codes, 2)
+    assert teacher.weights_.max() == 1
+
+
 def test_distillation_of_a_class_that_a_part_has_not(rng):
     rows = rng.normal(size=(12, 2))
     codes = np.array([0, 2, -1] * 4)
@@ -483,6 +490,20 @@ def test_name_that_the_objective_has(digits, name):
     Own.name = name
     with pytest.raises(ValueError, match=f"name of Own .* Got '{name}'"):
         fit(digits, regularizer=Own(), objective="complement")
+
+
+def test_own_regularizer_keeps_what_it_was_prepared_with(digits):
+    class Own(ConditionalEntropy):
+        def prepare(self, rows, codes, n_classes):
+            ready = clone(self)
+            ready.mean_ = float(rows.mean())
+            return ready
+
+        def loss(self, unlabeled):
+            return super().loss(unlabeled) + self.mean_
+
+    classifier = fit(digits, regularizer=Own(), warm_start=True)
+    assert "entropy" in classifier.fit(*digits).history_[-1]
 
 
 def test_own_regularizer_needs_nothing_but_its_loss(digits):

@@ -101,6 +101,31 @@ def test_rows_of_a_class_are_of_that_class(fitted):
     assert fitted.sample(200, label=1, random_state=0)["side"].eq("right").mean() > 0.85
 
 
+def test_values_that_come_again_and_again_come_back_exactly(make_classifier, rng):
+    X = np.column_stack(
+        [
+            np.where(rng.random(300) < 0.7, 0.0, rng.lognormal(size=300)),
+            rng.choice([0.1, 0.2, 0.7], 300),
+            rng.lognormal(3, 2, 300).round(2),
+            rng.normal(size=300),
+        ]
+    )
+    classifier = make_classifier(sampler=small(max_epochs=20)).fit(X, np.arange(300) % 2)
+    made_up = classifier.sample(1_000, random_state=0)
+    assert abs((made_up[:, 0] == 0).mean() - 0.7) < 0.1
+    assert set(made_up[:, 1]) <= {0.1, 0.2, 0.7}
+    # Where nothing comes again, the rows are between the real ones, not copies.
+    assert np.isin(made_up[:, 3], X[:, 3]).mean() < 0.2
+
+
+def test_few_steps_are_enough_for_two_columns(rng):
+    x = rng.normal(size=600)
+    rows = np.column_stack([x, 2 * x + 0.1 * rng.normal(size=600)]).astype(np.float32)
+    sampler = CriticSampler((64,), (64,), latent_dim=8, max_epochs=150, learning_rate=2e-3)
+    made = fit_alone(sampler, rows).sample(np.zeros(1_000, dtype=int))
+    assert np.corrcoef(made.T)[0, 1] > 0.9
+
+
 def test_form_of_the_rows(fitted, table):
     made_up = fitted.sample(5, random_state=0)
     assert list(made_up.columns) == list(table[0].columns)
@@ -210,6 +235,19 @@ def test_a_sampler_of_ones_own(make_learner, data, labels):
     np.testing.assert_allclose(np.abs(X[:, None] - made_up).sum(axis=2).min(axis=0), 0, atol=1e-4)
 
 
+class Broken(Bootstrap):
+    """One row, whatever is asked for."""
+
+    def sample(self, codes):
+        return np.zeros((1, 2))
+
+
+def test_a_sampler_that_returns_something_else(make_classifier, data):
+    classifier = make_classifier(sampler=Broken()).fit(*data)
+    with pytest.raises(ValueError, match=r"sample method of Broken .* \(1, 2\) for 3 codes"):
+        classifier.sample(3)
+
+
 def test_progress_is_printed(make_classifier, data, capsys):
     make_classifier(sampler=small(max_epochs=4), verbose=2).fit(*data)
     printed = capsys.readouterr().out.splitlines()
@@ -243,7 +281,7 @@ def test_automatic_length(n_rows, batch_size, n_epochs):
 
 def test_divergence_warns_and_keeps_sensible_rows(make_classifier, data):
     X, y = data
-    with pytest.warns(ConvergenceWarning, match="Lower its learning_rate"):
+    with pytest.warns(ConvergenceWarning, match="Lower the learning_rate of CriticSampler"):
         classifier = make_classifier(sampler=small(learning_rate=1e30)).fit(X, y)
     assert np.isfinite(classifier.sample(20, random_state=0)).all()
 
@@ -300,6 +338,7 @@ def test_wrong_sampler(value, make_classifier, data):
         ("penalty", -1.0),
         ("max_epochs", "all"),
         ("batch_size", 2.5),
+        ("batch_size", 1),
         ("learning_rate", 0.0),
         ("hidden_layer_sizes", 64),
         ("hidden_layer_sizes", (64, 0)),
