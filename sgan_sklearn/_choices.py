@@ -35,8 +35,11 @@ __all__ = [
 ]
 
 # What regularizer="auto" stands for.
-TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior")
+TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior", "distillation")
 IMAGE_REGULARIZERS = ("pseudo_label",)
+
+# Those among them that go by the shares of the classes in all rows, or by labels of all classes.
+SHARES_MATTER = ("class_prior", "distillation")
 
 # What adversarial_every="auto" stands for.
 TABLE_INTERVAL = 1
@@ -118,7 +121,7 @@ def choose_regularizers(choice: Any, layout: Layout, aligned: bool) -> list[Regu
     if _is_auto(choice):
         choice = IMAGE_REGULARIZERS if layout.as_images else TABLE_REGULARIZERS
         if not aligned:
-            choice = [name for name in choice if name != "class_prior"]
+            choice = [name for name in choice if name not in SHARES_MATTER]
     choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
     for item in choices:
         known = item in REGULARIZERS if isinstance(item, str) else isinstance(item, Regularizer)

@@ -141,13 +141,14 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
           real.
         - "softmax": "stacked" with a logit of its own for the generated class.
         - "two_headed": "softmax" with an output of its own for realness.
-    regularizer : {"auto", "class_prior", "consistency", "entropy", "pseudo_label", \
-"virtual_adversarial"}, Regularizer, list or tuple of these, or None, default="auto"
+    regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", \
+"pseudo_label", "virtual_adversarial"}, Regularizer, list or tuple of these, or None, default="auto"
         Further terms on unlabeled rows, added to the discriminator's loss; pass an instance
         from `sgan_sklearn.regularizers` to choose its options, which a grid then reaches as
         ``regularizer__weight`` (not through a list). "auto" is "pseudo_label" for images, otherwise
-        "virtual_adversarial" and, unless there is a `class_weight`, "class_prior". They add about
-        half to the training time of tables and a quarter to that of images.
+        "virtual_adversarial" and, unless there is a `class_weight`, "class_prior" and
+        "distillation". They add about half to the training time of tables and a quarter to that of
+        images.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows. Too few limit the
         variety of the rows; more cost little.
@@ -517,17 +518,18 @@ default="auto"
         ------
         ValueError
             If `classes` are missing or other than before, if `y` holds another label, if
-            `early_stopping`, an `lr_schedule` or ``class_weight="balanced"`` ask for what a part
-            cannot give, or as in `fit`.
+            `early_stopping`, an `lr_schedule`, a `sampler` or ``class_weight="balanced"`` ask for
+            what a part cannot give, or as in `fit`.
         TypeError
             If `X` is sparse.
 
         Notes
         -----
         `max_epochs` and `warm_start` mean nothing here. Categories that the first part does not
-        hold count as missing for ever. ``regularizer="auto"`` leaves out "class_prior", since a
-        part need not have the shares of all; a `class_weight` is taken as it is, without the
-        scaling to a mean of one.
+        hold count as missing for ever. ``regularizer="auto"`` leaves out "class_prior" and
+        "distillation", since a part need not have the shares of all nor a label of each class; a
+        `class_weight` is taken as it is, without the scaling to a mean of one. A `sampler` must be
+        "generator", and one that was fitted before is given up.
 
         Examples
         --------
@@ -883,7 +885,7 @@ default="auto"
                 "sampler",
                 self.sampler,
                 self.sampler != "generator",
-                "needs a whole fit: set it to 'generator'",
+                "needs a whole fit: set it to 'generator', which gives up a fitted sampler",
             ),
             (
                 "class_weight",

@@ -50,12 +50,19 @@ __all__ = [
 MAX_PRIOR_LABELS = 2_000
 MAX_PRIOR_ROWS = 10_000
 
-# Labeled rows that the teacher of a Distillation learns from, rows that it is asked about at a
-# time, parts of its cross-validation, and the least probability that it gives to a class.
+# Labeled rows that the teacher of a Distillation learns from, its trees, rows that it is asked
+# about at a time, parts of its cross-validation, and the least probability that it gives to a
+# class.
 MAX_TEACHER_LABELS = 2_000
+N_TREES = 100
 ROWS_AT_A_TIME = 10_000
 MAX_SPLITS = 5
 MIN_PROBABILITY = 1e-4
+
+# The skill up to which a teacher is heeded in full, and from which not at all: there the network
+# knows better.
+NEEDED = 0.25
+UNNEEDED = 0.75
 
 # The shortest automatic step of virtual adversarial training, and the labeled rows that the margin
 # is taken of.
@@ -455,10 +462,10 @@ class Consistency(Regularizer):
 class Distillation(Regularizer):
     """Distillation: heed what a simple classifier, fitted on the labels, says of unlabeled rows.
 
-    With ``t(x)`` the class probabilities of that teacher and ``skill`` its accuracy beyond chance
-    in cross-validation on the labeled rows, from 0 to 1::
+    With ``t(x)`` the class probabilities of that teacher and ``skill`` its balanced accuracy beyond
+    chance in cross-validation on the labeled rows, from 0 to 1::
 
-        (1 - skill) * mean_i [no label] * KL(t(x_i) || p(x_i))
+        clip(1.5 - 2 skill, 0, 1) * mean_i [no label] * KL(t(x_i) || p(x_i))
 
     Where a simple classifier does well the classes lie apart, and
     the unlabeled rows show their borders better than any teacher. Where it does badly the classes
@@ -475,7 +482,7 @@ class Distillation(Regularizer):
     ramp_up : int, default=0
         Training steps over which the weight rises to its full value.
     adaptive : bool, default=True
-        Whether the factor ``1 - skill`` is applied.
+        Whether the factor that goes by the teacher's skill is applied.
 
     References
     ----------
@@ -542,14 +549,17 @@ class Distillation(Regularizer):
             # A guess that need not have converged; and few labels a class are what this is for.
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            scale = 1 - _skill(teacher, X[labeled], y[labeled]) if self.adaptive else 1.0
+            skill = _skill(teacher, X[labeled], y[labeled]) if self.adaptive else 0.0
+            need = (UNNEEDED - skill) / (UNNEEDED - NEEDED)
+            if need <= 0:
+                return
             teacher.fit(X[labeled], y[labeled])
         probabilities = np.full((len(X), self._n_classes), MIN_PROBABILITY)
         known = teacher.classes_
         for part in gen_batches(len(X), ROWS_AT_A_TIME):
             probabilities[part, known] += teacher.predict_proba(X[part])
         self.targets_ = torch.from_numpy(np.log(probabilities).astype(np.float32)).to(rows.device)
-        self.weights_ = scale * (codes < 0)
+        self.weights_ = min(need, 1.0) * (codes < 0)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the mean divergence of the answers from the teacher's."""
@@ -641,7 +651,7 @@ def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, 
 
 def _simple_classifier() -> VotingClassifier:
     """Return the mean of a forest and a linear model: one bends everywhere, one nowhere."""
-    linear, forest = LogisticRegression(max_iter=1000), RandomForestClassifier()
+    linear, forest = LogisticRegression(max_iter=1000), RandomForestClassifier(N_TREES)
     return VotingClassifier([("forest", forest), ("linear", linear)], voting="soft")
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import Phase, settings
 from sklearn.datasets import make_blobs
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, regularizers
 from sgan_sklearn.architectures import MLPArchitecture
 
 # The same examples on each run, however slow the machine.
@@ -19,6 +19,14 @@ settings.register_profile(
     report_multiple_bugs=False,
 )
 settings.load_profile("sgan_sklearn")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_forests():
+    """Let the teachers of distillations be quick: whole forests take half a second to grow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(regularizers, "N_TREES", 5)
+        yield
 
 
 @pytest.fixture(autouse=True)
