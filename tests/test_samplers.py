@@ -3,13 +3,18 @@
 import copy
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from scipy.stats import ks_2samp
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sgan_sklearn import SamplesDisplay
 from sgan_sklearn.architectures import Heads
@@ -347,3 +352,54 @@ def test_wrong_sampler(value, make_classifier, data):
 def test_wrong_parameters(name, value, make_classifier, data):
     with pytest.raises(ValueError, match=f"{name!r} parameter of CriticSampler"):
         make_classifier(sampler=small(**{name: value})).fit(*data)
+
+
+# --- whatever else the classifier can do ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": True, "validation_fraction": 0.3},
+        {"random_state": np.random.RandomState(0)},
+        {"unlabeled_value": None},
+        {"class_weight": "balanced"},
+        {"scaling": "asinh"},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_with_other_parameters(params, make_classifier, data):
+    X, y = data
+    made_up = make_classifier(sampler=small(), **params).fit(X, y).sample(4)
+    assert made_up.shape == (4, X.shape[1])
+
+
+def test_polars_string_labels_and_empty_columns(make_classifier, table):
+    frame, y, _ = table
+    X = pl.DataFrame({"x": frame["x"].tolist(), "none": pl.Series([None] * 600, dtype=pl.Float64)})
+    labels = np.array(["no", "yes", "-1"], dtype=object)[y]
+    classifier = make_classifier(sampler=small(), unlabeled_value="-1").fit(X, labels)
+    made_up = classifier.sample(label=["yes", "no", "no"])
+    assert made_up.schema == X.schema
+    assert made_up["none"].is_null().all()
+
+
+def test_pipelines_grids_and_memory_maps(make_classifier, data, labels, tmp_path):
+    X, _ = data
+    pipeline = make_pipeline(StandardScaler(), make_classifier(sampler=small()))
+    grid = {"sganclassifier__sampler__latent_dim": [2, 4]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, labels)
+    classifier = search.best_estimator_[-1]
+    joblib.dump(classifier, tmp_path / "model.joblib")
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    np.testing.assert_array_equal(classifier.sample(3, 0), mapped.sample(3, 0))
+
+
+def test_a_sampler_after_training_in_parts(make_classifier, data, labels):
+    X, y = data
+    classifier = make_classifier(warm_start=True).partial_fit(X, y, classes=np.unique(labels))
+    classifier.set_params(sampler=small()).fit(X, y)
+    assert classifier.sampler_ is not None
+    with pytest.raises(ValueError, match="which gives up a fitted sampler"):
+        classifier.partial_fit(X, y)
+    assert classifier.sampler_ is not None
