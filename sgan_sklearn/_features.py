@@ -252,7 +252,7 @@ def _repeated(values: np.ndarray) -> tuple[np.ndarray, float]:
 
 def _snapped(numbers: np.ndarray, values: np.ndarray, size: float) -> np.ndarray:
     """Return numbers with those that miss one of the values by rounding alone put onto it."""
-    if len(values) == 0:
+    if len(values) == 0 or numbers.dtype.kind != "f":
         return numbers
     after = np.searchsorted(values, numbers).clip(1, max(len(values) - 1, 1))
     low, high = values[after - 1], values[np.minimum(after, len(values) - 1)]

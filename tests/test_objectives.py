@@ -283,7 +283,9 @@ class FixedDiscriminator(Discriminator):
 def make_doubles(objective):
     """Return a discriminator, a batch and generated rows in float64."""
     batch = make_batch(torch.tensor([0.5, 2.0, 1.0, 3.0]))
-    batch = Batch(*(part.double() if part.is_floating_point() else part for part in batch))
+    batch = Batch(
+        *(part if part is None or not part.is_floating_point() else part.double() for part in batch)
+    )
     generated = torch.randn(9, N_FEATURES, dtype=torch.float64)
     return FixedDiscriminator(objective.n_outputs(N_CLASSES)), batch, generated
 
