@@ -47,8 +47,8 @@ default=None
         Name of each column of a table; None numbers them, "x0" and so on.
     levels : dict of int to list of str, default=None
         Names of the levels of those columns of `generated` that hold the codes of categories, by
-        the place of the column. Their
-        points are scattered about the code, so that one can see how many there are.
+        the place of the column. Their points are scattered about the code, so that one can see
+        how many there are.
 
     Attributes
     ----------

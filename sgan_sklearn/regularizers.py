@@ -467,10 +467,10 @@ class Distillation(Regularizer):
 
         clip(1.5 - 2 skill, 0, 1) * mean_i [no label] * KL(t(x_i) || p(x_i))
 
-    Where a simple classifier does well the classes lie apart, and
-    the unlabeled rows show their borders better than any teacher. Where it does badly the classes
-    overlap: then a network finds structure in a few labels and many rows that is not there, and the
-    teacher keeps it sober.
+    Where a simple classifier does well the classes lie apart, and the unlabeled rows show their
+    borders better than any teacher. Where it does badly the classes overlap: then a network finds
+    structure in a few labels and many rows that is not there, and the teacher keeps it sober. With
+    fewer than two classes of two labels or more its skill cannot be known, and it is not heeded.
 
     Parameters
     ----------
@@ -545,10 +545,7 @@ class Distillation(Regularizer):
             if name.split("__")[-1] == "random_state" and value is None
         }
         teacher.set_params(**unseeded)
-        with warnings.catch_warnings():
-            # A guess that need not have converged; and few labels a class are what this is for.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        with _guessing():
             skill = _skill(teacher, X[labeled], y[labeled]) if self.adaptive else 0.0
             need = (UNNEEDED - skill) / (UNNEEDED - NEEDED)
             if need <= 0:
@@ -639,14 +636,23 @@ def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, 
     labeled = _thinned_labels(codes, MAX_PRIOR_LABELS)
     asked = _thinned(np.arange(len(rows)), MAX_PRIOR_ROWS)
     model = LogisticRegression(max_iter=1000)
-    with warnings.catch_warnings():
-        # A guess that need not have converged; and few labels a class are what this is for.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+    with _guessing():
         model.fit(rows[labeled].reshape(len(labeled), -1), codes[labeled])
     probabilities = model.predict_proba(rows[asked].reshape(len(asked), -1))
     shares = np.bincount(probabilities.argmax(axis=1), minlength=n_classes) / len(probabilities)
     return shares, float(1.0 - probabilities.max(axis=1).mean())
+
+
+@contextmanager
+def _guessing() -> Iterator[None]:
+    """Fit simple classifiers without their warnings.
+
+    A guess need not have converged, and few labels a class are what this is for.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        yield
 
 
 def _simple_classifier() -> VotingClassifier:
