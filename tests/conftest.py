@@ -6,8 +6,9 @@ import torch
 from hypothesis import Phase, settings
 from sklearn.datasets import make_blobs
 
-from sgan_sklearn import SGANClassifier, regularizers
+from sgan_sklearn import SGANClassifier
 from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.regularizers import _distillation
 
 # The same examples on each run, however slow the machine.
 settings.register_profile(
@@ -25,7 +26,7 @@ settings.load_profile("sgan_sklearn")
 def _small_forests():
     """Let the teachers of distillations be quick: whole forests take half a second to grow."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(regularizers, "N_TREES", 5)
+        patch.setattr(_distillation, "N_TREES", 5)
         yield
 
 

@@ -14,7 +14,6 @@ from torch import nn
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.regularizers import (
-    MAX_PRIOR_ROWS,
     REGULARIZERS,
     ClassPrior,
     ConditionalEntropy,
@@ -25,6 +24,7 @@ from sgan_sklearn.regularizers import (
     UnlabeledRows,
     VirtualAdversarial,
 )
+from sgan_sklearn.regularizers._class_prior import MAX_PRIOR_ROWS
 
 N_CLASSES, N_FEATURES = 3, 4
 

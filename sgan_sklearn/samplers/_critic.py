@@ -1,14 +1,9 @@
-"""Samplers: what makes rows up in place of the classifier's own generator.
-
-One class for each, and :data:`SAMPLERS` at the bottom. To add one, derive from :class:`Sampler`,
-then either add its line to the dict or pass an instance as ``SGANClassifier(sampler=...)``.
-"""
+"""A second generator and its critic."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral, Real
@@ -17,8 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.special import ndtri
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -33,8 +26,10 @@ from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn._validation import check_layer_sizes
 from sgan_sklearn.architectures import Heads
 from sgan_sklearn.architectures._layers import TableHeads
+from sgan_sklearn.samplers._base import Sampler
+from sgan_sklearn.samplers._distributions import column_quantiles, normal_scores, on_scale
 
-__all__ = ["SAMPLERS", "CriticSampler", "Sampler"]
+__all__ = ["CriticSampler"]
 
 # The training length of max_epochs="auto": as many epochs, but within these numbers of steps.
 EPOCHS = 150
@@ -50,68 +45,13 @@ PENALTY_EVERY = 4
 # Decay of the moving average of the generator's weights.
 DECAY = 0.999
 
-# Quantiles that tell the distribution of a column, and rows that those of the generator are
-# taken of.
-N_QUANTILES = 2_001
+# Made up rows that the calibration looks at, and rounds in which the shares of levels are brought
+# to those of the training rows.
 N_CALIBRATION_ROWS = 20_000
-
-# Rounds in which the shares of levels are brought to those of the training rows.
 N_CALIBRATION_ROUNDS = 8
 
 # Rows that are made at a time.
 CHUNK = 4096
-
-
-class Sampler(BaseEstimator, ABC):
-    """Learns to make up rows of a table, after the classifier has been trained.
-
-    It is no estimator to be used alone: ``SGANClassifier(sampler=...)`` fits a copy on its
-    training rows, and `SGANClassifier.sample` asks that for rows. Both happen while torch's global
-    generators are seeded, so that randomness is to be drawn from these.
-    """
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
-
-    @abstractmethod
-    def fit(
-        self,
-        rows: np.ndarray,
-        probabilities: np.ndarray,
-        heads: Heads,
-        *,
-        device: torch.device,
-        verbose: int = 0,
-    ) -> Sampler:
-        """Learn from training rows.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_samples, n_features)
-            The rows, in the model space; float32.
-        probabilities : ndarray of shape (n_samples, n_classes)
-            What the classifier says of them; of a labeled row that label.
-        heads : Heads
-            Which of the features are levels of categories, all at the end.
-        device : torch.device
-            Where to train.
-        verbose : int, default=0
-            As in `SGANClassifier`.
-        """
-
-    @abstractmethod
-    def sample(self, codes: np.ndarray) -> Tensor:
-        """Return a row for each class code.
-
-        Parameters
-        ----------
-        codes : ndarray of shape (n_samples,)
-            Class codes from 0, in the order of ``classes_``.
-
-        Returns
-        -------
-        rows : Tensor of shape (n_samples, n_features)
-            Rows of the model space, on the CPU.
-        """
 
 
 class CriticSampler(Sampler):
@@ -229,8 +169,8 @@ class CriticSampler(Sampler):
         self._heads, self._n_features = heads, rows.shape[1]
         self._n_numbers = heads.blocks[0].start if heads.blocks else rows.shape[1]
         known = self._known(rows)
-        self._values = _quantiles(rows, known)
-        scores = _normal_scores(rows, known)
+        self._values = column_quantiles(rows, known)
+        scores = normal_scores(rows, known)
         real = torch.from_numpy(np.concatenate([scores, rows[:, self._n_numbers :]], axis=1))
         real = real.to(device)
         classes = torch.from_numpy(probabilities.astype(np.float32)).to(device)
@@ -244,7 +184,7 @@ class CriticSampler(Sampler):
         wanted = F.one_hot(torch.from_numpy(codes).long(), self._n_classes).float()
         rows = self._made(wanted.to(self._device))
         for i in range(self._n_numbers):
-            values = _on_scale(rows[:, i].numpy(), self._scores[i], self._values[i])
+            values = on_scale(rows[:, i].numpy(), self._scores[i], self._values[i])
             rows[:, i] = torch.from_numpy(values)
         return rows
 
@@ -371,7 +311,7 @@ class CriticSampler(Sampler):
                 made = self._made(wanted)[:, self._n_numbers :].mean(dim=0).to(real.device)
                 bias += ((shares + 1e-4) / (made + 1e-4)).log() / LEVEL_SCALE
         rows = self._made(wanted).numpy()
-        self._scores = _quantiles(rows, self._known(rows), like=self._values)
+        self._scores = column_quantiles(rows, self._known(rows), like=self._values)
 
     def _known(self, rows: np.ndarray) -> np.ndarray:
         """Return the mask of the numbers that are not missing."""
@@ -451,51 +391,3 @@ class _Generator(nn.Module):
             x = torch.cat([layer(x), x], dim=1)
         logits = self.output(x)
         return logits if self.heads is None else self.heads(LEVEL_SCALE * logits, logits)
-
-
-# --- the distributions of columns -----------------------------------------------------------
-
-
-def _normal_scores(columns: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return each column by its ranks, with a normal distribution; equal values in random order.
-
-    What is not known gets the score of a random rank.
-    """
-    scores = np.empty(known.shape, dtype=np.float32)
-    for i in range(known.shape[1]):
-        values, n_known = columns[known[:, i], i], known[:, i].sum()
-        by_rank = ndtri((np.arange(n_known) + 0.5) / n_known)
-        order = np.lexsort((torch.randperm(n_known).numpy(), values))
-        scores[np.flatnonzero(known[:, i])[order], i] = by_rank
-        scores[~known[:, i], i] = torch.randn(len(columns) - n_known).numpy()
-    return scores
-
-
-def _quantiles(columns: np.ndarray, known: np.ndarray, like: Any = None) -> list[np.ndarray]:
-    """Return quantiles of the known values of each column, from the smallest to the largest.
-
-    They are as many as there are values, or N_QUANTILES, or as many as in `like`.
-    """
-    quantiles = []
-    for i in range(known.shape[1]):
-        values = columns[known[:, i], i]
-        values = values if len(values) else np.zeros(1, dtype=np.float32)
-        n = min(len(values), N_QUANTILES) if like is None else len(like[i])
-        quantiles.append(np.quantile(values, np.linspace(0, 1, n), method="inverted_cdf"))
-    return quantiles
-
-
-def _on_scale(scores: np.ndarray, quantiles: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the values at the places that scores have among quantiles.
-
-    There is nothing between a value that comes again and again and the next one.
-    """
-    places = np.interp(scores, quantiles, np.arange(len(values)))
-    tied = np.concatenate([[False], np.diff(values) == 0, [False]])
-    beside_ties = np.append(tied[:-2] | tied[2:], True)  # of each step, and beyond the last
-    apart = beside_ties[places.astype(int)]
-    places = np.where(apart, np.rint(places), places)
-    return np.interp(places, np.arange(len(values)), values).astype(np.float32)
-
-
-SAMPLERS: dict[str, type[Sampler]] = {"critic": CriticSampler}

@@ -1,0 +1,37 @@
+"""Regularizers: terms on unlabeled rows, beside those of the objective.
+
+One class for each, and :data:`REGULARIZERS` at the bottom. To add one, derive from
+:class:`Regularizer`, then either add its line to the dict or pass an instance as
+``SGANClassifier(regularizer=...)``.
+"""
+
+from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
+from sgan_sklearn.regularizers._class_prior import ClassPrior
+from sgan_sklearn.regularizers._consistency import Consistency, PseudoLabel
+from sgan_sklearn.regularizers._distillation import Distillation
+from sgan_sklearn.regularizers._entropy import ConditionalEntropy
+from sgan_sklearn.regularizers._virtual_adversarial import VirtualAdversarial
+
+__all__ = [
+    "REGULARIZERS",
+    "ClassPrior",
+    "ConditionalEntropy",
+    "Consistency",
+    "Distillation",
+    "PseudoLabel",
+    "Regularizer",
+    "UnlabeledRows",
+    "VirtualAdversarial",
+]
+
+REGULARIZERS: dict[str, type[Regularizer]] = {
+    regularizer.name: regularizer
+    for regularizer in (
+        ClassPrior,
+        ConditionalEntropy,
+        Consistency,
+        Distillation,
+        PseudoLabel,
+        VirtualAdversarial,
+    )
+}

@@ -1,0 +1,152 @@
+"""What a regularizer is, and what it gets to see of a training step."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Regularizer", "UnlabeledRows"]
+
+
+class UnlabeledRows:
+    """Unlabeled rows of one training step, and what the discriminator says of them.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n, ...)
+        The rows, in the model space; labeled rows are among them, without their labels.
+    discriminator : nn.Module
+        The network in training.
+    averaged : nn.Module
+        The same network with averaged weights, a steadier teacher.
+    class_logits : callable
+        Turns the outputs of either into class logits.
+    augment : callable
+        Turns rows into another view of the same rows.
+    indices : Tensor of shape (n,), default=None
+        Places of the rows among those that `Regularizer.begin` has seen.
+    """
+
+    def __init__(
+        self,
+        rows: Tensor,
+        discriminator: nn.Module,
+        averaged: nn.Module,
+        class_logits: Callable[[Tensor], Tensor],
+        augment: Callable[[Tensor], Tensor],
+        indices: Tensor | None = None,
+    ) -> None:
+        self.rows = rows
+        self.indices = indices
+        self.augment = augment
+        self._discriminator = discriminator
+        self._averaged = averaged
+        self._class_logits = class_logits
+
+    def classify(self, rows: Tensor) -> Tensor:
+        """Return the class logits of any rows, without the network's noise."""
+        with _without_noise(self._discriminator):
+            return self._class_logits(self._discriminator(rows))
+
+    def classify_noisy(self, rows: Tensor) -> Tensor:
+        """Return the class logits of any rows, with the network's noise or dropout."""
+        return self._class_logits(self._discriminator(rows))
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Class logits of the rows, without the network's noise."""
+        return self.classify(self.rows)
+
+    @cached_property
+    def averaged_logits(self) -> Tensor:
+        """Class logits of the rows by the averaged network; no gradient."""
+        with torch.no_grad():
+            return self._class_logits(self._averaged(self.rows))
+
+
+class Regularizer(BaseEstimator, ABC):
+    """Term on unlabeled rows, added to the discriminator's loss.
+
+    It is added with the factor ``unsupervised_weight * weight * ramp(step)``. A regularizer
+    holds no network, and what it keeps from step to step belongs to the copy that `prepare` made
+    for a training. It is a scikit-learn estimator only for the sake of its
+    parameters: `clone` copies it and a grid reaches them as ``regularizer__name``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "weight": [Interval(Real, 0, None, closed="left")],
+        "ramp_up": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    name: ClassVar[str] = "regularizer"
+    """Name of the term in ``SGANClassifier.history_``, its weight left out; no two the same."""
+
+    passing: ClassVar[tuple[str, ...]] = ()
+    """Attributes that belong to one training, and that pickles and copies leave out."""
+
+    weight: float = 1.0
+    ramp_up: int = 0
+
+    def ramp(self, step: int) -> float:
+        """Return the share of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``."""
+        if step >= self.ramp_up:
+            return 1.0
+        return math.exp(-5 * (1 - step / self.ramp_up) ** 2)
+
+    def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> Regularizer:
+        """Return a regularizer that knows of the training rows what it has to (default: itself).
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, ...)
+            All training rows, in the model space.
+        codes : ndarray of shape (n_samples,)
+            Class codes from 0; -1 where there is no label.
+        n_classes : int
+            Number of classes. A part of the rows, in ``partial_fit``, may hold fewer.
+        """
+        return self
+
+    def begin(self, rows: Tensor, codes: Tensor) -> None:
+        """Look at the rows of a training that begins, or goes on (default: do nothing).
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_samples, ...)
+            All training rows, in the model space.
+        codes : Tensor of shape (n_samples,)
+            Class codes from 0; -1 where there is no label.
+        """
+
+    @abstractmethod
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the term, a scalar."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to one training: tensors of its device."""
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in self.passing}
+
+
+@contextmanager
+def _without_noise(module: nn.Module) -> Iterator[None]:
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)

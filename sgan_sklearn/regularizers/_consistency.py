@@ -1,0 +1,105 @@
+"""Agreement of several views of a row."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval
+
+from sgan_sklearn import _losses
+from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Consistency", "PseudoLabel"]
+
+
+class Consistency(Regularizer):
+    """Consistency: two noisy views of a row must get the same answer.
+
+    ``mean_i |p(view_1(x_i)) - p(view_2(x_i))|^2``, the views differing by the augmentation, if
+    there is one, and by the network's noise. The second view is a target without gradient.
+
+    Parameters
+    ----------
+    weight : float, default=10.0
+        Weight of the term, whose values are small beside those of a cross-entropy.
+    ramp_up : int, default=1000
+        Training steps over which the weight rises to its full value.
+
+    References
+    ----------
+    Laine and Aila, "Temporal Ensembling for Semi-Supervised Learning" (its Pi-model), 2017,
+    arXiv:1610.02242.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import Consistency
+    >>> SGANClassifier(regularizer=Consistency(weight=3.0))
+    SGANClassifier(regularizer=Consistency(weight=3.0))
+    """
+
+    name = "consistency"
+
+    def __init__(self, *, weight: float = 10.0, ramp_up: int = 1000) -> None:
+        self.weight = weight
+        self.ramp_up = ramp_up
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the mean squared difference of the class probabilities of two views."""
+        view = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
+        with torch.no_grad():
+            target = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
+        return _losses.squared_difference(view, target)
+
+
+class PseudoLabel(Regularizer):
+    """Pseudo-labels: learn what the averaged network is sure of, on a noisy view of the row.
+
+    With ``q`` the class probabilities of the averaged network and ``k`` its likeliest class::
+
+        mean_i [max q(x_i) >= threshold] * CE(view(x_i), k_i)
+
+    Parameters
+    ----------
+    threshold : float, default=0.95
+        Probability from which an answer counts. A higher one takes fewer, surer rows.
+    weight : float, default=1.0
+        Weight of the term.
+    ramp_up : int, default=1000
+        Training steps over which the weight rises to its full value.
+
+    References
+    ----------
+    Sohn et al., "FixMatch", 2020, arXiv:2001.07685.
+
+    Tarvainen and Valpola, "Mean teachers are better role models", 2017, arXiv:1703.01780.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import PseudoLabel
+    >>> SGANClassifier(regularizer=PseudoLabel(threshold=0.9))
+    SGANClassifier(regularizer=PseudoLabel(threshold=0.9))
+    """
+
+    name = "pseudo_label"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Regularizer._parameter_constraints,
+        "threshold": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(self, threshold: float = 0.95, *, weight: float = 1.0, ramp_up: int = 1000):
+        self.threshold = threshold
+        self.weight = weight
+        self.ramp_up = ramp_up
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the cross-entropy with the sure answers of the averaged network."""
+        view = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
+        return _losses.pseudo_label_loss(view, unlabeled.averaged_logits, self.threshold)
