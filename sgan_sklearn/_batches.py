@@ -28,11 +28,11 @@ class Batch(NamedTuple):
     real: Tensor
     """Such rows drawn independently, for the generator: it must not see the discriminator's."""
 
+    unlabeled_indices: Tensor
+    """Places of the `unlabeled` rows in the data set."""
+
     weights: Tensor | None = None
     """Weights of the labeled rows in their loss; None is all one."""
-
-    unlabeled_indices: Tensor | None = None
-    """Places of the `unlabeled` rows in the data set."""
 
 
 class SemiSupervisedDataset(Dataset):

@@ -344,6 +344,12 @@ def test_pair_plots_name_the_levels_of_categories(make_classifier):
     assert (np.abs(places - np.rint(places)) <= 0.3).all()
 
 
+@pytest.mark.parametrize("levels", [["a", "b"], {2: ["a"]}, {"x": ["a"]}, {0: None}, {1: "ab"}])
+def test_wrong_levels_of_samples_display(levels):
+    with pytest.raises(ValueError, match="'levels' parameter of SamplesDisplay must be a dict"):
+        SamplesDisplay(np.zeros((3, 2)), levels=levels).plot()
+
+
 def test_levels_beyond_count_are_not_named(make_classifier):
     X = pd.DataFrame({"word": [f"w{i % 40}" for i in range(80)], "size": np.arange(80.0)})
     classifier = make_classifier().fit(X, np.arange(80) % 2)

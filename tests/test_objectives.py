@@ -42,6 +42,7 @@ def make_batch(weights=None):
         codes=torch.tensor([0, 1, 2, 0]),
         unlabeled=torch.randn(7, N_FEATURES),
         real=torch.randn(7, N_FEATURES),
+        unlabeled_indices=torch.arange(7),
         weights=weights,
     )
 
@@ -158,7 +159,7 @@ def test_gradient_reaches_only_the_generator_past_a_frozen_discriminator(name):
 def test_one_row_of_each_kind(name, kind):
     objective = OBJECTIVES[name]()
     row = torch.randn(1, N_FEATURES)
-    batch = Batch(labeled=row, codes=torch.tensor([1]), unlabeled=row, real=row)
+    batch = Batch(row, torch.tensor([1]), row, row, unlabeled_indices=torch.tensor([0]))
     losses = losses_of(objective, kind, make_discriminator(objective), batch, row)
     assert losses["loss"].isfinite()
 

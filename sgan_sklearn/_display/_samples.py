@@ -251,7 +251,7 @@ default=None
         names = [f"x{i}" for i in range(n_features)] if names is None else list(names)
         parts = {} if self.real is None else {"real": self.real}
         parts["generated"] = self.generated
-        levels = self.levels or {}
+        levels = _checked_levels(self.levels, n_features)
         rng = np.random.RandomState(0)
         shown = {part: _scattered(rows, levels, rng) for part, rows in parts.items()}
         together = np.concatenate(list(shown.values()))
@@ -342,6 +342,19 @@ def _level_names(columns: TableColumns, chosen: list[int]) -> dict[int, list[str
         for place, i in enumerate(chosen)
         if i in columns.encoders
     }
+
+
+def _checked_levels(levels: Any, n_features: int) -> dict[int, list[str]]:
+    levels = {} if levels is None else levels
+    if not isinstance(levels, dict) or not all(
+        place in range(n_features) and isinstance(names, list | tuple)
+        for place, names in levels.items()
+    ):
+        raise ValueError(
+            "The 'levels' parameter of SamplesDisplay must be a dict of lists of names by the "
+            f"place of the column, below {n_features}. Got {levels!r}."
+        )
+    return levels
 
 
 def _scattered(

@@ -37,7 +37,7 @@ class UnlabeledRows:
         Turns the outputs of either into class logits.
     augment : callable
         Turns rows into another view of the same rows.
-    indices : Tensor of shape (n,), default=None
+    indices : Tensor of shape (n,)
         Places of the rows among those that `Regularizer.begin` has seen.
     """
 
@@ -48,7 +48,7 @@ class UnlabeledRows:
         averaged: nn.Module,
         class_logits: Callable[[Tensor], Tensor],
         augment: Callable[[Tensor], Tensor],
-        indices: Tensor | None = None,
+        indices: Tensor,
     ) -> None:
         self.rows = rows
         self.indices = indices
