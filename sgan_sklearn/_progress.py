@@ -7,7 +7,7 @@ from typing import Any
 
 from skorch.callbacks import Callback
 
-__all__ = ["TrainingLog"]
+__all__ = ["EpochTable", "TrainingLog"]
 
 # Lines that verbose=1 prints, however many epochs there are.
 N_LINES = 20
@@ -16,57 +16,79 @@ N_LINES = 20
 MIN_WIDTH = 9
 
 
-class TrainingLog(Callback):
-    """Print the losses of an epoch, the time passed and an estimate of the time left.
+class EpochTable:
+    """Print the losses of each epoch, the time passed and an estimate of the time left.
 
-    With ``net.verbose=1`` about 20 lines are printed in all, with 2 one for each epoch.
+    Parameters
+    ----------
+    n_epochs : int
+        Epochs that are planned.
+    verbose : int
+        With 0 nothing is printed, with 1 about 20 lines in all, with 2 one for each epoch.
     """
 
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Start the clock."""
-        self.start_ = time.perf_counter()
-        self.first_epoch_ = len(net.history)
-        self.printed_ = 0
-        self.columns_: list[str] | None = None
-        self.widths_: list[int] | None = None
+    def __init__(self, n_epochs: int, verbose: int) -> None:
+        self._n_epochs = n_epochs
+        self._verbose = verbose
+        self._start = time.perf_counter()
+        self._epoch = 0
+        self._pending: dict[str, Any] | None = None
+        self._columns: list[str] | None = None
+        self._widths: list[int] | None = None
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Print a line if one is due."""
-        epoch = len(net.history) - self.first_epoch_
-        every = 1 if net.verbose > 1 else -(-net.max_epochs // N_LINES)
-        if net.verbose and (epoch % every == 0 or epoch in (1, net.max_epochs)):
-            self._print_epoch(net, epoch)
+    def add(self, record: dict[str, Any]) -> None:
+        """Take the record of the next epoch, and print it if it is due."""
+        self._epoch += 1
+        self._pending = record
+        every = 1 if self._verbose > 1 else -(-self._n_epochs // N_LINES)
+        if self._verbose and (self._epoch % every == 0 or self._epoch in (1, self._n_epochs)):
+            self._print_epoch(record)
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def stop(self) -> None:
         """Print the last epoch of a training that was stopped."""
-        if net.verbose and net.stop_training_:
-            epoch = len(net.history) - self.first_epoch_
-            if epoch > self.printed_:
-                self._print_epoch(net, epoch)
-            print(f"stopped after {epoch} of {net.max_epochs} epochs")
+        if self._verbose:
+            if self._pending is not None:
+                self._print_epoch(self._pending)
+            print(f"stopped after {self._epoch} of {self._n_epochs} epochs")
 
-    def _print_epoch(self, net: Any, epoch: int) -> None:
-        row = net.history[-1]
-        if self.columns_ is None:
-            self.columns_ = [
-                name for name, value in row.items() if isinstance(value, float) and name != "dur"
+    def _print_epoch(self, record: dict[str, Any]) -> None:
+        self._pending = None
+        if self._columns is None:
+            self._columns = [
+                name for name, value in record.items() if isinstance(value, float) and name != "dur"
             ]
-            names = ["epoch", *self.columns_, "passed", "left"]
+            names = ["epoch", *self._columns, "passed", "left"]
             self._print([name.removesuffix("_loss") for name in names])
-        passed = time.perf_counter() - self.start_
-        left = passed / epoch * (net.max_epochs - epoch)
+        passed = time.perf_counter() - self._start
+        left = passed / self._epoch * (self._n_epochs - self._epoch)
         cells = [
-            f"{epoch}/{net.max_epochs}",
-            *(f"{row[name]:.4f}" if name in row else "-" for name in self.columns_),
+            f"{self._epoch}/{self._n_epochs}",
+            *(f"{record[name]:.4f}" if name in record else "-" for name in self._columns),
         ]
         self._print([*cells, _clock(passed), _clock(left)])
-        self.printed_ = epoch
 
     def _print(self, cells: list[str]) -> None:
         """Print the header, which sets the widths of the columns, or a line below it."""
-        if self.widths_ is None:
-            self.widths_ = [max(len(cell), MIN_WIDTH) for cell in cells]
-        print("  ".join(f"{cell:>{n}}" for cell, n in zip(cells, self.widths_, strict=True)))
+        if self._widths is None:
+            self._widths = [max(len(cell), MIN_WIDTH) for cell in cells]
+        print("  ".join(f"{cell:>{n}}" for cell, n in zip(cells, self._widths, strict=True)))
+
+
+class TrainingLog(Callback):
+    """Print an `EpochTable` of a net's training, by its ``verbose``."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Start the clock."""
+        self.table_ = EpochTable(net.max_epochs, net.verbose)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Print a line if one is due."""
+        self.table_.add(net.history[-1])
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Say where a training was stopped."""
+        if net.stop_training_:
+            self.table_.stop()
 
 
 def _clock(seconds: float) -> str:

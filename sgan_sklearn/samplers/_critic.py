@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral, Real
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from torch.nn import functional as F
 
 from sgan_sklearn import _losses
 from sgan_sklearn._device import device_or_cpu
-from sgan_sklearn._progress import TrainingLog
+from sgan_sklearn._progress import EpochTable
 from sgan_sklearn._random import seeded
 from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn._validation import check_layer_sizes
@@ -211,11 +210,7 @@ class CriticSampler(Sampler):
         ]
         self.history_: list[dict[str, Any]] = []
         finite = copy.deepcopy(averaged)
-        training = SimpleNamespace(
-            history=self.history_, max_epochs=n_epochs, verbose=verbose, stop_training_=False
-        )
-        log = TrainingLog()
-        log.on_train_begin(training)
+        table = EpochTable(n_epochs, verbose)
         self.n_steps_ = 0
         for epoch in range(1, n_epochs + 1):
             losses = []
@@ -232,12 +227,13 @@ class CriticSampler(Sampler):
             means = torch.tensor(losses).mean(dim=0).tolist()
             weights = [*averaged.parameters(), *averaged.buffers()]
             if not (np.isfinite(means).all() and all(w.isfinite().all() for w in weights)):
+                table.stop()
                 self._warn(epoch)
                 break
             finite = copy.deepcopy(averaged)
             names = ("critic_loss", "generator_loss")
             self.history_.append({"epoch": epoch, **dict(zip(names, means, strict=True))})
-            log.on_epoch_end(training)
+            table.add(self.history_[-1])
         self.generator_ = finite.eval().requires_grad_(False)
 
     def _step(
