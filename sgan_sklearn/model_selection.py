@@ -258,6 +258,12 @@ class SemiSupervisedSplit(BaseCrossValidator):
             check_same_length("groups", groups, X)
             groups = _safe_indexing(groups, labeled)
         for train, test in inner.split(_safe_indexing(X, labeled), labels, groups):
+            if max(np.max(train, initial=-1), np.max(test, initial=-1)) >= len(labeled):
+                raise ValueError(
+                    "The 'cv' parameter of SemiSupervisedSplit must split the labeled rows alone, "
+                    f"of which there are {len(labeled)}. Got {self.cv!r}, which splits more: a "
+                    "PredefinedSplit takes one fold for each labeled row, in their order."
+                )
             yield _spread(labeled[train], unlabeled), labeled[test]
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
