@@ -11,62 +11,69 @@ from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
+from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods
 
 from sgan_sklearn import _losses
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
-from sgan_sklearn.regularizers._guesses import guessing, thinned_labels
+from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Distillation"]
 
-# Labeled rows that the teacher learns from, its trees, rows that it is asked about at a time,
-# parts of its cross-validation, and the least probability that it gives to a class.
+# Labeled rows that the teacher learns from, its trees, rows that it is asked about at a time, and
+# the least probability that it gives to a class.
 MAX_TEACHER_LABELS = 2_000
 N_TREES = 100
 ROWS_AT_A_TIME = 10_000
-MAX_SPLITS = 5
 MIN_PROBABILITY = 1e-4
 
-# The skill up to which a teacher is heeded in full, and from which not at all: there the network
-# knows better.
-NEEDED = 0.25
-UNNEEDED = 0.75
+# The success of label spreading up to which a teacher is heeded in full, and from which not at all.
+NEEDED = 0.3
+UNNEEDED = 0.6
+
+# Labeled and unlabeled rows that labels are spread over, neighbors of each, and parts of the
+# cross-validation.
+MAX_SPREAD_ROWS = 2_000
+N_NEIGHBORS = 7
+MAX_SPLITS = 5
 
 
 class Distillation(Regularizer):
     """Distillation: heed what a simple classifier, fitted on the labels, says of unlabeled rows.
 
-    With ``t(x)`` the class probabilities of that teacher and ``skill`` its balanced accuracy beyond
-    chance in cross-validation on the labeled rows, from 0 to 1::
+    With ``t(x)`` the class probabilities of that teacher and ``s`` the balanced accuracy beyond
+    chance, from 0 to 1, of spreading labels from neighbor to neighbor among all rows (by
+    `LabelSpreading`, in cross-validation on the labeled ones)::
 
-        clip(1.5 - 2 skill, 0, 1) * mean_i [no label] * KL(t(x_i) || p(x_i))
+        clip(2 - s / 0.3, 0, 1) * mean_i [no label] * KL(t(x_i) || p(x_i))
 
-    Where a simple classifier does well the classes lie apart, and the unlabeled rows show their
-    borders better than any teacher. Where it does badly the classes overlap: then a network finds
-    structure in a few labels and many rows that is not there, and the teacher keeps it sober. With
-    fewer than two classes of two labels or more its skill cannot be known, and it is not heeded.
+    Where labels spread well the classes lie apart, and the unlabeled rows show their borders better
+    than any teacher. Where they do not the classes overlap: then a network finds structure in a
+    few labels and many rows that is not there, and the teacher keeps it sober. With fewer than two
+    classes of two labels or more nothing is known of this, and the teacher is not heeded.
 
     Parameters
     ----------
     estimator : classifier or None, default=None
         The teacher, with ``predict_proba``; it sees rows of the model space. None is the mean of a
         `RandomForestClassifier` and a `LogisticRegression`.
-    weight : float, default=1.0
-        Weight of the term.
+    weight : float, default=10.0
+        Weight of the term. With much of it the network follows the teacher wherever there is no
+        label.
     ramp_up : int, default=0
         Training steps over which the weight rises to its full value.
     adaptive : bool, default=True
-        Whether the factor that goes by the teacher's skill is applied.
+        Whether the factor before the mean is applied.
 
     References
     ----------
     Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
 
-    Xie et al., "Self-training with Noisy Student", 2020, arXiv:1911.04252.
+    Zhou et al., "Learning with Local and Global Consistency" (label spreading), 2004.
 
     Examples
     --------
@@ -93,7 +100,7 @@ class Distillation(Regularizer):
         self,
         estimator: Any = None,
         *,
-        weight: float = 1.0,
+        weight: float = 10.0,
         ramp_up: int = 0,
         adaptive: bool = True,
     ) -> None:
@@ -114,6 +121,10 @@ class Distillation(Regularizer):
         X, y = rows.flatten(1).cpu().numpy(), codes.cpu().numpy()
         if (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
             return
+        spread = _success_of_spreading(X, y) if self.adaptive else 0.0
+        need = (UNNEEDED - spread) / (UNNEEDED - NEEDED)
+        if need <= 0:
+            return
         labeled = thinned_labels(y, MAX_TEACHER_LABELS)
         teacher = _simple_classifier() if self.estimator is None else clone(self.estimator)
         # A teacher without a seed would make each training another one.
@@ -124,10 +135,6 @@ class Distillation(Regularizer):
         }
         teacher.set_params(**unseeded)
         with guessing():
-            skill = _skill(teacher, X[labeled], y[labeled]) if self.adaptive else 0.0
-            need = (UNNEEDED - skill) / (UNNEEDED - NEEDED)
-            if need <= 0:
-                return
             teacher.fit(X[labeled], y[labeled])
         probabilities = np.full((len(X), self._n_classes), MIN_PROBABILITY)
         known = teacher.classes_
@@ -150,19 +157,28 @@ def _simple_classifier() -> VotingClassifier:
     return VotingClassifier([("forest", forest), ("linear", linear)], voting="soft")
 
 
-def _skill(classifier: Any, X: np.ndarray, codes: np.ndarray) -> float:
-    """Return the balanced accuracy beyond chance in cross-validation, from 0 to 1.
+def _success_of_spreading(X: np.ndarray, codes: np.ndarray) -> float:
+    """Return the balanced accuracy of label spreading beyond chance, from 0 to 1.
 
-    A single row of a class proves nothing. Where no two classes have more it is 1: nothing is known
-    of a teacher that has seen so little, and a network learns more from the unlabeled rows.
+    A single row of a class proves nothing. Where no two classes have more it is 1, as if all went
+    well: a network that nobody has proved wrong learns more from the unlabeled rows.
     """
-    counts = np.bincount(codes)[codes]
-    X, codes = X[counts > 1], codes[counts > 1]
-    if len(np.unique(codes)) < 2:
+    labeled = thinned_labels(codes, MAX_SPREAD_ROWS)
+    counts = np.bincount(codes[labeled])[codes[labeled]]
+    if len(np.unique(codes[labeled[counts > 1]])) < 2:
         return 1.0
-    predicted = np.empty_like(codes)
-    n_splits = min(MAX_SPLITS, counts[counts > 1].min())
+    unlabeled = thinned(np.flatnonzero(codes < 0), MAX_SPREAD_ROWS)
+    X = np.concatenate([X[labeled], X[unlabeled]])
+    true = np.concatenate([codes[labeled], np.full(len(unlabeled), -1)])
+    judged = np.flatnonzero(counts > 1)
+    guessed = np.empty(len(judged), dtype=true.dtype)
+    n_splits = min(MAX_SPLITS, counts[judged].min())
     splits = StratifiedKFold(n_splits, shuffle=True, random_state=0)
-    for train, test in splits.split(X, codes):
-        predicted[test] = clone(classifier).fit(X[train], codes[train]).predict(X[test])
-    return max(0.0, float(balanced_accuracy_score(codes, predicted, adjusted=True)))
+    for _, hidden in splits.split(judged, true[judged]):
+        known = true.copy()
+        known[judged[hidden]] = -1
+        model = LabelSpreading(kernel="knn", n_neighbors=min(N_NEIGHBORS, len(X)))
+        with guessing(), np.errstate(invalid="ignore"):  # there may be rows that no label reaches
+            model.fit(X, known)
+        guessed[hidden] = model.transduction_[judged[hidden]]
+    return max(0.0, float(balanced_accuracy_score(true[judged], guessed, adjusted=True)))
