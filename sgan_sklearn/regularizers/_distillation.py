@@ -35,11 +35,14 @@ MIN_PROBABILITY = 1e-4
 NEEDED = 0.3
 UNNEEDED = 0.6
 
-# Labeled and unlabeled rows that labels are spread over, neighbors of each, and parts of the
-# cross-validation.
+# Labeled and unlabeled rows that labels are spread over, and parts of the cross-validation.
 MAX_SPREAD_ROWS = 2_000
-N_NEIGHBORS = 7
 MAX_SPLITS = 5
+
+# Neighbors of a row, and how much it heeds them: enough for a label to get around two moons.
+N_NEIGHBORS = 7
+ALPHA = 0.8
+SPREADING_STEPS = 100
 
 
 class Distillation(Regularizer):
@@ -177,7 +180,12 @@ def _success_of_spreading(X: np.ndarray, codes: np.ndarray) -> float:
     for _, hidden in splits.split(judged, true[judged]):
         known = true.copy()
         known[judged[hidden]] = -1
-        model = LabelSpreading(kernel="knn", n_neighbors=min(N_NEIGHBORS, len(X)))
+        model = LabelSpreading(
+            kernel="knn",
+            n_neighbors=min(N_NEIGHBORS, len(X)),
+            alpha=ALPHA,
+            max_iter=SPREADING_STEPS,
+        )
         with guessing(), np.errstate(invalid="ignore"):  # there may be rows that no label reaches
             model.fit(X, known)
         guessed[hidden] = model.transduction_[judged[hidden]]
