@@ -7,7 +7,12 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import BaseCrossValidator, RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    PredefinedSplit,
+    RepeatedStratifiedKFold,
+    StratifiedKFold,
+)
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import indexable
@@ -254,16 +259,16 @@ class SemiSupervisedSplit(BaseCrossValidator):
             _check_folds(inner.n_splits, labels)
         if isinstance(inner, RepeatedStratifiedKFold):
             _check_folds(inner.cvargs["n_splits"], labels)
+        if isinstance(inner, PredefinedSplit) and len(inner.test_fold) != len(labeled):
+            raise ValueError(
+                "The 'cv' parameter of SemiSupervisedSplit must name a fold for each labeled row "
+                f"and for no other: {len(labeled)} in their order. Got a PredefinedSplit of "
+                f"{len(inner.test_fold)} rows."
+            )
         if groups is not None:
             check_same_length("groups", groups, X)
             groups = _safe_indexing(groups, labeled)
         for train, test in inner.split(_safe_indexing(X, labeled), labels, groups):
-            if max(np.max(train, initial=-1), np.max(test, initial=-1)) >= len(labeled):
-                raise ValueError(
-                    "The 'cv' parameter of SemiSupervisedSplit must split the labeled rows alone, "
-                    f"of which there are {len(labeled)}. Got {self.cv!r}, which splits more: a "
-                    "PredefinedSplit takes one fold for each labeled row, in their order."
-                )
             yield _spread(labeled[train], unlabeled), labeled[test]
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:

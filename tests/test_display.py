@@ -344,7 +344,20 @@ def test_pair_plots_name_the_levels_of_categories(make_classifier):
     assert (np.abs(places - np.rint(places)) <= 0.3).all()
 
 
-@pytest.mark.parametrize("levels", [["a", "b"], {2: ["a"]}, {"x": ["a"]}, {0: None}, {1: "ab"}])
+@pytest.mark.parametrize(
+    "levels",
+    [
+        ["a", "b"],
+        {2: ["a"]},
+        {1.0: ["a"]},
+        {True: ["a"]},
+        {"x": ["a"]},
+        {0: None},
+        {1: "ab"},
+        {0: [1]},
+        {0: []},
+    ],
+)
 def test_wrong_levels_of_samples_display(levels):
     with pytest.raises(ValueError, match="'levels' parameter of SamplesDisplay must be a dict"):
         SamplesDisplay(np.zeros((3, 2)), levels=levels).plot()

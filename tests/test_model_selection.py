@@ -259,7 +259,8 @@ def test_copies_and_repr():
         ({"cv": 2}, [-1, -1], "no labeled row"),
         ({"cv": 2}, None, "needs y"),
         ({"cv": 2}, [0, 0, 1, 1, np.nan], "NaN"),
-        ({"cv": PredefinedSplit([0, 0, 1, 1, 1])}, [0, 1, -1, 0, 1], "labeled rows alone"),
+        ({"cv": PredefinedSplit([0, 0, 1, 1, 1])}, [0, 1, -1, 0, 1], "4 in their order"),
+        ({"cv": PredefinedSplit([0, 0, 1])}, [0, 1, -1, 0, 1], "PredefinedSplit of 3 rows"),
         ({"cv": 1}, [0, 0, 1, 1], "'cv' parameter .* at least 2"),
         ({"cv": True}, [0, 0, 1, 1], "'cv' parameter"),
         ({"cv": "stratified"}, [0, 0, 1, 1], "'cv' parameter"),
@@ -272,6 +273,14 @@ def test_wrong_splits(params, y, message):
     X = np.zeros((4 if y is None else len(y), 1))
     with pytest.raises(ValueError, match=message):
         next(SemiSupervisedSplit(**params).split(X, y))
+
+
+def test_predefined_folds_of_the_labeled_rows():
+    y = [0, -1, 1, 0, 1]
+    first, second = folds_of(SemiSupervisedSplit(PredefinedSplit([0, 0, 1, 1])), y)
+    assert sorted(first[0]) == [1, 3, 4]
+    assert first[1].tolist() == [0, 2]
+    assert second[1].tolist() == [3, 4]
 
 
 def test_lengths_must_agree(few):

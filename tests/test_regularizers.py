@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.datasets import load_digits, make_circles
+from sklearn.datasets import load_digits, make_circles, make_moons
 from sklearn.linear_model import LogisticRegression, Perceptron
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from sgan_sklearn import SGANClassifier
@@ -404,11 +406,45 @@ def test_distillation_is_heeded_where_labels_of_a_rare_class_do_not_spread(rng):
     assert teacher.weights_.max() == 1
 
 
-def test_distillation_where_no_label_reaches_some_rows(rng):
-    rows = rng.normal(size=(60, 2))
-    rows[40:] += 1e3
-    codes = np.where(np.arange(60) < 20, np.arange(60) % 2, -1)
-    assert torch.isfinite(taught(Distillation(), rows, codes, 2).targets_).all()
+def factor(rows, codes):
+    return taught(Distillation(Constant()), rows, codes, codes.max() + 1).factor_
+
+
+def test_equal_rows_do_not_hold_labels_back(rng):
+    true = np.arange(60) % 2
+    codes = np.where(np.arange(60) < 20, true, -1)
+    rows = rng.normal(size=(60, 2)) + true[:, None]
+    again = np.repeat(codes, 8)
+    again[np.arange(480) % 8 > 0] = -1
+    assert 0 < factor(rows, codes) < 1
+    assert factor(np.repeat(rows, 8, axis=0), again) == factor(rows, codes)
+    assert factor(np.eye(2)[np.tile(true, 9)], np.append(codes, np.full(480, -1))) == 0
+
+
+def test_distillation_does_not_go_by_the_order_of_classes():
+    rows, true = make_moons(1000, random_state=3)
+    few = np.full(1000, -1)
+    few[[0, 1, 2, 4]] = true[[0, 1, 2, 4]]  # labels that do not reach all rows
+    assert factor(rows, few) == factor(rows, np.where(few == -1, -1, 1 - few))
+
+
+@pytest.mark.parametrize(("n_classes", "n_rows"), [(2, 4), (2, 5), (10, 4)])
+def test_distillation_gives_way_to_the_smallest_clusters(rng, n_classes, n_rows):
+    true = np.repeat(np.arange(n_classes), n_rows)
+    rows = rng.normal(size=(len(true), 2)) + 100 * true[:, None]
+    assert factor(rows, np.where(np.arange(len(true)) % n_rows < 2, true, -1)) == 0
+
+
+def test_a_class_of_one_label_is_not_judged(rng):
+    codes = np.array([0] * 5 + [1] * 5 + [2] + [-1] * 30)
+    for _ in range(10):  # some of them guess the third class
+        assert factor(rng.normal(size=(41, 2)), codes) > 0
+
+
+def test_noise_of_many_classes_is_noise(rng):
+    codes = np.repeat(np.arange(1100), 3)
+    rows = rng.normal(size=(len(codes) + 1, 2))
+    assert factor(rows, np.append(codes, -1)) == 1
 
 
 def test_distillation_of_a_class_that_a_part_has_not(rng):
@@ -442,9 +478,18 @@ def test_distillation_after_unpickling_and_on_other_rows(digits):
     assert "distillation" in again.history_[-1]
 
 
-def test_distillation_needs_probabilities(digits):
-    with pytest.raises(ValueError, match="'estimator' parameter of Distillation"):
-        fit(digits, regularizer=Distillation(Perceptron()))
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (Perceptron(), "'fit' and 'predict_proba'"),
+        (LogisticRegression, r"write LogisticRegression\(\)"),
+        (KNeighborsClassifier(99), "from 15 labeled rows .* raised: Expected n_neighbors"),
+        (MultinomialNB(), "raised: Negative values"),
+    ],
+)
+def test_wrong_teachers(digits, estimator, message):
+    with pytest.raises(ValueError, match=f"'estimator' parameter of Distillation.*{message}"):
+        fit(digits, regularizer=Distillation(estimator, adaptive=False))
 
 
 # --- in the classifier ------------------------------------------------------------------
@@ -478,12 +523,15 @@ def test_name_means_the_default_instance(digits, name):
     by_name = fit(digits, regularizer=name)
     by_instance = fit(digits, regularizer=REGULARIZERS[name]())
     np.testing.assert_array_equal(by_name.label_distributions_, by_instance.label_distributions_)
+    (used,) = by_name.net_.regularizers
+    assert repr(used) == repr(by_instance.net_.regularizers[0])
 
 
 def test_what_auto_is_for_tables(digits):
     auto = fit(digits)
     listed = fit(digits, regularizer=["virtual_adversarial", ClassPrior(), "distillation"])
     np.testing.assert_array_equal(auto.label_distributions_, listed.label_distributions_)
+    assert list(map(repr, auto.net_.regularizers)) == list(map(repr, listed.net_.regularizers))
 
 
 def test_auto_leaves_out_what_goes_by_shares_where_classes_are_weighted(digits):

@@ -251,7 +251,7 @@ default=None
         names = [f"x{i}" for i in range(n_features)] if names is None else list(names)
         parts = {} if self.real is None else {"real": self.real}
         parts["generated"] = self.generated
-        levels = _checked_levels(self.levels, n_features)
+        levels = _checked_levels(self.levels, np.concatenate(list(parts.values())))
         rng = np.random.RandomState(0)
         shown = {part: _scattered(rows, levels, rng) for part, rows in parts.items()}
         together = np.concatenate(list(shown.values()))
@@ -344,15 +344,20 @@ def _level_names(columns: TableColumns, chosen: list[int]) -> dict[int, list[str
     }
 
 
-def _checked_levels(levels: Any, n_features: int) -> dict[int, list[str]]:
+def _checked_levels(levels: Any, rows: np.ndarray) -> dict[int, list[str]]:
     levels = {} if levels is None else levels
     if not isinstance(levels, dict) or not all(
-        place in range(n_features) and isinstance(names, list | tuple)
+        isinstance(place, int | np.integer)
+        and not isinstance(place, bool)
+        and 0 <= place < rows.shape[1]
+        and isinstance(names, list | tuple)
+        and all(isinstance(name, str) for name in names)
+        and not (rows[:, place] >= len(names)).any()
         for place, names in levels.items()
     ):
         raise ValueError(
-            "The 'levels' parameter of SamplesDisplay must be a dict of lists of names by the "
-            f"place of the column, below {n_features}. Got {levels!r}."
+            "The 'levels' parameter of SamplesDisplay must be a dict of lists of names, one for "
+            f"each code, by the place of the column, below {rows.shape[1]}. Got {levels!r}."
         )
     return levels
 

@@ -9,8 +9,8 @@ import torch
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import kneighbors_graph
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods
@@ -70,7 +70,19 @@ class Distillation(Regularizer):
     ramp_up : int, default=0
         Training steps over which the weight rises to its full value.
     adaptive : bool, default=True
-        Whether the factor before the mean is applied.
+        Whether the factor before the mean goes by ``s``; else it is 1.
+
+    Attributes
+    ----------
+    factor_ : float
+        The factor before the mean, after a training in that copy of the regularizer which
+        ``SGANClassifier.net_.regularizers`` holds. With 0 the teacher was not even fitted.
+
+    Notes
+    -----
+    Labels spread over the distinct ones of up to 2,000 labeled and as many unlabeled rows, with
+    ``alpha=0.8`` and a graph of the 7 nearest, each row itself among them (fewer where rows are
+    few). With less than five labels a class ``s`` is a rough guess.
 
     References
     ----------
@@ -90,6 +102,7 @@ class Distillation(Regularizer):
     name = "distillation"
     passing = ("targets_", "weights_")
 
+    factor_: float
     targets_: Tensor | None = None
     weights_: Tensor
 
@@ -114,21 +127,39 @@ class Distillation(Regularizer):
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> Distillation:
         """Return the same, knowing the number of classes."""
+        if isinstance(self.estimator, type):
+            raise ValueError(
+                "The 'estimator' parameter of Distillation must be an instance of a classifier. "
+                f"Got the class {self.estimator.__name__}: write {self.estimator.__name__}()."
+            )
         prepared = clone(self)
         prepared._n_classes = n_classes
         return prepared
 
     def begin(self, rows: Tensor, codes: Tensor) -> None:
         """Fit the teacher and ask it about all rows."""
-        self.targets_ = None
+        self.targets_, self.factor_ = None, 0.0
         X, y = rows.flatten(1).cpu().numpy(), codes.cpu().numpy()
-        if (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
+        if self.weight == 0 or (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
             return
         spread = _success_of_spreading(X, y) if self.adaptive else 0.0
-        need = (UNNEEDED - spread) / (UNNEEDED - NEEDED)
-        if need <= 0:
+        self.factor_ = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
+        if self.factor_ == 0:
             return
         labeled = thinned_labels(y, MAX_TEACHER_LABELS)
+        try:
+            log_targets = self._ask_teacher(X, labeled, y[labeled])
+        except ValueError as error:
+            raise ValueError(
+                "The 'estimator' parameter of Distillation must be a classifier that can learn "
+                f"from {len(labeled)} labeled rows of the model space, with negative values. Got "
+                f"{self.estimator!r}, which raised: {error}"
+            ) from error
+        self.targets_ = torch.from_numpy(log_targets).to(rows.device)
+        self.weights_ = self.factor_ * (codes < 0)
+
+    def _ask_teacher(self, X: np.ndarray, labeled: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return the log-probabilities that a teacher of the labeled rows gives to all of them."""
         teacher = _simple_classifier() if self.estimator is None else clone(self.estimator)
         # A teacher without a seed would make each training another one.
         unseeded = {
@@ -138,13 +169,12 @@ class Distillation(Regularizer):
         }
         teacher.set_params(**unseeded)
         with guessing():
-            teacher.fit(X[labeled], y[labeled])
-        probabilities = np.full((len(X), self._n_classes), MIN_PROBABILITY)
+            teacher.fit(X[labeled], codes)
+        probabilities = np.full((len(X), self._n_classes), MIN_PROBABILITY, dtype=np.float32)
         known = teacher.classes_
         for part in gen_batches(len(X), ROWS_AT_A_TIME):
             probabilities[part, known] += teacher.predict_proba(X[part])
-        self.targets_ = torch.from_numpy(np.log(probabilities).astype(np.float32)).to(rows.device)
-        self.weights_ = min(need, 1.0) * (codes < 0)
+        return np.log(probabilities, out=probabilities)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the mean divergence of the answers from the teacher's."""
@@ -166,27 +196,40 @@ def _success_of_spreading(X: np.ndarray, codes: np.ndarray) -> float:
     A single row of a class proves nothing. Where no two classes have more it is 1, as if all went
     well: a network that nobody has proved wrong learns more from the unlabeled rows.
     """
-    labeled = thinned_labels(codes, MAX_SPREAD_ROWS)
-    counts = np.bincount(codes[labeled])[codes[labeled]]
-    if len(np.unique(codes[labeled[counts > 1]])) < 2:
+    n_classes = len(np.unique(codes[codes >= 0]))
+    labeled = thinned_labels(codes, max(MAX_SPREAD_ROWS, 2 * n_classes))
+    y = np.unique(codes[labeled], return_inverse=True)[1]
+    judged = np.flatnonzero(np.bincount(y)[y] > 1)
+    true = y[judged]
+    if len(np.unique(true)) < 2:
         return 1.0
     unlabeled = thinned(np.flatnonzero(codes < 0), MAX_SPREAD_ROWS)
-    X = np.concatenate([X[labeled], X[unlabeled]])
-    true = np.concatenate([codes[labeled], np.full(len(unlabeled), -1)])
-    judged = np.flatnonzero(counts > 1)
-    guessed = np.empty(len(judged), dtype=true.dtype)
-    n_splits = min(MAX_SPLITS, counts[judged].min())
-    splits = StratifiedKFold(n_splits, shuffle=True, random_state=0)
-    for _, hidden in splits.split(judged, true[judged]):
-        known = true.copy()
-        known[judged[hidden]] = -1
-        model = LabelSpreading(
-            kernel="knn",
-            n_neighbors=min(N_NEIGHBORS, len(X)),
-            alpha=ALPHA,
-            max_iter=SPREADING_STEPS,
-        )
-        with guessing(), np.errstate(invalid="ignore"):  # there may be rows that no label reaches
-            model.fit(X, known)
-        guessed[hidden] = model.transduction_[judged[hidden]]
-    return max(0.0, float(balanced_accuracy_score(true[judged], guessed, adjusted=True)))
+    # Equal rows would have but each other for neighbors, and a label would not get out.
+    rows, places = np.unique(X[[*labeled, *unlabeled]], axis=0, return_inverse=True)
+    places = places.ravel()[: len(labeled)]
+    n_neighbors = min(N_NEIGHBORS, 1 + len(rows) // (2 * n_classes))
+    graph = kneighbors_graph(rows, n_neighbors, include_self=True)
+    spreading = LabelSpreading(
+        kernel=lambda *_: graph, alpha=ALPHA, max_iter=SPREADING_STEPS, tol=0.0
+    )
+    right = np.empty(len(judged))
+    splits = StratifiedKFold(min(MAX_SPLITS, np.bincount(true).max()), shuffle=True, random_state=0)
+    with guessing():
+        for _, hidden in splits.split(judged, true):
+            shown = np.setdiff1d(np.arange(len(y)), judged[hidden])
+            spreading.fit(rows, _most_frequent(y[shown], places[shown], len(rows), n_classes))
+            shares = np.zeros((len(hidden), n_classes))
+            shares[:, spreading.classes_] = spreading.label_distributions_[places[judged[hidden]]]
+            likeliest = shares == shares.max(axis=1, keepdims=True)  # all, where no label came
+            chances = likeliest / likeliest.sum(axis=1, keepdims=True)
+            right[hidden] = chances[np.arange(len(hidden)), true[hidden]]
+    recalls = [right[true == code].mean() for code in np.unique(true)]
+    chance = 1 / len(recalls)
+    return max(0.0, float((np.mean(recalls) - chance) / (1 - chance)))
+
+
+def _most_frequent(y: np.ndarray, places: np.ndarray, n_places: int, n_classes: int) -> np.ndarray:
+    """Return the class that most labels at each place are of, -1 where there is none."""
+    counts = np.zeros((n_places, n_classes))
+    np.add.at(counts, (places, y), 1)
+    return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)

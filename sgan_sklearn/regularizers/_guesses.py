@@ -1,4 +1,4 @@
-"""What the regularizers that ask simple classifiers share."""
+"""Guesses from the labeled rows, for the regularizers that make some."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def guessing() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         yield
 
 
