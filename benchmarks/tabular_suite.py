@@ -222,8 +222,8 @@ def draw_ranks(cells: list[dict], methods: list[str], path: Path) -> None:
     ax.axvline(mean_ranks.min() + difference, color="#b03a2e", lw=1)
     ax.invert_yaxis()
     ax.set_xlabel(
-        f"mean rank over {len(by_place)} settings; left of the line: not different from the "
-        "first (Nemenyi, 5 %)"
+        f"mean rank over {len(by_place)} settings\n"
+        "left of the line: not different from the first (Nemenyi, 5 %)"
     )
     fig.savefig(path, dpi=120)
     plt.close(fig)
