@@ -207,6 +207,13 @@ default=None
         -------
         display : SamplesDisplay
             Itself, with the drawn artists in its attributes.
+
+        Raises
+        ------
+        ValueError
+            If `n_columns`, or the `levels` of a table, are not as described.
+        ImportError
+            If matplotlib is missing.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         validate_parameter_constraints(
