@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,45 +24,30 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sgan_sklearn._batches import SemiSupervisedDataset
 from sgan_sklearn._choices import (
-    choose_architecture,
     choose_augmentation,
-    choose_columns,
     choose_decay,
     choose_interval,
     choose_regularizers,
-    choose_sampler,
     choose_scaler,
     choose_schedule,
-    component,
 )
-from sgan_sklearn._columns import TableColumns, as_table, frame_kind, has_objects, with_nan
-from sgan_sklearn._device import resolve_device
-from sgan_sklearn._early_stopping import draw_validation_rows
+from sgan_sklearn._columns import TableColumns
 from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
 from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate_of_classes
-from sgan_sklearn._images import (
-    Layout,
-    check_image_shape,
-    find_layout,
-    flatten_images,
-)
+from sgan_sklearn._images import Layout, find_layout, flatten_images
+from sgan_sklearn._inputs import Inputs, as_rows, check_inputs
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sgan_sklearn._validation import (
     Labels,
-    check_callbacks,
-    check_class_weight,
-    check_classes,
     check_dense,
-    check_labels,
-    check_same_classes,
     check_same_length,
     check_target,
     check_wanted,
@@ -81,35 +66,6 @@ __all__ = ["SGANClassifier"]
 MIN_EPOCHS = 10
 MIN_STEPS = 2_000
 MAX_STEPS = 10_000
-
-
-class _Checked(NamedTuple):
-    """What a training starts from, all of it checked and nothing of it learned yet."""
-
-    rows: np.ndarray
-    """Flat rows in the units of `X`, codes in place of categories, NaN where missing."""
-
-    columns: TableColumns | None
-    """What the columns of a table are; None for an array of numbers and for images."""
-
-    image_shape: tuple[int, ...] | None
-    """Shape of the images, if `X` was an array of some."""
-
-    labels: Labels
-    weights: np.ndarray | None
-    """Weights of the labeled rows in their loss."""
-
-    held_back: np.ndarray | None
-    """Mask of the labeled rows that early stopping is judged by."""
-
-    validation_seed: int | None
-    """Seed by which they were drawn."""
-
-    architecture: Architecture
-    objective: Objective
-    sampler: Sampler | None
-    device: torch.device
-    callbacks: list[Any]
 
 
 class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -751,7 +707,9 @@ default="auto"
     ) -> SGANClassifier:
         """Check everything, then train; `in_parts` is for `partial_fit`."""
         with _unchanged_on_error(self):
-            given = self._checked_for_fit(X, y, continued, in_parts, classes)
+            given = check_inputs(
+                self, X, y, continued=continued, in_parts=in_parts, classes=classes
+            )
             rows, labels = given.rows, given.labels
             if continued:
                 layout, scaler = self._layout, self.scaler_
@@ -806,123 +764,8 @@ default="auto"
                     )
         return self
 
-    def _checked_for_fit(
-        self, X: Any, y: Any, continued: bool, in_parts: bool, classes: Any
-    ) -> _Checked:
-        self._validate_params()
-        check_dense(X)
-        check_image_shape(self.image_shape)
-        if in_parts:
-            self._check_can_learn_in_parts()
-            before = self.classes_ if continued else None
-            classes = check_classes(classes, before, self.unlabeled_value)
-        X, image_shape = flatten_images(X)
-        labels = check_labels(y, self.unlabeled_value, classes)
-        if continued:
-            self._layout.check_images(image_shape)
-        expected = self._layout.image_shape if continued else self.image_shape
-        architecture = choose_architecture(self.architecture, image_shape, expected)
-        objective = component(self.objective, OBJECTIVES)
-        device = resolve_device(self.device)
-        columns = None
-        if continued:
-            columns = self._columns
-        elif image_shape is None and self.image_shape is None:
-            columns = choose_columns(self.categorical_features, X)
-        is_table = image_shape is None and expected is None
-        sampler = choose_sampler(self.sampler, is_table=is_table)
-        rows = self._as_rows(X, columns, is_table, reset=not continued)
-        check_same_length("y", labels.codes, rows)
-        if continued:
-            check_same_classes(self.classes_, labels.classes)
-        if in_parts and self.unsupervised_weight == 0 and not (labels.codes >= 0).any():
-            raise ValueError(
-                "With unsupervised_weight=0 each part must hold a labeled row, but all "
-                f"{len(rows)} rows are unlabeled: there is nothing to learn from them."
-            )
-        held_back, seed = None, None
-        if self.early_stopping:
-            # The same rows where a training goes on: others would have been learned from before.
-            seed = self._validation_seed if continued else None
-            seed = draw_seed(self.random_state) if seed is None else seed
-            held_back = draw_validation_rows(labels, self.validation_fraction, seed)
-        taught = labels
-        if held_back is not None:
-            taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
-        weights = check_class_weight(self.class_weight, taught, scaled=not in_parts)
-        return _Checked(
-            rows,
-            columns,
-            image_shape,
-            labels,
-            weights,
-            held_back,
-            seed,
-            architecture,
-            objective,
-            sampler,
-            device,
-            check_callbacks(self.callbacks),
-        )
-
-    def _check_can_learn_in_parts(self) -> None:
-        """Refuse parameters that need to know all rows, or the length of the training."""
-        for name, value, refused, why in (
-            (
-                "early_stopping",
-                self.early_stopping,
-                self.early_stopping,
-                "needs a whole fit: set it to False, and stop calling when a score of yours falls",
-            ),
-            (
-                "lr_schedule",
-                self.lr_schedule,
-                self.lr_schedule != "constant",
-                "needs to know how long the training will be: set it to 'constant', and change "
-                "discriminator_lr and generator_lr between calls",
-            ),
-            (
-                "sampler",
-                self.sampler,
-                self.sampler != "generator",
-                "needs a whole fit: set it to 'generator', which gives up a fitted sampler",
-            ),
-            (
-                "class_weight",
-                self.class_weight,
-                isinstance(self.class_weight, str),
-                "needs to know how many labels there will be: give a dict",
-            ),
-        ):
-            if refused:
-                raise ValueError(f"partial_fit does not support {name}={value!r}, which {why}.")
-
-    def _as_rows(
-        self, X: Any, columns: TableColumns | None, is_table: bool, *, reset: bool
-    ) -> np.ndarray:
-        """Return checked flat rows: numbers as they are, codes of categories, NaN for holes."""
-        finite = "allow-nan" if is_table else True
-        if columns is None or (frame_kind(X) is None and not columns.encoders):
-            X = with_nan(X) if is_table else X
-            try:
-                return validate_data(self, X, reset=reset, ensure_all_finite=finite)
-            except ValueError as error:
-                if not is_table or "could not convert string to float" not in str(error):
-                    raise
-                raise ValueError(
-                    f"{error}. If columns hold categories, name them in categorical_features, or "
-                    "pass a DataFrame."
-                ) from error
-        X = as_table(X)
-        validate_data(self, X, reset=reset, skip_check_array=True)  # names and number of columns
-        if columns.encoders or has_objects(X):
-            X = columns.to_numbers(X)
-        else:
-            columns.check_dtypes(X)
-        return check_array(X, ensure_all_finite=finite, input_name="X")
-
     def _new_net(
-        self, given: _Checked, bounds: np.ndarray, heads: Heads, options: dict[str, Any]
+        self, given: Inputs, bounds: np.ndarray, heads: Heads, options: dict[str, Any]
     ) -> SGANNet:
         n_outputs = given.objective.n_outputs(len(given.labels.classes))
         build_discriminator = given.architecture.build_discriminator
@@ -1040,7 +883,7 @@ default="auto"
         X, shape = flatten_images(X)
         self._layout.check_images(shape)
         is_table = self._layout.image_shape is None
-        return self._as_rows(X, self._columns, is_table, reset=False)
+        return as_rows(self, X, self._columns, is_table, reset=False)
 
     def _to_model_space(self, X: Any) -> np.ndarray:
         rows = self._checked_rows(X)

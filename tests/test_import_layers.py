@@ -54,6 +54,7 @@ LAYERS = [
     "_net",
     "_generation",
     "_choices",
+    "_inputs",
     "_classifier",
     "_display._checks",
     "_display._history",

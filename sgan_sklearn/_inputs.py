@@ -1,0 +1,188 @@
+"""From `X`, `y` and the parameters to what a training starts from: all of it checked."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_array, validate_data
+
+from sgan_sklearn._choices import (
+    choose_architecture,
+    choose_columns,
+    choose_sampler,
+    component,
+)
+from sgan_sklearn._columns import TableColumns, as_table, frame_kind, has_objects, with_nan
+from sgan_sklearn._device import resolve_device
+from sgan_sklearn._early_stopping import draw_validation_rows
+from sgan_sklearn._images import check_image_shape, flatten_images
+from sgan_sklearn._random import draw_seed
+from sgan_sklearn._validation import (
+    Labels,
+    check_callbacks,
+    check_class_weight,
+    check_classes,
+    check_dense,
+    check_labels,
+    check_same_classes,
+    check_same_length,
+)
+from sgan_sklearn.architectures import Architecture
+from sgan_sklearn.objectives import OBJECTIVES, Objective
+from sgan_sklearn.samplers import Sampler
+
+__all__ = ["Inputs", "as_rows", "check_inputs"]
+
+
+class Inputs(NamedTuple):
+    """What a training starts from, all of it checked and nothing of it learned yet."""
+
+    rows: np.ndarray
+    """Flat rows in the units of `X`, codes in place of categories, NaN where missing."""
+
+    columns: TableColumns | None
+    """What the columns of a table are; None for an array of numbers and for images."""
+
+    image_shape: tuple[int, ...] | None
+    """Shape of the images, if `X` was an array of some."""
+
+    labels: Labels
+    weights: np.ndarray | None
+    """Weights of the labeled rows in their loss."""
+
+    held_back: np.ndarray | None
+    """Mask of the labeled rows that early stopping is judged by."""
+
+    validation_seed: int | None
+    """Seed by which they were drawn."""
+
+    architecture: Architecture
+    objective: Objective
+    sampler: Sampler | None
+    device: torch.device
+    callbacks: list[Any]
+
+
+def check_inputs(
+    estimator: Any, X: Any, y: Any, *, continued: bool, in_parts: bool, classes: Any
+) -> Inputs:
+    """Check the parameters of a classifier, and what it is to be fitted on.
+
+    `continued` says that it goes on from an earlier fit, `in_parts` that this is `partial_fit`,
+    which gets `classes`.
+    """
+    estimator._validate_params()
+    check_dense(X)
+    check_image_shape(estimator.image_shape)
+    if in_parts:
+        _check_can_learn_in_parts(estimator)
+        before = estimator.classes_ if continued else None
+        classes = check_classes(classes, before, estimator.unlabeled_value)
+    X, image_shape = flatten_images(X)
+    labels = check_labels(y, estimator.unlabeled_value, classes)
+    if continued:
+        estimator._layout.check_images(image_shape)
+    expected = estimator._layout.image_shape if continued else estimator.image_shape
+    architecture = choose_architecture(estimator.architecture, image_shape, expected)
+    objective = component(estimator.objective, OBJECTIVES)
+    device = resolve_device(estimator.device)
+    columns = None
+    if continued:
+        columns = estimator._columns
+    elif image_shape is None and estimator.image_shape is None:
+        columns = choose_columns(estimator.categorical_features, X)
+    is_table = image_shape is None and expected is None
+    sampler = choose_sampler(estimator.sampler, is_table=is_table)
+    rows = as_rows(estimator, X, columns, is_table, reset=not continued)
+    check_same_length("y", labels.codes, rows)
+    if continued:
+        check_same_classes(estimator.classes_, labels.classes)
+    if in_parts and estimator.unsupervised_weight == 0 and not (labels.codes >= 0).any():
+        raise ValueError(
+            "With unsupervised_weight=0 each part must hold a labeled row, but all "
+            f"{len(rows)} rows are unlabeled: there is nothing to learn from them."
+        )
+    held_back, seed = None, None
+    if estimator.early_stopping:
+        # The same rows where a training goes on: others would have been learned from before.
+        seed = estimator._validation_seed if continued else None
+        seed = draw_seed(estimator.random_state) if seed is None else seed
+        held_back = draw_validation_rows(labels, estimator.validation_fraction, seed)
+    taught = labels
+    if held_back is not None:
+        taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
+    return Inputs(
+        rows,
+        columns,
+        image_shape,
+        labels,
+        check_class_weight(estimator.class_weight, taught, scaled=not in_parts),
+        held_back,
+        seed,
+        architecture,
+        objective,
+        sampler,
+        device,
+        check_callbacks(estimator.callbacks),
+    )
+
+
+def as_rows(
+    estimator: Any, X: Any, columns: TableColumns | None, is_table: bool, *, reset: bool
+) -> np.ndarray:
+    """Return checked flat rows: numbers as they are, codes of categories, NaN for holes.
+
+    With `reset`, the estimator learns the number and the names of the columns.
+    """
+    finite = "allow-nan" if is_table else True
+    if columns is None or (frame_kind(X) is None and not columns.encoders):
+        X = with_nan(X) if is_table else X
+        try:
+            return validate_data(estimator, X, reset=reset, ensure_all_finite=finite)
+        except ValueError as error:
+            if not is_table or "could not convert string to float" not in str(error):
+                raise
+            raise ValueError(
+                f"{error}. If columns hold categories, name them in categorical_features, or "
+                "pass a DataFrame."
+            ) from error
+    X = as_table(X)
+    # Names and number of columns.
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if columns.encoders or has_objects(X):
+        X = columns.to_numbers(X)
+    else:
+        columns.check_dtypes(X)
+    return check_array(X, ensure_all_finite=finite, input_name="X")
+
+
+def _check_can_learn_in_parts(estimator: Any) -> None:
+    """Refuse parameters that need to know all rows, or the length of the training."""
+    for name, refused, why in (
+        (
+            "early_stopping",
+            estimator.early_stopping,
+            "needs a whole fit: set it to False, and stop calling when a score of yours falls",
+        ),
+        (
+            "lr_schedule",
+            estimator.lr_schedule != "constant",
+            "needs to know how long the training will be: set it to 'constant', and change "
+            "discriminator_lr and generator_lr between calls",
+        ),
+        (
+            "sampler",
+            estimator.sampler != "generator",
+            "needs a whole fit: set it to 'generator', which gives up a fitted sampler",
+        ),
+        (
+            "class_weight",
+            isinstance(estimator.class_weight, str),
+            "needs to know how many labels there will be: give a dict",
+        ),
+    ):
+        if refused:
+            value = getattr(estimator, name)
+            raise ValueError(f"partial_fit does not support {name}={value!r}, which {why}.")
