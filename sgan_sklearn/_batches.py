@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from sgan_sklearn._rows import Rows, as_array, looked_up, sample_places, subset
 
 __all__ = ["Batch", "SemiSupervisedBatches", "SemiSupervisedDataset"]
 
@@ -36,12 +39,12 @@ class Batch(NamedTuple):
 
 
 class SemiSupervisedDataset(Dataset):
-    """All rows of the model space on the training device, and which of them carry a label.
+    """All rows of the model space, and which of them carry a label.
 
     Parameters
     ----------
-    rows : Tensor of shape (n, ...)
-        Rows in the model space.
+    rows : Rows of shape (n, ...)
+        Rows in the model space, indexed like a tensor.
     codes : Tensor of shape (n,)
         Class codes from 0; a negative code marks an unlabeled row.
     weights : Tensor of shape (n,), default=None
@@ -55,7 +58,7 @@ class SemiSupervisedDataset(Dataset):
 
     def __init__(
         self,
-        rows: Tensor,
+        rows: Rows,
         codes: Tensor,
         weights: Tensor | None = None,
         to_units: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -69,31 +72,39 @@ class SemiSupervisedDataset(Dataset):
         self.labeled_indices = torch.nonzero(codes >= 0).squeeze(1)
 
     @classmethod
-    def from_arrays(
+    def from_rows(
         cls,
-        rows: np.ndarray,
+        rows: Rows,
         codes: np.ndarray,
         weights: np.ndarray | None,
         held_back: np.ndarray | None,
-        device: str,
         to_units: Callable[[np.ndarray], np.ndarray],
     ) -> SemiSupervisedDataset:
-        """Return the data set of arrays; `held_back` is the mask of the validation rows."""
+        """Return the data set of rows; `held_back` is the mask of those for validation."""
 
         def tensor(values: np.ndarray) -> Tensor:
-            return torch.from_numpy(values).to(device)
+            return torch.from_numpy(values).to(rows.device)
 
-        taught = slice(None) if held_back is None else ~held_back
+        if held_back is None:
+            weights_ = None if weights is None else tensor(weights)
+            return cls(rows, tensor(codes), weights_, to_units)
+        held, taught = np.flatnonzero(held_back), np.flatnonzero(~held_back)
         return cls(
-            tensor(rows[taught]),
+            subset(rows, taught),
             tensor(codes[taught]),
             None if weights is None else tensor(weights[taught]),
             to_units,
-            None if held_back is None else (tensor(rows[held_back]), tensor(codes[held_back])),
+            (subset(rows, held)[:], tensor(codes[held])),
         )
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def sample(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return rows as an array, their codes and places: all, or some if they are many."""
+        codes = self.codes.cpu().numpy()
+        places = sample_places(codes, math.prod(self.rows.shape[1:]), rng)
+        return as_array(self.rows, places), codes[places], places
 
 
 class SemiSupervisedBatches:
@@ -112,40 +123,47 @@ class SemiSupervisedBatches:
     batch_size : int
         Number of unlabeled rows in a batch; the number of labeled rows is the same, but never
         more than there are labeled rows.
+
+    Notes
+    -----
+    The order comes from a random generator of its own, so that rows may be read ahead.
     """
 
     def __init__(self, dataset: SemiSupervisedDataset, batch_size: int) -> None:
         n_labeled = len(dataset.labeled_indices)
-        every = torch.arange(len(dataset), device=dataset.rows.device)
+        device = dataset.rows.device
+        every = torch.arange(len(dataset), device=device)
+        order = torch.Generator(device).manual_seed(int(torch.randint(2**31 - 1, ())))
         self.dataset = dataset
         self.batch_size = min(batch_size, len(dataset))
-        self._labeled = _shuffled(dataset.labeled_indices, min(batch_size, n_labeled))
-        self._unlabeled = _shuffled(every, self.batch_size)
-        self._real = _shuffled(every, self.batch_size)
+        self._labeled = _shuffled(dataset.labeled_indices, min(batch_size, n_labeled), order)
+        self._unlabeled = _shuffled(every, self.batch_size, order)
+        self._real = _shuffled(every, self.batch_size, order)
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        rows, codes, weights = self.dataset.rows, self.dataset.codes, self.dataset.weights
-        for _ in range(len(self)):
-            labeled, unlabeled = next(self._labeled), next(self._unlabeled)
+        codes, weights = self.dataset.codes, self.dataset.weights
+        streams = self._labeled, self._unlabeled, self._real
+        picks = (tuple(map(next, streams)) for _ in range(len(self)))
+        for (labeled, unlabeled, _), rows in looked_up(self.dataset.rows, picks):
             yield Batch(
-                labeled=rows[labeled],
+                labeled=rows[0],
                 codes=codes[labeled],
-                unlabeled=rows[unlabeled],
-                real=rows[next(self._real)],
+                unlabeled=rows[1],
+                real=rows[2],
                 weights=None if weights is None else weights[labeled],
                 unlabeled_indices=unlabeled,
             )
 
 
-def _shuffled(indices: Tensor, batch_size: int) -> Iterator[Tensor]:
+def _shuffled(indices: Tensor, batch_size: int, order: torch.Generator) -> Iterator[Tensor]:
     """Yield batches of `indices` for ever, each index once in every pass of a new order."""
     rest = indices[:0]
     while True:
         while len(rest) < batch_size:
-            order = torch.randperm(len(indices), device=indices.device)
-            rest = torch.cat([rest, indices[order]])
+            shuffled = torch.randperm(len(indices), generator=order, device=indices.device)
+            rest = torch.cat([rest, indices[shuffled]])
         yield rest[:batch_size]
         rest = rest[batch_size:]

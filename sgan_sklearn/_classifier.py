@@ -17,7 +17,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -25,7 +25,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
 from sgan_sklearn._batches import SemiSupervisedDataset
 from sgan_sklearn._choices import (
@@ -43,6 +43,7 @@ from sgan_sklearn._images import Layout, find_layout, flatten_images
 from sgan_sklearn._inputs import Inputs, as_rows, check_inputs
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn._random import RandomState, draw_seed, seeded
+from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sgan_sklearn._validation import (
@@ -613,7 +614,7 @@ default="auto"
             about realness.
         """
         self._check_generator_trained("score_samples")
-        outputs = self._outputs(self._to_model_space(X))
+        outputs = self.net_.outputs(self._to_model_space(X))
         return self.net_.objective.realness(outputs).numpy()
 
     def sample(
@@ -710,20 +711,17 @@ default="auto"
             given = check_inputs(
                 self, X, y, continued=continued, in_parts=in_parts, classes=classes
             )
-            rows, labels = given.rows, given.labels
-            if continued:
-                layout, scaler = self._layout, self.scaler_
-            else:
-                for_images = given.architecture.for_images
-                layout = find_layout(
-                    rows.shape[1], given.image_shape, self.image_shape, for_images=for_images
-                )
-                scaler = choose_scaler(self.scaling, layout, given.columns).fit(rows)
-            rows = layout.to_planes(scaler.transform(rows))
+            labels = given.labels
+            layout, scaler = self._layout_and_scaler(given, continued)
+            device = torch.device(self.net_.device) if continued else given.device
+            rows = training_rows(given.rows, scaler, layout, device)
+            to_units = partial(_to_units, scaler, layout)
+            dataset = SemiSupervisedDataset.from_rows(
+                rows, labels.codes, given.weights, given.held_back, to_units
+            )
             # A part of the rows need not have the shares of all classes, so none are aligned.
             aligned = self.class_weight is None and not in_parts
             regularizers = choose_regularizers(self.regularizer, layout, aligned=aligned)
-            taught = slice(None) if given.held_back is None else ~given.held_back
             fitted = {
                 "classes_": labels.classes,
                 "scaler_": scaler,
@@ -733,18 +731,18 @@ default="auto"
             }
             options = self._training_options(layout, regularizers)
             options["callbacks"] = [*given.callbacks, *self._reporters(X, labels, fitted)]
-            options["max_epochs"] = 1 if in_parts else self._n_epochs(len(rows[taught]))
+            options["max_epochs"] = 1 if in_parts else self._n_epochs(len(dataset))
             if continued:
                 net = self._updated_net(options)
             else:
-                known = rows[taught], labels.codes[taught], len(labels.classes)
-                options["regularizers"] = [r.prepare(*known) for r in regularizers]
-                heads = _heads(scaler)
-                net = self._new_net(given, layout.to_planes(scaler.bounds_), heads, options)
-            to_units = partial(_to_units, scaler, layout)
-            dataset = SemiSupervisedDataset.from_arrays(
-                rows, labels.codes, given.weights, given.held_back, net.device, to_units
-            )
+                known, codes, _ = dataset.sample(check_random_state(self.random_state))
+                options["regularizers"] = [
+                    regularizer.prepare(known, codes, len(labels.classes))
+                    for regularizer in regularizers
+                ]
+                net = self._new_net(
+                    given, layout.to_planes(scaler.bounds_), _heads(scaler), options
+                )
             n_epochs_before = len(net.history) if continued else 0
             self._train(net, dataset)
             self._warn_if_diverged(net)
@@ -752,17 +750,36 @@ default="auto"
                 setattr(self, name, value)
             self._set_training_results(rows, labels, n_epochs_before)
             self.sampler_ = given.sampler
-            if self.sampler_ is not None:
-                device = torch.device(net.device)
-                with seeded(draw_seed(self.random_state), device):
-                    self.sampler_.fit(
-                        rows[taught],
-                        self.label_distributions_[taught],
-                        _heads(scaler),
-                        device=device,
-                        verbose=int(self.verbose),
-                    )
+            if given.sampler is not None:
+                self._fit_sampler(given.sampler, dataset, given.held_back)
         return self
+
+    def _layout_and_scaler(
+        self, given: Inputs, continued: bool
+    ) -> tuple[Layout, FeatureScaler | TableScaler]:
+        if continued:
+            return self._layout, self.scaler_
+        n_features, for_images = given.rows.shape[1], given.architecture.for_images
+        layout = find_layout(n_features, given.image_shape, self.image_shape, for_images=for_images)
+        scaler = choose_scaler(self.scaling, layout, given.columns)
+        rows, rng = given.rows, check_random_state(self.random_state)
+        places = sample_places(given.labels.codes, n_features, rng)
+        return layout, scaler.fit(rows if len(places) == len(rows) else rows[places])
+
+    def _fit_sampler(
+        self, sampler: Sampler, dataset: SemiSupervisedDataset, held_back: np.ndarray | None
+    ) -> None:
+        rows, _, places = dataset.sample(check_random_state(self.random_state))
+        taught = (
+            self.label_distributions_
+            if held_back is None
+            else self.label_distributions_[~held_back]
+        )
+        device = torch.device(self.net_.device)
+        with seeded(draw_seed(self.random_state), device):
+            sampler.fit(
+                rows, taught[places], _heads(self.scaler_), device=device, verbose=int(self.verbose)
+            )
 
     def _new_net(
         self, given: Inputs, bounds: np.ndarray, heads: Heads, options: dict[str, Any]
@@ -846,7 +863,7 @@ default="auto"
         n_epochs = max(MIN_EPOCHS, -(-MIN_STEPS // steps_per_epoch))
         return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
 
-    def _set_training_results(self, rows: np.ndarray, labels: Labels, n_epochs_before: int) -> None:
+    def _set_training_results(self, rows: Rows, labels: Labels, n_epochs_before: int) -> None:
         labeled = labels.codes >= 0
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
         self.label_distributions_[labeled] = np.eye(len(self.classes_))[labels.codes[labeled]]
@@ -885,15 +902,13 @@ default="auto"
         is_table = self._layout.image_shape is None
         return as_rows(self, X, self._columns, is_table, reset=False)
 
-    def _to_model_space(self, X: Any) -> np.ndarray:
+    def _to_model_space(self, X: Any) -> StreamedRows:
         rows = self._checked_rows(X)
-        return self._layout.to_planes(self.scaler_.transform(rows))
+        # Scaled in parts, as the networks take them.
+        return StreamedRows(rows, self.scaler_, self._layout, torch.device(self.net_.device))
 
-    def _outputs(self, rows: np.ndarray) -> Tensor:
-        return self.net_.outputs(torch.from_numpy(rows))
-
-    def _class_logits(self, rows: np.ndarray) -> np.ndarray:
-        return self.net_.objective.class_logits(self._outputs(rows)).numpy()
+    def _class_logits(self, rows: Rows) -> np.ndarray:
+        return self.net_.objective.class_logits(self.net_.outputs(rows)).numpy()
 
 
 def _heads(scaler: FeatureScaler | TableScaler) -> Heads:

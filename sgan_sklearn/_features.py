@@ -101,6 +101,13 @@ default="auto"
                 )
             scaled[:, columns] = np.clip(part.reshape(len(X), -1), -LIMIT, LIMIT)
 
+    def byte_values(self) -> np.ndarray | None:
+        """Return what each byte is in the model space, if that is the same in all columns."""
+        if not self._is_image():
+            return None
+        every_byte = np.arange(256, dtype=np.uint8)[:, np.newaxis]
+        return self.transform(every_byte.repeat(len(self.range_[0]), axis=1))[:, 0].copy()
+
     def _is_image(self) -> bool:
         return isinstance(self.scaling, str) and self.scaling == "image"
 
@@ -218,6 +225,10 @@ class TableScaler(TransformerMixin, BaseEstimator):
             ones[missing] = np.eye(size, dtype=np.float32)[-1] if has_mark else 0.0
             parts.append(ones)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def byte_values(self) -> None:
+        """Return None: the columns of a table have scales of their own."""
+        return None
 
     def inverse_transform(self, rows: np.ndarray) -> np.ndarray:
         """Return numbers and codes, NaN for a hole, in the dtype of the training rows."""

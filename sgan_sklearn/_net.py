@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
@@ -22,6 +23,7 @@ from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._early_stopping import EarlyStopping
 from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import seeded
+from sgan_sklearn._rows import Rows
 from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn.objectives import Objective
 from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
@@ -391,7 +393,7 @@ class SGANNet(NeuralNet):
 
     # --- what it has learned -----------------------------------------------------------------
 
-    def outputs(self, rows: Tensor) -> Tensor:
+    def outputs(self, rows: Rows) -> Tensor:
         """Return the averaged discriminator's outputs for any number of rows, on the CPU."""
         return self._in_chunks(self.averaged_module_, rows)
 
@@ -422,17 +424,19 @@ class SGANNet(NeuralNet):
         self.n_steps_ = snapshot["n_steps_"]
         self.initialize_optimizer()
 
-    def _in_chunks(self, module: nn.Module, x: Tensor) -> Tensor:
+    def _in_chunks(self, module: nn.Module, x: Rows) -> Tensor:
         """Apply a network to many rows or latent vectors in bounded memory."""
         is_image = len(self.row_shape_) == 3
         n_pixels = math.prod(self.row_shape_[1:]) if is_image else CHUNK_PIXELS // CHUNK
         n_rows = min(CHUNK, max(1, CHUNK_PIXELS // n_pixels))
         with torch.inference_mode():
-            return torch.cat([module(part).cpu() for part in x.to(self.device).split(n_rows)])
+            parts = (x[rows].to(self.device) for rows in gen_batches(len(x), n_rows))
+            return torch.cat([module(part).cpu() for part in parts])
 
     def _is_finite(self) -> bool:
+        # Not the weights alone: statistics of batches may overflow before them.
         modules = (self.averaged_module_, self.averaged_generator_)
-        return all(bool(p.isfinite().all()) for m in modules for p in m.parameters())
+        return all(bool(v.isfinite().all()) for m in modules for v in m.state_dict().values())
 
     # --- pickling -------------------------------------------------------------------------
 

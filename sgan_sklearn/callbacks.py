@@ -96,7 +96,7 @@ class SampleGridCallback(Callback):
             },
             caller_name="SampleGridCallback",
         )
-        if X.rows.ndim != 4:
+        if len(X.rows.shape) != 4:
             raise ValueError(
                 "SampleGridCallback draws images, but X holds rows without a layout. Pass images "
                 "as X, or say image_shape=(height, width); tables are drawn by SamplesDisplay."

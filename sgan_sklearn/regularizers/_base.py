@@ -19,6 +19,8 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sgan_sklearn._rows import Rows
+
 __all__ = ["Regularizer", "UnlabeledRows"]
 
 
@@ -113,7 +115,7 @@ class Regularizer(BaseEstimator, ABC):
         Parameters
         ----------
         rows : ndarray of shape (n_samples, ...)
-            All training rows, in the model space.
+            Training rows, in the model space: all, or a sample of eight million numbers.
         codes : ndarray of shape (n_samples,)
             Class codes from 0; -1 where there is no label.
         n_classes : int
@@ -121,13 +123,14 @@ class Regularizer(BaseEstimator, ABC):
         """
         return self
 
-    def begin(self, rows: Tensor, codes: Tensor) -> None:
+    def begin(self, rows: Rows, codes: Tensor) -> None:
         """Look at the rows of a training that begins, or goes on (default: do nothing).
 
         Parameters
         ----------
-        rows : Tensor of shape (n_samples, ...)
-            All training rows, in the model space.
+        rows : Tensor of shape (n_samples, ...), or what is indexed like one
+            All training rows, in the model space. Where they would fill the memory they are no
+            tensor: a slice of them, or those at a tensor of places, always are.
         codes : Tensor of shape (n_samples,)
             Class codes from 0; -1 where there is no label.
         """

@@ -22,6 +22,8 @@ from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sgan_sklearn._rows import Rows
+
 __all__ = ["Distillation"]
 
 # Labeled rows that the teacher learns from, its trees, rows that it is asked about at a time, and
@@ -136,19 +138,19 @@ class Distillation(Regularizer):
         prepared._n_classes = n_classes
         return prepared
 
-    def begin(self, rows: Tensor, codes: Tensor) -> None:
+    def begin(self, rows: Rows, codes: Tensor) -> None:
         """Fit the teacher and ask it about all rows."""
         self.targets_, self.factor_ = None, 0.0
-        X, y = rows.flatten(1).cpu().numpy(), codes.cpu().numpy()
+        y = codes.cpu().numpy()
         if self.weight == 0 or (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
             return
-        spread = _success_of_spreading(X, y) if self.adaptive else 0.0
+        spread = _success_of_spreading(rows, y) if self.adaptive else 0.0
         self.factor_ = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
         if self.factor_ == 0:
             return
         labeled = thinned_labels(y, MAX_TEACHER_LABELS)
         try:
-            log_targets = self._ask_teacher(X, labeled, y[labeled])
+            log_targets = self._ask_teacher(rows, labeled, y[labeled])
         except ValueError as error:
             raise ValueError(
                 "The 'estimator' parameter of Distillation must be a classifier that can learn "
@@ -158,7 +160,7 @@ class Distillation(Regularizer):
         self.targets_ = torch.from_numpy(log_targets).to(rows.device)
         self.weights_ = self.factor_ * (codes < 0)
 
-    def _ask_teacher(self, X: np.ndarray, labeled: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    def _ask_teacher(self, rows: Rows, labeled: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Return the log-probabilities that a teacher of the labeled rows gives to all of them."""
         teacher = _simple_classifier() if self.estimator is None else clone(self.estimator)
         # A teacher without a seed would make each training another one.
@@ -169,11 +171,11 @@ class Distillation(Regularizer):
         }
         teacher.set_params(**unseeded)
         with guessing():
-            teacher.fit(X[labeled], codes)
-        probabilities = np.full((len(X), self._n_classes), MIN_PROBABILITY, dtype=np.float32)
+            teacher.fit(_flat(rows, labeled), codes)
+        probabilities = np.full((len(rows), self._n_classes), MIN_PROBABILITY, dtype=np.float32)
         known = teacher.classes_
-        for part in gen_batches(len(X), ROWS_AT_A_TIME):
-            probabilities[part, known] += teacher.predict_proba(X[part])
+        for part in gen_batches(len(rows), ROWS_AT_A_TIME):
+            probabilities[part, known] += teacher.predict_proba(_flat(rows, part))
         return np.log(probabilities, out=probabilities)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
@@ -190,7 +192,13 @@ def _simple_classifier() -> VotingClassifier:
     return VotingClassifier([("forest", forest), ("linear", linear)], voting="soft")
 
 
-def _success_of_spreading(X: np.ndarray, codes: np.ndarray) -> float:
+def _flat(rows: Rows, places: np.ndarray | slice) -> np.ndarray:
+    """Return rows as an array of two dimensions."""
+    wanted = places if isinstance(places, slice) else torch.from_numpy(places)
+    return rows[wanted].flatten(1).cpu().numpy()
+
+
+def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
     """Return the balanced accuracy of label spreading beyond chance, from 0 to 1.
 
     A single row of a class proves nothing. Where no two classes have more it is 1, as if all went
@@ -205,7 +213,8 @@ def _success_of_spreading(X: np.ndarray, codes: np.ndarray) -> float:
         return 1.0
     unlabeled = thinned(np.flatnonzero(codes < 0), MAX_SPREAD_ROWS)
     # Equal rows would have but each other for neighbors, and a label would not get out.
-    rows, places = np.unique(X[[*labeled, *unlabeled]], axis=0, return_inverse=True)
+    seen = _flat(X, np.concatenate([labeled, unlabeled]))
+    rows, places = np.unique(seen, axis=0, return_inverse=True)
     places = places.ravel()[: len(labeled)]
     n_neighbors = min(N_NEIGHBORS, 1 + len(rows) // (2 * n_classes))
     graph = kneighbors_graph(rows, n_neighbors, include_self=True)

@@ -1,0 +1,201 @@
+"""The rows of a training: on the device where they fit, otherwise brought there in parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sgan_sklearn._features import FeatureScaler, TableScaler
+from sgan_sklearn._images import Layout
+from sgan_sklearn._sampling import allotted, drawn
+
+__all__ = [
+    "ByteRows",
+    "Rows",
+    "StreamedRows",
+    "as_array",
+    "looked_up",
+    "sample_places",
+    "subset",
+    "training_rows",
+]
+
+# Rows that take more bytes in the model space are not held there, but scaled as they are needed.
+MAX_BYTES_ON_CPU = 2**27
+
+# The part of a GPU's free memory that the rows may fill.
+MAX_SHARE_OF_GPU = 1 / 4
+
+# What is learned from the rows before the training, such as the scaling, is learned from a sample
+# of this many numbers at most.
+MAX_SAMPLE_VALUES = 2**23
+
+# Batches whose rows are read together, by a thread of their own, while others are trained on.
+BATCHES_AHEAD = 32
+
+
+class ByteRows:
+    """Images of bytes, on the device, which become floats as they are asked for.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n, channels, height, width)
+        Bytes.
+    table : Tensor of shape (256,)
+        What each byte is in the model space.
+    """
+
+    def __init__(self, values: Tensor, table: Tensor) -> None:
+        self._values, self._table = values, table
+        self.shape, self.device = values.shape, values.device
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, places: Tensor | slice) -> Tensor:
+        return self._table[self._values[places].int()]
+
+    def subset(self, places: np.ndarray) -> ByteRows:
+        """Return some of the rows."""
+        return ByteRows(self._values[torch.from_numpy(places).to(self.device)], self._table)
+
+
+class StreamedRows:
+    """Rows in their units, in memory or in a file, which are scaled as they are asked for.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+        Flat rows; a memory map stays one.
+    scaler : FeatureScaler or TableScaler
+        Brings them to the model space.
+    layout : Layout
+        Their shape there.
+    device : device
+        Where rows that are asked for go.
+    places : ndarray of shape (m,), default=None
+        The rows of `X` that belong to this; None is all.
+    """
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        scaler: FeatureScaler | TableScaler,
+        layout: Layout,
+        device: torch.device,
+        places: np.ndarray | None = None,
+    ) -> None:
+        self._X, self._scaler, self._layout, self.device = X, scaler, layout, device
+        self._places = places
+        self.shape = (len(self), *self[:1].shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._X if self._places is None else self._places)
+
+    def __getitem__(self, places: Tensor | slice) -> Tensor:
+        wanted = places.cpu().numpy() if isinstance(places, Tensor) else places
+        if self._places is not None:
+            wanted = self._places[wanted]
+        if isinstance(wanted, slice):
+            rows = self._scaler.transform(self._X[wanted])
+        else:
+            # Each row once, in the order of the file.
+            ordered, back = np.unique(wanted, return_inverse=True)
+            rows = self._scaler.transform(self._X[ordered])[back]
+        return torch.from_numpy(self._layout.to_planes(rows)).to(self.device)
+
+    def subset(self, places: np.ndarray) -> StreamedRows:
+        """Return some of the rows, without a copy of them."""
+        places = places if self._places is None else self._places[places]
+        return StreamedRows(self._X, self._scaler, self._layout, self.device, places)
+
+
+Rows = Tensor | ByteRows | StreamedRows
+
+
+def training_rows(
+    X: np.ndarray, scaler: FeatureScaler | TableScaler, layout: Layout, device: torch.device
+) -> Rows:
+    """Return the rows of the model space, indexed like a tensor."""
+    rows = StreamedRows(X, scaler, layout, device)
+    n_values = math.prod(rows.shape)
+    table = scaler.byte_values() if X.dtype == np.uint8 else None
+    if table is not None and _fit(n_values, device):
+        values = torch.from_numpy(layout.to_planes(np.array(X)))
+        return ByteRows(values.to(device), torch.from_numpy(table).to(device))
+    return rows[:] if _fit(4 * n_values, device) else rows
+
+
+def subset(rows: Rows, places: np.ndarray) -> Rows:
+    """Return the rows at some places, as a copy only where they are in memory."""
+    if isinstance(rows, Tensor):
+        return rows[torch.from_numpy(places).to(rows.device)]
+    return rows.subset(places)
+
+
+def as_array(rows: Rows, places: np.ndarray) -> np.ndarray:
+    """Return the rows at some places; all of them, if they are as many, without a copy."""
+    found = rows[:] if len(places) == len(rows) else rows[torch.from_numpy(places).to(rows.device)]
+    return found.cpu().numpy()
+
+
+def _fit(n_bytes: int, device: torch.device) -> bool:
+    if device.type == "cuda":
+        return n_bytes <= MAX_SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
+    return n_bytes <= MAX_BYTES_ON_CPU
+
+
+def sample_places(codes: np.ndarray, n_columns: int, rng: np.random.RandomState) -> np.ndarray:
+    """Return places of rows to learn from what is learned before the training.
+
+    All, if they are few. Otherwise as many labeled ones as there are, up to half of the sample,
+    with the shares of the classes and one of each at least, and unlabeled ones by chance.
+    """
+    n_most = max(1, MAX_SAMPLE_VALUES // n_columns)
+    if len(codes) <= n_most:
+        return np.arange(len(codes))
+    labeled, unlabeled = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
+    classes, by_class = np.unique(codes[labeled], return_inverse=True)
+    n_labeled = min(len(labeled), max(n_most // 2, n_most - len(unlabeled), len(classes)))
+    n_unlabeled = min(len(unlabeled), n_most - n_labeled)
+    if n_labeled:
+        wanted = allotted(np.bincount(by_class), n_labeled)
+        labeled = labeled[drawn(by_class, wanted, n_labeled, rng)]
+    unlabeled = rng.permutation(unlabeled)[: max(n_unlabeled, 0)]
+    return np.sort(np.concatenate([labeled, unlabeled]))
+
+
+Picks = tuple[Tensor, ...]
+
+
+def looked_up(rows: Rows, picks: Iterable[Picks]) -> Iterator[tuple[Picks, Picks]]:
+    """Yield tuples of places and the rows that are there; those to be read are read ahead."""
+    if not isinstance(rows, StreamedRows):
+        for places in picks:
+            yield places, tuple(rows[part] for part in places)
+        return
+    parts = iter(partial(_next_of, iter(picks)), [])
+    with ThreadPoolExecutor(1, "sgan_sklearn rows") as reader:
+        coming = (reader.submit(_read, rows, part) for part in parts)
+        ahead = next(coming, None)
+        while ahead is not None:
+            now, ahead = ahead, next(coming, None)
+            yield from now.result()
+
+
+def _next_of(picks: Iterator[Picks]) -> list[Picks]:
+    return list(islice(picks, BATCHES_AHEAD))
+
+
+def _read(rows: StreamedRows, picks: list[Picks]) -> list[tuple[Picks, Picks]]:
+    """Return several picks with their rows, which are read as one."""
+    sizes = [len(part) for places in picks for part in places]
+    found = iter(rows[torch.cat([part for places in picks for part in places])].split(sizes))
+    return [(places, tuple(islice(found, len(places)))) for places in picks]

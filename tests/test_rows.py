@@ -1,0 +1,195 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+from sgan_sklearn import SGANClassifier, _rows
+from sgan_sklearn._features import FeatureScaler, TableScaler
+from sgan_sklearn._images import find_layout
+from sgan_sklearn._rows import (
+    ByteRows,
+    StreamedRows,
+    as_array,
+    looked_up,
+    sample_places,
+    subset,
+    training_rows,
+)
+
+CPU = torch.device("cpu")
+TABLE = find_layout(4, None, None, for_images=False)
+IMAGES = find_layout(12, (2, 2, 3), None, for_images=True)
+
+
+def table_rows(n_rows=10):
+    X = np.random.RandomState(0).randn(n_rows, 4)
+    X[::3, 1] = np.nan
+    scaler = TableScaler().fit(X)
+    return StreamedRows(X, scaler, TABLE, CPU), torch.from_numpy(scaler.transform(X))
+
+
+def byte_images():
+    X = np.random.RandomState(0).randint(256, size=(10, 12)).astype(np.uint8)
+    scaler = FeatureScaler("image").fit(X)
+    return X, scaler, torch.from_numpy(IMAGES.to_planes(scaler.transform(X)))
+
+
+def both_kinds():
+    X, scaler, scaled = byte_images()
+    return [table_rows(), (training_rows(X, scaler, IMAGES, CPU), scaled)]
+
+
+@pytest.mark.parametrize(("rows", "scaled"), both_kinds())
+def test_rows_are_indexed_like_a_tensor(rows, scaled):
+    assert tuple(rows.shape) == tuple(scaled.shape)
+    assert len(rows) == len(scaled)
+    for places in (slice(None), slice(2, 5), torch.tensor([7, 0, 7, 3]), torch.tensor([1])):
+        assert torch.equal(rows[places], scaled[places])
+    chosen = np.array([8, 2, 5])
+    assert torch.equal(subset(rows, chosen)[:], scaled[chosen])
+    assert torch.equal(subset(subset(rows, chosen), np.array([2, 0]))[:], scaled[[5, 8]])
+    np.testing.assert_array_equal(as_array(rows, chosen), scaled[chosen])
+    np.testing.assert_array_equal(as_array(rows, np.arange(10)), scaled)
+
+
+def test_bytes_stay_bytes():
+    X, scaler, _ = byte_images()
+    rows = training_rows(X, scaler, IMAGES, CPU)
+    assert isinstance(rows, ByteRows)
+    assert rows._values.dtype == torch.uint8
+    X[:] = 0  # the rows are their own
+    assert rows._values.any()
+
+
+def test_what_does_not_fit_is_scaled_when_needed(monkeypatch):
+    X, scaler, _ = byte_images()
+    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", X.size - 1)
+    assert isinstance(training_rows(X, scaler, IMAGES, CPU), StreamedRows)
+    floats = X.astype(np.float32)
+    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 4 * X.size)
+    assert isinstance(training_rows(floats, scaler, IMAGES, CPU), torch.Tensor)
+    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 4 * X.size - 1)
+    assert isinstance(training_rows(floats, scaler, IMAGES, CPU), StreamedRows)
+
+
+places = st.lists(st.integers(0, 9), min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(st.just([]) | places, places), max_size=100))
+def test_rows_read_ahead_are_those_asked_for(picks):
+    rows, scaled = table_rows()
+    picks = [tuple(torch.tensor(part, dtype=torch.long) for part in pick) for pick in picks]
+    found = list(looked_up(rows, iter(picks)))
+    assert len(found) == len(picks)
+    for pick, (places, values) in zip(picks, found, strict=True):
+        assert places is pick
+        assert all(torch.equal(part, scaled[p]) for part, p in zip(values, pick, strict=True))
+
+
+def test_no_reader_is_left_behind():
+    rows, _ = table_rows()
+    reading = looked_up(rows, ((torch.tensor([0]),) for _ in range(1_000)))
+    next(reading)
+    reading.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("sgan_sklearn")]
+
+
+def test_an_error_of_the_reader_is_raised():
+    rows, _ = table_rows()
+    with pytest.raises(IndexError):
+        list(looked_up(rows, [(torch.tensor([10]),)]))
+
+
+def test_few_rows_are_a_sample_of_their_own():
+    np.testing.assert_array_equal(sample_places(np.full(5, -1), 3, None), np.arange(5))
+
+
+@pytest.mark.parametrize(
+    ("n_labeled", "n_unlabeled", "expected"),
+    [
+        (10, 90, (10, 40)),
+        (60, 40, (25, 25)),
+        (95, 5, (45, 5)),
+        (100, 0, (50, 0)),
+        (0, 100, (0, 50)),
+    ],
+)
+def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected):
+    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 150)
+    rng = np.random.RandomState(0)
+    codes = rng.permutation(np.r_[np.arange(n_labeled) % 2, np.full(n_unlabeled, -1)])
+    places = sample_places(codes, 3, rng)
+    assert (np.diff(places) > 0).all()
+    assert ((codes[places] >= 0).sum(), (codes[places] < 0).sum()) == expected
+
+
+def test_a_sample_has_a_row_of_each_class(monkeypatch):
+    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 10)
+    codes = np.r_[np.zeros(1_000, dtype=int), [1, 2], np.full(1_000, -1)]
+    places = sample_places(codes, 1, np.random.RandomState(0))
+    assert set(codes[places]) == {0, 1, 2, -1}
+
+
+# --- in the classifier ----------------------------------------------------------------------
+
+
+def digits(n_rows=300):
+    X, y = load_digits(return_X_y=True)
+    return X[:n_rows], np.where(np.arange(n_rows) < 100, y[:n_rows], -1)
+
+
+def fitted(X, y, **params):
+    params = {"max_epochs": 2, "device": "cpu", "random_state": 0, **params}
+    return SGANClassifier(**params).fit(X, y)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_file_gives_the_same_model_to_the_bit(tmp_path, monkeypatch, order, early_stopping):
+    X, y = digits()
+    X[::5, 3] = np.nan
+    in_memory = fitted(X, y, early_stopping=early_stopping)
+    file = np.memmap(tmp_path / "X", dtype=X.dtype, mode="w+", shape=X.shape, order=order)
+    file[:] = X
+    file.flush()
+    file = np.memmap(tmp_path / "X", dtype=X.dtype, mode="r", shape=X.shape, order=order)
+    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 1_000)
+    streamed = fitted(file, y, early_stopping=early_stopping)
+    np.testing.assert_array_equal(streamed.predict_proba(file), in_memory.predict_proba(X))
+    np.testing.assert_array_equal(streamed.transduction_, in_memory.transduction_)
+    np.testing.assert_array_equal(
+        streamed.sample(5, random_state=0), in_memory.sample(5, random_state=0)
+    )
+
+
+def test_images_in_a_file(tmp_path, monkeypatch):
+    X, y = digits()
+    images = (16 * X).clip(0, 255).astype(np.uint8).reshape(-1, 8, 8)
+    in_memory = fitted(images, y, max_epochs=1)
+    np.save(tmp_path / "images.npy", images)
+    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 1_000)
+    file = np.load(tmp_path / "images.npy", mmap_mode="r")
+    streamed = fitted(file, y, max_epochs=1)
+    np.testing.assert_allclose(
+        streamed.predict_proba(file), in_memory.predict_proba(images), atol=1e-5
+    )
+
+
+def test_much_is_learned_from_a_sample(monkeypatch):
+    X, y = digits()
+    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 200 * X.shape[1])
+    seen = []
+
+    class Scaler(FeatureScaler):
+        def fit(self, X, y=None):
+            seen.append(len(X))
+            return super().fit(X)
+
+    clf = fitted(X, y, scaling=Scaler("standard"))
+    assert seen == [200]
+    assert len(clf.transduction_) == len(X)
+    assert clf.score(X[:100], y[:100]) > 0.5
