@@ -21,6 +21,7 @@ from torch.optim.swa_utils import update_bn
 from sgan_sklearn._batches import Batch, SemiSupervisedBatches
 from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._early_stopping import EarlyStopping
+from sgan_sklearn._precision import in_precision
 from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import seeded
 from sgan_sklearn._rows import Rows
@@ -72,6 +73,8 @@ class SGANNet(NeuralNet):
         Further terms of the discriminator, prepared for the training rows.
     latent_dim, unsupervised_weight, adversarial_every, averaging_decay
         As in `SGANClassifier`, but all of them numbers.
+    precision : {"float32", "bfloat16"}
+        As in `SGANClassifier`.
     augment : callable, optional
         Changes real rows, whose class it keeps, whenever a batch takes them.
     lr_schedule : callable, optional
@@ -112,6 +115,7 @@ class SGANNet(NeuralNet):
         unsupervised_weight: float,
         adversarial_every: int,
         averaging_decay: float,
+        precision: str,
         discriminator_lr: float,
         generator_lr: float,
         augment: Callable[[Tensor], Tensor] | None = None,
@@ -141,6 +145,7 @@ class SGANNet(NeuralNet):
         self.unsupervised_weight = unsupervised_weight
         self.adversarial_every = adversarial_every
         self.averaging_decay = averaging_decay
+        self.precision = precision
         self.augment = augment
         self.lr_schedule = lr_schedule
         self.n_iter_no_change = n_iter_no_change
@@ -294,7 +299,8 @@ class SGANNet(NeuralNet):
         given, batch = batch, self._augmented(batch)
         if self.unsupervised_weight > 0 and adversarial:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
-            generated = self.generator_(self.draw_latent(max(self.batch_size, 2)))
+            latent = self.draw_latent(max(self.batch_size, 2))
+            generated = in_precision(self.generator_, self.precision)(latent)
             terms = self._discriminator_step(batch, generated.detach(), given)
             terms |= self._generator_step(batch, generated)
         else:
@@ -316,11 +322,12 @@ class SGANNet(NeuralNet):
     def _discriminator_step(
         self, batch: Batch, generated: Tensor | None, given: Batch
     ) -> dict[str, Tensor]:
+        discriminator = in_precision(self.module_, self.precision)
         if generated is None:
-            losses = self.objective.supervised_loss(self.module_, batch)
+            losses = self.objective.supervised_loss(discriminator, batch)
         else:
             losses = self.objective.discriminator_loss(
-                self.module_, batch, generated, self.unsupervised_weight
+                discriminator, batch, generated, self.unsupervised_weight
             )
         if self.regularizers and self.unsupervised_weight > 0:
             self._regularize(losses, given)
@@ -333,8 +340,8 @@ class SGANNet(NeuralNet):
         """
         unlabeled = UnlabeledRows(
             given.unlabeled,
-            self.module_,
-            self.averaged_module_,
+            in_precision(self.module_, self.precision),
+            in_precision(self.averaged_module_, self.precision),
             self.objective.class_logits,
             self.augment or nn.Identity(),
             given.unlabeled_indices,
@@ -353,7 +360,8 @@ class SGANNet(NeuralNet):
 
     def _generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         with _frozen(self.module_):
-            losses = self.objective.generator_loss(self.module_, batch, generated)
+            discriminator = in_precision(self.module_, self.precision)
+            losses = self.objective.generator_loss(discriminator, batch, generated)
             return self._minimize(losses, "generator_loss", batch)
 
     def _minimize(

@@ -19,6 +19,7 @@ LAYERS = [
     "_state",
     "_sampling",
     "_device",
+    "_precision",
     "_progress",
     "_schedules",
     "_early_stopping",

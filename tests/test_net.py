@@ -36,6 +36,7 @@ def make_net(architecture=SMALL, objective="feature_matching", **params):
         "unsupervised_weight": 1.0,
         "adversarial_every": 1,
         "averaging_decay": 0.99,
+        "precision": "float32",
         "discriminator_lr": 1e-3,
         "generator_lr": 1e-3,
         "max_epochs": 3,

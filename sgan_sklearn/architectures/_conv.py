@@ -118,7 +118,7 @@ class _ConvGenerator(Generator):
         # Cut the middle out, where the doublings went beyond the size.
         height, width = low.shape[1:]
         top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
-        images = images[:, :, top : top + height, left : left + width]
+        images = images[:, :, top : top + height, left : left + width].to(low)
         return torch.lerp(low, high, (torch.tanh(images) + 1) / 2)
 
 

@@ -84,7 +84,7 @@ class _MLPGenerator(Generator):
 
     def forward(self, latent: Tensor) -> Tensor:
         low, high = self.bounds
-        logits = self.output(self.hidden(latent)).view(-1, *low.shape)
+        logits = self.output(self.hidden(latent)).to(low).view(-1, *low.shape)
         rows = torch.lerp(low, high, torch.sigmoid(logits))
         return rows if self.heads is None else self.heads(logits, rows)
 

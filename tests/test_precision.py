@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from torch import nn
+
+from sgan_sklearn import SGANClassifier, _precision
+from sgan_sklearn._precision import choose_precision, in_precision
+from sgan_sklearn.architectures import ARCHITECTURES, ModuleArchitecture
+from sgan_sklearn.objectives import OBJECTIVES
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
+
+
+class SpyingOnPrecision(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+        self.seen = []
+
+    def forward(self, x):
+        y = self.linear(x)
+        self.seen.append(y.dtype)
+        return y
+
+    forward_features = forward
+
+
+@pytest.mark.parametrize("part", ["__call__", "forward_features"])
+def test_a_network_multiplies_in_bfloat16_and_answers_in_float32(part):
+    module = SpyingOnPrecision()
+    y = getattr(in_precision(module, "bfloat16"), part)(torch.randn(4, 3))
+    assert module.seen == [torch.bfloat16]
+    assert y.dtype == torch.float32
+    y.sum().backward()
+    assert module.linear.weight.grad.dtype == torch.float32
+
+
+def test_float32_is_the_network_itself():
+    module = SpyingOnPrecision()
+    assert in_precision(module, "float32") is module
+
+
+def test_train_and_eval_reach_the_network():
+    module = SpyingOnPrecision().eval()
+    wrapped = in_precision(module, "bfloat16")
+    assert not wrapped.training
+    wrapped.train()
+    assert module.training
+
+
+def digits(as_images):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:200], np.where(np.arange(200) < 100, y[:200], -1)
+    return X.reshape(-1, 8, 8) if as_images else X, y
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+def test_every_system_trains_in_bfloat16(architecture, objective):
+    assert set(ARCHITECTURES) == {"mlp", "conv"}
+    X, y = digits(architecture == "conv")
+    clf = SGANClassifier(architecture, objective, max_epochs=2, device="cpu", random_state=0)
+    halved = clone(clf).set_params(precision="bfloat16").fit(X, y)
+    whole = clf.fit(X, y)
+    assert halved.net_.precision == "bfloat16"
+    assert all(p.dtype == torch.float32 for p in halved.discriminator_.parameters())
+    probabilities = halved.predict_proba(X)
+    assert probabilities.dtype == np.float32
+    assert not np.array_equal(probabilities, whole.predict_proba(X))
+    for name, loss in whole.history_[0].items():
+        if name not in ("epoch", "dur"):
+            assert halved.history_[0][name] == pytest.approx(loss, rel=0.3, abs=0.1)
+    assert np.isfinite(halved.sample(5, random_state=0)).all()
+
+
+def test_networks_of_the_users_own_train_in_bfloat16():
+    X, y = digits(as_images=False)
+    architecture = ModuleArchitecture(
+        nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)), nn.Linear(64, 64)
+    )
+    clf = SGANClassifier(architecture, max_epochs=1, device="cpu", precision="bfloat16")
+    assert clf.fit(X, y).predict(X).shape == (200,)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Pretend that there is a GPU of some generation."""
+
+    def of_capability(*capability):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+
+    return of_capability
+
+
+def test_auto_is_for_images_on_a_gpu_that_can(gpu):
+    gpu(8, 0)
+    assert choose_precision("auto", GPU, as_images=True) == "bfloat16"
+    assert choose_precision("auto", GPU, as_images=False) == "float32"
+    assert choose_precision("auto", CPU, as_images=True) == "float32"
+    gpu(7, 5)
+    assert choose_precision("auto", GPU, as_images=True) == "float32"
+
+
+def test_bfloat16_where_there_is_none(gpu):
+    gpu(7, 5)
+    with pytest.raises(ValueError, match=r"'precision' parameter .* on Tesla T4"):
+        choose_precision("bfloat16", GPU, as_images=True)
+    assert choose_precision("bfloat16", CPU, as_images=False) == "bfloat16"
+
+
+def test_names_of_precisions():
+    X, y = digits(as_images=False)
+    with pytest.raises(ValueError, match="'precision' parameter of SGANClassifier must be a str"):
+        SGANClassifier(precision="float16").fit(X, y)
+    assert set(_precision.PRECISIONS) == {"auto", "bfloat16", "float32"}
