@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sgan_sklearn._distributed import n_processes, own_part
 from sgan_sklearn._rows import Rows, as_array, looked_up, sample_places, subset
 
 __all__ = ["Batch", "SemiSupervisedBatches", "SemiSupervisedDataset"]
@@ -122,7 +123,8 @@ class SemiSupervisedBatches:
         The training rows.
     batch_size : int
         Number of unlabeled rows in a batch; the number of labeled rows is the same, but never
-        more than there are labeled rows.
+        more than there are labeled rows. Processes that train together have batches of this
+        size each, which are parts of one.
 
     Notes
     -----
@@ -130,23 +132,24 @@ class SemiSupervisedBatches:
     """
 
     def __init__(self, dataset: SemiSupervisedDataset, batch_size: int) -> None:
-        n_labeled = len(dataset.labeled_indices)
+        n_labeled, n_parts = len(dataset.labeled_indices), n_processes()
         device = dataset.rows.device
         every = torch.arange(len(dataset), device=device)
         order = torch.Generator(device).manual_seed(int(torch.randint(2**31 - 1, ())))
         self.dataset = dataset
-        self.batch_size = min(batch_size, len(dataset))
-        self._labeled = _shuffled(dataset.labeled_indices, min(batch_size, n_labeled), order)
-        self._unlabeled = _shuffled(every, self.batch_size, order)
-        self._real = _shuffled(every, self.batch_size, order)
+        self.batch_size = min(batch_size, len(dataset) // n_parts)
+        n_labeled = min(batch_size, n_labeled // n_parts)
+        self._labeled = _shuffled(dataset.labeled_indices, n_parts * n_labeled, order)
+        self._unlabeled = _shuffled(every, n_parts * self.batch_size, order)
+        self._real = _shuffled(every, n_parts * self.batch_size, order)
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.batch_size)
+        return -(-len(self.dataset) // (n_processes() * self.batch_size))
 
     def __iter__(self) -> Iterator[Batch]:
         codes, weights = self.dataset.codes, self.dataset.weights
         streams = self._labeled, self._unlabeled, self._real
-        picks = (tuple(map(next, streams)) for _ in range(len(self)))
+        picks = (tuple(own_part(next(stream)) for stream in streams) for _ in range(len(self)))
         for (labeled, unlabeled, _), rows in looked_up(self.dataset.rows, picks):
             yield Batch(
                 labeled=rows[0],

@@ -37,6 +37,7 @@ from sgan_sklearn._choices import (
     choose_schedule,
 )
 from sgan_sklearn._columns import TableColumns
+from sgan_sklearn._distributed import n_processes, process_index
 from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
 from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate_of_classes
 from sgan_sklearn._images import Layout, find_layout, flatten_images
@@ -837,7 +838,7 @@ default="auto"
             "n_iter_no_change": self.n_iter_no_change,
             "tol": self.tol,
             "batch_size": self.batch_size,
-            "verbose": int(self.verbose),
+            "verbose": int(self.verbose) if process_index() == 0 else 0,
             "warm_start": True,  # the estimator decides when to start anew
         }
 
@@ -873,7 +874,7 @@ default="auto"
     def _n_epochs(self, n_rows: int) -> int:
         if self.max_epochs != "auto":
             return int(self.max_epochs)
-        steps_per_epoch = -(-n_rows // self.batch_size)
+        steps_per_epoch = -(-n_rows // (n_processes() * self.batch_size))
         n_epochs = max(MIN_EPOCHS, -(-MIN_STEPS // steps_per_epoch))
         return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import torch
 
+from sgan_sklearn._distributed import n_processes, process_index
+
 __all__ = ["device_or_cpu", "resolve_device"]
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the torch device; "auto" is the first GPU if there is one, else the CPU."""
+    """Return the torch device; "auto" is a GPU if there is one, else the CPU.
+
+    It is the first one, or that of this process where several train together.
+    """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        if n_processes() == 1:
+            return torch.device("cuda")
+        return torch.device("cuda", process_index() % torch.cuda.device_count())
     try:
         resolved = torch.device(device)
     except RuntimeError:

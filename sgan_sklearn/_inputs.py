@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from sgan_sklearn._choices import (
 )
 from sgan_sklearn._columns import TableColumns, as_table, frame_kind, has_objects, with_nan
 from sgan_sklearn._device import resolve_device
+from sgan_sklearn._distributed import n_processes
 from sgan_sklearn._early_stopping import draw_validation_rows
 from sgan_sklearn._images import check_image_shape, flatten_images
 from sgan_sklearn._random import draw_seed
@@ -74,6 +76,7 @@ def check_inputs(
     which gets `classes`.
     """
     estimator._validate_params()
+    _check_one_seed(estimator.random_state)
     check_dense(X)
     check_image_shape(estimator.image_shape)
     if in_parts:
@@ -104,6 +107,7 @@ def check_inputs(
             "With unsupervised_weight=0 each part must hold a labeled row, but all "
             f"{len(rows)} rows are unlabeled: there is nothing to learn from them."
         )
+    _check_rows_for_all(labels.codes)
     held_back, seed = None, None
     if estimator.early_stopping:
         # The same rows where a training goes on: others would have been learned from before.
@@ -186,3 +190,21 @@ def _check_can_learn_in_parts(estimator: Any) -> None:
         if refused:
             value = getattr(estimator, name)
             raise ValueError(f"partial_fit does not support {name}={value!r}, which {why}.")
+
+
+def _check_one_seed(random_state: Any) -> None:
+    """Refuse what gives each process random numbers of its own, where they train together."""
+    if n_processes() > 1 and not isinstance(random_state, Integral):
+        raise ValueError(
+            "The 'random_state' parameter of SGANClassifier must be an integer, the same "
+            f"everywhere, where {n_processes()} processes train together. Got {random_state!r}."
+        )
+
+
+def _check_rows_for_all(codes: np.ndarray) -> None:
+    n_labeled = int((codes >= 0).sum())
+    if 0 < n_labeled < n_processes():
+        raise ValueError(
+            f"{n_processes()} processes train together, which needs a labeled row for each of them "
+            f"at least. Got {n_labeled}: start fewer processes, or label more rows."
+        )

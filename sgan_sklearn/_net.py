@@ -20,10 +20,19 @@ from torch.optim.swa_utils import update_bn
 
 from sgan_sklearn._batches import Batch, SemiSupervisedBatches
 from sgan_sklearn._device import device_or_cpu
+from sgan_sklearn._distributed import (
+    any_process,
+    average_gradients,
+    mean_over_processes,
+    n_processes,
+    own_part,
+    process_index,
+    same_everywhere,
+)
 from sgan_sklearn._early_stopping import EarlyStopping
 from sgan_sklearn._precision import in_precision
 from sgan_sklearn._progress import TrainingLog
-from sgan_sklearn._random import seeded
+from sgan_sklearn._random import reseed, seeded
 from sgan_sklearn._rows import Rows
 from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn.objectives import Objective
@@ -103,6 +112,7 @@ class SGANNet(NeuralNet):
     """
 
     device: str
+    _latent_order: torch.Generator | None = None
 
     def __init__(
         self,
@@ -184,6 +194,7 @@ class SGANNet(NeuralNet):
             chosen = torch.randperm(len(X), device=X.rows.device)[:N_START_ROWS]
             self.module_.train().initialize_from_data(X.rows[chosen])
             self.averaged_module_.load_state_dict(self.module_.state_dict())
+        same_everywhere(getattr(self, name) for name in _MODULES)
         if self.unsupervised_weight > 0:
             for regularizer in self.regularizers:
                 regularizer.begin(X.rows, X.codes)
@@ -192,11 +203,20 @@ class SGANNet(NeuralNet):
         """Take the averaged generator's batch statistics, which no average of weights gives."""
         if self.unsupervised_weight > 0:
             n_rows = max(self.batch_size, 2)
-            latents = (self.draw_latent(n_rows) for _ in range(N_STATISTICS_BATCHES))
+            latents = (self._next_latent(n_rows) for _ in range(N_STATISTICS_BATCHES))
             update_bn(latents, self.averaged_generator_)
+        self._latent_order = None
         super().on_train_end(net, X=X, y=y, **kwargs)
 
     # --- training -------------------------------------------------------------------------
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return the batches; from here on, each process has random numbers of its own."""
+        iterator = super().get_iterator(dataset, training=training)
+        self._latent_order = torch.Generator(self.device).manual_seed(_seed())
+        if process_index() > 0:
+            reseed(_seed() + process_index(), torch.device(self.device))
+        return iterator
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> SGANNet:
         """Train, and fall back on the last sensible epoch if the numbers run away.
@@ -225,7 +245,7 @@ class SGANNet(NeuralNet):
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Stop, if that was asked for, before a new record of the history is begun."""
-        if self.stop_training_:
+        if any_process(self.stop_training_, self.device):
             raise _StoppedError
         super().on_epoch_begin(net, **kwargs)
 
@@ -256,7 +276,9 @@ class SGANNet(NeuralNet):
                 totals[name] += value
                 counts[name] += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        means = {name: float(total) / counts[name] for name, total in totals.items()}
+        means = {
+            name: float(mean_over_processes(total)) / counts[name] for name, total in totals.items()
+        }
         for name, mean in means.items():
             self.history.record(name, mean)
         self.loss_names_ = list(dict.fromkeys([*self.loss_names_, *means]))
@@ -299,7 +321,7 @@ class SGANNet(NeuralNet):
         given, batch = batch, self._augmented(batch)
         if self.unsupervised_weight > 0 and adversarial:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
-            latent = self.draw_latent(max(self.batch_size, 2))
+            latent = self._next_latent(max(self.batch_size, 2))
             generated = in_precision(self.generator_, self.precision)(latent)
             terms = self._discriminator_step(batch, generated.detach(), given)
             terms |= self._generator_step(batch, generated)
@@ -373,6 +395,7 @@ class SGANNet(NeuralNet):
         optimizer = self.generator_optimizer_ if of_generator else self.optimizer_
         optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
+        average_gradients(module)
         weights = TeeGenerator(module.named_parameters())
         self.notify("on_grad_computed", named_parameters=weights, batch=batch, training=True)
         optimizer.step()
@@ -383,6 +406,11 @@ class SGANNet(NeuralNet):
     def draw_latent(self, n_rows: int) -> Tensor:
         """Draw latent vectors from the standard normal distribution."""
         return torch.randn(n_rows, self.latent_dim, device=self.device)
+
+    def _next_latent(self, n_rows: int) -> Tensor:
+        """Draw those of a training step: parts of one draw, where processes train together."""
+        size = n_processes() * n_rows, self.latent_dim
+        return own_part(torch.randn(size, generator=self._latent_order, device=self.device))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -411,7 +439,7 @@ class SGANNet(NeuralNet):
 
     def copied(self) -> SGANNet:
         """Return the net as it is in the midst of a training, without callbacks."""
-        passing = ("callbacks", "callbacks_", "_remembered", "_early_stopping")
+        passing = ("callbacks", "callbacks_", "_remembered", "_early_stopping", "_latent_order")
         bare: SGANNet = object.__new__(type(self))
         bare.__dict__.update({k: v for k, v in self.__dict__.items() if k not in passing})
         bare.__dict__.update(callbacks=[], callbacks_=[])
@@ -476,6 +504,10 @@ class SGANNet(NeuralNet):
         self.__dict__.update(fitted)
         for name, values in tensors.items():
             getattr(self, name).load_state_dict(to_tensors(values))
+
+
+def _seed() -> int:
+    return int(torch.randint(2**31 - 1, ()))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 RandomState = int | np.random.RandomState | None
 
-__all__ = ["RandomState", "draw_seed", "seeded"]
+__all__ = ["RandomState", "draw_seed", "reseed", "seeded"]
 
 
 def draw_seed(random_state: RandomState) -> int:
@@ -26,11 +26,15 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     Weights, latent vectors, noise and whatever random layers a user's network holds then
     depend on `seed` alone, and the program around never notices.
     """
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        # Not torch.manual_seed, which seeds every GPU.
-        torch.default_generator.manual_seed(seed)
-        if on_gpu:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        reseed(seed, device)
         yield
+
+
+def reseed(seed: int, device: torch.device) -> None:
+    """Seed torch's generators of the CPU and of a device, within a `seeded` block."""
+    # Not torch.manual_seed, which seeds every GPU.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
+from sgan_sklearn._distributed import mean_over_processes, rows_of_processes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -158,6 +159,11 @@ class FeatureMatching(Objective):
 
     def feature_loss(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
         """Return the distance of the mean features of real and generated rows."""
+        # The means over all processes; over one row each, they are their own.
+        real, generated = (
+            mean_over_processes(features.mean(dim=0, keepdim=True))
+            for features in (real, generated)
+        )
         return {"loss": _losses.feature_distance(real, generated, self.norm)}
 
 
@@ -227,7 +233,7 @@ class Complement(FeatureMatching):
     def feature_loss(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
         """Return the distance of the mean features plus the pull-away term."""
         distance = super().feature_loss(real, generated)["loss"]
-        pull_away = _losses.pull_away(generated)
+        pull_away = _losses.pull_away(rows_of_processes(generated))
         loss = distance + self.pull_away_weight * pull_away
         return {"loss": loss, "feature_distance": distance, "pull_away": pull_away}
 

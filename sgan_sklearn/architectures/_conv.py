@@ -20,7 +20,12 @@ from sgan_sklearn.architectures._base import (
     Generator,
     Heads,
 )
-from sgan_sklearn.architectures._layers import Noise, WeightNormConv2d, WeightNormLinear
+from sgan_sklearn.architectures._layers import (
+    BatchNorm2d,
+    Noise,
+    WeightNormConv2d,
+    WeightNormLinear,
+)
 
 __all__ = ["ConvArchitecture"]
 
@@ -107,8 +112,8 @@ class _ConvGenerator(Generator):
             nn.Unflatten(1, (channels[0], *start)),
         ]
         for n_in, n_out in pairwise(channels):
-            layers += [nn.BatchNorm2d(n_in), nn.ReLU(), _doubling(n_in, n_out, bias=False)]
-        layers += [nn.BatchNorm2d(width), nn.ReLU(), _doubling(width, n_channels)]
+            layers += [BatchNorm2d(n_in), nn.ReLU(), _doubling(n_in, n_out, bias=False)]
+        layers += [BatchNorm2d(width), nn.ReLU(), _doubling(width, n_channels)]
         self.layers = nn.Sequential(*layers)
         self.register_buffer("bounds", torch.tensor(bounds))
 

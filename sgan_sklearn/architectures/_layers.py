@@ -7,10 +7,19 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from sgan_sklearn._distributed import mean_over_processes, n_processes
 from sgan_sklearn.architectures._base import Heads
 
-__all__ = ["Noise", "TableHeads", "WeightNormConv2d", "WeightNormLinear"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Noise",
+    "TableHeads",
+    "WeightNormConv2d",
+    "WeightNormLinear",
+]
 
 
 class Noise(nn.Module):
@@ -102,6 +111,43 @@ class WeightNormConv2d(_WeightNorm):
         """Return the channels and the stride."""
         n_out, n_in = self.direction.shape[:2]
         return f"{n_in}, {n_out}, stride={self.stride}"
+
+
+class _OverProcesses(_BatchNorm):
+    """Batch normalization whose batch is that of all processes that train together."""
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the values with zero mean and unit deviation, scaled and shifted."""
+        if not self.training or n_processes() == 1:
+            y: Tensor = super().forward(x)
+            return y
+        others = [0, *range(2, x.ndim)]
+        shape = [1, -1, *[1] * (x.ndim - 2)]
+        mean = mean_over_processes(x.mean(dim=others))
+        centered = x - mean.view(shape)
+        variance = mean_over_processes(centered.square().mean(dim=others))
+        with torch.no_grad():
+            n_values = n_processes() * x.numel() / x.shape[1]
+            self.num_batches_tracked += 1
+            # Without a momentum, the mean of all batches.
+            momentum = self.momentum
+            momentum = 1 / float(self.num_batches_tracked) if momentum is None else momentum
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance * n_values / (n_values - 1), momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return centered * scale.view(shape) + self.bias.view(shape)
+
+
+class BatchNorm1d(_OverProcesses, nn.BatchNorm1d):
+    """Batch normalization of rows."""
+
+
+class BatchNorm2d(_OverProcesses, nn.BatchNorm2d):
+    """Batch normalization of the channels of images."""
 
 
 class TableHeads(nn.Module):

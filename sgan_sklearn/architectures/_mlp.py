@@ -21,7 +21,7 @@ from sgan_sklearn.architectures._base import (
     Generator,
     Heads,
 )
-from sgan_sklearn.architectures._layers import Noise, TableHeads, WeightNormLinear
+from sgan_sklearn.architectures._layers import BatchNorm1d, Noise, TableHeads, WeightNormLinear
 
 __all__ = ["MLPArchitecture"]
 
@@ -76,7 +76,7 @@ class _MLPGenerator(Generator):
         super().__init__()
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise((latent_dim, *hidden_layer_sizes)):
-            layers += [nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out), nn.ReLU()]
+            layers += [nn.Linear(n_in, n_out, bias=False), BatchNorm1d(n_out), nn.ReLU()]
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear((latent_dim, *hidden_layer_sizes)[-1], bounds[0].size)
         self.register_buffer("bounds", torch.tensor(bounds))

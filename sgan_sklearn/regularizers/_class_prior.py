@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
+from sgan_sklearn._distributed import mean_over_processes
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 
@@ -134,7 +135,7 @@ default="auto"
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the divergence of the moving mean of the class probabilities from the prior."""
-        probabilities = unlabeled.logits.softmax(dim=1).mean(dim=0)
+        probabilities = mean_over_processes(unlabeled.logits.softmax(dim=1).mean(dim=0))
         if not hasattr(self, "mean_"):
             self.prior_ = torch.as_tensor(self.prior).to(probabilities)
             self.mean_ = self.prior_
