@@ -21,7 +21,7 @@ from sgan_sklearn.architectures import (
     ModuleArchitecture,
 )
 from sgan_sklearn.architectures._conv import WIDTHS
-from sgan_sklearn.architectures._layers import WeightNormConv2d
+from sgan_sklearn.architectures._layers import WeightNormConv2d, _RowLengths
 
 N_FEATURES, N_OUTPUTS, LATENT_DIM = 16, 3, 5
 
@@ -672,3 +672,11 @@ def test_module_of_wrong_shape_is_told_before_training(make_classifier, rng, mon
     monkeypatch.setattr("sgan_sklearn._net.SGANNet.train_step", lambda *args: pytest.fail("step"))
     with pytest.raises(ValueError, match="'discriminator' parameter of ModuleArchitecture"):
         classifier.fit(X, y)
+
+
+def test_the_gradient_of_the_lengths_of_rows():
+    rows = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(_RowLengths.apply, rows)
+    nothing = torch.zeros(2, 3, requires_grad=True)
+    _RowLengths.apply(nothing).sum().backward()
+    assert torch.equal(nothing.grad, torch.zeros(2, 3))

@@ -1,20 +1,36 @@
 """The parts of the benchmarks that no benchmark run would show to be wrong."""
 
+import copy
 import importlib
 import io
 import json
+import math
 import subprocess
 import sys
+import time
+from argparse import Namespace
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.io import savemat
+from sklearn.datasets import load_iris
 from sklearn.utils.fixes import parse_version
+from skorch.callbacks import Callback
+
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.architectures import MLPArchitecture
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+SMALL_NETWORK = {
+    "architecture": MLPArchitecture((8,), (8,)),
+    "image_shape": (4, 4),
+    "batch_size": 10,
+}
 
 pytestmark = pytest.mark.skipif(
     not BENCHMARKS.exists(), reason="a source distribution comes without the benchmarks"
@@ -188,3 +204,99 @@ def test_few_labels_are_filled(benchmark, mixed_rows):
     assert 40 <= (some != -1).sum() <= 44
     filled = quality.fill_labels(mixed_rows, some, seed=0)
     assert (filled == true).mean() > 0.95
+
+
+def test_the_loops_take_the_steps_of_the_classifier(benchmark, monkeypatch):
+    loops = benchmark("_loops")
+    X, y = load_iris(return_X_y=True)
+    y[::2] = -1
+    start = []
+
+    class Remember(Callback):
+        def on_train_begin(self, net, **kwargs):
+            start.extend(copy.deepcopy([net.module_, net.generator_]))
+            # The same latent vectors for all.
+            monkeypatch.setattr(torch, "randn", same_numbers)
+
+    def same_numbers(*size, **kwargs):
+        size = size[0] if len(size) == 1 else size
+        return torch.linspace(-1, 1, math.prod(size)).reshape(size)
+
+    # All rows are in each batch, so that their order does not matter.
+    clf = SGANClassifier(
+        MLPArchitecture((8,), (8,), input_noise=0, noise=0),
+        regularizer=None,
+        latent_dim=3,
+        batch_size=len(X),
+        max_epochs=3,
+        callbacks=[Remember()],
+        device="cpu",
+        random_state=0,
+    ).fit(X, y)
+    rows, codes = torch.from_numpy(clf.scaler_.transform(X)), torch.from_numpy(y)
+    options = {"batch_size": len(X), "latent_dim": 3, "lr": clf.discriminator_lr, "device": "cpu"}
+    for make_loop in (loops.plain_loop, loops.tight_loop):
+        networks = copy.deepcopy(start)
+        loop = make_loop(*networks, rows, codes, **options)
+        for _ in range(3):
+            next(loop)
+        for network, ours in zip(networks, (clf.net_.module_, clf.net_.generator_), strict=True):
+            for weights, expected in zip(network.parameters(), ours.parameters(), strict=True):
+                torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.fixture
+def throughput(benchmark):
+    return benchmark("throughput")
+
+
+def test_throughput_is_measured_and_told(throughput, tmp_path, monkeypatch):
+    monkeypatch.setattr(throughput, "SIZES", (500, 1_000))
+    monkeypatch.setattr(throughput, "ROWS_METHODS", ("SGANClassifier", "LabelSpreading (knn)"))
+    monkeypatch.setattr(throughput, "NETWORKS", {"mlp": SMALL_NETWORK})
+    rng = np.random.RandomState(0)
+    y = np.arange(200) % 10
+    X = (rng.randint(0, 50, size=(200, 4, 4)) + 20 * y[:, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "mnist.npz", X_train=X, y_train=y, X_test=X, y_test=y)
+    options = Namespace(steps=20, rounds=2, timeout=60)
+    n_threads = torch.get_num_threads()  # as they are
+    wanted = throughput.keys(["steps", "share", "rows"], "cpu", n_threads)
+    cells = [{"key": key, **throughput.measure(key, tmp_path, options)} for key in wanted]
+    by_part = {part: [c for c in cells if c["key"]["part"] == part] for part in throughput.PARTS}
+    assert [len(by_part[part]) for part in ("steps", "share", "rows")] == [2, 2, 4]
+    for cell in by_part["steps"]:
+        rates = cell["steps_per_second"]
+        expected = rates["SGANClassifier"] / rates["plain loop"]
+        assert cell["ratio_to_plain"] == pytest.approx(expected)
+    # The layers of both networks, forward and, but for some, twice backward, for 30 rows or less.
+    n_weights = 16 * 8 + 8 * 10 + 64 * 8 + 8 * 16
+    assert 2 * 30 * 16 * 8 < by_part["share"][0]["operations_per_step"] < 2 * 3 * 50 * n_weights
+    assert not any("failed" in cell for cell in by_part["rows"])
+    assert "SGANClassifier grow as rows to the power of" in throughput.summarize(cells)
+
+
+def test_what_takes_too_long_or_fails_is_told(throughput):
+    key = {"part": "rows", "rows": 200, "method": "no such method", "device": "x"}
+    key["threads"] = torch.get_num_threads()
+    cell = {"key": key, **throughput.measure(key, None, Namespace(timeout=60))}
+    assert "'device' parameter" in cell["failed"]
+    cell = {"key": key, **throughput.measure(key, None, Namespace(timeout=0.01))}
+    assert cell["failed"] == "more than 0 minutes"
+    assert "more than 0 minutes" in throughput.summarize([cell])
+
+
+def test_peak_of_memory(throughput):
+    np.ones(100)
+    with throughput.PeakMemory() as memory:
+        block = np.ones(2**24)
+        time.sleep(0.1)
+        del block
+    assert 2**27 <= memory.peak <= 2**28
+
+
+def test_exponent_of_rows(throughput):
+    def cell(n_rows, seconds):
+        return {"key": {"method": "SGANClassifier", "rows": n_rows}, "fit_seconds": seconds}
+
+    assert throughput.exponent([cell(10, 1.0), cell(1000, 10.0)]) == pytest.approx(0.5)
+    assert throughput.exponent([cell(10, 1.0)]) is None

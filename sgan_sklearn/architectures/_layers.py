@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,22 @@ class Noise(nn.Module):
         return f"std={self.std}"
 
 
+class _RowLengths(torch.autograd.Function):
+    """Length of each row, with a gradient that takes one pass over the rows instead of four."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        lengths = torch.linalg.vector_norm(rows, dim=1)
+        ctx.save_for_backward(rows, lengths)
+        return lengths
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        rows, lengths = ctx.saved_tensors
+        # A row of zeros has no direction to grow in.
+        return rows * torch.where(lengths > 0, gradient / lengths, 0.0).unsqueeze(1)
+
+
 class _WeightNorm(nn.Module):
     """Linear map ``y = g * (v / |v|) x + b`` whose gain `g` may stay as the data set it.
 
@@ -63,7 +80,8 @@ class _WeightNorm(nn.Module):
 
     def scale(self) -> Tensor:
         """Return ``g / |v|`` of each unit."""
-        return self.gain / torch.linalg.vector_norm(self.direction.flatten(1), dim=1)
+        lengths: Tensor = _RowLengths.apply(self.direction.flatten(1))
+        return self.gain / lengths
 
     @torch.no_grad()
     def initialize_from_data(self, x: Tensor) -> Tensor:

@@ -1,0 +1,499 @@
+"""What a step of SGANClassifier costs, and what many rows cost.
+
+- steps: steps per second of `fit` against two hand-written loops with the same networks, batch and
+  losses, a plain one and a tight one (benchmarks/_loops.py), both in float32. The three alternate,
+  an epoch each; the ratios are those of the medians.
+- share: the part of this machine's rate of matrix products that a step's counted operations reach.
+- rows: seconds and memory of one epoch on 10^3 to 10^6 rows of 50 columns in a file, and of
+  LabelSpreading and SelfTrainingClassifier until they fail or take too long. Memory is that of the
+  process at its peak, without its files and what it had before.
+- processes: two processes under torchrun against one, with the same rows in a step, after one
+  epoch: later any two orders of summation drift apart.
+- accuracy: seconds of training until 97 % of MNIST's test rows are right with 100 labels, looked
+  at after each epoch: that of the last, not the best. The loop has the recipe of the paper.
+
+    python benchmarks/throughput.py --data DIR
+
+It takes hours on two cores, and wants them for itself. It can be stopped at any moment and goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from _cells import RESULTS, few_labels, run_cells, table
+from _images import load_images
+from _loops import plain_loop, tight_loop
+from sklearn.linear_model import LogisticRegression
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+from torch.utils.flop_counter import FlopCounterMode
+
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn.architectures import MLPArchitecture
+
+PARTS = ("steps", "share", "rows", "processes", "accuracy")
+
+# The network of Salimans et al. for MNIST: 1.54 million multiplications a row.
+SALIMANS = MLPArchitecture((1000, 500, 250, 250, 250), (500, 500))
+NETWORKS = {
+    "mlp": {"architecture": SALIMANS, "image_shape": (28, 28), "batch_size": 100},
+    "conv": {"architecture": "conv", "image_shape": (28, 28), "batch_size": 50},
+}
+# The adversarial game alone, as in the loops.
+GAME = {"regularizer": None, "augment": None, "averaging_decay": 0.999}
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+N_COLUMNS, N_CLASSES = 50, 10
+BATCH_OF_ROWS = 50
+PEERS = {
+    "LabelSpreading (knn)": lambda: LabelSpreading("knn"),
+    "LabelSpreading (rbf)": lambda: LabelSpreading("rbf"),
+    "SelfTraining (LogisticRegression)": lambda: SelfTrainingClassifier(LogisticRegression()),
+}
+ROWS_METHODS = ("SGANClassifier", *PEERS)
+
+
+def keys(parts: list[str], device: str, threads: int) -> list[dict]:
+    where = {"device": device, "threads": threads}
+    networks = [
+        {"network": name, "precision": precision}
+        for name in NETWORKS
+        for precision in ("float32", "bfloat16")
+    ]
+    found: list[dict] = []
+    if "steps" in parts:
+        found += [{"part": "steps", **network, **where} for network in networks]
+    if "share" in parts:
+        found += [{"part": "share", **network, **where} for network in networks]
+    if "rows" in parts:
+        found += [
+            {"part": "rows", "rows": n_rows, "method": method, **where}
+            for method in ROWS_METHODS
+            for n_rows in SIZES
+        ]
+    if "processes" in parts:
+        found.append({"part": "processes", **where})
+    if "accuracy" in parts:
+        found += [{"part": "accuracy", "system": name, **where} for name in SYSTEMS]
+    return found
+
+
+def measure(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+    torch.set_num_threads(key["threads"])
+    return MEASURES[key["part"]](key, folder, options)
+
+
+# --- one step ---------------------------------------------------------------------------------
+
+
+def mnist(folder: Path | None, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return flat images and 10 labels of each class."""
+    images = load_images("mnist", folder)
+    X, y = images.X_train[:n_rows], images.y_train[:n_rows]
+    return X.reshape(len(X), -1), few_labels(y, 10, seed=0)
+
+
+def classifier(network: str, device: str, **params) -> SGANClassifier:
+    return SGANClassifier(
+        **{**NETWORKS[network], **GAME, "device": device, "random_state": 0, **params}
+    )
+
+
+def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+    clf = classifier(key["network"], key["device"], max_epochs=1, warm_start=True)
+    clf.set_params(precision=key["precision"])
+    X, y = mnist(folder, options.steps * clf.batch_size)
+    clf.fit(X, y)
+    rows = clf._layout.to_planes(clf.scaler_.transform(X))
+    loops = {
+        name: loop(
+            clf.net_.module(),
+            clf.net_.generator(),
+            torch.from_numpy(np.ascontiguousarray(rows)),
+            torch.from_numpy(y),
+            batch_size=clf.batch_size,
+            latent_dim=clf.latent_dim,
+            lr=clf.discriminator_lr,
+            device=key["device"],
+        )
+        for name, loop in {"plain loop": plain_loop, "tight loop": tight_loop}.items()
+    }
+    rounds: dict[str, list[float]] = {"SGANClassifier": [], **{name: [] for name in loops}}
+    for repeat in range(options.rounds + 1):
+        seconds = {"SGANClassifier": clf.fit(X, y).history_[-1]["dur"]}
+        for name, loop in loops.items():
+            start = time.perf_counter()
+            next(loop)
+            if key["device"] != "cpu":
+                torch.cuda.synchronize()
+            seconds[name] = time.perf_counter() - start
+        if repeat:  # the first is for warming up
+            for name, value in seconds.items():
+                rounds[name].append(value)
+    medians = {name: float(np.median(values)) for name, values in rounds.items()}
+    return {
+        "steps_per_second": {name: options.steps / value for name, value in medians.items()},
+        "ratio_to_plain": medians["plain loop"] / medians["SGANClassifier"],
+        "ratio_to_tight": medians["tight loop"] / medians["SGANClassifier"],
+        "epochs": rounds,
+    }
+
+
+def measure_share(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+    clf = classifier(key["network"], key["device"], max_epochs=1, precision=key["precision"])
+    X, y = mnist(folder, 2_000)
+    net = clf.fit(X, y).net_
+    rows = torch.from_numpy(clf._layout.to_planes(clf.scaler_.transform(X))).to(key["device"])
+    dataset = SemiSupervisedDataset(rows, torch.from_numpy(y).to(key["device"]))
+    batch = next(iter(SemiSupervisedBatches(dataset, clf.batch_size)))
+    with FlopCounterMode(display=False) as counter:
+        net.train_step(batch)
+    dtype = getattr(torch, key["precision"])
+    square = torch.randn(2048, 2048, device=key["device"], dtype=dtype)
+    of_steps, of_products = [], []
+    for _ in range(options.rounds):
+        n_steps = 10
+        of_steps.append(seconds_of(lambda: net.train_step(batch), key["device"], n_steps))
+        of_products.append(seconds_of(lambda: square @ square, key["device"], n_steps))
+    operations = counter.get_total_flops()
+    rate = operations / np.median(of_steps)
+    peak = 2 * 2048**3 / np.median(of_products)
+    return {
+        "operations_per_step": operations,
+        "step_rate": float(rate),
+        "matrix_product_rate": float(peak),
+        "share": float(rate / peak),
+    }
+
+
+def seconds_of(function, device: str, n_times: int) -> float:
+    """Return the seconds of one call."""
+    function()
+    start = time.perf_counter()
+    for _ in range(n_times):
+        function()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / n_times
+
+
+# --- many rows --------------------------------------------------------------------------------
+
+
+def measure_rows(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+    """Fit in a process of its own, whose memory is nobody else's."""
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [sys.executable, __file__, "--child", json.dumps({**key, "folder": temporary})]
+        try:
+            child = subprocess.run(
+                command, capture_output=True, text=True, timeout=options.timeout, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return {"failed": f"more than {options.timeout / 60:.0f} minutes"}
+    if child.returncode:
+        lines = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
+        return {"failed": lines[-1][:200]}
+    return json.loads(child.stdout)
+
+
+def fit_in_child(key: dict) -> None:
+    """Fit one method on rows in a file, and print seconds and bytes."""
+    torch.set_num_threads(key["threads"])
+    X, y = rows_in_file(key["rows"], Path(key["folder"]))
+    if key["method"] in PEERS:
+        # MemoryError, not a machine that swaps.
+        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        estimator = PEERS[key["method"]]()
+    else:
+        estimator = SGANClassifier(max_epochs=1, device=key["device"], random_state=0)
+        SGANClassifier(max_epochs=1, device=key["device"]).fit(X[:200], y[:200])  # loads libraries
+    with PeakMemory() as memory:
+        start = time.perf_counter()
+        estimator.fit(X, y)
+        seconds = time.perf_counter() - start
+    right = estimator.transduction_ if hasattr(estimator, "transduction_") else None
+    accuracy = None if right is None else float(np.mean(right == classes_of(key["rows"])))
+    print(json.dumps({"fit_seconds": seconds, "peak_bytes": memory.peak, "accuracy": accuracy}))
+
+
+def classes_of(n_rows: int) -> np.ndarray:
+    return np.arange(n_rows) % N_CLASSES
+
+
+def rows_in_file(n_rows: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return a memory map of rows around a center for each class, 10 labels a class."""
+    rng = np.random.RandomState(0)
+    centers = rng.randn(N_CLASSES, N_COLUMNS)
+    X = np.memmap(folder / "X", dtype=np.float32, mode="w+", shape=(n_rows, N_COLUMNS))
+    classes = classes_of(n_rows)
+    for start in range(0, n_rows, 100_000):
+        part = slice(start, start + 100_000)
+        X[part] = centers[classes[part]] + 1.5 * rng.randn(len(classes[part]), N_COLUMNS)
+    X.flush()
+    X = np.memmap(folder / "X", dtype=np.float32, mode="r", shape=(n_rows, N_COLUMNS))
+    return X, np.where(np.arange(n_rows) < 10 * N_CLASSES, classes, -1)
+
+
+class PeakMemory:
+    """Highest memory of this process within a block, above that at its begin, files left out."""
+
+    def __enter__(self) -> PeakMemory:
+        self._before = self.peak = _anonymous_bytes()
+        self._done = threading.Event()
+        self._watch = threading.Thread(target=self._look)
+        self._watch.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._watch.join()
+        self.peak -= self._before
+
+    def _look(self) -> None:
+        while not self._done.wait(0.02):
+            self.peak = max(self.peak, _anonymous_bytes())
+
+
+def _anonymous_bytes() -> int:
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(status.split("RssAnon:")[1].split()[0])
+
+
+# --- several processes ------------------------------------------------------------------------
+
+
+# With a larger one rounding errors grow to a hundredth within six steps.
+RATE = 3e-4
+
+
+def measure_processes(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+    """Train on the same rows a step, with one process and with two."""
+    results = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for n_processes in (1, 2):
+            child = json.dumps({**key, "folder": temporary, "n_processes": n_processes})
+            launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+            command = [sys.executable, *launcher, str(n_processes), __file__, "--child", child]
+            subprocess.run(command, check=True, capture_output=True)
+            results[n_processes] = dict(np.load(Path(temporary) / f"{n_processes}.npz"))
+    one, two = results[1], results[2]
+    return {
+        "largest_difference": float(np.abs(one["probabilities"] - two["probabilities"]).max()),
+        "seconds_per_epoch": {n: float(np.median(r["seconds"])) for n, r in results.items()},
+    }
+
+
+def train_together(key: dict) -> None:
+    """Train on digits without noise, and write what the model says and the seconds of epochs."""
+    from sklearn.datasets import load_digits
+    from torch import distributed
+
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo" if key["device"] == "cpu" else "nccl")
+    X, y = load_digits(return_X_y=True)
+    quiet = MLPArchitecture((1000, 500, 250, 250, 250), (500, 500), input_noise=0.0, noise=0.0)
+    clf = SGANClassifier(
+        quiet,
+        regularizer=None,
+        batch_size=100 // key["n_processes"],
+        max_epochs=1,
+        discriminator_lr=RATE,
+        generator_lr=RATE,
+        device="auto" if key["device"] == "cuda" else key["device"],
+        random_state=0,
+    )
+    clf.fit(X, few_labels(y, 10, seed=0))
+    if distributed.get_rank() == 0:
+        seconds = [epoch["dur"] for epoch in clf.history_]
+        path = Path(key["folder"]) / f"{key['n_processes']}.npz"
+        np.savez(path, probabilities=clf.predict_proba(X), seconds=seconds)
+    distributed.destroy_process_group()
+
+
+# --- time to accuracy -------------------------------------------------------------------------
+
+SYSTEMS = {
+    "default": {},
+    "default, bfloat16": {"precision": "bfloat16"},
+    "tight loop, recipe of the paper": None,
+}
+GOAL = 0.97
+
+
+def measure_accuracy(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+    images = load_images("mnist", folder)
+    y = few_labels(images.y_train, 10, seed=0)
+    epochs = _epochs_of_loop if SYSTEMS[key["system"]] is None else _epochs_of_classifier
+    passed, record = 0.0, []
+    for seconds, accuracy in epochs(key, images, y):
+        passed += seconds
+        record.append({"seconds": passed, "accuracy": accuracy})
+        if accuracy >= GOAL or passed > options.timeout:
+            break
+    return {"record": record, "reached": record[-1]["accuracy"] >= GOAL}
+
+
+def _epochs_of_classifier(key: dict, images, y: np.ndarray):
+    clf = SGANClassifier(
+        **SYSTEMS[key["system"]],
+        max_epochs=1,
+        warm_start=True,
+        device=key["device"],
+        random_state=0,
+    )
+    while True:
+        seconds = clf.fit(images.X_train, y).history_[-1]["dur"]
+        yield seconds, clf.score(images.X_test, images.y_test)
+
+
+def _epochs_of_loop(key: dict, images, y: np.ndarray):
+    flat = images.X_train.reshape(len(images.X_train), -1)
+    clf = classifier("mlp", key["device"], max_epochs=1).fit(flat[:1_000], y[:1_000])
+    loop = tight_loop(
+        clf.net_.module_,  # started on the data
+        clf.net_.generator_,
+        torch.from_numpy(clf.scaler_.transform(flat)),
+        torch.from_numpy(y),
+        batch_size=clf.batch_size,
+        latent_dim=clf.latent_dim,
+        lr=clf.discriminator_lr,
+        device=key["device"],
+    )
+    X_test = torch.from_numpy(clf.scaler_.transform(images.X_test.reshape(-1, 784)))
+    while True:
+        start = time.perf_counter()
+        averaged = next(loop)
+        if key["device"] != "cpu":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+        with torch.inference_mode():
+            predicted = averaged(X_test.to(key["device"])).argmax(dim=1).cpu().numpy()
+        yield seconds, float(np.mean(predicted == images.y_test))
+
+
+MEASURES = {
+    "steps": measure_steps,
+    "share": measure_share,
+    "rows": measure_rows,
+    "processes": measure_processes,
+    "accuracy": measure_accuracy,
+}
+
+
+def summarize(cells: list[dict]) -> str:
+    texts = []
+    for part, header, line in (
+        ("steps", ["network", "precision", "device", "threads", *STEPS_FIGURES], _steps_line),
+        ("share", ["network", "precision", "device", "threads", *SHARE_FIGURES], _share_line),
+        ("rows", ["method", "rows", "device", "threads", *ROWS_FIGURES], _rows_line),
+        ("processes", ["device", *PROCESSES_FIGURES], _processes_line),
+        ("accuracy", ["system", "device", "threads", *ACCURACY_FIGURES], _accuracy_line),
+    ):
+        chosen = [cell for cell in cells if cell["key"]["part"] == part]
+        if chosen:
+            named = [
+                [str(cell["key"][n]) for n in header if n in cell["key"]] + line(cell)
+                for cell in chosen
+            ]
+            texts.append(table(header, named))
+    slope = exponent(cells)
+    if slope is not None:
+        texts.append(f"Seconds of SGANClassifier grow as rows to the power of {slope:.2f}.")
+    return "\n\n".join(texts)
+
+
+STEPS_FIGURES = ["steps/s", "of the plain loop", "of the tight loop"]
+SHARE_FIGURES = ["GFLOP a step", "GFLOP/s", "of matrix products"]
+ROWS_FIGURES = ["seconds", "MB", "accuracy"]
+PROCESSES_FIGURES = ["largest difference", "seconds, 1 process", "seconds, 2 processes"]
+ACCURACY_FIGURES = ["seconds to 97 %", "epochs", "accuracy"]
+
+
+def _steps_line(cell: dict) -> list[str]:
+    rate = cell["steps_per_second"]["SGANClassifier"]
+    return [f"{rate:.1f}", f"{cell['ratio_to_plain']:.2f}", f"{cell['ratio_to_tight']:.2f}"]
+
+
+def _share_line(cell: dict) -> list[str]:
+    operations, rate = cell["operations_per_step"] / 1e9, cell["step_rate"] / 1e9
+    return [f"{operations:.2f}", f"{rate:.1f}", f"{cell['share']:.2f}"]
+
+
+def _rows_line(cell: dict) -> list[str]:
+    if "failed" in cell:
+        return [cell["failed"], "", ""]
+    accuracy = "" if cell["accuracy"] is None else f"{cell['accuracy']:.3f}"
+    return [f"{cell['fit_seconds']:.1f}", f"{cell['peak_bytes'] / 1e6:.0f}", accuracy]
+
+
+def _processes_line(cell: dict) -> list[str]:
+    seconds = cell["seconds_per_epoch"]
+    times = [f"{seconds[n]:.2f}" for n in sorted(seconds, key=int)]
+    return [f"{cell['largest_difference']:.1e}", *times]
+
+
+def _accuracy_line(cell: dict) -> list[str]:
+    last = cell["record"][-1]
+    seconds = f"{last['seconds']:.0f}"
+    return [
+        seconds if cell["reached"] else f"not within {seconds}",
+        str(len(cell["record"])),
+        f"{last['accuracy']:.4f}",
+    ]
+
+
+def exponent(cells: list[dict]) -> float | None:
+    """Return the slope of log seconds over log rows."""
+    points = [
+        (cell["key"]["rows"], cell["fit_seconds"])
+        for cell in cells
+        if cell["key"].get("method") == "SGANClassifier" and "fit_seconds" in cell
+    ]
+    if len(points) < 2:
+        return None
+    n_rows, seconds = np.log(np.array(points)).T
+    return float(np.polyfit(n_rows, seconds, 1)[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder with mnist.npz, else OpenML")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    parser.add_argument("--steps", type=int, default=60, help="steps of an epoch (default: 60)")
+    parser.add_argument("--rounds", type=int, default=7, help="epochs of each (default: 7)")
+    parser.add_argument("--timeout", type=float, default=1800, help="seconds (default: 1800)")
+    parser.add_argument(
+        "--output", type=Path, default=RESULTS / "throughput.json", help="where the cells are"
+    )
+    parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child is not None:
+        run = fit_in_child if options.child["part"] == "rows" else train_together
+        run(options.child)
+        return
+    wanted = keys(options.parts, options.device, options.threads)
+    run = partial(measure, folder=options.data, options=options)
+    print(summarize(run_cells(options.output, wanted, run)))
+
+
+if __name__ == "__main__":
+    main()
