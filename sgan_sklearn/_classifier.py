@@ -42,7 +42,7 @@ from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
 from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate_of_classes
 from sgan_sklearn._images import Layout, find_layout, flatten_images
 from sgan_sklearn._inputs import Inputs, as_rows, check_inputs
-from sgan_sklearn._net import SGANNet
+from sgan_sklearn._net import CHUNK, SGANNet
 from sgan_sklearn._precision import PRECISIONS, choose_precision
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
@@ -683,7 +683,8 @@ default="auto"
                 made_up = generate(self.net_, int(n_samples))
             else:
                 made_up = generate_of_classes(self.net_, codes)
-        rows = _to_units(self.scaler_, self._layout, made_up.numpy())
+        parts = [part.numpy() for part in made_up.split(CHUNK)]
+        rows = np.concatenate([_to_units(self.scaler_, self._layout, part) for part in parts])
         if self._columns is None:
             return rows
         return self._columns.to_given_form(rows, np.random.RandomState(seed))

@@ -29,23 +29,29 @@ def generate_of_classes(net: Any, codes: np.ndarray) -> Tensor:
     generator hardly ever makes, the likeliest rows stand in; they repeat if all are used up.
     """
     wanted = np.bincount(codes)
-    parts: list[Tensor] = []
-    likely: list[np.ndarray] = []
+    found = np.zeros(len(wanted), dtype=int)
+    # Of each class that is wanted: the best rows so far, and how far each is from the best.
+    kept = {code: (torch.empty(0), np.empty(0)) for code in np.flatnonzero(wanted).tolist()}
     for _ in range(MAX_ROUNDS):
-        parts.append(generate(net, max(MIN_ROWS, 2 * len(codes))))
-        logits = net.objective.class_logits(net.outputs(parts[-1]))
-        likely.append(torch.log_softmax(logits, dim=1).numpy())
-        found = np.bincount(np.concatenate(likely).argmax(axis=1), minlength=len(wanted))
-        if (found[: len(wanted)] >= wanted).all():
+        rows = generate(net, max(MIN_ROWS, 2 * len(codes)))
+        logits = net.objective.class_logits(net.outputs(rows))
+        likelihood = torch.log_softmax(logits, dim=1).numpy()
+        best = likelihood.argmax(axis=1)
+        found += np.bincount(best, minlength=likelihood.shape[1])[: len(wanted)]
+        for code, (rows_before, distance_before) in kept.items():
+            # Those of the class in the order of their making, which is random; then the likeliest.
+            distance = np.where(best == code, 0.0, -likelihood[:, code])
+            distance = np.concatenate([distance_before, distance])
+            chosen = np.argsort(distance, kind="stable")[: wanted[code]]
+            everything = torch.cat([rows_before.reshape(-1, *rows.shape[1:]), rows])
+            kept[code] = everything[torch.from_numpy(chosen)], distance[chosen]
+        if (found >= wanted).all():
             break
-    rows, likelihood = torch.cat(parts), np.concatenate(likely)
-    best = likelihood.argmax(axis=1)
-    chosen = np.empty(len(codes), dtype=int)
-    for code in np.flatnonzero(wanted):
-        # Those of the class in the order of their making, which is random; then the likeliest.
-        order = np.argsort(np.where(best == code, 0.0, -likelihood[:, code]), kind="stable")
-        chosen[codes == code] = np.resize(order, wanted[code])
-    return rows[torch.from_numpy(chosen)]
+    made_up = torch.empty(len(codes), *rows.shape[1:])
+    for code, (best_rows, _) in kept.items():
+        repeated = np.resize(np.arange(len(best_rows)), wanted[code])
+        made_up[torch.from_numpy(codes == code)] = best_rows[torch.from_numpy(repeated)]
+    return made_up
 
 
 def draw_codes(shares: np.ndarray, n_rows: int) -> np.ndarray:
