@@ -61,7 +61,7 @@ from sgan_sklearn.architectures import ARCHITECTURES, Architecture, Heads
 from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
-from sgan_sklearn.samplers import SAMPLERS, Sampler
+from sgan_sklearn.samplers import SAMPLERS, ColumnMap, Sampler
 
 __all__ = ["SGANClassifier"]
 
@@ -69,6 +69,9 @@ __all__ = ["SGANClassifier"]
 MIN_EPOCHS = 10
 MIN_STEPS = 2_000
 MAX_STEPS = 10_000
+
+# Generated rows that tell the distributions of the generator's columns.
+N_MAPPED_ROWS = 20_000
 
 
 class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -188,9 +191,10 @@ default="auto"
         average gives the pseudo-labels, and a long one keeps to old answers. It is 0.999 otherwise.
     sampler : {"generator", "critic"} or Sampler, default="generator"
         What `sample` takes its rows from. "generator" is the one that the classifier was trained
-        with, at no cost, whose rows need not be true to the training rows. "critic", for tables,
-        trains a second generator after the classifier, against a critic of its own. Its rows
-        come near to real ones, as does what is learned from them; the classifier stays the same.
+        with, at no cost, whose rows need not be true to the training rows but column by column.
+        "critic", for tables, trains a second generator after the classifier, against a critic of
+        its own. Its rows come near to real ones, as does what is learned from them; the classifier
+        stays the same.
         It takes 2,000 to 10,000 steps of its own, a minute or a few; pass an instance of
         `sgan_sklearn.samplers.CriticSampler` to choose how many.
     unlabeled_value : int, float, str or None, default=-1
@@ -362,6 +366,7 @@ default="auto"
     _validation_seed: int | None
     scaler_: FeatureScaler | TableScaler
     sampler_: Sampler | None
+    _column_map: ColumnMap | None
 
     def __init__(
         self,
@@ -634,6 +639,9 @@ default="auto"
     ) -> Any:
         """Make up rows that look like the training rows.
 
+        Each column of numbers has the distribution that it has in the training rows: values are
+        replaced by those of the same rank. That is not so for images, nor after `partial_fit`.
+
         Parameters
         ----------
         n_samples : int, default=1
@@ -680,9 +688,9 @@ default="auto"
                     codes = draw_codes(self.label_distributions_.mean(axis=0), int(n_samples))
                 made_up = ask_sampler(self.sampler_, codes, self.net_.row_shape_[0])
             elif codes is None:
-                made_up = generate(self.net_, int(n_samples))
+                made_up = generate(self.net_, int(n_samples), self._column_map)
             else:
-                made_up = generate_of_classes(self.net_, codes)
+                made_up = generate_of_classes(self.net_, codes, self._column_map)
         parts = [part.numpy() for part in made_up.split(CHUNK)]
         rows = np.concatenate([_to_units(self.scaler_, self._layout, part) for part in parts])
         if self._columns is None:
@@ -762,6 +770,7 @@ default="auto"
             for name, value in {**fitted, "net_": net}.items():
                 setattr(self, name, value)
             self._set_training_results(rows, labels, n_epochs_before)
+            self._column_map = None if in_parts else self._fit_column_map(dataset)
             self.sampler_ = given.sampler
             if given.sampler is not None:
                 self._fit_sampler(given.sampler, dataset, given.held_back)
@@ -778,6 +787,15 @@ default="auto"
         rows, rng = given.rows, check_random_state(self.random_state)
         places = sample_places(given.labels.codes, n_features, rng)
         return layout, scaler.fit(rows if len(places) == len(rows) else rows[places])
+
+    def _fit_column_map(self, dataset: SemiSupervisedDataset) -> ColumnMap | None:
+        """Learn what brings the generator's columns to the distributions of the training rows."""
+        if self._layout.image_shape is not None or self.unsupervised_weight == 0:
+            return None
+        real, _, _ = dataset.sample(check_random_state(self.random_state))
+        with seeded(draw_seed(self.random_state), torch.device(self.net_.device)):
+            made = generate(self.net_, N_MAPPED_ROWS)
+        return ColumnMap(real, made.numpy(), _heads(self.scaler_))
 
     def _fit_sampler(
         self, sampler: Sampler, dataset: SemiSupervisedDataset, held_back: np.ndarray | None

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgan_sklearn.samplers import Sampler
+from sgan_sklearn.samplers import ColumnMap, Sampler
 
 __all__ = ["ask_sampler", "draw_codes", "generate", "generate_of_classes"]
 
@@ -17,12 +17,13 @@ MAX_ROUNDS = 20
 MIN_ROWS = 256
 
 
-def generate(net: Any, n_rows: int) -> Tensor:
+def generate(net: Any, n_rows: int, column_map: ColumnMap | None = None) -> Tensor:
     """Return generated rows of the model space, on the CPU."""
-    return net.generated(net.draw_latent(n_rows))
+    rows: Tensor = net.generated(net.draw_latent(n_rows))
+    return rows if column_map is None else column_map(rows)
 
 
-def generate_of_classes(net: Any, codes: np.ndarray) -> Tensor:
+def generate_of_classes(net: Any, codes: np.ndarray, column_map: ColumnMap | None = None) -> Tensor:
     """Return a generated row for each class code.
 
     Rows are generated until enough of them are most likely of each class. For a class that the
@@ -33,7 +34,7 @@ def generate_of_classes(net: Any, codes: np.ndarray) -> Tensor:
     # Of each class that is wanted: the best rows so far, and how far each is from the best.
     kept = {code: (torch.empty(0), np.empty(0)) for code in np.flatnonzero(wanted).tolist()}
     for _ in range(MAX_ROUNDS):
-        rows = generate(net, max(MIN_ROWS, 2 * len(codes)))
+        rows = generate(net, max(MIN_ROWS, 2 * len(codes)), column_map)
         logits = net.objective.class_logits(net.outputs(rows))
         likelihood = torch.log_softmax(logits, dim=1).numpy()
         best = likelihood.argmax(axis=1)

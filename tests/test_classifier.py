@@ -408,7 +408,7 @@ def test_sample_random_state(fitted):
 def test_many_samples(fitted, monkeypatch):
     rows = fitted.sample(30, random_state=0)
     monkeypatch.setattr(_net, "CHUNK", 7)
-    np.testing.assert_allclose(fitted.sample(30, random_state=0), rows, rtol=1e-5)
+    np.testing.assert_allclose(fitted.sample(30, random_state=0), rows, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("n_samples", [0, -1, 1.5, "3", None], ids=repr)

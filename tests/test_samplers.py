@@ -16,9 +16,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sgan_sklearn import SamplesDisplay
+from sgan_sklearn import SamplesDisplay, SGANClassifier
 from sgan_sklearn.architectures import Heads
-from sgan_sklearn.samplers import SAMPLERS, CriticSampler, Sampler
+from sgan_sklearn.samplers import SAMPLERS, ColumnMap, CriticSampler, Sampler
 
 NO_HEADS = Heads()
 CPU = torch.device("cpu")
@@ -403,3 +403,50 @@ def test_a_sampler_after_training_in_parts(make_classifier, data, labels):
     with pytest.raises(ValueError, match="which gives up a fitted sampler"):
         classifier.partial_fit(X, y)
     assert classifier.sampler_ is not None
+
+
+# --- columns of the generator -------------------------------------------------------------------
+
+
+def test_a_column_map_brings_columns_to_the_training_rows(rng):
+    real = np.column_stack([rng.gamma(1.0, size=4_000), rng.integers(3, size=4_000)])
+    made = np.column_stack([rng.normal(size=(4_000)), rng.normal(size=(4_000))])
+    bring = ColumnMap(real.astype(np.float32), made.astype(np.float32), Heads())
+    fresh = torch.randn(5_000, 2)
+    rows = bring(fresh).numpy()
+    assert ks_2samp(rows[:, 0], real[:, 0]).statistic < 0.04
+    assert set(rows[:, 1]) == {0, 1, 2}
+    np.testing.assert_allclose(np.bincount(rows[:, 1].astype(int)) / 5_000, 1 / 3, atol=0.04)
+    order = fresh[:, 0].argsort()
+    assert (np.diff(rows[order, 0]) >= 0).all()  # ranks stay
+
+
+def test_a_column_map_leaves_levels_and_passes_holes_over():
+    # A number, and the marks of a value and of a hole.
+    heads = Heads((slice(1, 3),), ((0, 2, 9.0),))
+    real = np.array([[1.0, 1, 0], [2, 1, 0], [3, 1, 0], [9, 0, 1]], dtype=np.float32)
+    made = np.array([[10.0, 1, 0], [20, 1, 0], [30, 1, 0], [99, 0, 1]], dtype=np.float32)
+    rows = ColumnMap(real, made, heads)(torch.from_numpy(made)).numpy()
+    np.testing.assert_array_equal(rows[:, 1:], made[:, 1:])
+    assert rows[:3, 0].max() <= 3
+
+
+def test_the_generators_columns_are_those_of_the_training_rows(rng):
+    X = np.column_stack(
+        [rng.gamma(0.5, size=600), rng.integers(4, size=600), rng.normal(size=(600))]
+    )
+    y = (X[:, 2] > 0).astype(int)
+    clf = SGANClassifier(max_epochs=3, device="cpu", random_state=0).fit(X, y)
+    rows = clf.sample(2_000, random_state=0)
+    for i in range(3):
+        assert ks_2samp(rows[:, i], X[:, i]).statistic < 0.08
+    assert set(rows[:, 1]) == {0, 1, 2, 3}
+    assert clf.sample(50, label=1, random_state=0).shape == (50, 3)
+
+
+def test_parts_leave_the_columns_as_they_are(rng):
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    clf = SGANClassifier(max_epochs=1, device="cpu", random_state=0).fit(X, y)
+    assert clf._column_map is not None
+    assert clf.partial_fit(X, y, classes=[0, 1])._column_map is None
+    assert SGANClassifier(unsupervised_weight=0, max_epochs=1).fit(X, y)._column_map is None

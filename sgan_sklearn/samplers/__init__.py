@@ -6,7 +6,8 @@ then either add its line to the dict or pass an instance as ``SGANClassifier(sam
 
 from sgan_sklearn.samplers._base import Sampler
 from sgan_sklearn.samplers._critic import CriticSampler
+from sgan_sklearn.samplers._distributions import ColumnMap
 
-__all__ = ["SAMPLERS", "CriticSampler", "Sampler"]
+__all__ = ["SAMPLERS", "ColumnMap", "CriticSampler", "Sampler"]
 
 SAMPLERS: dict[str, type[Sampler]] = {"critic": CriticSampler}

@@ -26,7 +26,7 @@ from sgan_sklearn._validation import check_layer_sizes
 from sgan_sklearn.architectures import Heads
 from sgan_sklearn.architectures._layers import TableHeads
 from sgan_sklearn.samplers._base import Sampler
-from sgan_sklearn.samplers._distributions import column_quantiles, normal_scores, on_scale
+from sgan_sklearn.samplers._distributions import ColumnMap, known_numbers, normal_scores
 
 __all__ = ["CriticSampler"]
 
@@ -167,25 +167,19 @@ class CriticSampler(Sampler):
         self._device, self._n_classes = str(device), probabilities.shape[1]
         self._heads, self._n_features = heads, rows.shape[1]
         self._n_numbers = heads.blocks[0].start if heads.blocks else rows.shape[1]
-        known = self._known(rows)
-        self._values = column_quantiles(rows, known)
-        scores = normal_scores(rows, known)
+        scores = normal_scores(rows, known_numbers(rows, heads))
         real = torch.from_numpy(np.concatenate([scores, rows[:, self._n_numbers :]], axis=1))
         real = real.to(device)
         classes = torch.from_numpy(probabilities.astype(np.float32)).to(device)
         self._train(real, classes, verbose)
-        self._calibrate(real, classes)
+        self._map = ColumnMap(rows, self._calibrated(real, classes).numpy(), heads)
         return self
 
     def sample(self, codes: np.ndarray) -> Tensor:
         """Return a row of the model space, on the CPU, for each class code."""
         check_is_fitted(self, "generator_")
         wanted = F.one_hot(torch.from_numpy(codes).long(), self._n_classes).float()
-        rows = self._made(wanted.to(self._device))
-        for i in range(self._n_numbers):
-            values = on_scale(rows[:, i].numpy(), self._scores[i], self._values[i])
-            rows[:, i] = torch.from_numpy(values)
-        return rows
+        return self._map(self._made(wanted.to(self._device)))
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -296,8 +290,8 @@ class CriticSampler(Sampler):
         n_epochs = max(EPOCHS, -(-MIN_STEPS // steps_per_epoch))
         return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
 
-    def _calibrate(self, real: Tensor, classes: Tensor) -> None:
-        """Bring the distribution of each generated column to that of the training rows."""
+    def _calibrated(self, real: Tensor, classes: Tensor) -> Tensor:
+        """Bring the shares of levels to those of the training rows, and return generated rows."""
         chosen = torch.randint(len(real), (N_CALIBRATION_ROWS,), device=real.device)
         wanted = F.one_hot(torch.multinomial(classes[chosen], 1)[:, 0], self._n_classes).float()
         if self._heads.blocks:
@@ -306,15 +300,7 @@ class CriticSampler(Sampler):
             for _ in range(N_CALIBRATION_ROUNDS):
                 made = self._made(wanted)[:, self._n_numbers :].mean(dim=0).to(real.device)
                 bias += ((shares + 1e-4) / (made + 1e-4)).log() / LEVEL_SCALE
-        rows = self._made(wanted).numpy()
-        self._scores = column_quantiles(rows, self._known(rows), like=self._values)
-
-    def _known(self, rows: np.ndarray) -> np.ndarray:
-        """Return the mask of the numbers that are not missing."""
-        known = np.ones((len(rows), self._n_numbers), dtype=bool)
-        for column, mark, _ in self._heads.holes:
-            known[:, column] = rows[:, mark] == 0
-        return known
+        return self._made(wanted)
 
     def _build_critic(self) -> nn.Module:
         layers: list[nn.Module] = []

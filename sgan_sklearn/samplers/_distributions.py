@@ -7,11 +7,49 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import ndtri
+from torch import Tensor
 
-__all__ = ["column_quantiles", "normal_scores", "on_scale"]
+from sgan_sklearn.architectures import Heads
+
+__all__ = ["ColumnMap", "known_numbers", "normal_scores"]
 
 # Quantiles that tell the distribution of a column.
 N_QUANTILES = 2_001
+
+
+class ColumnMap:
+    """Brings the distribution of each generated column of numbers to that of the training rows.
+
+    Parameters
+    ----------
+    real : ndarray of shape (n, n_features)
+        Training rows.
+    made : ndarray of shape (m, n_features)
+        Generated rows; their numbers may have any scale.
+    heads : Heads
+        Which of the features are levels of categories, all at the end, and which numbers may be
+        missing: what fills them is no part of a distribution.
+    """
+
+    def __init__(self, real: np.ndarray, made: np.ndarray, heads: Heads) -> None:
+        self.values = _column_quantiles(real, known_numbers(real, heads))
+        self.scores = _column_quantiles(made, known_numbers(made, heads), like=self.values)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return generated rows with their numbers on the scale of the training rows."""
+        mapped = rows.clone()
+        for i, (scores, values) in enumerate(zip(self.scores, self.values, strict=True)):
+            mapped[:, i] = torch.from_numpy(_on_scale(rows[:, i].numpy(), scores, values))
+        return mapped
+
+
+def known_numbers(rows: np.ndarray, heads: Heads) -> np.ndarray:
+    """Return the mask of the numbers that are not missing, shape (n, n_numbers)."""
+    n_numbers = heads.blocks[0].start if heads.blocks else rows.shape[1]
+    known = np.ones((len(rows), n_numbers), dtype=bool)
+    for column, mark, _ in heads.holes:
+        known[:, column] = rows[:, mark] == 0
+    return known
 
 
 def normal_scores(columns: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -29,21 +67,21 @@ def normal_scores(columns: np.ndarray, known: np.ndarray) -> np.ndarray:
     return scores
 
 
-def column_quantiles(columns: np.ndarray, known: np.ndarray, like: Any = None) -> list[np.ndarray]:
+def _column_quantiles(columns: np.ndarray, known: np.ndarray, like: Any = None) -> list[np.ndarray]:
     """Return quantiles of the known values of each column, from the smallest to the largest.
 
-    They are as many as there are values, or N_QUANTILES, or as many as in `like`.
+    They are half as many as there are values, or N_QUANTILES, or as many as in `like`.
     """
     by_column = []
     for i in range(known.shape[1]):
         values = columns[known[:, i], i]
         values = values if len(values) else np.zeros(1, dtype=np.float32)
-        n = min(len(values), N_QUANTILES) if like is None else len(like[i])
+        n = min(1 + len(values) // 2, N_QUANTILES) if like is None else len(like[i])
         by_column.append(np.quantile(values, np.linspace(0, 1, n), method="inverted_cdf"))
     return by_column
 
 
-def on_scale(scores: np.ndarray, quantiles: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _on_scale(scores: np.ndarray, quantiles: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the values at the places that scores have among quantiles.
 
     There is nothing between a value that comes again and again and the next one.
