@@ -3,14 +3,15 @@
 Four tables, with the labels of all training rows or of 1 % of them (two of each class at least).
 SGANClassifier takes unlabeled rows as they are; the other methods make rows of one table in
 which the label is a column, so theirs are filled by a random forest that learned from the
-labeled ones. Each method makes as many rows as it was given, and is measured by
+labeled ones. Each method makes as many rows as it was given, five times over, and is measured by
+the mean of
 
 - accuracy: that of HistGradientBoosting on the test rows, trained on the rows made up
 - told apart: area under the ROC curve of HistGradientBoosting that tells them from the test rows,
   on rows that it has not seen; 50 is perfect
 - columns, pairs: SDMetrics' quality report, distances of the distributions of columns and of
   pairs of columns (the label among them); 100 is perfect
-- seconds of training and of making the rows
+- seconds of training and of making the rows once
 
 "real rows" are the training rows themselves. CTGAN and TVAE have their own defaults. They and
 SDMetrics are needed besides: pip install ctgan sdmetrics
@@ -54,23 +55,33 @@ OURS = {
     "SGANClassifier, sampler='critic'": SGANClassifier(sampler="critic", device="cpu"),
     "SGANClassifier": SGANClassifier(device="cpu"),
 }
-Maker = Callable[[pd.DataFrame, int], pd.DataFrame]
+
+# Tables that each trained model makes up: what is learned from one is a matter of chance.
+N_MADE_UP = 5
+
+# Makes a table up, given a seed; and what learns to do so, from rows and a seed.
+Maker = Callable[[int], pd.DataFrame]
+Learner = Callable[[pd.DataFrame, int], Maker]
 
 
-def real_rows(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def real_rows(rows: pd.DataFrame, seed: int) -> Maker:
     """Return the rows themselves."""
-    return rows
+    return lambda seed: rows
 
 
-def independent_columns(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def independent_columns(rows: pd.DataFrame, seed: int) -> Maker:
     """Draw each column on its own."""
-    rng = np.random.RandomState(seed)
-    return pd.DataFrame(
-        {name: rows[name].take(rng.permutation(len(rows))).array for name in rows.columns}
-    )
+
+    def make(seed: int) -> pd.DataFrame:
+        rng = np.random.RandomState(seed)
+        return pd.DataFrame(
+            {name: rows[name].take(rng.permutation(len(rows))).array for name in rows.columns}
+        )
+
+    return make
 
 
-def gaussian_copula(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def gaussian_copula(rows: pd.DataFrame, seed: int) -> Maker:
     """Draw normal scores with the correlations of the columns' own, categories by their codes."""
     rng = np.random.RandomState(seed)
     codes = pd.DataFrame(
@@ -82,17 +93,25 @@ def gaussian_copula(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     ranks = np.column_stack(
         [rankdata(codes[name] + 1e-9 * rng.rand(len(rows)), "ordinal") for name in codes]
     )
-    scores = ndtri((ranks - 0.5) / len(rows))
-    drawn = rng.multivariate_normal(np.zeros(scores.shape[1]), np.cov(scores.T), size=len(rows))
-    places = np.clip((ndtr(drawn) * len(rows)).astype(int), 0, len(rows) - 1)
+    covariance = np.cov(ndtri((ranks - 0.5) / len(rows)).T)
     order = np.argsort(ranks, axis=0)
-    return pd.DataFrame(
-        {name: rows[name].take(order[places[:, i], i]).array for i, name in enumerate(rows.columns)}
-    )
+
+    def make(seed: int) -> pd.DataFrame:
+        rng = np.random.RandomState(seed)
+        drawn = rng.multivariate_normal(np.zeros(len(covariance)), covariance, size=len(rows))
+        places = np.clip((ndtr(drawn) * len(rows)).astype(int), 0, len(rows) - 1)
+        return pd.DataFrame(
+            {
+                name: rows[name].take(order[places[:, i], i]).array
+                for i, name in enumerate(rows.columns)
+            }
+        )
+
+    return make
 
 
-def of_package(name: str, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Draw rows from CTGAN or TVAE with its own defaults."""
+def of_package(name: str, rows: pd.DataFrame, seed: int) -> Maker:
+    """Train CTGAN or TVAE with its own defaults."""
     import ctgan
 
     categories = [column for column in rows.columns if rows[column].dtype == "category"]
@@ -102,15 +121,20 @@ def of_package(name: str, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     model = getattr(ctgan, name)(enable_gpu=False)
     model.set_random_state(seed)
     model.fit(known, categories)
-    drawn = model.sample(len(rows))
-    for column in categories:
-        levels = rows[column].cat.categories
-        by_name = pd.Categorical(drawn[column], categories=levels.astype(str))
-        drawn[column] = pd.Categorical.from_codes(by_name.codes, categories=levels)
-    return drawn[rows.columns]
+
+    def make(seed: int) -> pd.DataFrame:
+        model.set_random_state(seed)
+        drawn = model.sample(len(rows))
+        for column in categories:
+            levels = rows[column].cat.categories
+            places = levels.astype(str).get_indexer(drawn[column])  # -1 for missing
+            drawn[column] = pd.Categorical.from_codes(places, categories=levels)
+        return drawn[rows.columns]
+
+    return make
 
 
-PEERS: dict[str, Maker] = {
+PEERS: dict[str, Learner] = {
     "CTGAN": partial(of_package, "CTGAN"),
     "TVAE": partial(of_package, "TVAE"),
     "Gaussian copula": gaussian_copula,
@@ -151,24 +175,30 @@ def measure(key: dict, folder: Path | None) -> dict:
         y = some_labels(y, key["share_of_labels"], key["draw"])
     start = time.perf_counter()
     if key["method"] in OURS:
-        made_up = made_by_us(key["method"], X, y, key["draw"])
+        make = ours(key["method"], X, y, key["draw"])
     else:
-        filled = fill_labels(X, y, key["draw"])
-        rows = X.assign(**{TARGET: pd.Categorical(filled)})
-        made_up = PEERS[key["method"]](rows, key["draw"])
+        rows = X.assign(**{TARGET: pd.Categorical(fill_labels(X, y, key["draw"]))})
+        make = PEERS[key["method"]](rows, key["draw"])
+    tables = [make(key["draw"])]
     seconds = round(time.perf_counter() - start, 1)
-    return {**quality(draw, made_up), "fit_seconds": seconds}
+    tables += [make(key["draw"] + 1_000 * i) for i in range(1, N_MADE_UP)]
+    found = pd.DataFrame([quality(draw, made_up) for made_up in tables])
+    return {**found.mean().to_dict(), "made_up": found.to_dict("list"), "fit_seconds": seconds}
 
 
-def made_by_us(method: str, X: pd.DataFrame, y: np.ndarray, seed: int) -> pd.DataFrame:
+def ours(method: str, X: pd.DataFrame, y: np.ndarray, seed: int) -> Maker:
     classifier = SGANClassifier(**OURS[method].get_params(deep=False))
     classifier.set_params(random_state=seed).fit(X, y)
     # Labels as often as the classifier finds them.
     shares = classifier.label_distributions_.mean(axis=0)
-    rng = np.random.RandomState(seed)
-    labels = rng.choice(classifier.classes_, len(X), p=shares / shares.sum())
-    rows = classifier.sample(label=labels, random_state=seed)
-    return rows.assign(**{TARGET: pd.Categorical(labels)})
+
+    def make(seed: int) -> pd.DataFrame:
+        rng = np.random.RandomState(seed)
+        labels = rng.choice(classifier.classes_, len(X), p=shares / shares.sum())
+        rows = classifier.sample(label=labels, random_state=seed)
+        return rows.assign(**{TARGET: pd.Categorical(labels)})
+
+    return make
 
 
 def some_labels(y: np.ndarray, share: float, seed: int) -> np.ndarray:

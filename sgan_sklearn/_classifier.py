@@ -194,9 +194,8 @@ default="auto"
         with, at no cost, whose rows need not be true to the training rows but column by column.
         "critic", for tables, trains a second generator after the classifier, against a critic of
         its own. Its rows come near to real ones, as does what is learned from them; the classifier
-        stays the same.
-        It takes 2,000 to 10,000 steps of its own, a minute or a few; pass an instance of
-        `sgan_sklearn.samplers.CriticSampler` to choose how many.
+        stays the same. It takes 2,000 to 4,000 steps of its own, a minute or two; pass an instance
+        of `sgan_sklearn.samplers.CriticSampler` to choose how many.
     unlabeled_value : int, float, str or None, default=-1
         Label of the unlabeled rows. None means that all rows are labeled, for a `y` in which
         -1 is a class.

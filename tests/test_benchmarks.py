@@ -180,8 +180,8 @@ def mixed_rows():
 
 def test_plain_models_of_rows(benchmark, mixed_rows):
     quality = benchmark("sample_quality")
-    copula = quality.gaussian_copula(mixed_rows, 0)
-    alone = quality.independent_columns(mixed_rows, 0)
+    copula = quality.gaussian_copula(mixed_rows, 0)(0)
+    alone = quality.independent_columns(mixed_rows, 0)(0)
     for made_up in (copula, alone):
         assert made_up["side"].dtype == "category"
         assert list(made_up.columns) == list(mixed_rows.columns)
@@ -194,7 +194,7 @@ def test_real_rows_are_not_told_from_themselves(benchmark, mixed_rows):
     quality = benchmark("sample_quality")
     half, other = mixed_rows[:200], mixed_rows[200:].reset_index(drop=True)
     assert abs(quality.told_apart(half, other) - 0.5) < 0.15
-    assert quality.told_apart(half, quality.independent_columns(other, 0)) > 0.8
+    assert quality.told_apart(half, quality.independent_columns(other, 0)(0)) > 0.8
 
 
 def test_few_labels_are_filled(benchmark, mixed_rows):

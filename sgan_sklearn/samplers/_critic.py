@@ -33,7 +33,7 @@ __all__ = ["CriticSampler"]
 # The training length of max_epochs="auto": as many epochs, but within these numbers of steps.
 EPOCHS = 150
 MIN_STEPS = 2_000
-MAX_STEPS = 10_000
+MAX_STEPS = 4_000
 
 # Factor of the logits of levels, which have to be far apart where one column tells another.
 LEVEL_SCALE = 4.0
@@ -84,7 +84,7 @@ class CriticSampler(Sampler):
         Weight of the gradient penalty. More of it makes a smoother and more forgiving critic.
     max_epochs : int or "auto", default="auto"
         Passes over all rows, which are drawn with replacement. "auto" takes 150, but between
-        2,000 and 10,000 training steps and one pass at least.
+        2,000 and 4,000 training steps and one pass at least.
     batch_size : int, default=500
         Rows in a training step; two at least.
     learning_rate : float, default=5e-4
