@@ -454,6 +454,8 @@ default="auto"
             If a parameter, `X` or `y` is not as described. A model fitted before is kept.
         TypeError
             If `X` is sparse.
+        MemoryError
+            If a GPU's memory is too small; a model fitted before is kept here, too.
 
         Warns
         -----
@@ -865,7 +867,14 @@ default="auto"
         # Not the same random numbers again where a training goes on.
         seed = draw_seed(self.random_state) + getattr(net, "n_steps_", 0)
         with seeded(seed, torch.device(net.device)):
-            net.fit(dataset)
+            try:
+                net.fit(dataset)
+            except torch.cuda.OutOfMemoryError as error:
+                raise MemoryError(
+                    f"The memory of {net.device} is too small for this training. Lower batch_size "
+                    f"(now {self.batch_size}) or the widths of the architecture, or set "
+                    "device='cpu'."
+                ) from error
 
     def _warn_if_diverged(self, net: SGANNet) -> None:
         if net.diverged_:

@@ -4,7 +4,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
+from sgan_sklearn import SGANClassifier
 from sgan_sklearn._device import device_or_cpu, resolve_device
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -102,3 +104,16 @@ def test_gpu_model_loads_on_a_machine_without_gpu(make_classifier, data, monkeyp
     loaded = pickle.load(io.BytesIO(state))
     assert loaded.net_.device == "cpu"
     np.testing.assert_allclose(loaded.predict_proba(X), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_gpu_without_room(data):
+    class Full(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    classifier = SGANClassifier(max_epochs=1, device="cpu", random_state=0).fit(*data)
+    before = classifier.predict_proba(data[0])
+    classifier.set_params(callbacks=[Full()])
+    with pytest.raises(MemoryError, match=r"Lower batch_size \(now 50\)"):
+        classifier.fit(*data)
+    np.testing.assert_array_equal(classifier.predict_proba(data[0]), before)

@@ -193,3 +193,16 @@ def test_much_is_learned_from_a_sample(monkeypatch):
     assert seen == [200]
     assert len(clf.transduction_) == len(X)
     assert clf.score(X[:100], y[:100]) > 0.5
+
+
+def test_rows_fill_a_part_of_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1_000, 4_000))
+    assert _rows._fit(250, torch.device("cuda"))
+    assert not _rows._fit(251, torch.device("cuda"))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "S3", "U2", [("a", "f4"), ("b", "f4")]], ids=str)
+def test_files_of_other_types(tmp_path, dtype):
+    file = np.memmap(tmp_path / "X", dtype=dtype, mode="w+", shape=(6, 2))
+    with pytest.raises(ValueError, match=r"Complex data not supp|not compatible with arrays"):
+        SGANClassifier(max_epochs=1).fit(file, [0, 1, 0, 1, -1, -1])
