@@ -462,7 +462,8 @@ default="auto"
         ConvergenceWarning
             If the loss diverges; the last sensible model is kept.
         UserWarning
-            If 1 is the only class and -1 means unlabeled, which looks like a mistake.
+            If 1 is the only class and -1 means unlabeled, which looks like a mistake; or if Ctrl-C
+            ends the training, whose model so far is kept.
         """
         return self._fit(X, y, continued=self.warm_start and hasattr(self, "net_"))
 
@@ -767,14 +768,22 @@ default="auto"
                 )
             n_epochs_before = len(net.history) if continued else 0
             self._train(net, dataset)
-            self._warn_if_diverged(net)
+            self._warn_of_the_end(net)
             for name, value in {**fitted, "net_": net}.items():
                 setattr(self, name, value)
             self._set_training_results(rows, labels, n_epochs_before)
             self._column_map = None if in_parts else self._fit_column_map(dataset)
             self.sampler_ = given.sampler
             if given.sampler is not None:
-                self._fit_sampler(given.sampler, dataset, given.held_back)
+                try:
+                    self._fit_sampler(given.sampler, dataset, given.held_back)
+                except KeyboardInterrupt:
+                    self.sampler_ = None
+                    warnings.warn(
+                        "The training of the sampler was interrupted; the classifier is kept, and "
+                        "sample takes rows from its generator.",
+                        stacklevel=3,
+                    )
         return self
 
     def _layout_and_scaler(
@@ -865,7 +874,8 @@ default="auto"
     @with_callbacks
     def _train(self, net: SGANNet, dataset: SemiSupervisedDataset) -> None:
         # Not the same random numbers again where a training goes on.
-        seed = draw_seed(self.random_state) + getattr(net, "n_steps_", 0)
+        n_steps_before = getattr(net, "n_steps_", 0)
+        seed = draw_seed(self.random_state) + n_steps_before
         with seeded(seed, torch.device(net.device)):
             try:
                 net.fit(dataset)
@@ -875,8 +885,17 @@ default="auto"
                     f"(now {self.batch_size}) or the widths of the architecture, or set "
                     "device='cpu'."
                 ) from error
+        if net.interrupted_ and net.n_steps_ == n_steps_before:
+            raise KeyboardInterrupt  # there is nothing to keep
 
-    def _warn_if_diverged(self, net: SGANNet) -> None:
+    def _warn_of_the_end(self, net: SGANNet) -> None:
+        """Say so, if the training came to another end than planned."""
+        if net.interrupted_:
+            warnings.warn(
+                f"The training was interrupted in epoch {len(net.history) + 1}; the model so far "
+                "is kept.",
+                stacklevel=4,
+            )
         if net.diverged_:
             epoch = "the best epoch" if self.early_stopping else "the epoch before"
             kept = f"the model of {epoch} is kept" if net.n_steps_ else "it is untrained"

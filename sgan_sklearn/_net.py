@@ -109,6 +109,8 @@ class SGANNet(NeuralNet):
         Names of the loss terms in the history, which callbacks may add to.
     diverged_ : bool
         Whether the last training was cut short by a senseless loss.
+    interrupted_ : bool
+        Whether the last training was cut short in the midst of an epoch, by Ctrl-C.
     """
 
     device: str
@@ -176,7 +178,7 @@ class SGANNet(NeuralNet):
         self.n_steps_ = 0
         self.stop_training_ = False
         self.loss_names_: list[str] = []
-        self.diverged_ = False
+        self.diverged_ = self.interrupted_ = False
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> SGANNet:
@@ -223,7 +225,7 @@ class SGANNet(NeuralNet):
 
         With validation rows in the data set, the best epoch is kept in the end.
         """
-        self.diverged_ = self.stop_training_ = False
+        self.diverged_ = self.interrupted_ = self.stop_training_ = False
         self._first_epoch = len(self.history)
         self._n_epochs = self.max_epochs if epochs is None else epochs
         self._early_stopping = None
@@ -237,11 +239,22 @@ class SGANNet(NeuralNet):
         except _DivergedError:
             self.diverged_ = True
             self.restore(self._remembered)
+        except KeyboardInterrupt:
+            self._break_off()
         finally:
             if self._early_stopping is not None:
                 self._early_stopping.restore_best(self)
             del self._remembered, self._early_stopping
         return self
+
+    def _break_off(self) -> None:
+        """Keep what was learned when the user, or a callback of skorch's, stops the training."""
+        # Callbacks stop it when an epoch has its record, the user at any moment.
+        if len(self.history) > self._first_epoch and "dur" not in self.history[-1]:
+            self.interrupted_ = True
+            self.history.pop()
+            if not self._is_finite():
+                self.restore(self._remembered)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Stop, if that was asked for, before a new record of the history is begun."""
@@ -494,7 +507,7 @@ class SGANNet(NeuralNet):
         self.device = str(device_or_cpu(self.device))
         if not tensors:
             return
-        names = ("n_steps_", "stop_training_", "loss_names_", "diverged_")
+        names = ("n_steps_", "stop_training_", "loss_names_", "diverged_", "interrupted_")
         fitted = {name: state[name] for name in names}
         with seeded(0, torch.device(self.device)):
             self.initialize_module()

@@ -87,7 +87,7 @@ class TrainingLog(Callback):
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Say where a training was stopped."""
-        if net.stop_training_:
+        if net.stop_training_ or net.interrupted_:
             self.table_.stop()
 
 

@@ -32,6 +32,7 @@ from sgan_sklearn._net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import SemiSupervisedSplit
 from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching
+from sgan_sklearn.samplers import CriticSampler
 
 each_objective = pytest.mark.parametrize("objective", OBJECTIVES)
 
@@ -593,6 +594,58 @@ def test_callbacks(callbacks, make_classifier, data):
     assert is_same_model(
         model_of(classifier, X), model_of(make_classifier(max_epochs=2).fit(X, y), X)
     )
+
+
+class InterruptStep(Callback):
+    """Stands for Ctrl-C in a training step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_grad_computed(self, net, **kwargs):
+        if net.n_steps_ == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_an_interrupted_training_keeps_the_model_so_far(in_pipeline, make_classifier, data):
+    X, y = data
+    classifier = make_classifier(callbacks=[InterruptStep(7)], max_epochs=9)
+    model = make_pipeline(StandardScaler(), classifier) if in_pipeline else classifier
+    with pytest.warns(UserWarning, match="interrupted in epoch 3; the model so far is kept"):
+        model.fit(X, y)
+    assert classifier.n_steps_ == 7
+    assert classifier.n_iter_ == len(classifier.history_) == 2
+    assert all(weight.requires_grad for weight in classifier.net_.module_.parameters())
+    assert model.predict_proba(X).shape == (60, 3)
+    assert classifier.sample(3).shape == (3, 4)
+    again = pickle.loads(pickle.dumps(classifier))
+    assert is_same_model(model_of(again, X), model_of(classifier, X))
+    classifier.set_params(warm_start=True, callbacks=None, max_epochs=1).fit(X, y)
+    assert classifier.n_iter_ == 3
+
+
+def test_a_training_interrupted_at_its_first_step_keeps_the_old_model(make_classifier, data):
+    X, y = data
+    classifier = make_classifier().fit(X, y)
+    before = model_of(classifier, X)
+    with pytest.raises(KeyboardInterrupt):
+        classifier.set_params(callbacks=[InterruptStep(0)]).fit(X, y)
+    assert is_same_model(model_of(classifier, X), before)
+
+
+def test_an_interrupted_sampler_leaves_the_classifier(make_classifier, data):
+    X, y = data
+
+    class Interrupted(CriticSampler):
+        def fit(self, *args, **kwargs):
+            raise KeyboardInterrupt
+
+    classifier = make_classifier(sampler=Interrupted())
+    with pytest.warns(UserWarning, match="training of the sampler was interrupted"):
+        classifier.fit(X, y)
+    assert classifier.sampler_ is None
+    assert classifier.sample(3).shape == (3, 4)
 
 
 def test_diverging_training(make_classifier, data):
