@@ -17,7 +17,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -70,8 +70,13 @@ MIN_EPOCHS = 10
 MIN_STEPS = 2_000
 MAX_STEPS = 10_000
 
-# Generated rows that tell the distributions of the generator's columns.
-N_MAPPED_ROWS = 20_000
+# Rows that are scored at a time: those of a file are copied.
+MAX_SCORED_ROWS = 2**16
+
+# Generated rows that tell the distributions of the generator's columns, at most, and numbers in
+# them.
+MAX_MAPPED_ROWS = 20_000
+MAX_MAPPED_VALUES = 2**20
 
 
 class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -133,7 +138,8 @@ default="from_dtype"
         much. "auto" is "affine" for images, unless the architecture is "mlp", and None otherwise.
     scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
 default="auto"
-        How columns are brought to the networks' scale; fitted on all rows, undone in `sample`.
+        How columns are brought to the networks' scale; fitted on all rows, of more than eight
+        million numbers on a sample, and undone in `sample`.
 
         - "shared": one mean and one deviation for all columns, for columns of one unit such as
           pixels, where a column that varies less also matters less.
@@ -606,7 +612,8 @@ default="auto"
         if sample_weight is not None:
             check_same_length("sample_weight", sample_weight, X)
             sample_weight = np.asarray(sample_weight)[labeled]
-        predicted = self.predict(_safe_indexing(X, labeled))
+        parts = [labeled[part] for part in gen_batches(len(labeled), MAX_SCORED_ROWS)]
+        predicted = np.concatenate([self.predict(_safe_indexing(X, part)) for part in parts])
         true = without_objects(y[labeled])
         return float(accuracy_score(true, predicted, sample_weight=sample_weight))
 
@@ -660,7 +667,8 @@ default="auto"
         Returns
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, *image_shape), or DataFrame
-            Rows in the units, range, dtype, shape and feature order of the training rows; a
+            Rows in the units, range, dtype, shape and feature order of the training rows (the range
+            of a sample, where `scaling` was fitted on one); a
             DataFrame of the same columns and dtypes if those came in one.
 
         Raises
@@ -772,13 +780,14 @@ default="auto"
             for name, value in {**fitted, "net_": net}.items():
                 setattr(self, name, value)
             self._set_training_results(rows, labels, n_epochs_before)
-            self._column_map = None if in_parts else self._fit_column_map(dataset)
             self.sampler_ = given.sampler
+            self._column_map = None if in_parts else self._fit_column_map(dataset)
             if given.sampler is not None:
                 try:
                     self._fit_sampler(given.sampler, dataset, given.held_back)
                 except KeyboardInterrupt:
                     self.sampler_ = None
+                    self._column_map = self._fit_column_map(dataset)
                     warnings.warn(
                         "The training of the sampler was interrupted; the classifier is kept, and "
                         "sample takes rows from its generator.",
@@ -796,15 +805,17 @@ default="auto"
         scaler = choose_scaler(self.scaling, layout, given.columns)
         rows, rng = given.rows, check_random_state(self.random_state)
         places = sample_places(given.labels.codes, n_features, rng)
-        return layout, scaler.fit(rows if len(places) == len(rows) else rows[places])
+        suffices = len(places) < len(rows) and not scaler.needs_all_rows
+        return layout, scaler.fit(rows[places] if suffices else rows)
 
     def _fit_column_map(self, dataset: SemiSupervisedDataset) -> ColumnMap | None:
         """Learn what brings the generator's columns to the distributions of the training rows."""
-        if self._layout.image_shape is not None or self.unsupervised_weight == 0:
+        is_table = self._layout.image_shape is None
+        if not is_table or self.unsupervised_weight == 0 or self.sampler_ is not None:
             return None
         real, _, _ = dataset.sample(check_random_state(self.random_state))
         with seeded(draw_seed(self.random_state), torch.device(self.net_.device)):
-            made = generate(self.net_, N_MAPPED_ROWS)
+            made = generate(self.net_, min(MAX_MAPPED_ROWS, MAX_MAPPED_VALUES // real.shape[1] + 1))
         return ColumnMap(real, made.numpy(), _heads(self.scaler_))
 
     def _fit_sampler(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from sgan_sklearn._distributed import n_processes, process_index
@@ -19,7 +21,9 @@ def resolve_device(device: str) -> torch.device:
             return torch.device("cpu")
         if n_processes() == 1:
             return torch.device("cuda")
-        return torch.device("cuda", process_index() % torch.cuda.device_count())
+        # torchrun counts the processes of each machine.
+        own = int(os.environ.get("LOCAL_RANK", process_index()))
+        return torch.device("cuda", own % torch.cuda.device_count())
     try:
         resolved = torch.device(device)
     except RuntimeError:

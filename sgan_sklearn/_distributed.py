@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 __all__ = [
+    "agree",
     "any_process",
     "average_gradients",
     "mean_over_processes",
@@ -97,6 +98,13 @@ def same_everywhere(modules: Iterable[nn.Module]) -> None:
         for module in modules:
             for value in module.state_dict().values():
                 distributed.broadcast(value, 0)
+
+
+def agree(number: int, device: torch.device) -> bool:
+    """Return whether all processes have the same number."""
+    numbers = torch.tensor([number, -number], dtype=torch.float64, device=device)
+    distributed.all_reduce(numbers, distributed.ReduceOp.MAX)
+    return bool(numbers[0] == -numbers[1])
 
 
 def any_process(flag: bool, device: torch.device | str) -> bool:

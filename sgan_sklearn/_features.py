@@ -66,7 +66,7 @@ default="auto"
         self.scaling = scaling
 
     def fit(self, X: np.ndarray, y: Any = None) -> FeatureScaler:
-        """Fit on all rows, unlabeled ones included."""
+        """Fit on rows, unlabeled ones included."""
         self.dtype_ = X.dtype
         if self._is_image():
             X = _pixel_range(X)  # two rows that say all there is to know
@@ -100,6 +100,11 @@ default="auto"
                     f"columns into {part.shape[-1]}. Put it before the classifier, in a Pipeline."
                 )
             scaled[:, columns] = np.clip(part.reshape(len(X), -1), -LIMIT, LIMIT)
+
+    @property
+    def needs_all_rows(self) -> bool:
+        """Whether a sample of the rows will not do for `fit`: it takes the range of pixels."""
+        return self._is_image()
 
     def byte_values(self) -> np.ndarray | None:
         """Return what each byte is in the model space, if that is the same in all columns."""
@@ -165,7 +170,7 @@ class TableScaler(TransformerMixin, BaseEstimator):
         self.n_levels = n_levels
 
     def fit(self, X: np.ndarray, y: Any = None) -> TableScaler:
-        """Fit on all rows, unlabeled ones included; NaN is a hole."""
+        """Fit on rows, unlabeled ones included; NaN is a hole."""
         levels = np.zeros(X.shape[1], dtype=int)
         if self.n_levels is not None:
             levels[:] = self.n_levels
@@ -225,6 +230,11 @@ class TableScaler(TransformerMixin, BaseEstimator):
             ones[missing] = np.eye(size, dtype=np.float32)[-1] if has_mark else 0.0
             parts.append(ones)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    @property
+    def needs_all_rows(self) -> bool:
+        """Whether a sample of the rows will not do for `fit`."""
+        return False
 
     def byte_values(self) -> None:
         """Return None: the columns of a table have scales of their own."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ from sgan_sklearn._choices import (
 )
 from sgan_sklearn._columns import TableColumns, as_table, frame_kind, has_objects, with_nan
 from sgan_sklearn._device import resolve_device
-from sgan_sklearn._distributed import n_processes
+from sgan_sklearn._distributed import agree, n_processes
 from sgan_sklearn._early_stopping import draw_validation_rows
 from sgan_sklearn._images import check_image_shape, flatten_images
 from sgan_sklearn._random import draw_seed
@@ -107,7 +109,6 @@ def check_inputs(
             "With unsupervised_weight=0 each part must hold a labeled row, but all "
             f"{len(rows)} rows are unlabeled: there is nothing to learn from them."
         )
-    _check_rows_for_all(labels.codes)
     held_back, seed = None, None
     if estimator.early_stopping:
         # The same rows where a training goes on: others would have been learned from before.
@@ -117,19 +118,20 @@ def check_inputs(
     taught = labels
     if held_back is not None:
         taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
+    _check_processes(estimator, rows, taught.codes, device)
     return Inputs(
-        rows,
-        columns,
-        image_shape,
-        labels,
-        check_class_weight(estimator.class_weight, taught, scaled=not in_parts),
-        held_back,
-        seed,
-        architecture,
-        objective,
-        sampler,
-        device,
-        check_callbacks(estimator.callbacks),
+        rows=rows,
+        columns=columns,
+        image_shape=image_shape,
+        labels=labels,
+        weights=check_class_weight(estimator.class_weight, taught, scaled=not in_parts),
+        held_back=held_back,
+        validation_seed=seed,
+        architecture=architecture,
+        objective=objective,
+        sampler=sampler,
+        device=device,
+        callbacks=check_callbacks(estimator.callbacks),
     )
 
 
@@ -201,10 +203,28 @@ def _check_one_seed(random_state: Any) -> None:
         )
 
 
-def _check_rows_for_all(codes: np.ndarray) -> None:
+def _check_processes(
+    estimator: Any, rows: np.ndarray, codes: np.ndarray, device: torch.device
+) -> None:
+    """Refuse what processes that train together cannot share, or do not."""
+    if n_processes() == 1:
+        return
     n_labeled = int((codes >= 0).sum())
-    if 0 < n_labeled < n_processes():
+    if 0 < n_labeled < n_processes() or len(rows) < n_processes():
         raise ValueError(
             f"{n_processes()} processes train together, which needs a labeled row for each of them "
-            f"at least. Got {n_labeled}: start fewer processes, or label more rows."
+            f"at least. Got {n_labeled} labeled rows of {len(rows)}: start fewer processes, or "
+            "label more rows."
+        )
+    own = ("device", "verbose", "callbacks")
+    params = {k: v for k, v in sorted(estimator.get_params().items()) if k not in own}
+    # What prints its address prints another one everywhere.
+    given = re.sub(" at 0x[0-9a-f]+", "", repr((rows.shape, params)))
+    digest = zlib.crc32(codes.tobytes(), zlib.crc32(given.encode()))
+    if not agree(digest, device):
+        raise ValueError(
+            f"{n_processes()} processes of a process group train one model together, so that all "
+            "must have the same rows, labels and parameters, but theirs differ. To train a model "
+            "in each, fit it before torch.distributed.init_process_group or after "
+            "destroy_process_group."
         )

@@ -37,7 +37,9 @@ MAX_SHARE_OF_GPU = 1 / 4
 # of this many numbers at most.
 MAX_SAMPLE_VALUES = 2**23
 
-# Batches whose rows are read together, by a thread of their own, while others are trained on.
+# Bytes of batches that are read together, by a thread of their own, while others are trained on;
+# one batch at least, and not more than are worth the while.
+BYTES_AHEAD = 2**24
 BATCHES_AHEAD = 32
 
 
@@ -100,6 +102,10 @@ class StreamedRows:
         return len(self._X if self._places is None else self._places)
 
     def __getitem__(self, places: Tensor | slice) -> Tensor:
+        return self.read(places).to(self.device)
+
+    def read(self, places: Tensor | slice) -> Tensor:
+        """Return rows on the CPU."""
         wanted = places.cpu().numpy() if isinstance(places, Tensor) else places
         if self._places is not None:
             wanted = self._places[wanted]
@@ -109,7 +115,7 @@ class StreamedRows:
             # Each row once, in the order of the file.
             ordered, back = np.unique(wanted, return_inverse=True)
             rows = self._scaler.transform(self._X[ordered])[back]
-        return torch.from_numpy(self._layout.to_planes(rows)).to(self.device)
+        return torch.from_numpy(self._layout.to_planes(rows))
 
     def subset(self, places: np.ndarray) -> StreamedRows:
         """Return some of the rows, without a copy of them."""
@@ -181,21 +187,27 @@ def looked_up(rows: Rows, picks: Iterable[Picks]) -> Iterator[tuple[Picks, Picks
         for places in picks:
             yield places, tuple(rows[part] for part in places)
         return
-    parts = iter(partial(_next_of, iter(picks)), [])
+    parts = iter(partial(_next_of, rows, iter(picks)), [])
     with ThreadPoolExecutor(1, "sgan_sklearn rows") as reader:
         coming = (reader.submit(_read, rows, part) for part in parts)
         ahead = next(coming, None)
         while ahead is not None:
             now, ahead = ahead, next(coming, None)
-            yield from now.result()
+            for places, found in now.result():
+                yield places, tuple(part.to(rows.device) for part in found)
 
 
-def _next_of(picks: Iterator[Picks]) -> list[Picks]:
-    return list(islice(picks, BATCHES_AHEAD))
+def _next_of(rows: StreamedRows, picks: Iterator[Picks]) -> list[Picks]:
+    """Return the picks to read next."""
+    first = next(picks, None)
+    if first is None:
+        return []
+    n_bytes = 4 * math.prod(rows.shape[1:]) * max(1, sum(map(len, first)))
+    return [first, *islice(picks, min(BATCHES_AHEAD, max(1, BYTES_AHEAD // n_bytes)) - 1)]
 
 
 def _read(rows: StreamedRows, picks: list[Picks]) -> list[tuple[Picks, Picks]]:
     """Return several picks with their rows, which are read as one."""
     sizes = [len(part) for places in picks for part in places]
-    found = iter(rows[torch.cat([part for places in picks for part in places])].split(sizes))
+    found = iter(rows.read(torch.cat([part for places in picks for part in places])).split(sizes))
     return [(places, tuple(islice(found, len(places)))) for places in picks]

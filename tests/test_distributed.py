@@ -71,6 +71,11 @@ for name, (rows, params) in systems.items():
 # With noise, to see that it differs between the processes but the models do not.
 clf = SGANClassifier(max_epochs=1, device="cpu", random_state=0, verbose=1).fit(X, y)
 results["noisy"] = {"probabilities": clf.predict_proba(X), "n_steps": clf.n_steps_}
+if n_processes > 1:
+    try:
+        SGANClassifier(**common).set_params(latent_dim=8 + rank).fit(X, y)
+    except ValueError as error:
+        results["different"] = str(error)
 with open(f"{sys.argv[1]}/{n_processes}_{rank}.pickle", "wb") as file:
     pickle.dump(results, file)
 if n_processes > 1:
@@ -115,6 +120,11 @@ def test_both_processes_end_with_one_model(results):
     assert not np.allclose(first["probabilities"], alone["probabilities"])
     assert alone["n_steps"] == 6
     assert first["n_steps"] == 3  # of twice as many rows
+
+
+@pytest.mark.parametrize("process", ["2_0", "2_1"])
+def test_processes_with_different_parameters_are_refused(results, process):
+    assert "must have the same rows, labels and parameters" in results[process]["different"]
 
 
 def test_only_the_first_process_prints(results):
@@ -163,6 +173,18 @@ def test_processes_need_a_labeled_row_each(second_of_two):
     y[1:] = -1
     with pytest.raises(ValueError, match="needs a labeled row for each of them"):
         SGANClassifier(random_state=0).fit(X, y)
+
+
+def test_labels_that_are_held_back_teach_no_process(second_of_two, monkeypatch):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[y < 2], y[y < 2]
+    y[10:] = -1
+    y[:10] = [0, 1, -1, -1, 0, 1, -1, -1, -1, -1]
+    clf = SGANClassifier(random_state=0, early_stopping=True, validation_fraction=0.5)
+    for module in (_distributed, _inputs):
+        monkeypatch.setattr(module, "n_processes", lambda: 4)
+    with pytest.raises(ValueError, match="Got 2 labeled rows"):
+        clf.fit(X, y)
 
 
 def test_each_process_has_a_gpu_of_its_own(second_of_two, monkeypatch):

@@ -19,6 +19,7 @@ from sgan_sklearn._rows import (
     subset,
     training_rows,
 )
+from sgan_sklearn.samplers import CriticSampler
 
 CPU = torch.device("cpu")
 TABLE = find_layout(4, None, None, for_images=False)
@@ -104,6 +105,23 @@ def test_an_error_of_the_reader_is_raised():
         list(looked_up(rows, [(torch.tensor([10]),)]))
 
 
+@pytest.mark.parametrize(("n_bytes", "together"), [(10**9, 32), (16 * 3 * 5, 5), (1, 1)])
+def test_what_is_read_ahead_is_bounded(monkeypatch, n_bytes, together):
+    monkeypatch.setattr(_rows, "BYTES_AHEAD", n_bytes)
+    X = np.zeros((10, 4))
+    rows = StreamedRows(X, TableScaler().fit(X), TABLE, CPU)  # of 16 bytes each
+    asked = []
+
+    def read(places):
+        asked.append(len(places))
+        return torch.zeros(len(places), 4)
+
+    monkeypatch.setattr(rows, "read", read)
+    picks = [(torch.tensor([0]), torch.tensor([1, 2]))] * 70
+    assert len(list(looked_up(rows, iter(picks)))) == 70
+    assert max(asked) == 3 * together
+
+
 def test_few_rows_are_a_sample_of_their_own():
     np.testing.assert_array_equal(sample_places(np.full(5, -1), 3, None), np.arange(5))
 
@@ -166,17 +184,16 @@ def test_a_file_gives_the_same_model_to_the_bit(tmp_path, monkeypatch, order, ea
     )
 
 
-def test_images_in_a_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_images_in_a_file(tmp_path, monkeypatch, dtype):
     X, y = digits()
-    images = (16 * X).clip(0, 255).astype(np.uint8).reshape(-1, 8, 8)
+    images = (16 * X).clip(0, 255).astype(dtype).reshape(-1, 8, 8)
     in_memory = fitted(images, y, max_epochs=1)
     np.save(tmp_path / "images.npy", images)
     monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 1_000)
     file = np.load(tmp_path / "images.npy", mmap_mode="r")
     streamed = fitted(file, y, max_epochs=1)
-    np.testing.assert_allclose(
-        streamed.predict_proba(file), in_memory.predict_proba(images), atol=1e-5
-    )
+    np.testing.assert_array_equal(streamed.predict_proba(file), in_memory.predict_proba(images))
 
 
 def test_much_is_learned_from_a_sample(monkeypatch):
@@ -193,6 +210,30 @@ def test_much_is_learned_from_a_sample(monkeypatch):
     assert seen == [200]
     assert len(clf.transduction_) == len(X)
     assert clf.score(X[:100], y[:100]) > 0.5
+
+
+def test_the_range_of_images_is_that_of_all(monkeypatch):
+    X, y = digits()
+    images = (X / 100).reshape(-1, 8, 8)
+    images[-1, 0, 0] = 255.0
+    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 20 * 64)
+    clf = fitted(images, y, max_epochs=1)
+    scaled = clf.scaler_.transform(images.reshape(len(images), -1))
+    assert (scaled.min(), scaled.max()) == (-1, 1)
+
+
+def test_a_sample_without_holes_or_levels_of_the_rest(monkeypatch):
+    X, y = digits()
+    X[250:, 5] = np.nan
+    X = np.column_stack([X, np.where(np.arange(300) < 299, 0, 1)])
+    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 40 * 65)
+    clf = fitted(X, y, categorical_features=[64], early_stopping=True, sampler=small_sampler())
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert clf.sample(20, random_state=0).shape == (20, 65)
+
+
+def small_sampler():
+    return CriticSampler((8,), (8,), max_epochs=1)
 
 
 def test_rows_fill_a_part_of_a_gpu(monkeypatch):

@@ -277,7 +277,7 @@ def test_history(rng):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "batch_size", "n_epochs"), [(100, 100, 2_000), (5_000, 100, 150), (100, 1, 100)]
+    ("n_rows", "batch_size", "n_epochs"), [(100, 100, 2_000), (5_000, 200, 150), (100, 1, 40)]
 )
 def test_automatic_length(n_rows, batch_size, n_epochs):
     sampler = CriticSampler(batch_size=batch_size)
@@ -429,6 +429,23 @@ def test_a_column_map_leaves_levels_and_passes_holes_over():
     rows = ColumnMap(real, made, heads)(torch.from_numpy(made)).numpy()
     np.testing.assert_array_equal(rows[:, 1:], made[:, 1:])
     assert rows[:3, 0].max() <= 3
+    assert rows[3, 0] == made[3, 0]  # what fills a hole
+
+
+@pytest.mark.parametrize("share", [0.3, 0.55, 0.7, 1.0])
+def test_a_column_map_spreads_scores_that_come_again_and_again(share):
+    real = np.r_[np.zeros(500), np.ones(500)].astype(np.float32)[:, None]
+    made = (np.arange(1_000) >= 1_000 * share).astype(np.float32)[:, None]
+    torch.manual_seed(0)
+    rows = ColumnMap(real, made, Heads())(torch.from_numpy(made))
+    assert set(rows.flatten().tolist()) == {0.0, 1.0}
+    assert abs(rows.mean() - 0.5) < 0.06
+
+
+def test_a_column_map_of_wide_rows_is_small(rng):
+    real = rng.normal(size=(2_000, 4_000)).astype(np.float32)
+    column_map = ColumnMap(real, real, Heads())
+    assert sum(len(values) for values in column_map.values) <= 2**19
 
 
 def test_the_generators_columns_are_those_of_the_training_rows(rng):
@@ -448,5 +465,7 @@ def test_parts_leave_the_columns_as_they_are(rng):
     X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
     clf = SGANClassifier(max_epochs=1, device="cpu", random_state=0).fit(X, y)
     assert clf._column_map is not None
+    assert clf.set_params(sampler=small()).fit(X, y)._column_map is None  # has its own
+    clf.set_params(sampler="generator").fit(X, y)
     assert clf.partial_fit(X, y, classes=[0, 1])._column_map is None
     assert SGANClassifier(unsupervised_weight=0, max_epochs=1).fit(X, y)._column_map is None

@@ -132,7 +132,10 @@ class WeightNormConv2d(_WeightNorm):
 
 
 class _OverProcesses(_BatchNorm):
-    """Batch normalization whose batch is that of all processes that train together."""
+    """Batch normalization whose batch is that of all processes that train together.
+
+    As `torch.nn.SyncBatchNorm`, which works on GPUs alone.
+    """
 
     running_mean: Tensor
     running_var: Tensor

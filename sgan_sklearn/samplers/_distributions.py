@@ -13,8 +13,10 @@ from sgan_sklearn.architectures import Heads
 
 __all__ = ["ColumnMap", "known_numbers", "normal_scores"]
 
-# Quantiles that tell the distribution of a column.
+# Quantiles that tell the distribution of a column: so many, but not more of all columns than
+# these numbers.
 N_QUANTILES = 2_001
+MAX_QUANTILES = 2**19
 
 
 class ColumnMap:
@@ -32,14 +34,17 @@ class ColumnMap:
     """
 
     def __init__(self, real: np.ndarray, made: np.ndarray, heads: Heads) -> None:
+        self.heads = heads
         self.values = _column_quantiles(real, known_numbers(real, heads))
         self.scores = _column_quantiles(made, known_numbers(made, heads), like=self.values)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Return generated rows with their numbers on the scale of the training rows."""
         mapped = rows.clone()
+        known = known_numbers(rows.numpy(), self.heads)
         for i, (scores, values) in enumerate(zip(self.scores, self.values, strict=True)):
-            mapped[:, i] = torch.from_numpy(_on_scale(rows[:, i].numpy(), scores, values))
+            column = torch.from_numpy(known[:, i])
+            mapped[column, i] = torch.from_numpy(_on_scale(rows[column, i].numpy(), scores, values))
         return mapped
 
 
@@ -70,23 +75,29 @@ def normal_scores(columns: np.ndarray, known: np.ndarray) -> np.ndarray:
 def _column_quantiles(columns: np.ndarray, known: np.ndarray, like: Any = None) -> list[np.ndarray]:
     """Return quantiles of the known values of each column, from the smallest to the largest.
 
-    They are half as many as there are values, or N_QUANTILES, or as many as in `like`.
+    They are half as many as there are values, or fewer, or as many as in `like`.
     """
     by_column = []
+    n_most = min(N_QUANTILES, max(101, MAX_QUANTILES // max(1, known.shape[1])))
     for i in range(known.shape[1]):
-        values = columns[known[:, i], i]
+        values = np.sort(columns[known[:, i], i])
         values = values if len(values) else np.zeros(1, dtype=np.float32)
-        n = min(1 + len(values) // 2, N_QUANTILES) if like is None else len(like[i])
-        by_column.append(np.quantile(values, np.linspace(0, 1, n), method="inverted_cdf"))
+        n = min(1 + len(values) // 2, n_most) if like is None else len(like[i])
+        by_column.append(values[np.rint(np.linspace(0, len(values) - 1, n)).astype(int)])
     return by_column
 
 
 def _on_scale(scores: np.ndarray, quantiles: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the values at the places that scores have among quantiles.
 
-    There is nothing between a value that comes again and again and the next one.
+    There is nothing between a value that comes again and again and the next one. A score that
+    comes again and again stands for all of its places, each by chance.
     """
     places = np.interp(scores, quantiles, np.arange(len(values)))
+    first = np.searchsorted(quantiles, scores, "left")
+    last = np.searchsorted(quantiles, scores, "right") - 1
+    drawn = first + torch.rand(len(scores)).numpy() * (last - first)
+    places = np.where(last > first, drawn, places)
     tied = np.concatenate([[False], np.diff(values) == 0, [False]])
     beside_ties = np.append(tied[:-2] | tied[2:], True)  # of each step, and beyond the last
     apart = beside_ties[places.astype(int)]
