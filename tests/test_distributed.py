@@ -79,6 +79,7 @@ if n_processes > 1:
 with open(f"{sys.argv[1]}/{n_processes}_{rank}.pickle", "wb") as file:
     pickle.dump(results, file)
 if n_processes > 1:
+    distributed.barrier()  # lest one is gone while the other still listens
     distributed.destroy_process_group()
 """
 
