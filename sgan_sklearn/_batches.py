@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sgan_sklearn._distributed import n_processes, own_part
+from sgan_sklearn._random import next_seed
 from sgan_sklearn._rows import Rows, as_array, looked_up, sample_places, subset
 
 __all__ = ["Batch", "SemiSupervisedBatches", "SemiSupervisedDataset"]
@@ -135,7 +136,7 @@ class SemiSupervisedBatches:
         n_labeled, n_parts = len(dataset.labeled_indices), n_processes()
         device = dataset.rows.device
         every = torch.arange(len(dataset), device=device)
-        order = torch.Generator(device).manual_seed(int(torch.randint(2**31 - 1, ())))
+        order = torch.Generator(device).manual_seed(next_seed())
         self.dataset = dataset
         self.batch_size = min(batch_size, len(dataset) // n_parts)
         n_labeled = min(batch_size, n_labeled // n_parts)

@@ -32,7 +32,7 @@ from sgan_sklearn._distributed import (
 from sgan_sklearn._early_stopping import EarlyStopping
 from sgan_sklearn._precision import in_precision
 from sgan_sklearn._progress import TrainingLog
-from sgan_sklearn._random import reseed, seeded
+from sgan_sklearn._random import next_seed, reseed, seeded
 from sgan_sklearn._rows import Rows
 from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn.objectives import Objective
@@ -215,9 +215,9 @@ class SGANNet(NeuralNet):
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the batches; from here on, each process has random numbers of its own."""
         iterator = super().get_iterator(dataset, training=training)
-        self._latent_order = torch.Generator(self.device).manual_seed(_seed())
+        self._latent_order = torch.Generator(self.device).manual_seed(next_seed())
         if process_index() > 0:
-            reseed(_seed() + process_index(), torch.device(self.device))
+            reseed(next_seed() + process_index(), torch.device(self.device))
         return iterator
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> SGANNet:
@@ -517,10 +517,6 @@ class SGANNet(NeuralNet):
         self.__dict__.update(fitted)
         for name, values in tensors.items():
             getattr(self, name).load_state_dict(to_tensors(values))
-
-
-def _seed() -> int:
-    return int(torch.randint(2**31 - 1, ()))
 
 
 @contextmanager

@@ -11,12 +11,17 @@ from sklearn.utils import check_random_state
 
 RandomState = int | np.random.RandomState | None
 
-__all__ = ["RandomState", "draw_seed", "reseed", "seeded"]
+__all__ = ["RandomState", "draw_seed", "next_seed", "reseed", "seeded"]
 
 
 def draw_seed(random_state: RandomState) -> int:
     """Draw one seed for torch from a scikit-learn ``random_state``."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def next_seed() -> int:
+    """Draw a seed from torch's generator of the CPU, within a `seeded` block."""
+    return int(torch.randint(2**31 - 1, ()))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods
 
 from sgan_sklearn import _losses
+from sgan_sklearn._random import next_seed
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 
@@ -165,7 +166,7 @@ class Distillation(Regularizer):
         teacher = _simple_classifier() if self.estimator is None else clone(self.estimator)
         # A teacher without a seed would make each training another one.
         unseeded = {
-            name: int(torch.randint(2**31 - 1, ()))
+            name: next_seed()
             for name, value in sorted(teacher.get_params().items())
             if name.split("__")[-1] == "random_state" and value is None
         }
