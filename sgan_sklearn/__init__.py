@@ -1,8 +1,8 @@
 """Semi-supervised GANs as scikit-learn estimators."""
 
-from sgan_sklearn._classifier import SGANClassifier
+from sgan_sklearn._classifier import SGANClassifier, load, save
 from sgan_sklearn._display import HistoryDisplay, SamplesDisplay
 
-__all__ = ["HistoryDisplay", "SGANClassifier", "SamplesDisplay", "__version__"]
+__all__ = ["HistoryDisplay", "SGANClassifier", "SamplesDisplay", "__version__", "load", "save"]
 
 __version__ = "0.1.0.dev0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -140,17 +140,22 @@ class SemiSupervisedBatches:
         self.dataset = dataset
         self.batch_size = min(batch_size, len(dataset) // n_parts)
         n_labeled = min(batch_size, n_labeled // n_parts)
-        self._labeled = _shuffled(dataset.labeled_indices, n_parts * n_labeled, order)
-        self._unlabeled = _shuffled(every, n_parts * self.batch_size, order)
-        self._real = _shuffled(every, n_parts * self.batch_size, order)
+        self._order = order
+        self._streams = (
+            _Shuffled(dataset.labeled_indices, n_parts * n_labeled, order),
+            _Shuffled(every, n_parts * self.batch_size, order),
+            _Shuffled(every, n_parts * self.batch_size, order),
+        )
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // (n_processes() * self.batch_size))
 
     def __iter__(self) -> Iterator[Batch]:
         codes, weights = self.dataset.codes, self.dataset.weights
-        streams = self._labeled, self._unlabeled, self._real
-        picks = (tuple(own_part(next(stream)) for stream in streams) for _ in range(len(self)))
+        picks = (
+            tuple(own_part(stream.next_batch()) for stream in self._streams)
+            for _ in range(len(self))
+        )
         for (labeled, unlabeled, _), rows in looked_up(self.dataset.rows, picks):
             yield Batch(
                 labeled=rows[0],
@@ -161,13 +166,31 @@ class SemiSupervisedBatches:
                 unlabeled_indices=unlabeled,
             )
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what decides the batches to come, between two epochs."""
+        return {
+            "order": self._order.get_state(),
+            "rests": [stream.rest for stream in self._streams],
+        }
 
-def _shuffled(indices: Tensor, batch_size: int, order: torch.Generator) -> Iterator[Tensor]:
-    """Yield batches of `indices` for ever, each index once in every pass of a new order."""
-    rest = indices[:0]
-    while True:
-        while len(rest) < batch_size:
-            shuffled = torch.randperm(len(indices), generator=order, device=indices.device)
-            rest = torch.cat([rest, indices[shuffled]])
-        yield rest[:batch_size]
-        rest = rest[batch_size:]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        self._order.set_state(state["order"])
+        for stream, rest in zip(self._streams, state["rests"], strict=True):
+            stream.rest = rest.to(stream.rest.device)
+
+
+class _Shuffled:
+    """Batches of `indices` without end, each index once in every pass of a new order."""
+
+    def __init__(self, indices: Tensor, batch_size: int, order: torch.Generator) -> None:
+        self._indices, self._batch_size, self._order = indices, batch_size, order
+        self.rest = indices[:0]
+
+    def next_batch(self) -> Tensor:
+        n, device = len(self._indices), self._indices.device
+        while len(self.rest) < self._batch_size:
+            shuffled = torch.randperm(n, generator=self._order, device=device)
+            self.rest = torch.cat([self.rest, self._indices[shuffled]])
+        batch, self.rest = self.rest.tensor_split([self._batch_size])
+        return batch

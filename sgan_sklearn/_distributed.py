@@ -16,6 +16,7 @@ __all__ = [
     "agree",
     "any_process",
     "average_gradients",
+    "least",
     "mean_over_processes",
     "n_processes",
     "own_part",
@@ -114,3 +115,12 @@ def any_process(flag: bool, device: torch.device | str) -> bool:
     votes = torch.tensor(float(flag), device=device)
     distributed.all_reduce(votes)
     return bool(votes > 0)
+
+
+def least(number: int, device: torch.device) -> int:
+    """Return the smallest of the processes' numbers."""
+    if n_processes() == 1:
+        return number
+    numbers = torch.tensor(number, device=device)
+    distributed.all_reduce(numbers, distributed.ReduceOp.MIN)
+    return int(numbers)

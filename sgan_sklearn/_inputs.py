@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import zlib
 from numbers import Integral
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, validate_data
 
+from sgan_sklearn._checkpoints import Checkpoints
 from sgan_sklearn._choices import (
     choose_architecture,
     choose_columns,
@@ -67,6 +72,12 @@ class Inputs(NamedTuple):
     sampler: Sampler | None
     device: torch.device
     callbacks: list[Any]
+    checkpoints: Checkpoints | None
+
+
+# Parameters that do not change what a training comes to, and rows that are hashed at a time.
+NO_MATTER = ("device", "verbose", "callbacks", "checkpoint_dir", "checkpoint_every", "resume")
+HASHED_ROWS = 2**14
 
 
 def check_inputs(
@@ -79,6 +90,7 @@ def check_inputs(
     """
     estimator._validate_params()
     _check_one_seed(estimator.random_state)
+    _check_checkpoints(estimator, continued)
     check_dense(X)
     check_image_shape(estimator.image_shape)
     if in_parts:
@@ -132,6 +144,7 @@ def check_inputs(
         sampler=sampler,
         device=device,
         callbacks=check_callbacks(estimator.callbacks),
+        checkpoints=_checkpoints(estimator, rows, labels.codes),
     )
 
 
@@ -184,6 +197,11 @@ def _check_can_learn_in_parts(estimator: Any) -> None:
             "needs a whole fit: set it to 'generator', which gives up a fitted sampler",
         ),
         (
+            "checkpoint_dir",
+            estimator.checkpoint_dir is not None,
+            "needs a whole fit: set it to None, and save the model between calls",
+        ),
+        (
             "class_weight",
             isinstance(estimator.class_weight, str),
             "needs to know how many labels there will be: give a dict",
@@ -216,11 +234,7 @@ def _check_processes(
             f"at least. Got {n_labeled} labeled rows of {len(rows)}: start fewer processes, or "
             "label more rows."
         )
-    own = ("device", "verbose", "callbacks")
-    params = {k: v for k, v in sorted(estimator.get_params().items()) if k not in own}
-    # What prints its address prints another one everywhere.
-    given = re.sub(" at 0x[0-9a-f]+", "", repr((rows.shape, params)))
-    digest = zlib.crc32(codes.tobytes(), zlib.crc32(given.encode()))
+    digest = zlib.crc32(codes.tobytes(), zlib.crc32(_in_words(estimator, rows).encode()))
     if not agree(digest, device):
         raise ValueError(
             f"{n_processes()} processes of a process group train one model together, so that all "
@@ -228,3 +242,49 @@ def _check_processes(
             "in each, fit it before torch.distributed.init_process_group or after "
             "destroy_process_group."
         )
+
+
+def _in_words(estimator: Any, rows: np.ndarray) -> str:
+    """Return what decides a training, but for the values of rows and labels."""
+    params = {k: v for k, v in sorted(estimator.get_params().items()) if k not in NO_MATTER}
+    # What prints its address prints another one everywhere.
+    return re.sub(" at 0x[0-9a-f]+", "", repr((rows.shape, rows.dtype, params)))
+
+
+def _check_checkpoints(estimator: Any, continued: bool) -> None:
+    """Refuse parameters by which a resumed training would not be the one that was begun."""
+    folder = estimator.checkpoint_dir
+    if folder is None:
+        if estimator.resume:
+            raise ValueError(
+                "resume=True needs the folder with the checkpoints of the run that was "
+                "interrupted. Got checkpoint_dir=None: give the same folder to both runs."
+            )
+        return
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise ValueError(
+            f"The 'checkpoint_dir' parameter of SGANClassifier must be a folder. Got {folder!r}, "
+            "which is a file."
+        )
+    if not isinstance(estimator.random_state, Integral):
+        raise ValueError(
+            "checkpoint_dir needs a 'random_state' that is an integer, so that a resumed training "
+            f"is the one that was begun. Got random_state={estimator.random_state!r}."
+        )
+    if continued:
+        raise ValueError(
+            "checkpoint_dir is for trainings from the start, but warm_start=True goes on from a "
+            "fitted model. Set checkpoint_dir=None, and save the model between calls."
+        )
+
+
+def _checkpoints(estimator: Any, rows: np.ndarray, codes: np.ndarray) -> Checkpoints | None:
+    if estimator.checkpoint_dir is None:
+        return None
+    digest = hashlib.sha256(_in_words(estimator, rows).encode())
+    digest.update(codes.tobytes())
+    for part in gen_batches(len(rows), HASHED_ROWS):
+        digest.update(rows[part].tobytes())
+    folder = Path(os.fsdecode(estimator.checkpoint_dir))
+    run = digest.hexdigest()[:16]
+    return Checkpoints(folder, run, estimator.checkpoint_every, resume=estimator.resume)

@@ -7,7 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from sgan_sklearn._batches import Batch, SemiSupervisedBatches
+from sgan_sklearn._checkpoints import Checkpoints, restore_training, training_state
 from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._distributed import (
     any_process,
@@ -60,6 +61,26 @@ DIVERGED_LOSS = 1e4
 _MODULES = ("module_", "generator_", "averaged_module_", "averaged_generator_")
 _OPTIMIZERS = ("optimizer_", "generator_optimizer_")
 
+# What a training leaves behind besides tensors and the history.
+_RESULTS = ("n_steps_", "stop_training_", "loss_names_", "diverged_", "interrupted_")
+
+# Parameters that a fitted net needs to predict, to sample and to go on; the estimator sets the
+# others whenever it goes on.
+_KEPT = (
+    "module",
+    "generator",
+    "objective",
+    "regularizers",
+    "latent_dim",
+    "unsupervised_weight",
+    "adversarial_every",
+    "averaging_decay",
+    "precision",
+    "batch_size",
+    "max_epochs",
+    "device",
+)
+
 
 class _DivergedError(Exception):
     """The loss or the weights are no longer sensible numbers."""
@@ -90,6 +111,8 @@ class SGANNet(NeuralNet):
         Factor of the learning rates, given the share of the training that has passed.
     n_iter_no_change, tol
         As in `SGANClassifier`; used if the data set has validation rows.
+    checkpoints : Checkpoints, optional
+        Where the state of a training is kept, and may be taken from.
     discriminator_lr, generator_lr : float
         Initial learning rates.
     **kwargs
@@ -111,10 +134,16 @@ class SGANNet(NeuralNet):
         Whether the last training was cut short by a senseless loss.
     interrupted_ : bool
         Whether the last training was cut short in the midst of an epoch, by Ctrl-C.
+    n_epochs_resumed_ : int
+        Epochs of the last training that come from a checkpoint.
     """
+
+    stateful: ClassVar[tuple[str, ...]] = (*_MODULES, *_OPTIMIZERS)
 
     device: str
     _latent_order: torch.Generator | None = None
+    _resumed: dict[str, Any] | None = None
+    _batches: SemiSupervisedBatches | None = None
 
     def __init__(
         self,
@@ -134,6 +163,7 @@ class SGANNet(NeuralNet):
         lr_schedule: Callable[[float], float] | None = None,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        checkpoints: Checkpoints | None = None,
         **kwargs: Any,
     ) -> None:
         fused = torch.device(kwargs["device"]).type in ("cpu", "cuda")
@@ -162,6 +192,7 @@ class SGANNet(NeuralNet):
         self.lr_schedule = lr_schedule
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.checkpoints = checkpoints
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -179,6 +210,7 @@ class SGANNet(NeuralNet):
         self.stop_training_ = False
         self.loss_names_: list[str] = []
         self.diverged_ = self.interrupted_ = False
+        self.n_epochs_resumed_ = 0
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> SGANNet:
@@ -218,6 +250,10 @@ class SGANNet(NeuralNet):
         self._latent_order = torch.Generator(self.device).manual_seed(next_seed())
         if process_index() > 0:
             reseed(next_seed() + process_index(), torch.device(self.device))
+        self._batches = iterator
+        if self._resumed is not None:
+            restore_training(self, self._resumed)
+            self._resumed, self._remembered = None, self.snapshot()
         return iterator
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> SGANNet:
@@ -232,8 +268,12 @@ class SGANNet(NeuralNet):
         if X.validation is not None:
             self._early_stopping = EarlyStopping(X.validation, self.n_iter_no_change, self.tol)
         self._remembered = self.snapshot()
+        if self.checkpoints is not None:
+            self._resumed = self.checkpoints.begin(torch.device(self.device))
+        self.n_epochs_resumed_ = 0 if self._resumed is None else len(self._resumed["history"])
         try:
-            super().fit_loop(X, y, epochs, **kwargs)
+            super().fit_loop(X, y, self._n_epochs - self.n_epochs_resumed_, **kwargs)
+            self._write_checkpoint(is_last=True)
         except _StoppedError:
             pass
         except _DivergedError:
@@ -245,6 +285,7 @@ class SGANNet(NeuralNet):
             if self._early_stopping is not None:
                 self._early_stopping.restore_best(self)
             del self._remembered, self._early_stopping
+            self._resumed = self._batches = None
         return self
 
     def _break_off(self) -> None:
@@ -258,9 +299,20 @@ class SGANNet(NeuralNet):
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Stop, if that was asked for, before a new record of the history is begun."""
-        if any_process(self.stop_training_, self.device):
+        is_last = any_process(self.stop_training_, self.device)
+        # Not at the end of an epoch, where callbacks still add to its record.
+        self._write_checkpoint(is_last)
+        if is_last:
             raise _StoppedError
         super().on_epoch_begin(net, **kwargs)
+
+    def _write_checkpoint(self, is_last: bool) -> None:
+        """Keep the state after the epoch before, if that is due."""
+        n_epochs = len(self.history)
+        if self.checkpoints is None or n_epochs == self.n_epochs_resumed_:
+            return
+        if is_last or n_epochs % self.checkpoints.every == 0:
+            self.checkpoints.write(n_epochs, training_state(self))
 
     def run_single_epoch(
         self,
@@ -452,7 +504,15 @@ class SGANNet(NeuralNet):
 
     def copied(self) -> SGANNet:
         """Return the net as it is in the midst of a training, without callbacks."""
-        passing = ("callbacks", "callbacks_", "_remembered", "_early_stopping", "_latent_order")
+        passing = (
+            "callbacks",
+            "callbacks_",
+            "_remembered",
+            "_resumed",
+            "_batches",
+            "_early_stopping",
+            "_latent_order",
+        )
         bare: SGANNet = object.__new__(type(self))
         bare.__dict__.update({k: v for k, v in self.__dict__.items() if k not in passing})
         bare.__dict__.update(callbacks=[], callbacks_=[])
@@ -507,16 +567,58 @@ class SGANNet(NeuralNet):
         self.device = str(device_or_cpu(self.device))
         if not tensors:
             return
-        names = ("n_steps_", "stop_training_", "loss_names_", "diverged_", "interrupted_")
-        fitted = {name: state[name] for name in names}
+        self._rebuild(tensors, {name: state[name] for name in _RESULTS})
+
+    def _rebuild(self, tensors: dict[str, Any], results: dict[str, Any]) -> None:
+        """Build modules and optimizers anew and give them their old states."""
         with seeded(0, torch.device(self.device)):
             self.initialize_module()
         for name in _MODULES:
             getattr(self, name).to(self.device)
         self.initialize_optimizer()
-        self.__dict__.update(fitted)
+        self.__dict__.update(results)
         for name, values in tensors.items():
             getattr(self, name).load_state_dict(to_tensors(values))
+
+    def plain_state(self) -> dict[str, Any]:
+        """Return what `from_plain_state` makes the same net of, without skorch's own attributes."""
+        state = self.__getstate__()
+        names = (*_KEPT, *_RESULTS, "row_shape_", "tensors")
+        return {
+            **{name: state[name] for name in names},
+            "learning_rates": [self.optimizer__lr, self.generator_optimizer__lr],
+            "history": [dict(record) for record in self.history],
+        }
+
+    @classmethod
+    def from_plain_state(cls, state: dict[str, Any]) -> SGANNet:
+        """Return the net of a plain state, on the CPU where the fitted device is missing.
+
+        Raises ValueError where the networks are not of the sizes of their weights.
+        """
+        state = dict(state)
+        results = {name: state.pop(name) for name in (*_RESULTS, "row_shape_")}
+        history, tensors = state.pop("history"), state.pop("tensors")
+        state["discriminator_lr"], state["generator_lr"] = state.pop("learning_rates")
+        state["device"] = str(device_or_cpu(state["device"]))
+        net = cls(**state, verbose=0, warm_start=True)
+        net._check_sizes(tensors)
+        net.initialize()
+        net._rebuild(tensors, results)
+        for record in history:
+            net.history.new_epoch()
+            for name, value in record.items():
+                net.history.record(name, value)
+        return net
+
+    def _check_sizes(self, tensors: dict[str, Any]) -> None:
+        """Compare the shapes of networks, before any memory is given to them, and of weights."""
+        with torch.device("meta"):
+            networks = self.module(), self.generator()
+        for name, network in zip(("module_", "generator_"), networks, strict=True):
+            shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+            if shapes != {key: value.shape for key, value in tensors[name].items()}:
+                raise ValueError("The sizes of the networks are not those of their weights.")
 
 
 @contextmanager

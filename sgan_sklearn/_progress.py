@@ -31,10 +31,16 @@ class EpochTable:
         self._n_epochs = n_epochs
         self._verbose = verbose
         self._start = time.perf_counter()
-        self._epoch = 0
+        self._epoch = self._n_before = 0
         self._pending: dict[str, Any] | None = None
         self._columns: list[str] | None = None
         self._widths: list[int] | None = None
+
+    def resume(self, n_epochs: int) -> None:
+        """Begin after epochs of an earlier run."""
+        self._epoch = self._n_before = n_epochs
+        if self._verbose and n_epochs:
+            print(f"resumed after epoch {n_epochs} of {self._n_epochs}")
 
     def add(self, record: dict[str, Any]) -> None:
         """Take the record of the next epoch, and print it if it is due."""
@@ -60,7 +66,8 @@ class EpochTable:
             names = ["epoch", *self._columns, "passed", "left"]
             self._print([name.removesuffix("_loss") for name in names])
         passed = time.perf_counter() - self._start
-        left = passed / self._epoch * (self._n_epochs - self._epoch)
+        n_left = self._n_epochs - self._epoch
+        left = passed / (self._epoch - self._n_before) * n_left
         cells = [
             f"{self._epoch}/{self._n_epochs}",
             *(f"{record[name]:.4f}" if name in record else "-" for name in self._columns),
@@ -80,6 +87,13 @@ class TrainingLog(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Start the clock."""
         self.table_ = EpochTable(net.max_epochs, net.verbose)
+        self.begun_ = False
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Say so, if the first epoch is not the first of the training."""
+        if not self.begun_:
+            self.table_.resume(net.n_epochs_resumed_)
+            self.begun_ = True
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Print a line if one is due."""

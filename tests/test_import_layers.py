@@ -29,6 +29,9 @@ LAYERS = [
     "model_selection",
     "metrics",
     "_columns",
+    "_files",
+    "_encoding",
+    "_checkpoints",
     "_features",
     "_images",
     "_rows",
@@ -58,6 +61,7 @@ LAYERS = [
     "_generation",
     "_choices",
     "_inputs",
+    "_persistence",
     "_classifier",
     "_display._checks",
     "_display._history",
@@ -65,7 +69,7 @@ LAYERS = [
     "_display.__init__",
     "__init__",
 ]
-THIRD_PARTY = {"numpy", "scipy", "sklearn", "skorch", "torch"}
+THIRD_PARTY = {"numpy", "safetensors", "scipy", "sklearn", "skorch", "torch"}
 
 
 def is_type_checking(node):

@@ -1,0 +1,119 @@
+"""Files of arrays and JSON, in the format of safetensors, that tell when they are damaged.
+
+The metadata of the file hold the JSON and a checksum of all other bytes. A reader needs nothing but
+a JSON parser: no code of a file is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_arrays
+from safetensors.numpy import save as format_arrays
+
+__all__ = ["FORMAT", "read_file", "write_file"]
+
+# The version of the format, raised whenever an older reader would not understand a file.
+FORMAT = 1
+
+# Where the checksum stands. Within strings of the header a quotation mark has a backslash before
+# it, so that this is found nowhere else.
+UNKNOWN = "0" * 64
+CHECKSUM = re.compile(rb'"checksum":"([0-9a-f]{64})"')
+
+MAX_HEADER = 100_000_000  # bytes, as in safetensors
+
+
+def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
+    """Write a file as a whole: where one of this name is, it stays until the new one is complete.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; the folder must exist.
+    arrays : dict of str to ndarray
+        Numbers or booleans.
+    content : object
+        Whatever else, of what JSON knows.
+    """
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    metadata = {"format": f"sgan_sklearn {FORMAT}", "checksum": UNKNOWN, "content": text}
+    data = format_arrays({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata)
+    start, end = _place_of_checksum(data)
+    whole = memoryview(bytearray(data))
+    whole[start:end] = hashlib.sha256(data).hexdigest().encode()
+    passing = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(passing, "xb") as file:
+            file.write(whole)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(passing, path)
+    finally:
+        with suppress(FileNotFoundError):
+            passing.unlink()
+
+
+def read_file(path: Path) -> tuple[dict[str, np.ndarray], Any]:
+    """Return the arrays and the content of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is not such a file, was written by a newer version, or is not as it was written.
+    """
+    data = path.read_bytes()
+    metadata = _metadata(data, path)
+    version = int(metadata["format"].removeprefix("sgan_sklearn "))
+    if version > FORMAT:
+        raise ValueError(
+            f"{path} was written by a newer version of sgan_sklearn, in format {version}; this one "
+            f"reads up to format {FORMAT}. Update sgan_sklearn."
+        )
+    try:
+        start, end = _place_of_checksum(data)
+        blank = bytearray(data)
+        blank[start:end] = UNKNOWN.encode()
+        intact = hashlib.sha256(blank).hexdigest().encode() == data[start:end]
+        arrays = parse_arrays(data) if intact else {}
+        content = json.loads(metadata["content"])
+    except (KeyError, OverflowError, RecursionError, SafetensorError, TypeError, ValueError):
+        intact = False
+    if not intact:
+        raise ValueError(
+            f"{path} is damaged: it is not as it was written. Copy it anew from where it was saved."
+        )
+    return arrays, content
+
+
+def _place_of_checksum(data: bytes) -> tuple[int, int]:
+    header_length = int.from_bytes(data[:8], "little")
+    found = CHECKSUM.search(data, 8, 8 + header_length)
+    if found is None:
+        raise ValueError("there is no checksum")
+    return found.span(1)
+
+
+def _metadata(data: bytes, path: Path) -> dict[str, Any]:
+    """Return the metadata of what seems to be a file of this kind."""
+    header_length = int.from_bytes(data[:8], "little")
+    try:
+        if header_length > min(MAX_HEADER, len(data) - 8):
+            raise ValueError("the header is cut off")
+        metadata: dict[str, Any] = json.loads(data[8 : 8 + header_length])["__metadata__"]
+        if not re.fullmatch("sgan_sklearn [0-9]{1,9}", metadata["format"]):
+            raise ValueError("no format")
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a file that sgan_sklearn saved, or it is damaged or cut off."
+        ) from error
+    return metadata

@@ -1,0 +1,300 @@
+"""Trainings that were killed and resumed."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
+
+from sgan_sklearn import SGANClassifier, _checkpoints, load
+from sgan_sklearn._checkpoints import Checkpoints
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
+from sgan_sklearn.samplers import CriticSampler
+
+
+class KilledError(Exception):
+    pass
+
+
+class Killer(Callback):
+    """Ends the training at a step, as if the process was killed."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_batch_begin(self, net, **kwargs):
+        if net.n_steps_ == self.step:
+            raise KilledError
+
+
+def kill(classifier, step, X, y):
+    with pytest.raises(KilledError):
+        classifier.set_params(callbacks=[Killer(step)]).fit(X, y)
+
+
+def without_durations(history):
+    return [{k: v for k, v in record.items() if k != "dur"} for record in history]
+
+
+def assert_same_to_the_bit(a, b, X):
+    assert without_durations(a.history_) == without_durations(b.history_)
+    assert a.n_steps_ == b.n_steps_
+    for name in ("module_", "generator_", "averaged_module_", "averaged_generator_"):
+        for one, other in zip(
+            getattr(a.net_, name).state_dict().values(),
+            getattr(b.net_, name).state_dict().values(),
+            strict=True,
+        ):
+            assert torch.equal(one, other)
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+    np.testing.assert_array_equal(a.transduction_, b.transduction_)
+    np.testing.assert_array_equal(a.sample(5, random_state=0), b.sample(5, random_state=0))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"objective": "complement", "regularizer": ["virtual_adversarial", "class_prior"]},
+        {"early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 2},
+        {"lr_schedule": "cosine", "adversarial_every": 3, "averaging_decay": 0.5},
+        {"sampler": CriticSampler((8,), (8,), max_epochs=1, batch_size=20)},
+        {"batch_size": 7},
+    ],
+    ids=str,
+)
+def test_resumed_training_ends_with_the_same_model(make_classifier, data, tmp_path, params):
+    X, y = data
+    make = lambda **more: make_classifier(**{"max_epochs": 6, **params, **more})  # noqa: E731
+    uninterrupted = make().fit(X, y)
+    n_steps = uninterrupted.n_steps_ // len(uninterrupted.history_)
+    killed_at = 2 * n_steps + 1
+    kill(make(checkpoint_dir=tmp_path), killed_at, X, y)
+    assert len(os.listdir(tmp_path)) == 2
+    resumed = make(checkpoint_dir=tmp_path, resume=True).fit(X, y)
+    assert resumed.net_.n_epochs_resumed_ == 2
+    assert_same_to_the_bit(uninterrupted, resumed, X)
+    again = make(checkpoint_dir=tmp_path, resume=True).fit(X, y)
+    assert again.net_.n_epochs_resumed_ == len(uninterrupted.history_)
+    assert_same_to_the_bit(uninterrupted, again, X)
+
+
+def test_images_are_resumed(make_classifier, tmp_path):
+    images = np.random.RandomState(0).randint(0, 255, (40, 8, 8)).astype(np.uint8)
+    y = np.arange(40) % 4 - 1
+    params = {"architecture": ConvArchitecture(width=4), "max_epochs": 3}
+    uninterrupted = make_classifier(**params).fit(images, y)
+    kill(make_classifier(**params, checkpoint_dir=tmp_path), 5, images, y)
+    resumed = make_classifier(**params, checkpoint_dir=tmp_path, resume=True).fit(images, y)
+    assert_same_to_the_bit(uninterrupted, resumed, images)
+
+
+@given(st.lists(st.integers(0, 17), max_size=4), st.integers(1, 4))
+@settings(max_examples=15)
+def test_any_number_of_kills_is_survived(tmp_path_factory, steps, every):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    rng = np.random.RandomState(0)
+    X, y = rng.randn(60, 4), rng.randint(-1, 3, 60)
+
+    def make(**more):
+        architecture = MLPArchitecture((8,), (8,))
+        params = {"max_epochs": 6, "batch_size": 20, "device": "cpu", "random_state": 0}
+        return SGANClassifier(architecture, regularizer="virtual_adversarial", **params, **more)
+
+    options = {"checkpoint_dir": folder, "checkpoint_every": every, "resume": True}
+    for step in steps:
+        with contextlib.suppress(KilledError):
+            make(callbacks=[Killer(step)], **options).fit(X, y)
+    assert_same_to_the_bit(make().fit(X, y), make(**options).fit(X, y), X)
+
+
+def test_damaged_checkpoint_falls_back_on_the_one_before(make_classifier, data, tmp_path):
+    X, y = data
+    options = {"max_epochs": 5, "checkpoint_dir": tmp_path}
+    uninterrupted = make_classifier(max_epochs=5).fit(X, y)
+    kill(make_classifier(**options), 3 * 3 + 1, X, y)
+    newest = max(tmp_path.iterdir())
+    newest.write_bytes(newest.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=rf"checkpoint cannot be used.*{newest.name} is damaged"):
+        resumed = make_classifier(**options, resume=True).fit(X, y)
+    assert resumed.net_.n_epochs_resumed_ == 2
+    assert_same_to_the_bit(uninterrupted, resumed, X)
+
+
+def test_with_all_checkpoints_damaged_the_training_begins_anew(make_classifier, data, tmp_path):
+    X, y = data
+    options = {"max_epochs": 3, "checkpoint_dir": tmp_path}
+    kill(make_classifier(**options), 7, X, y)
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="checkpoint cannot be used"):
+        resumed = make_classifier(**options, resume=True).fit(X, y)
+    assert_same_to_the_bit(make_classifier(max_epochs=3).fit(X, y), resumed, X)
+
+
+def test_runs_of_other_rows_or_parameters_are_not_resumed(make_classifier, data, tmp_path):
+    X, y = data
+    make_classifier(checkpoint_dir=tmp_path).fit(X, y)
+    changed = X.copy()
+    changed[7, 2] += 1e-9
+    other_labels = y.copy()
+    other_labels[1] = -1
+    for params, rows, labels in [
+        ({}, changed, y),
+        ({}, X, other_labels),
+        ({"discriminator_lr": 1e-3}, X, y),
+        ({"random_state": 1}, X, y),
+    ]:
+        options = {"checkpoint_dir": tmp_path, "resume": True, **params}
+        resumed = make_classifier(**options).fit(rows, labels)
+        assert resumed.net_.n_epochs_resumed_ == 0
+    assert len(os.listdir(tmp_path)) == 5 * 2  # none was removed
+
+
+def test_without_resume_the_files_of_a_run_are_replaced(make_classifier, data, tmp_path):
+    make_classifier(checkpoint_dir=tmp_path).fit(*data)
+    classifier = make_classifier(checkpoint_dir=tmp_path, callbacks=[Killer(4)])
+    with pytest.raises(KilledError):
+        classifier.fit(*data)
+    assert [path.stem[-6:] for path in tmp_path.iterdir()] == ["000001"]
+
+
+@pytest.mark.parametrize(("every", "epochs"), [(1, [4, 5]), (2, [4, 5]), (3, [3, 5]), (9, [5])])
+def test_checkpoints_are_written_every_so_many_epochs(
+    make_classifier, data, tmp_path, every, epochs
+):
+    make_classifier(max_epochs=5, checkpoint_dir=tmp_path, checkpoint_every=every).fit(*data)
+    assert sorted(int(path.stem[-6:]) for path in tmp_path.iterdir()) == epochs
+
+
+def test_verbose_says_that_it_resumed(make_classifier, data, tmp_path, capsys):
+    options = {"max_epochs": 4, "checkpoint_dir": tmp_path, "verbose": 1}
+    kill(make_classifier(**options), 7, *data)
+    capsys.readouterr()
+    make_classifier(**options, resume=True).fit(*data)
+    printed = capsys.readouterr().out
+    assert printed.startswith("resumed after epoch 2 of 4\n")
+    assert re.search(r"^ +3/4 ", printed, re.MULTILINE)
+    assert not re.search(r"^ +[12]/4 ", printed, re.MULTILINE)
+
+
+def test_full_disk_does_not_end_a_training(make_classifier, data, tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.warns(UserWarning, match=r"checkpoint of epoch 1 could not be written.*No space"):
+        classifier = make_classifier(checkpoint_dir=tmp_path).fit(*data)
+    assert classifier.n_iter_ == 3
+    assert os.listdir(tmp_path) == []
+
+
+def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
+    classifier = make_classifier(checkpoint_dir=tmp_path / "a" / "b", resume=True)
+    search = GridSearchCV(classifier, {"latent_dim": [2, 3]}, cv=2, n_jobs=2)
+    search.fit(data[0], labels)
+    n_files = len(os.listdir(tmp_path / "a" / "b"))
+    assert n_files == 2 * (2 * 2 + 1)
+    again = GridSearchCV(classifier, {"latent_dim": [2, 3]}, cv=2).fit(data[0], labels)
+    np.testing.assert_array_equal(
+        again.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
+    )
+    assert len(os.listdir(tmp_path / "a" / "b")) == n_files
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"resume": True}, r"resume=True needs .* Got checkpoint_dir=None"),
+        ({"checkpoint_dir": "{}", "random_state": None}, r"integer.*Got random_state=None"),
+        ({"checkpoint_dir": "{}/file"}, r"'checkpoint_dir' .* must be a folder"),
+        ({"checkpoint_dir": 3}, r"'checkpoint_dir' parameter of SGANClassifier must be"),
+        ({"checkpoint_dir": "{}", "checkpoint_every": 0}, "'checkpoint_every' parameter"),
+    ],
+)
+def test_bad_parameters_are_refused(make_classifier, data, tmp_path, params, message):
+    (tmp_path / "file").touch()
+    given = {k: v.format(tmp_path) if isinstance(v, str) else v for k, v in params.items()}
+    with pytest.raises(ValueError, match=message):
+        make_classifier(**given).fit(*data)
+
+
+def test_trainings_that_go_on_have_no_checkpoints(make_classifier, data, tmp_path):
+    X, y = data
+    classifier = make_classifier(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"warm_start=True goes on.*checkpoint_dir=None"):
+        classifier.set_params(checkpoint_dir=tmp_path).fit(X, y)
+    with pytest.raises(ValueError, match="partial_fit does not support checkpoint_dir"):
+        make_classifier(checkpoint_dir=tmp_path).partial_fit(X, y, classes=[0, 1, 2])
+    assert os.listdir(tmp_path) == []
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from sgan_sklearn import SGANClassifier
+
+rng = np.random.RandomState(0)
+X, y = rng.randn(100, 4), rng.randint(-1, 3, 100)
+SGANClassifier(
+    max_epochs=100,
+    regularizer=None,
+    device="cpu",
+    random_state=0,
+    checkpoint_dir=sys.argv[1],
+    resume=True,
+).fit(X, y).save(sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_killed_process_is_resumed(tmp_path):
+    def start(folder, model):
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, tmp_path / folder, tmp_path / model])
+
+    def wait_for_checkpoints(folder, epoch):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            names = os.listdir(folder) if folder.exists() else []
+            if any(name.endswith(f"{epoch:06}.safetensors") for name in names):
+                return
+            time.sleep(0.01)
+        pytest.fail("there was no checkpoint")
+
+    process = start("killed", "none")
+    wait_for_checkpoints(tmp_path / "killed", 5)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "none").exists()
+    for folder, model in (("killed", "resumed"), ("new", "uninterrupted")):
+        assert start(folder, model).wait() == 0
+    models = [load(tmp_path / name) for name in ("resumed", "uninterrupted")]
+    X = np.random.RandomState(1).randn(50, 4)
+    assert_same_to_the_bit(*models, X)
+
+
+def test_processes_take_the_same_epoch(tmp_path, monkeypatch):
+    # Of two processes, one was killed before it could write its last file.
+    monkeypatch.setattr(_checkpoints, "n_processes", lambda: 2)
+    least = []
+    monkeypatch.setattr(_checkpoints, "least", lambda number, device: least[0])
+    for index, n_written in ((0, 4), (1, 3)):
+        monkeypatch.setattr(_checkpoints, "process_index", lambda index=index: index)
+        writer = Checkpoints(tmp_path, "run", 1, resume=True)
+        for epoch in range(1, n_written + 1):
+            writer.write(epoch, {"epoch": epoch})
+    least.append(3)
+    for index in (0, 1):
+        monkeypatch.setattr(_checkpoints, "process_index", lambda index=index: index)
+        state = Checkpoints(tmp_path, "run", 1, resume=True).begin(torch.device("cpu"))
+        assert state == {"epoch": 3}

@@ -1,0 +1,123 @@
+"""Values as JSON and arrays, and back."""
+
+import json
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from sgan_sklearn._encoding import decode, encode
+from sgan_sklearn.architectures import Heads
+
+
+def through_json(value):
+    arrays, tree = encode(value, "value")
+    assert all(array.dtype.kind in "biuf" and array.ndim == 1 for array in arrays.values())
+    return decode(arrays, json.loads(json.dumps(tree, allow_nan=False)), [Heads])
+
+
+plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+keys = st.integers() | st.text() | st.tuples(st.integers(), st.text())
+nested = st.recursive(
+    plain,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(keys, inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(nested)
+def test_plain_values_come_back(value):
+    # repr tells 1 from True and 1.0, a tuple from a list, and takes two NaN for the same.
+    assert repr(through_json(value)) == repr(value)
+
+
+numbers = npst.boolean_dtypes() | npst.integer_dtypes() | npst.unsigned_integer_dtypes()
+dtypes = numbers | npst.floating_dtypes(sizes=(16, 32, 64)) | npst.unicode_string_dtypes()
+arrays = npst.arrays(
+    dtypes | npst.byte_string_dtypes() | npst.datetime64_dtypes(),
+    npst.array_shapes(min_dims=0, min_side=0, max_side=4),
+)
+
+
+@given(arrays, st.booleans())
+def test_arrays_come_back(array, by_columns):
+    array = np.asfortranarray(array) if by_columns else array
+    found = through_json(array)
+    assert found.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
+    assert found.shape == array.shape
+    np.testing.assert_array_equal(found, array)
+    assert found.flags.f_contiguous >= array.flags.f_contiguous
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.float32(1.5),
+        np.int64(-3),
+        np.bool_(True),
+        np.array([1, "a", None, 2.5], dtype=object),
+        np.empty((0, 3), dtype=object),
+        np.dtype("float32"),
+        np.float64,
+        np.arcsinh,
+        slice(1, None, 2),
+        Heads((slice(1, 3),), ((0, 2, 0.5),)),
+    ],
+    ids=repr,
+)
+def test_other_values_come_back(value):
+    found = through_json(value)
+    assert type(found) is type(value)
+    assert repr(found) == repr(value)
+
+
+def test_arrays_keep_their_order_and_are_writable():
+    array = np.arange(6.0).reshape(2, 3).T
+    found = through_json(array)
+    assert found.strides == array.strides
+    found[0] = 1
+
+
+def test_tensors_come_back():
+    tensor = torch.arange(6).reshape(2, 3).T.requires_grad_(False)
+    found = through_json(tensor)
+    assert found.dtype == tensor.dtype
+    assert torch.equal(found, tensor)
+
+
+def test_random_states_go_on_where_they_were():
+    random_state = np.random.RandomState(0)
+    random_state.randn(3)
+    found = through_json(random_state)
+    np.testing.assert_array_equal(found.randn(5), random_state.randn(5))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        {1, 2},
+        1j,
+        np.array([1j]),
+        np.zeros(2, dtype="i4,f4"),
+        lambda: 0,
+        print,
+        math,
+        partial(print, 1),
+        bytes(3),
+        type("Own", (), {})(),
+    ],
+    ids=repr,
+)
+def test_values_that_only_pickle_knows_are_named(value):
+    with pytest.raises(TypeError, match=r"value\.?\[1\].*skops or joblib"):
+        encode([0, value], "value")

@@ -1,0 +1,472 @@
+"""Fitted estimators in a file and back."""
+
+import json
+import os
+import re
+import struct
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    PowerTransformer,
+    QuantileTransformer,
+    StandardScaler,
+)
+from skorch.callbacks import Callback
+from torch import nn
+
+import sgan_sklearn
+from sgan_sklearn import SGANClassifier, load, save
+from sgan_sklearn._files import FORMAT, read_file, write_file
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
+from sgan_sklearn.augmentations import AffineAugmentation
+from sgan_sklearn.objectives import OBJECTIVES, Complement, FeatureMatching
+from sgan_sklearn.regularizers import REGULARIZERS, ClassPrior
+from sgan_sklearn.samplers import CriticSampler
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "classifier.sgan"
+
+
+def saved_and_loaded(classifier, path):
+    classifier.save(path)
+    return SGANClassifier.load(path)
+
+
+def assert_same(a, b, X):
+    """Assert that two fitted classifiers are the same, and go on alike."""
+    without_address = (re.sub(" at 0x[0-9A-F]+", "", repr(clone(one))) for one in (a, b))
+    assert len(set(without_address)) == 1
+    assert set(vars(a)) == set(vars(b))
+    np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+    np.testing.assert_array_equal(a.predict(X), b.predict(X))
+    np.testing.assert_array_equal(a.transduction_, b.transduction_)
+    assert a.predict(X).dtype == b.predict(X).dtype
+    assert a.history_ == b.history_
+    if a.unsupervised_weight > 0:
+        made, again = (classifier.sample(7, random_state=0) for classifier in (a, b))
+        assert type(made) is type(again)
+        np.testing.assert_array_equal(np.asarray(made), np.asarray(again))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"objective": "stacked", "regularizer": ["entropy", ClassPrior("uniform")]},
+        {"objective": FeatureMatching(norm="l2"), "regularizer": None},
+        {"unsupervised_weight": 0},
+        {"early_stopping": True, "validation_fraction": 0.2, "lr_schedule": "cosine"},
+        {"class_weight": {0: 2, 1: 0.5}, "random_state": np.random.RandomState(3)},
+        {"scaling": "asinh", "averaging_decay": np.float32(0.5), "latent_dim": np.int64(3)},
+        {"scaling": QuantileTransformer(n_quantiles=20)},
+        {"scaling": make_pipeline(PowerTransformer(), FunctionTransformer(np.exp2, np.log2))},
+        {"architecture": MLPArchitecture((np.int32(8), 8), (8,))},
+        {"sampler": CriticSampler((8,), (8,), max_epochs=1, batch_size=20)},
+        {"callbacks": [Callback()]},
+    ],
+    ids=str,
+)
+def test_loaded_classifier_is_the_saved_one(make_classifier, data, path, params):
+    X, y = data
+    classifier = make_classifier(**params).fit(X, y)
+    loaded = saved_and_loaded(classifier, path)
+    assert_same(classifier.set_params(callbacks=None), loaded, X)
+    for one in (classifier, loaded):
+        one.set_params(warm_start=True, random_state=5).fit(X, y)
+    np.testing.assert_array_equal(classifier.predict_proba(X), loaded.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", [*OBJECTIVES, *REGULARIZERS])
+def test_every_part_of_a_registry_is_kept(make_classifier, data, path, name):
+    kind = "objective" if name in OBJECTIVES else "regularizer"
+    classifier = make_classifier(**{kind: {**OBJECTIVES, **REGULARIZERS}[name]()}).fit(*data)
+    assert_same(classifier, saved_and_loaded(classifier, path), data[0])
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array(["a", "bc", "déf"]),
+        np.array(["a", "bc", "déf"], dtype=object),
+        np.array([1.0, 2.0, 4.0]),
+        np.array([3, 2**40, 2**60]),
+    ],
+    ids=lambda classes: str(classes.dtype),
+)
+def test_classes_of_any_kind_are_kept(make_classifier, data, path, classes):
+    X, y = data
+    labels = classes[y]
+    classifier = make_classifier(unlabeled_value=None).fit(X, labels)
+    loaded = saved_and_loaded(classifier, path)
+    assert_same(classifier, loaded, X)
+    assert loaded.classes_.dtype == classifier.classes_.dtype
+
+
+def a_frame(n=60):
+    rng = np.random.RandomState(0)
+    frame = pd.DataFrame(
+        {
+            "number": rng.randn(n),
+            "whole": rng.randint(0, 9, n),
+            "nullable": pd.array(rng.randint(0, 5, n), dtype="Int64"),
+            "text": rng.choice(["x", "y", "zz"], n),
+            "kind": pd.Categorical(rng.choice(["low", "high"], n), ["low", "high"], ordered=True),
+            "code": pd.Categorical(rng.choice([1, 2, 3], n)),
+            "flag": rng.rand(n) < 0.5,
+            "string": pd.array(rng.choice(["p", "q"], n), dtype="string"),
+        }
+    )
+    frame.loc[::5, ["number", "nullable", "kind"]] = None
+    return frame
+
+
+def test_pandas_frame_comes_back_from_a_loaded_classifier(make_classifier, data, path):
+    frame = a_frame()
+    classifier = make_classifier().fit(frame, data[1])
+    loaded = saved_and_loaded(classifier, path)
+    np.testing.assert_array_equal(classifier.predict_proba(frame), loaded.predict_proba(frame))
+    made, again = (one.sample(9, random_state=0) for one in (classifier, loaded))
+    pd.testing.assert_frame_equal(made, again)
+    assert list(loaded.feature_names_in_) == list(frame.columns)
+
+
+def test_polars_frame_comes_back_from_a_loaded_classifier(make_classifier, data, path):
+    frame = polars.DataFrame(
+        {
+            "number": np.linspace(0, 1, 60),
+            "text": ["a", "b", None] * 20,
+            "kind": polars.Series(["u", "v"] * 30, dtype=polars.Enum(["u", "v"])),
+            "category": polars.Series(["s", "t"] * 30, dtype=polars.Categorical),
+            "small": polars.Series(list(range(60)), dtype=polars.Int8),
+            "flag": [True, False] * 30,
+        }
+    )
+    classifier = make_classifier().fit(frame, data[1])
+    loaded = saved_and_loaded(classifier, path)
+    made, again = (one.sample(9, random_state=0) for one in (classifier, loaded))
+    assert made.schema == again.schema
+    assert made.equals(again)
+
+
+def test_columns_need_not_have_names_that_are_strings(make_classifier, data, path):
+    frame = pd.DataFrame(data[0])
+    frame[1] = np.where(frame[1] > 0, "a", "b")
+    classifier = make_classifier(categorical_features=[1]).fit(frame, data[1])
+    made = saved_and_loaded(classifier, path).sample(3, random_state=0)
+    pd.testing.assert_frame_equal(made, classifier.sample(3, random_state=0))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_images_are_kept(make_classifier, path, dtype):
+    images = np.random.RandomState(0).randint(0, 255, (30, 8, 8)).astype(dtype)
+    y = np.arange(30) % 2
+    classifier = make_classifier(
+        architecture=ConvArchitecture(width=4), max_epochs=1, augment=AffineAugmentation(shift=0.05)
+    ).fit(images, y)
+    loaded = saved_and_loaded(classifier, path)
+    assert_same(classifier, loaded, images)
+    assert loaded.image_shape_ == (8, 8, 1)
+
+
+def test_unfitted_classifier_is_kept(path):
+    classifier = SGANClassifier(latent_dim=3, image_shape=(8, 8), scaling=StandardScaler())
+    loaded = saved_and_loaded(classifier, path)
+    assert repr(loaded) == repr(classifier)
+    assert not hasattr(loaded, "classes_")
+    assert loaded.image_shape == (8, 8)
+
+
+def test_pipelines_with_column_transformers_are_kept(make_classifier, data, path):
+    frame = a_frame()
+    columns = ColumnTransformer(
+        [
+            ("numbers", StandardScaler(), ["whole"]),
+            ("levels", OneHotEncoder(sparse_output=False, dtype=np.float32), ["text", "code"]),
+        ],
+        remainder="drop",
+    )
+    pipeline = Pipeline([("columns", columns), ("classifier", make_classifier())])
+    pipeline.fit(frame, data[1])
+    save(pipeline, path)
+    loaded = load(path)
+    assert type(loaded) is Pipeline
+    np.testing.assert_array_equal(loaded.predict_proba(frame), pipeline.predict_proba(frame))
+
+
+def test_pipelines_of_text_are_kept(make_classifier, path):
+    texts = ["a red fox", "a red hen", "two blue jays", "blue jays fly"] * 5
+    y = [0, 0, 1, -1] * 5
+    pipeline = make_pipeline(TfidfVectorizer(), TruncatedSVD(2, random_state=0), make_classifier())
+    save(pipeline.fit(texts, y), path)
+    np.testing.assert_array_equal(load(path).predict_proba(texts), pipeline.predict_proba(texts))
+
+
+# --- a user's own classes and functions -----------------------------------------------------------
+
+
+class OwnObjective(Complement):
+    """An objective that this package does not know."""
+
+
+class Doubling(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.factor_ = 2.0
+        return self
+
+    def transform(self, X):
+        return self.factor_ * X
+
+    def inverse_transform(self, X):
+        return X / self.factor_
+
+
+def half(passed):
+    return 0.5
+
+
+def test_own_classes_and_functions_are_given_to_load(make_classifier, data, path):
+    params = {"objective": OwnObjective(), "scaling": Doubling(), "lr_schedule": half}
+    classifier = make_classifier(**params).fit(*data)
+    classifier.save(path)
+    with pytest.raises(ValueError, match=r"'OwnObjective'.*custom_objects=\[OwnObjective\]"):
+        SGANClassifier.load(path)
+    loaded = SGANClassifier.load(path, custom_objects=[OwnObjective, Doubling, half])
+    assert_same(classifier, loaded, data[0])
+    assert loaded.lr_schedule is half
+    assert type(loaded.objective) is OwnObjective
+
+
+class OwnArchitecture(MLPArchitecture):
+    pass
+
+
+def test_own_architectures_are_kept(data, path):
+    classifier = SGANClassifier(OwnArchitecture((8,), (8,)), max_epochs=1, device="cpu").fit(*data)
+    classifier.save(path)
+    loaded = SGANClassifier.load(path, custom_objects=[OwnArchitecture])
+    assert_same(classifier, loaded, data[0])
+
+
+class OwnClassifier(SGANClassifier):
+    pass
+
+
+def test_subclass_is_loaded_by_its_own_method(data, path):
+    OwnClassifier(max_epochs=1, device="cpu").fit(*data).save(path)
+    assert type(OwnClassifier.load(path)) is OwnClassifier
+    with pytest.raises(ValueError, match="OwnClassifier"):
+        SGANClassifier.load(path)
+
+
+def test_method_refuses_another_estimator(path):
+    save(StandardScaler(), path)
+    with pytest.raises(ValueError, match="holds a StandardScaler, which is no SGANClassifier"):
+        SGANClassifier.load(path)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (
+            SGANClassifier(
+                ModuleArchitecture(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), nn.Linear(64, 4))
+            ),
+            "SGANClassifier.architecture.discriminator",
+        ),
+        (SGANClassifier(lr_schedule=lambda passed: 1.0), "SGANClassifier.lr_schedule"),
+        (Pipeline([("a", StandardScaler())], memory="folder"), "memory='folder'"),
+        (RandomForestClassifier(2).fit([[0], [1]], [0, 1]), "RandomForestClassifier.estimators_"),
+    ],
+)
+def test_what_only_pickle_keeps_is_refused(path, estimator, name):
+    with pytest.raises(TypeError, match="without pickle: use skops or joblib instead") as caught:
+        save(estimator, path)
+    assert name in str(caught.value)
+    assert not path.exists()
+
+
+def test_save_takes_estimators_only(path):
+    with pytest.raises(TypeError, match="save takes an estimator"):
+        save({"a": 1}, path)
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def test_file_is_one_of_safetensors_without_pickle(fitted, path):
+    from safetensors import safe_open
+
+    fitted.save(path)
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+        assert metadata["format"] == f"sgan_sklearn {FORMAT}"
+        content = json.loads(metadata["content"])
+        assert len(list(file.keys())) > 10
+    assert content["versions"]["sgan_sklearn"] == sgan_sklearn.__version__
+
+
+def test_old_file_stays_until_the_new_one_is_complete(fitted, data, path, monkeypatch):
+    fitted.save(path)
+    before = path.read_bytes()
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        SGANClassifier().save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_missing_file_or_folder_is_named(fitted, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.sgan"):
+        load(tmp_path / "nowhere.sgan")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        fitted.save(tmp_path / "nowhere" / "classifier.sgan")
+
+
+def test_model_of_a_missing_device_is_loaded_on_the_cpu(fitted, data, path):
+    if torch.cuda.is_available():
+        pytest.skip("the device is there")
+    fitted.net_.device = "cuda"
+    fitted.save(path)
+    fitted.net_.device = "cpu"
+    loaded = load(path)
+    assert loaded.net_.device == "cpu"
+    np.testing.assert_array_equal(loaded.predict(data[0]), fitted.predict(data[0]))
+
+
+def test_newer_format_asks_for_an_update(fitted, path):
+    fitted.save(path)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(f"sgan_sklearn {FORMAT}".encode(), b"sgan_sklearn 9"))
+    with pytest.raises(ValueError, match=r"newer version .* format 9.*Update sgan_sklearn"):
+        load(path)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 7, 8, 9, 100, -1, -1000])
+def test_truncated_file_is_refused(fitted, path, n_bytes):
+    fitted.save(path)
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    with pytest.raises(ValueError, match="damaged"):
+        load(path)
+
+
+def test_every_changed_bit_is_noticed(fitted, path):
+    fitted.save(path)
+    data = path.read_bytes()
+    rng = np.random.RandomState(0)
+    header = struct.unpack("<Q", data[:8])[0]
+    places = [*range(8), *rng.randint(8, header, 100), *rng.randint(header, len(data), 100)]
+    for place in places:
+        changed = bytearray(data)
+        changed[place] ^= 1 << rng.randint(8)
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"damaged|newer version"):
+            load(path)
+
+
+@pytest.mark.parametrize("other", [b"", b"{}", b"PK\x03\x04", b"\x80\x04K\x01."], ids=repr)
+def test_other_files_are_refused(path, other):
+    path.write_bytes(other * 20)
+    with pytest.raises(ValueError, match=r"is not a file that sgan_sklearn saved"):
+        load(path)
+
+
+class Canary:
+    """Fails the test if a file makes anything of it."""
+
+    def __init__(self, *args, **kwargs):
+        pytest.fail("the file has run code")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "builtins.eval",
+        "sklearn.utils.os.system",
+        "sklearn.pipeline.Pipeline.fit",
+        "sklearn._loss.HalfSquaredError",
+        "sklearn.datasets.fetch_openml",
+        "sgan_sklearn.SubprocessClassifier",
+        "custom.Canary",
+        f"{__name__}.Canary",
+        "sklearn..Pipeline",
+        3,
+    ],
+)
+def test_unknown_classes_are_refused(path, name):
+    write_file(path, {}, {"estimator": {"object": [name, {"dict": []}]}})
+    with pytest.raises(ValueError, match=r"cannot be loaded"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"ufunc": "load"},
+        {"ufunc": "__dict__"},
+        {"method": [{"object": ["sgan_sklearn.MLPArchitecture", {"dict": []}]}, "__reduce__"]},
+        {"method": [[1], "build_x"]},
+        {"function": "half"},
+        {"dtype": "O,O"},
+        {"type": "no"},
+        {"array": ["<f4", [2], "C", "no such array"]},
+        {"array": ["|O", [1], "C", "0"]},
+        {"array": ["<f8", [2], "C", "0"]},
+        {"partial": [{"ufunc": "load"}, [], {"dict": []}]},
+        {"polars": [["a", ["read_csv"]]]},
+        {"nothing": 1},
+        {"tuple": [1], "dict": []},
+        {"object": ["sgan_sklearn.SGANNet", {"dict": []}]},
+        {"object": ["sklearn.pipeline.Pipeline", {"dict": [["memory", "folder"]]}]},
+        {},
+        {"dict": []},
+        "SGANClassifier",
+        None,
+    ],
+    ids=str,
+)
+def test_senseless_contents_are_refused(path, tree):
+    array = np.zeros(2, dtype=np.float32)
+    write_file(path, {"0": array}, {"estimator": tree})
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load(path)
+
+
+@pytest.mark.parametrize("depth", [100, 900])
+def test_deep_contents_are_refused(path, depth):
+    tree = []
+    for _ in range(depth):
+        tree = [tree]
+    write_file(path, {}, {"estimator": tree})
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load(path)
+
+
+def test_networks_of_other_sizes_than_their_weights_are_refused(fitted, path):
+    # Before any memory is given to them: these would take terabytes.
+    fitted.save(path)
+    arrays, content = read_file(path)
+    text, sizes = json.dumps(content), '["hidden_layer_sizes", {"tuple": [16]}]'
+    assert sizes in text
+    huge = text.replace(sizes, sizes.replace("16", "1000000, 1000000"))
+    write_file(path, arrays, json.loads(huge))
+    with pytest.raises(ValueError, match="sizes of the networks"):
+        load(path)
