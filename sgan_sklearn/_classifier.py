@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,12 +45,14 @@ from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate
 from sgan_sklearn._images import Layout, find_layout, flatten_images
 from sgan_sklearn._inputs import Inputs, as_rows, check_inputs
 from sgan_sklearn._net import CHUNK, SGANNet
+from sgan_sklearn._onnx import write_onnx
 from sgan_sklearn._persistence import FilePath, load_estimator, save_estimator
 from sgan_sklearn._precision import PRECISIONS, choose_precision
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sgan_sklearn._trouble import collapsed_since, dead_since
 from sgan_sklearn._validation import (
     Labels,
     check_dense,
@@ -281,8 +284,9 @@ default="auto"
     history_ : list of dict
         One record an epoch: its number ("epoch"), the mean of each loss term
         ("discriminator_loss", "generator_loss", the objective's own, and those of the
-        regularizers before their weights), the "validation_score" of `early_stopping`, and its
-        seconds ("dur"). The means are over the steps
+        regularizers before their weights), the mean standard deviation of generated columns
+        against that of real ones ("generated_spread"), the "validation_score" of `early_stopping`,
+        and its seconds ("dur"). The means are over the steps
         that have the term, see `adversarial_every`.
     n_iter_ : int
         Number of epochs trained.
@@ -492,7 +496,8 @@ default="auto"
         Warns
         -----
         ConvergenceWarning
-            If the loss diverges; the last sensible model is kept.
+            If the loss diverges, and the last sensible model is kept; if the generator makes nearly
+            equal rows or the discriminator knows all of its rows when the training ends.
         UserWarning
             If 1 is the only class and -1 means unlabeled, which looks like a mistake; or if Ctrl-C
             ends the training, whose model so far is kept.
@@ -777,6 +782,45 @@ default="auto"
             )
         return loaded
 
+    def export_onnx(self, path: FilePath) -> None:
+        """Write the classifier as an ONNX graph, for programs without Python.
+
+        Its input "X" takes rows like those of the training, in their units, shape and dtype; it
+        gives "label" and "probabilities" as `predict` and `predict_proba` do. The scaling is part
+        of the graph. It needs torch 2.6 and the extra ``onnx``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; one of this name is replaced.
+
+        Raises
+        ------
+        ValueError
+            If the scaling is a transformer that the graph cannot express, or if columns are
+            categories.
+        ImportError
+            If the packages onnx or onnxscript are missing.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sgan_sklearn import SGANClassifier
+        >>> classifier = SGANClassifier(random_state=0).fit(*load_iris(return_X_y=True))
+        >>> classifier.export_onnx("iris.onnx")  # doctest: +SKIP
+        >>> session = onnxruntime.InferenceSession("iris.onnx")  # doctest: +SKIP
+        >>> label, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
+        """
+        check_is_fitted(self)
+        write_onnx(
+            Path(path),
+            copy.deepcopy(self.discriminator_).cpu(),
+            self.net_.objective.class_logits,
+            self.scaler_,
+            self._layout,
+            self.classes_,
+        )
+
     def plain_state(self) -> dict[str, Any]:
         """Return what `save` keeps: all attributes but callbacks, which are no part of a model."""
         state = {name: value for name, value in vars(self).items() if name != "_skl_callbacks"}
@@ -992,6 +1036,36 @@ default="auto"
                 f"{self.generator_lr}).",
                 ConvergenceWarning,
                 stacklevel=4,
+            )
+        else:
+            self._warn_of_trouble(net)
+
+    def _warn_of_trouble(self, net: SGANNet) -> None:
+        """Say so, if the two networks have ceased to learn from each other."""
+        rates = (
+            f"discriminator_lr (now {self.discriminator_lr})",
+            (f"generator_lr (now {self.generator_lr})"),
+        )
+        collapsed, dead = collapsed_since(net.history), dead_since(net.history)
+        # Terms of the same names may mean something else in an objective of the user's own.
+        if not isinstance(net.objective, tuple(OBJECTIVES.values())):
+            dead = None
+        if collapsed is not None:
+            warnings.warn(
+                f"The generator has collapsed: since epoch {collapsed} of {len(net.history)} its "
+                "rows are nearly equal ('generated_spread' in history_), so that it teaches the "
+                f"discriminator nothing and sample is of no use. Lower {rates[1]}.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        elif dead is not None:
+            warnings.warn(
+                f"The discriminator is too strong: since epoch {dead} of {len(net.history)} it "
+                "tells all generated rows from real ones ('real' and 'generated' in history_ are "
+                "near zero), so that neither network learns from the other. Raise "
+                f"{rates[1]}, lower {rates[0]}, or add noise to the architecture.",
+                ConvergenceWarning,
+                stacklevel=5,
             )
 
     def _reporters(self, X: Any, labels: Labels, fitted: dict[str, Any]) -> list[EpochReporter]:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path, PurePath
 from types import FunctionType, MethodType
 from typing import Any, Literal
 
@@ -126,6 +127,8 @@ class _Encoder:
                 return {"dtype": value.str}
             case np.ufunc():
                 return {"ufunc": value.__name__}
+            case PurePath():
+                return {"path": str(value)}
             case np.random.RandomState():
                 return {"random_state": self.encode(value.get_state(legacy=False), name)}
             case partial():
@@ -293,6 +296,7 @@ class _Decoder:
             "dtype": self._dtype,
             "type": lambda content: np.dtype(content).type,
             "ufunc": self._ufunc,
+            "path": Path,
             "random_state": self._random_state,
             "partial": self._partial,
             "method": self._method,

@@ -89,7 +89,8 @@ default="auto"
         return scaled
 
     def _transform_into(self, scaled: np.ndarray, X: np.ndarray) -> None:
-        X = self._within_reach(_as_float(X))
+        X = _as_float(X)
+        X = np.clip(X, *self.reach()).astype(X.dtype, copy=False)
         for kind, columns, transformer in self.groups_:
             part = transformer.transform(_as_seen_by(kind, X[:, columns]))
             part = part.toarray() if sparse.issparse(part) else np.asarray(part)
@@ -116,12 +117,12 @@ default="auto"
     def _is_image(self) -> bool:
         return isinstance(self.scaling, str) and self.scaling == "image"
 
-    def _within_reach(self, X: np.ndarray) -> np.ndarray:
-        """Pull values far outside the training range nearer, lest a transformer overflows."""
+    def reach(self) -> np.ndarray:
+        """Return the range, (2, n_features), that values are pulled into, lest they overflow."""
         low, high = self.range_.astype(np.float64)
         with np.errstate(over="ignore"):
             margin = LIMIT * np.maximum(high - low, np.maximum(np.abs(low), np.abs(high)))
-            return np.clip(X, low - margin, high + margin).astype(X.dtype, copy=False)
+            return np.stack([low - margin, high + margin])
 
     def inverse_transform(self, scaled: np.ndarray) -> np.ndarray:
         """Return rows in the units, the range and the dtype of the training rows."""

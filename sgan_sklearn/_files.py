@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as parse_arrays
 from safetensors.numpy import save as format_arrays
 
-__all__ = ["FORMAT", "read_file", "write_file"]
+__all__ = ["FORMAT", "read_file", "replace_file", "write_file"]
 
 # The version of the format, raised whenever an older reader would not understand a file.
 FORMAT = 1
@@ -34,7 +34,7 @@ MAX_HEADER = 100_000_000  # bytes, as in safetensors
 
 
 def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
-    """Write a file as a whole: where one of this name is, it stays until the new one is complete.
+    """Write a file, by `replace_file`.
 
     Parameters
     ----------
@@ -51,10 +51,15 @@ def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
     start, end = _place_of_checksum(data)
     whole = memoryview(bytearray(data))
     whole[start:end] = hashlib.sha256(data).hexdigest().encode()
+    replace_file(path, whole)
+
+
+def replace_file(path: Path, data: bytes | memoryview) -> None:
+    """Write a file as a whole: one of the same name stays until the new one is complete."""
     passing = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(passing, "xb") as file:
-            file.write(whole)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(passing, path)

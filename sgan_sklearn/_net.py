@@ -36,6 +36,8 @@ from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import next_seed, reseed, seeded
 from sgan_sklearn._rows import Rows
 from sgan_sklearn._state import to_arrays, to_tensors
+from sgan_sklearn._threads import mind_fork
+from sgan_sklearn._trouble import relative_spread
 from sgan_sklearn.objectives import Objective
 from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
 
@@ -144,6 +146,7 @@ class SGANNet(NeuralNet):
     _latent_order: torch.Generator | None = None
     _resumed: dict[str, Any] | None = None
     _batches: SemiSupervisedBatches | None = None
+    _compared: tuple[Tensor, Tensor] | None = None
 
     def __init__(
         self,
@@ -285,7 +288,7 @@ class SGANNet(NeuralNet):
             if self._early_stopping is not None:
                 self._early_stopping.restore_best(self)
             del self._remembered, self._early_stopping
-            self._resumed = self._batches = None
+            self._resumed = self._batches = self._compared = None
         return self
 
     def _break_off(self) -> None:
@@ -346,6 +349,9 @@ class SGANNet(NeuralNet):
         }
         for name, mean in means.items():
             self.history.record(name, mean)
+        if self._compared is not None:
+            spread = mean_over_processes(relative_spread(*self._compared))
+            self.history.record("generated_spread", float(spread))
         self.loss_names_ = list(dict.fromkeys([*self.loss_names_, *means]))
         losses = np.array(list(means.values()))
         if not (np.abs(losses) < DIVERGED_LOSS).all() or not self._is_finite():
@@ -390,6 +396,7 @@ class SGANNet(NeuralNet):
             generated = in_precision(self.generator_, self.precision)(latent)
             terms = self._discriminator_step(batch, generated.detach(), given)
             terms |= self._generator_step(batch, generated)
+            self._compared = generated.detach(), batch.real
         else:
             terms = self._discriminator_step(batch, None, given)
         self.n_steps_ += 1
@@ -510,6 +517,7 @@ class SGANNet(NeuralNet):
             "_remembered",
             "_resumed",
             "_batches",
+            "_compared",
             "_early_stopping",
             "_latent_order",
         )
@@ -535,6 +543,7 @@ class SGANNet(NeuralNet):
 
     def _in_chunks(self, module: nn.Module, x: Rows) -> Tensor:
         """Apply a network to many rows or latent vectors in bounded memory."""
+        mind_fork()
         is_image = len(self.row_shape_) == 3
         n_pixels = math.prod(self.row_shape_[1:]) if is_image else CHUNK_PIXELS // CHUNK
         n_rows = min(CHUNK, max(1, CHUNK_PIXELS // n_pixels))

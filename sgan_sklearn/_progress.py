@@ -15,6 +15,9 @@ N_LINES = 20
 # Characters of a column at least: a loss with room for the larger ones.
 MIN_WIDTH = 9
 
+# What the record of an epoch holds besides, and the table has in another form or not.
+LEFT_OUT = ("dur", "generated_spread")
+
 
 class EpochTable:
     """Print the losses of each epoch, the time passed and an estimate of the time left.
@@ -61,7 +64,9 @@ class EpochTable:
         self._pending = None
         if self._columns is None:
             self._columns = [
-                name for name, value in record.items() if isinstance(value, float) and name != "dur"
+                name
+                for name, value in record.items()
+                if isinstance(value, float) and name not in LEFT_OUT
             ]
             names = ["epoch", *self._columns, "passed", "left"]
             self._print([name.removesuffix("_loss") for name in names])

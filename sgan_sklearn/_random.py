@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,9 +11,24 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from sgan_sklearn._threads import mind_fork
+
 RandomState = int | np.random.RandomState | None
 
 __all__ = ["RandomState", "draw_seed", "next_seed", "reseed", "seeded"]
+
+# torch's generators belong to the whole process: threads take turns. A child process that is forked
+# while another thread has its turn needs a lock of its own.
+_turn = threading.RLock()
+
+
+def _renew_turn() -> None:
+    global _turn
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_turn)
 
 
 def draw_seed(random_state: RandomState) -> int:
@@ -29,9 +46,10 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Run a block on torch's generators seeded with `seed`, then put their old state back.
 
     Weights, latent vectors, noise and whatever random layers a user's network holds then
-    depend on `seed` alone, and the program around never notices.
+    depend on `seed` alone, and the program around never notices. Other threads wait for their turn.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    mind_fork()
+    with _turn, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         reseed(seed, device)
         yield
 

@@ -15,9 +15,11 @@ FOLDER = Path(sgan_sklearn.__file__).parent
 # From the bottom to the top. A new module must be given its place here.
 LAYERS = [
     "_losses",
+    "_threads",
     "_random",
     "_distributed",
     "_state",
+    "_trouble",
     "_sampling",
     "_device",
     "_precision",
@@ -34,6 +36,7 @@ LAYERS = [
     "_checkpoints",
     "_features",
     "_images",
+    "_onnx",
     "_rows",
     "_batches",
     "callbacks",

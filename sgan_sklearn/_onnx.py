@@ -1,0 +1,176 @@
+"""A fitted classifier as an ONNX graph: rows in their units in, labels and probabilities out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScaler, StandardScaler
+from torch import Tensor, nn
+
+from sgan_sklearn._features import LIMIT, FeatureScaler, TableScaler
+from sgan_sklearn._files import replace_file
+from sgan_sklearn._images import Layout
+
+__all__ = ["write_onnx"]
+
+# Name of the most likely class code in the graph; torch gives simple names to steps of its own.
+CODE = "sgan_sklearn_class_code"
+
+
+def write_onnx(
+    path: Path,
+    discriminator: nn.Module,
+    class_logits: Callable[[Tensor], Tensor],
+    scaler: FeatureScaler | TableScaler,
+    layout: Layout,
+    classes: np.ndarray,
+) -> None:
+    """Write the graph to a file; see `SGANClassifier.export_onnx`."""
+    try:
+        import onnx
+        import onnxscript  # noqa: F401 (torch.onnx needs it)
+    except ImportError as error:
+        raise ImportError(
+            f"export_onnx needs the packages onnx and onnxscript: {error}. Install them by "
+            "pip install 'sgan-sklearn[onnx]'."
+        ) from error
+    model = _Predictor(discriminator, class_logits, scaler, layout).eval()
+    rows = torch.from_numpy(np.zeros((2, *layout.row_shape), dtype=scaler.dtype_))
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about torch
+        program = torch.onnx.export(
+            model,
+            (rows,),
+            input_names=["X"],
+            output_names=[CODE, "probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("n_samples")},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None  # what the older exporter returns
+    graph = program.model_proto
+    _put_labels(onnx, graph.graph, classes)
+    onnx.checker.check_model(graph)
+    replace_file(path, graph.SerializeToString())
+
+
+def _put_labels(onnx: Any, graph: Any, classes: np.ndarray) -> None:
+    """Let the graph look labels up, which torch could not where they are strings."""
+    values = classes.astype(object) if classes.dtype.kind in "OU" else classes
+    graph.initializer.append(onnx.numpy_helper.from_array(values, "classes"))
+    graph.node.append(onnx.helper.make_node("Gather", ["classes", CODE], ["label"]))
+    kind = graph.initializer[-1].data_type
+    label = onnx.helper.make_tensor_value_info("label", kind, ["n_samples"])
+    graph.output[0].CopyFrom(label)
+
+
+class _Predictor(nn.Module):
+    def __init__(
+        self,
+        discriminator: nn.Module,
+        class_logits: Callable[[Tensor], Tensor],
+        scaler: FeatureScaler | TableScaler,
+        layout: Layout,
+    ) -> None:
+        super().__init__()
+        self.discriminator, self.class_logits, self.layout = discriminator, class_logits, layout
+        self.scale = (_Table if isinstance(scaler, TableScaler) else _Numbers)(scaler)
+
+    def forward(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        rows = self.scale(X.flatten(1))
+        if self.layout.image_shape is not None:
+            rows = rows.unflatten(1, self.layout.image_shape).permute(0, 3, 1, 2)
+        logits = self.class_logits(self.discriminator(rows))
+        return logits.argmax(dim=1), logits.softmax(dim=1)
+
+
+class _Numbers(nn.Module):
+    """What a `FeatureScaler` does."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, scaler: FeatureScaler) -> None:
+        super().__init__()
+        # As numpy has it: float64 where float32 would not hold all values.
+        dtype = np.result_type(scaler.dtype_, np.float32)
+        self.dtype = torch.from_numpy(np.empty(0, dtype)).dtype
+        low, high = scaler.reach().astype(dtype)
+        self.register_buffer("low", torch.from_numpy(low))
+        self.register_buffer("high", torch.from_numpy(high))
+        order = np.concatenate([columns for _, columns, _ in scaler.groups_])
+        self.columns = [columns.tolist() for _, columns, _ in scaler.groups_]
+        self.back = np.argsort(order).tolist()
+        self.steps = [_steps(transformer, self.dtype) for _, _, transformer in scaler.groups_]
+
+    def forward(self, X: Tensor) -> Tensor:
+        X = torch.clamp(X.to(self.dtype), self.low, self.high)
+        parts = []
+        for columns, steps in zip(self.columns, self.steps, strict=True):
+            part = X[:, columns]
+            for step in steps:
+                part = step(part)
+            parts.append(part)
+        return torch.cat(parts, dim=1)[:, self.back].clamp(-LIMIT, LIMIT).float()
+
+
+class _Table(nn.Module):
+    """What a `TableScaler` does with numbers and holes."""
+
+    fill: Tensor
+
+    def __init__(self, scaler: TableScaler) -> None:
+        super().__init__()
+        if scaler.scaler_ is None or scaler.levels_.any():
+            raise ValueError(
+                "export_onnx cannot express columns of categories. Turn them into numbers before "
+                "the classifier, by an OneHotEncoder in a Pipeline, and export the classifier of "
+                "that; or save the classifier."
+            )
+        self.numbers = _Numbers(scaler.scaler_)
+        self.marked = scaler.marked_.tolist()
+        self.register_buffer("fill", torch.from_numpy(scaler.fill_.astype(scaler.dtype_)))
+
+    def forward(self, X: Tensor) -> Tensor:
+        if not X.is_floating_point():
+            return self.numbers(X)
+        missing = X.isnan()
+        rows = [self.numbers(torch.where(missing, self.fill, X))]
+        for i in self.marked:
+            rows += [(~missing[:, i : i + 1]).float(), missing[:, i : i + 1].float()]
+        return torch.cat(rows, dim=1)
+
+
+def _steps(transformer: Any, dtype: torch.dtype) -> list[Callable[[Tensor], Tensor]]:
+    """Return what a transformer of scikit-learn does, in order."""
+
+    def constant(values: Any) -> Tensor:
+        return torch.as_tensor(values, dtype=dtype)
+
+    match transformer:
+        case Pipeline():
+            return [step for _, inner in transformer.steps for step in _steps(inner, dtype)]
+        case StandardScaler(with_mean=True, with_std=True):
+            mean, scale = constant(transformer.mean_), constant(transformer.scale_)
+            return [lambda X: (X - mean) / scale]
+        case RobustScaler(with_centering=True, with_scaling=True):
+            center, scale = constant(transformer.center_), constant(transformer.scale_)
+            return [lambda X: (X - center) / scale]
+        case MinMaxScaler(clip=False):
+            factor, shift = constant(transformer.scale_), constant(transformer.min_)
+            return [lambda X: X * factor + shift]
+        case FunctionTransformer(func=None):
+            return []
+        case FunctionTransformer() if transformer.func is np.arcsinh:
+            # By hand: runtimes know no asinh of float64.
+            return [lambda X: X.sign() * (X.abs() + (X * X + 1).sqrt()).log()]
+    raise ValueError(
+        f"export_onnx cannot express the scaling {transformer!r}. Scale the rows before the "
+        "classifier, in a Pipeline, and fit it with scaling='none'; or save the classifier."
+    )

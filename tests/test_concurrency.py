@@ -1,0 +1,148 @@
+"""Threads, forked and spawned processes, and what is left behind by many fits."""
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from sklearn.base import clone
+
+from sgan_sklearn import _random
+
+
+def test_threads_share_a_model(fitted, data):
+    X = np.repeat(data[0], 50, axis=0)
+    expected = fitted.predict_proba(X)
+    rows = [fitted.sample(20, random_state=seed) for seed in range(4)]
+
+    def work(i):
+        np.testing.assert_array_equal(fitted.predict_proba(X), expected)
+        np.testing.assert_array_equal(fitted.sample(20, random_state=i % 4), rows[i % 4])
+        return True
+
+    state = torch.get_rng_state()
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(200)))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_threads_fit_the_same_models_as_one(make_classifier, data):
+    expected = [make_classifier(random_state=i).fit(*data).predict_proba(data[0]) for i in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        fitted = pool.map(lambda i: make_classifier(random_state=i).fit(*data), range(3))
+        found = [classifier.predict_proba(data[0]) for classifier in fitted]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_prediction_does_not_wait_for_a_training(fitted, data):
+    training = _random.seeded(0, torch.device("cpu"))  # as in another thread
+    with training, ThreadPoolExecutor(1) as pool:
+        assert len(pool.submit(fitted.predict, data[0]).result(timeout=60)) == 60
+
+
+def in_child(classifier, X, queue):
+    fitted = clone(classifier).fit(X[:30], [0, 1, -1] * 10)
+    queue.put((classifier.predict(X), classifier.sample(3, random_state=0), fitted.predict(X)))
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_processes_of_every_start_method_predict_sample_and_fit(make_classifier, data, method):
+    X = data[0]
+    # No teacher of a distillation, whose forest is another one within this process.
+    fitted = make_classifier(regularizer=None).fit(*data)
+    expected = (
+        fitted.predict(X),
+        fitted.sample(3, random_state=0),
+        clone(fitted).fit(X[:30], [0, 1, -1] * 10).predict(X),
+    )
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    child = context.Process(target=in_child, args=(fitted, X, queue))
+    child.start()
+    try:
+        for found, wanted in zip(queue.get(timeout=120), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5)
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        child.join()
+
+
+FORK = """
+import multiprocessing, sys
+import numpy as np, torch
+from sgan_sklearn import SGANClassifier
+
+torch.set_num_threads(2)
+torch.randn(1000, 1000) @ torch.randn(1000, 1000)  # OpenMP has its threads now
+X = np.random.RandomState(0).randn(5000, 20)
+classifier = SGANClassifier(max_epochs=1, device="cpu", random_state=0).fit(X[:99], [0, 1, -1] * 33)
+classifier.predict(X)
+context = multiprocessing.get_context("fork")
+child = context.Process(target=classifier.predict, args=(X,))
+child.start()
+child.join(60)
+child.kill()
+sys.exit(child.exitcode)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_fork_of_a_process_with_threads_of_openmp_does_not_hang():
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-c", FORK]
+    assert subprocess.run(command, env=environment, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_fork_while_another_thread_trains_does_not_hang(fitted):
+    begun, done = threading.Event(), threading.Event()
+
+    def train():
+        with _random.seeded(0, torch.device("cpu")):
+            begun.set()
+            done.wait(60)
+
+    trainer = threading.Thread(target=train)
+    trainer.start()
+    begun.wait(60)
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=fitted.sample, args=(3,))
+    try:
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        done.set()
+        trainer.join()
+
+
+def test_many_fits_leave_no_files_and_threads_behind(make_classifier, data, tmp_path):
+    X, y = data
+    process = psutil.Process()
+
+    def left():
+        gc.collect()
+        networks = sum(issubclass(type(item), torch.nn.Module) for item in gc.get_objects())
+        return len(process.open_files()), threading.active_count(), networks
+
+    def fit():
+        classifier = make_classifier(max_epochs=1, checkpoint_dir=tmp_path).fit(X, y)
+        classifier.predict(X)
+        classifier.sample(2)
+        classifier.save(tmp_path / "classifier")
+
+    fit()
+    before = left()
+    for _ in range(50):
+        fit()
+    assert left() == before

@@ -1,0 +1,147 @@
+"""Classifiers as ONNX graphs, run by onnxruntime."""
+
+import builtins
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.preprocessing import MaxAbsScaler, QuantileTransformer, StandardScaler
+
+from sgan_sklearn.architectures import ConvArchitecture
+from sgan_sklearn.objectives import OBJECTIVES
+
+for package in ("onnx", "onnxscript"):
+    pytest.importorskip(package, reason=f"{package} is not installed", exc_type=ImportError)
+onnxruntime = pytest.importorskip("onnxruntime", exc_type=ImportError)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that exports a classifier and runs its graph."""
+
+    def export_and_run(classifier, X):
+        path = tmp_path / "classifier.onnx"
+        classifier.export_onnx(path)
+        session = onnxruntime.InferenceSession(path)
+        assert [item.name for item in session.get_inputs()] == ["X"]
+        assert [item.name for item in session.get_outputs()] == ["label", "probabilities"]
+        return session.run(None, {"X": X})
+
+    return export_and_run
+
+
+def assert_same(classifier, X, found):
+    label, probabilities = found
+    np.testing.assert_allclose(probabilities, classifier.predict_proba(X), atol=1e-5)
+    np.testing.assert_array_equal(label, classifier.predict(X))
+
+
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
+def test_every_objective_is_exported(make_classifier, data, run, objective):
+    X, y = data
+    classifier = make_classifier(objective=objective).fit(X, y)
+    assert_same(classifier, X, run(classifier, X))
+    assert_same(classifier, X[:1], run(classifier, X[:1]))
+
+
+@pytest.mark.parametrize(
+    ("scaling", "dtype"),
+    [
+        ("auto", np.float64),
+        ("auto", bool),
+        ("shared", np.uint8),
+        ("standard", np.float32),
+        ("asinh", np.float32),
+        ("asinh", np.int32),
+        ("none", np.float64),
+    ],
+)
+def test_scaling_is_part_of_the_graph(make_classifier, run, scaling, dtype):
+    rng = np.random.RandomState(0)
+    X = (rng.randn(60, 5) ** 3 * [1, 1, 3, 1, 30] + 9 * (scaling != "none")).astype(dtype)
+    classifier = make_classifier(scaling=scaling).fit(X, rng.randint(-1, 2, 60))
+    assert_same(classifier, X, run(classifier, X))
+    if np.dtype(dtype).kind == "f":
+        far = 1e30 * X
+        assert_same(classifier, far, run(classifier, far))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_missing_numbers_are_part_of_the_graph(make_classifier, data, run, dtype):
+    X = data[0].astype(dtype)
+    X[::4, 1] = X[1::7, 3] = np.nan
+    classifier = make_classifier().fit(X, data[1])
+    X[5] = np.nan
+    assert_same(classifier, X, run(classifier, X))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((8, 8), np.uint8), ((9, 8, 1), np.float32), ((8, 10, 3), np.uint8)]
+)
+def test_images_are_exported(make_classifier, run, shape, dtype):
+    rng = np.random.RandomState(0)
+    images = rng.randint(0, 255, (30, *shape)).astype(dtype)
+    architecture = ConvArchitecture(width=4)
+    classifier = make_classifier(architecture=architecture, max_epochs=1)
+    classifier.fit(images, rng.randint(-1, 2, 30))
+    assert_same(classifier, images, run(classifier, images))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array(["a", "bc", "déf"]),
+        np.array(["a", "b", "c"], dtype=object),
+        np.array([1.0, 2.0, 3.0]),
+        np.array([-5, 0, 7]),
+    ],
+    ids=lambda classes: str(classes.dtype),
+)
+def test_labels_are_those_of_the_classifier(make_classifier, data, run, classes):
+    X, y = data
+    classifier = make_classifier(unlabeled_value=None).fit(X, classes[y])
+    assert_same(classifier, X, run(classifier, X))
+
+
+def test_frame_of_numbers_is_exported(make_classifier, data, run):
+    frame = pd.DataFrame(data[0], columns=list("abcd"))
+    classifier = make_classifier().fit(frame, data[1])
+    found = run(classifier, frame.to_numpy())
+    np.testing.assert_allclose(found[1], classifier.predict_proba(frame), atol=1e-5)
+
+
+@pytest.mark.parametrize("transformer", [MaxAbsScaler(), QuantileTransformer(n_quantiles=9)])
+def test_other_scalings_are_refused(make_classifier, data, tmp_path, transformer):
+    classifier = make_classifier(scaling=transformer).fit(*data)
+    message = rf"cannot express the scaling {re.escape(repr(transformer))}.*scaling='none'"
+    with pytest.raises(ValueError, match=message):
+        classifier.export_onnx(tmp_path / "classifier.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_transformer_of_a_known_kind_is_exported(make_classifier, data, run):
+    classifier = make_classifier(scaling=StandardScaler()).fit(*data)
+    assert_same(classifier, data[0], run(classifier, data[0]))
+
+
+def test_categories_are_refused(make_classifier, data, tmp_path):
+    frame = pd.DataFrame(data[0])
+    frame[4] = ["u", "v"] * 30
+    frame.columns = frame.columns.astype(str)
+    classifier = make_classifier().fit(frame, data[1])
+    with pytest.raises(ValueError, match=r"columns of categories.*OneHotEncoder"):
+        classifier.export_onnx(tmp_path / "classifier.onnx")
+
+
+def test_missing_packages_are_named(fitted, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def hide(name, *args, **kwargs):
+        if name == "onnxscript":
+            raise ModuleNotFoundError("No module named 'onnxscript'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", hide)
+    with pytest.raises(ImportError, match=r"onnxscript.*pip install 'sgan-sklearn\[onnx\]'"):
+        fitted.export_onnx(tmp_path / "classifier.onnx")
