@@ -12,6 +12,7 @@ import torch
 from sgan_sklearn._distributed import least, n_processes, process_index
 from sgan_sklearn._encoding import decode, encode
 from sgan_sklearn._files import read_file, write_file
+from sgan_sklearn._state import to_arrays, to_tensors
 
 __all__ = ["Checkpoints", "restore_training", "training_state"]
 
@@ -45,8 +46,8 @@ class Checkpoints:
         self.resume = resume
         self._warned = False
 
-    def begin(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the state to go on from, if there is one, or make room for a new run.
+    def begin(self, device: torch.device, n_epochs: int) -> dict[str, Any] | None:
+        """Return the state to go on from, of at most so many epochs, or make room for a new run.
 
         It is the newest that can be read; of several processes, that of all of them.
         """
@@ -54,8 +55,10 @@ class Checkpoints:
         if not self.resume:
             for path in self._files().values():
                 path.unlink(missing_ok=True)
+        for path in self.folder.glob(f".{self.run}*.tmp"):  # of a run killed while it wrote
+            path.unlink(missing_ok=True)
         states: dict[int, dict[str, Any]] = {}
-        for epoch in sorted(self._files(), reverse=True):
+        for epoch in sorted((e for e in self._files() if e <= n_epochs), reverse=True):
             try:
                 states[epoch] = decode(*read_file(self._path(epoch)))
             except (OSError, ValueError) as error:
@@ -73,10 +76,11 @@ class Checkpoints:
     def write(self, epoch: int, state: dict[str, Any]) -> None:
         """Keep the state after an epoch; if that fails, the training goes on with one warning."""
         try:
-            write_file(self._path(epoch), *encode(state, "checkpoint"))
+            arrays, tree, _ = encode(state, "checkpoint")
+            write_file(self._path(epoch), arrays, tree)
             for old in sorted(self._files())[:-N_KEPT]:
                 self._path(old).unlink(missing_ok=True)
-        except OSError as error:
+        except (OSError, TypeError) as error:
             if not self._warned:
                 warnings.warn(
                     f"The checkpoint of epoch {epoch} could not be written to {self.folder}, and "
@@ -103,8 +107,8 @@ def training_state(net: Any) -> dict[str, Any]:
     return {
         "history": [dict(record) for record in net.history],
         **{name: getattr(net, name) for name in OF_NET},
-        "tensors": {name: getattr(net, name).state_dict() for name in net.stateful},
-        "regularizers": [_without_params(regularizer) for regularizer in net.regularizers],
+        "arrays": to_arrays({name: getattr(net, name).state_dict() for name in net.stateful}),
+        "parts": [_without_params(part) for part in (net.objective, *net.regularizers)],
         "random": torch.random.get_rng_state(),
         "random_of_device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "latent_order": net._latent_order.get_state(),
@@ -122,10 +126,11 @@ def restore_training(net: Any, state: dict[str, Any]) -> None:
             net.history.record(name, value)
     for name in OF_NET:
         setattr(net, name, state[name])
-    for name, values in state["tensors"].items():
+    for name, values in to_tensors(state["arrays"]).items():
         getattr(net, name).load_state_dict(values)
-    for regularizer, values in zip(net.regularizers, state["regularizers"], strict=True):
-        vars(regularizer).update(_on(device, values))
+    parts = (net.objective, *net.regularizers)
+    for part, values in zip(parts, state["parts"], strict=True):
+        vars(part).update(_on(device, values))
     torch.random.set_rng_state(state["random"])
     if device.type == "cuda":
         torch.cuda.set_rng_state(state["random_of_device"], device)
@@ -135,9 +140,10 @@ def restore_training(net: Any, state: dict[str, Any]) -> None:
         vars(net._early_stopping).update(state["watch"])
 
 
-def _without_params(regularizer: Any) -> dict[str, Any]:
-    params = regularizer.get_params(deep=False)
-    return {name: value for name, value in vars(regularizer).items() if name not in params}
+def _without_params(part: Any) -> dict[str, Any]:
+    """Return what an objective or a regularizer keeps from step to step."""
+    params = part.get_params(deep=False)
+    return {name: value for name, value in vars(part).items() if name not in params}
 
 
 def _on(device: torch.device, values: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 from sklearn.base import clone
 
-from sgan_sklearn._columns import TableColumns, as_table, frame_kind
+from sgan_sklearn._columns import TableColumns, as_table
 from sgan_sklearn._features import FeatureScaler, TableScaler
+from sgan_sklearn._frames import frame_kind
 from sgan_sklearn._images import Layout, refuse_augmentation, refuse_images
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn.architectures import (
@@ -22,6 +25,7 @@ from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 from sgan_sklearn.samplers import SAMPLERS, Sampler
 
 __all__ = [
+    "check_schedule",
     "choose_architecture",
     "choose_augmentation",
     "choose_columns",
@@ -114,6 +118,23 @@ def choose_decay(choice: Any, layout: Layout) -> float:
 def choose_schedule(choice: Any) -> Callable[[float], float] | None:
     """Return the factor of the learning rates by the share of the training, or None."""
     return SCHEDULES[choice] if isinstance(choice, str) else choice
+
+
+def check_schedule(choice: Any) -> None:
+    """Refuse a function that is no factor of the learning rates."""
+    if isinstance(choice, str):
+        return
+    factor: Any
+    try:
+        factor = choice(0.0)
+    except Exception as error:  # the function is the user's: it may raise anything
+        factor = f"{type(error).__name__}: {error}"
+    if not isinstance(factor, Real) or not 0 <= float(factor) < math.inf:
+        raise ValueError(
+            "The 'lr_schedule' parameter of SGANClassifier must be a function that takes the share "
+            "of the training that has passed, from 0 to 1, and returns a factor of at least 0. For "
+            f"0.0 {choice!r} gave {factor!r}."
+        )
 
 
 def choose_regularizers(choice: Any, layout: Layout, aligned: bool) -> list[Regularizer]:

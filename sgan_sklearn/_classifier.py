@@ -6,7 +6,7 @@ import copy
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -52,6 +52,7 @@ from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sgan_sklearn._threads import mind_fork
 from sgan_sklearn._trouble import collapsed_since, dead_since
 from sgan_sklearn._validation import (
     Labels,
@@ -74,6 +75,9 @@ __all__ = ["SGANClassifier", "load", "save"]
 MIN_EPOCHS = 10
 MIN_STEPS = 2_000
 MAX_STEPS = 10_000
+
+# More than this of anything that is counted is a mistake.
+MANY = 2**31 - 1
 
 # Rows that are scored at a time: those of a file are copied.
 MAX_SCORED_ROWS = 2**16
@@ -250,11 +254,12 @@ default="auto"
         that a run that was killed can be resumed: both networks, their averages and optimizers, the
         random numbers, and what early stopping remembers; not what `callbacks` do. It needs a
         `random_state` that is an integer. A run is known by its parameters and rows, so that
-        several, such as those of a grid search, may share a folder. The last two files of each
-        stay there; remove them when you need them no more. None keeps nothing.
+        several, such as those of a grid search, may share a folder; without an `lr_schedule` its
+        length does not matter, so that a run can be resumed with more epochs. The last two files
+        of each stay there; remove them when you need them no more. None keeps nothing.
     checkpoint_every : int, default=1
-        Epochs from one checkpoint to the next; the last epoch always has one. A file takes four
-        times the size of the networks, and a few milliseconds for each megabyte.
+        Epochs from one checkpoint to the next; the last epoch always has one. A file takes about
+        eight times the size of the networks' weights, and a few milliseconds for each megabyte.
     resume : bool, default=False
         Whether to go on from the newest checkpoint of the same run in `checkpoint_dir`; without
         one, the training begins at the start. On a CPU the model is then, to the bit, that of a
@@ -348,7 +353,7 @@ default="auto"
         "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
         "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, tuple, None],
-        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "latent_dim": [Interval(Integral, 1, MANY, closed="both")],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "image_shape": [tuple, list, None],
         "augment": [StrOptions({"auto", *AUGMENTATIONS}), Augmentation, None],
@@ -356,8 +361,8 @@ default="auto"
             StrOptions(set(SCALINGS)),
             HasMethods(["fit", "transform", "inverse_transform"]),
         ],
-        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, MANY, closed="both")],
+        "batch_size": [Interval(Integral, 1, MANY, closed="both")],
         "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
@@ -502,7 +507,8 @@ default="auto"
             If 1 is the only class and -1 means unlabeled, which looks like a mistake; or if Ctrl-C
             ends the training, whose model so far is kept.
         """
-        return self._fit(X, y, continued=self.warm_start and hasattr(self, "net_"))
+        self._validate_params()  # warm_start among them
+        return self._fit(X, y, continued=bool(self.warm_start) and hasattr(self, "net_"))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> SGANClassifier:
         """Go on with the training for one epoch on these rows, as they come in parts.
@@ -751,17 +757,17 @@ default="auto"
         TypeError
             If a parameter is something that only pickle can keep.
         """
-        save_estimator(self, path)
+        save_estimator(self, path, [SGANClassifier])
 
     @classmethod
-    def load(cls, path: FilePath, custom_objects: Iterable[Any] = ()) -> SGANClassifier:
+    def load(cls, path: FilePath, custom_objects: Sequence[Any] = ()) -> SGANClassifier:
         """Read a classifier from a file; see `sgan_sklearn.load`.
 
         Parameters
         ----------
         path : str or path-like
             A file that `save` has written.
-        custom_objects : iterable of type or function, default=()
+        custom_objects : list of type and function, default=()
             Your own classes and functions among the parameters.
 
         Returns
@@ -812,6 +818,7 @@ default="auto"
         >>> label, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
         """
         check_is_fitted(self)
+        mind_fork()
         write_onnx(
             Path(path),
             copy.deepcopy(self.discriminator_).cpu(),
@@ -822,9 +829,9 @@ default="auto"
         )
 
     def plain_state(self) -> dict[str, Any]:
-        """Return what `save` keeps: all attributes but callbacks, which are no part of a model."""
+        """Return what `save` keeps: all but what belongs to one training alone."""
         state = {name: value for name, value in vars(self).items() if name != "_skl_callbacks"}
-        return {**state, "callbacks": None}
+        return {**state, "callbacks": None, "checkpoint_dir": None, "resume": False}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -857,6 +864,7 @@ default="auto"
         self, X: Any, y: Any, *, continued: bool, in_parts: bool = False, classes: Any = None
     ) -> SGANClassifier:
         """Check everything, then train; `in_parts` is for `partial_fit`."""
+        mind_fork()
         with _unchanged_on_error(self):
             given = check_inputs(
                 self, X, y, continued=continued, in_parts=in_parts, classes=classes
@@ -989,7 +997,7 @@ default="auto"
     ) -> dict[str, Any]:
         """Return what may differ from one fit to the next that continues it."""
         return {
-            "unsupervised_weight": self.unsupervised_weight,
+            "unsupervised_weight": float(self.unsupervised_weight),
             "adversarial_every": choose_interval(self.adversarial_every, layout, regularizers),
             "averaging_decay": choose_decay(self.averaging_decay, layout),
             "precision": choose_precision(self.precision, device, as_images=layout.as_images),
@@ -1046,7 +1054,11 @@ default="auto"
             f"discriminator_lr (now {self.discriminator_lr})",
             (f"generator_lr (now {self.generator_lr})"),
         )
-        collapsed, dead = collapsed_since(net.history), dead_since(net.history)
+        history = net.history
+        if self.early_stopping:  # up to the epoch that is kept
+            scores = [epoch.get("validation_score", -1.0) for epoch in history]
+            history = history[: len(scores) - int(np.argmax(scores[::-1]))]
+        collapsed, dead = collapsed_since(history), dead_since(history)
         # Terms of the same names may mean something else in an objective of the user's own.
         if not isinstance(net.objective, tuple(OBJECTIVES.values())):
             dead = None
@@ -1154,8 +1166,9 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     Parameters
     ----------
     estimator : SGANClassifier, or another estimator of scikit-learn
-        Such as a `Pipeline` that ends in an `SGANClassifier`. Callbacks are not kept. Of your own
-        classes (of objectives, architectures, ...) and functions, the names and parameters are.
+        Such as a `Pipeline` that ends in an `SGANClassifier`; of a search, save its
+        ``best_estimator_``. `callbacks`, `checkpoint_dir` and `resume` are not kept. Of your own
+        classes (of objectives, architectures, ...) and of functions, the names and parameters are.
     path : str or path-like
         The file, whose name may end as you like.
 
@@ -1185,21 +1198,22 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     >>> bool((loaded.predict_proba(X) == pipeline.predict_proba(X)).all())
     True
     """
-    save_estimator(estimator, path)
+    save_estimator(estimator, path, [SGANClassifier])
 
 
-def load(path: FilePath, custom_objects: Iterable[Any] = ()) -> Any:
+def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     """Read an estimator from a file that `save` has written.
 
-    Nothing in a file is ever executed. It may name classes of scikit-learn and of this package, and
-    those that you pass.
+    Nothing in a file is ever executed. It may name classes of this package, those of
+    scikit-learn's that work with arrays in Python (of `sklearn.preprocessing`, `sklearn.pipeline`
+    and the like, but no trees or support vector machines), and those that you pass.
 
     Parameters
     ----------
     path : str or path-like
         The file.
-    custom_objects : iterable of type or function, default=()
-        Your own classes and functions that the estimator holds. They are known by their
+    custom_objects : list of type and function, default=()
+        Your own classes, and functions, that the estimator holds. They are known by their
         ``__qualname__``.
 
     Returns

@@ -9,9 +9,10 @@ import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils.validation import check_array
 
+from sgan_sklearn._frames import describe_frame, described_frame, frame_kind
 from sgan_sklearn._validation import is_missing
 
-__all__ = ["TableColumns", "as_table", "frame_kind", "has_objects", "with_nan"]
+__all__ = ["TableColumns", "as_table", "has_objects", "with_nan"]
 
 # Categories of a column that are told apart; the rarest of more than that share one code.
 MAX_LEVELS = 100
@@ -19,15 +20,6 @@ MAX_LEVELS = 100
 # Beginnings of the dtypes, of pandas and polars, whose columns are categories or numbers.
 CATEGORICAL_DTYPES = ("category", "str", "bool", "categorical", "enum", "utf8")
 NUMERIC_DTYPES = ("int8", "int16", "int32", "int64", "int128", "uint", "float", "double", "decimal")
-
-
-def frame_kind(X: Any) -> str | None:
-    """Return "pandas" or "polars" for a data frame, otherwise None."""
-    for cls in type(X).__mro__:
-        module = cls.__module__.split(".")[0]
-        if cls.__name__ == "DataFrame" and module in ("pandas", "polars"):
-            return module
-    return None
 
 
 def as_table(X: Any) -> Any:
@@ -90,6 +82,16 @@ class TableColumns:
             len(self.frequent[i]) + (i in self.rare) if i in self.encoders else 0
             for i in range(n_columns)
         ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Replace the template by a description, which not only pickle can keep."""
+        template = self.template if self.frame is None else describe_frame(self.template)
+        return {**vars(self), "template": template}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.frame is not None:
+            self.template = described_frame(state["template"])
 
     def _learn_levels(self, column: int, values: np.ndarray) -> None:
         encoder = OrdinalEncoder(
@@ -246,8 +248,10 @@ def _categorical_columns(X: Any, categorical_features: Any) -> np.ndarray:
         return np.zeros(n_columns, dtype=bool)
     if isinstance(categorical_features, str):  # "from_dtype"
         return np.array([_is_categorical(X, i) for i in range(n_columns)], dtype=bool)
-    chosen = list(categorical_features)
     rule = "The 'categorical_features' parameter of SGANClassifier must"
+    if np.ndim(categorical_features) != 1:
+        raise ValueError(f"{rule} be a list of columns or a mask. Got {categorical_features!r}.")
+    chosen = list(categorical_features)
     if chosen and all(isinstance(item, bool | np.bool_) for item in chosen):
         if len(chosen) != n_columns:
             raise ValueError(

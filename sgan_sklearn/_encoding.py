@@ -8,34 +8,56 @@ from __future__ import annotations
 
 import importlib
 import math
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path, PurePath
 from types import FunctionType, MethodType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from sgan_sklearn._columns import frame_kind
-
 __all__ = ["decode", "encode"]
 
 PACKAGE = __name__.split(".")[0]
 
-# Public estimators of scikit-learn: no module or name with an underscore before it.
-OF_SKLEARN = re.compile(r"(sklearn(?:\.[a-z]\w*)+)\.([A-Z]\w*)")
+# Where estimators of scikit-learn may come from: those that work with arrays in Python, where a
+# senseless array raises an error. Compiled code would take it for granted.
+MODULES = (
+    "calibration",
+    "compose",
+    "decomposition",
+    "discriminant_analysis",
+    "dummy",
+    "feature_extraction",
+    "feature_extraction.image",
+    "feature_extraction.text",
+    "feature_selection",
+    "impute",
+    "kernel_approximation",
+    "linear_model",
+    "multiclass",
+    "multioutput",
+    "naive_bayes",
+    "pipeline",
+    "preprocessing",
+    "random_projection",
+)
+
+# Beginning of the methods that may be kept: those of an architecture.
+BUILDERS = "build_"
 
 # Attributes of scikit-learn's estimators that must be None: where a joblib cache is, which is read
 # by pickle.
 FORBIDDEN = ("memory",)
 
 
-def encode(value: Any, name: str) -> tuple[dict[str, np.ndarray], Any]:
+def encode(value: Any, name: str) -> tuple[dict[str, np.ndarray], Any, list[Any]]:
     """Return arrays and what JSON knows, of which `decode` makes the same value.
+
+    Third come the classes and functions that `decode` must be given for that.
 
     Parameters
     ----------
@@ -52,8 +74,11 @@ def encode(value: Any, name: str) -> tuple[dict[str, np.ndarray], Any]:
         If it holds anything else.
     """
     encoder = _Encoder()
-    tree = encoder.encode(value, name)
-    return encoder.arrays, tree
+    try:
+        tree = encoder.encode(value, name)
+    except RecursionError as error:
+        raise TypeError(f"{name} holds itself, {_REMEDY}") from error
+    return encoder.arrays, tree, encoder.custom
 
 
 def decode(
@@ -99,53 +124,52 @@ class _UnknownNameError(Exception):
 class _Encoder:
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
+        self.custom: list[Any] = []
 
     def encode(self, value: Any, name: str) -> Any:
         """Return the JSON form of a value; `name` is what messages call it."""
+        # Of subclasses, such as OrderedDict, less would come back than there was.
+        kind: Any = type(value)
+        if value is None or kind in (bool, int, str):
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else {"float": repr(value)}
+        if kind is list:
+            return self._items(value, name)
+        if kind is tuple:
+            return {"tuple": self._items(value, name)}
+        if kind is dict:
+            return {"dict": self._pairs(value, name)}
+        if kind is np.ndarray or kind is np.memmap:
+            return {"array": self._array(value, name)}
+        if kind is slice:
+            return {"slice": self._items([value.start, value.stop, value.step], name)}
+        numpy_names: dict[str, Any] = vars(np)
         match value:
-            case None | bool() | str():
-                return str(value) if isinstance(value, str) else value
             case np.generic():
                 return {"scalar": self._array(np.asarray(value), name)}
-            case int():
-                return int(value)
-            case float():
-                return float(value) if math.isfinite(value) else {"float": repr(float(value))}
-            case list():
-                return self._items(value, name)
-            case tuple() if not hasattr(value, "_fields"):
-                return {"tuple": self._items(value, name)}
-            case dict():
-                return {"dict": self._pairs(value, name)}
-            case slice():
-                return {"slice": [value.start, value.stop, value.step]}
-            case np.ndarray():
-                return {"array": self._array(value, name)}
-            case Tensor():
+            case Tensor() if value.layout is torch.strided and value.dtype is not torch.bfloat16:
                 return {"tensor": self._array(value.detach().cpu().numpy(), name)}
             case np.dtype() if value.names is None:
                 return {"dtype": value.str}
-            case np.ufunc():
-                return {"ufunc": value.__name__}
+            case np.ufunc() if numpy_names.get(str(value.__name__)) is value:
+                return {"ufunc": str(value.__name__)}
             case PurePath():
                 return {"path": str(value)}
             case np.random.RandomState():
-                return {"random_state": self.encode(value.get_state(legacy=False), name)}
-            case partial():
+                state = value.get_state(legacy=False)
+                if state["bit_generator"] == "MT19937":
+                    return {"random_state": self.encode(state, name)}
+            case partial() if isinstance(value.func, MethodType):
                 parts = [value.func, list(value.args), value.keywords]
                 return {"partial": self._items(parts, name)}
-            case MethodType():
+            case MethodType() if value.__name__.startswith(BUILDERS):
                 return {"method": [self.encode(value.__self__, name), value.__name__]}
             case type() if issubclass(value, np.generic):
-                return {"type": value.__name__}
+                return {"type": np.dtype(value).name}
             case FunctionType() if value.__name__ != "<lambda>":
+                self.custom.append(value)
                 return {"function": value.__qualname__}
-        return self._other(value, name)
-
-    def _other(self, value: Any, name: str) -> Any:
-        kind = frame_kind(value)
-        if kind is not None and len(value) == 0:
-            return {kind: self._frame(value, name)}
         return {"object": self._object(value, name)}
 
     def _items(self, values: Iterable[Any], name: str) -> list[Any]:
@@ -164,40 +188,14 @@ class _Encoder:
             return ["object", list(array.shape), self._items(array.ravel().tolist(), name)]
         if array.dtype.kind not in "biufUSmM" or array.dtype.itemsize == 0:
             raise TypeError(f"{name} is an array of the dtype {array.dtype}, {_REMEDY}")
-        # A matrix by columns gives other last digits than one by rows.
-        order: Literal["C", "F"] = "C" if array.flags.c_contiguous else "F"
-        plain = array.ravel(order).astype(array.dtype.newbyteorder("="))
+        # In the order of memory, without which sums would have other last digits.
+        axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        plain = array.transpose(axes).ravel().astype(array.dtype.newbyteorder("="))
         if array.dtype.kind in "USmM" or array.dtype.itemsize > 8:
             plain = plain.view(np.uint8)
         key = str(len(self.arrays))
         self.arrays[key] = plain
-        return [plain_name(array.dtype), list(array.shape), order, key]
-
-    def _frame(self, frame: Any, name: str) -> list[Any]:
-        """Return the names and the dtypes of the columns of a frame without rows."""
-        if frame_kind(frame) == "polars":
-            return [[column, _polars_dtype(dtype)] for column, dtype in frame.schema.items()]
-        columns = frame.columns
-        names = self._items(columns.tolist(), f"{name}.columns")
-        dtypes = [self._pandas_dtype(dtype, name) for dtype in frame.dtypes]
-        of_names = None if columns.nlevels > 1 else self._pandas_dtype(columns.dtype, name)
-        return [names, of_names, dtypes]
-
-    def _pandas_dtype(self, dtype: Any, name: str) -> Any:
-        import pandas
-
-        if isinstance(dtype, pandas.CategoricalDtype):
-            levels = dtype.categories
-            if levels is None:
-                return {"categories": None, "ordered": dtype.ordered}
-            return {
-                "categories": self._items(levels.tolist(), name),
-                "dtype": self._pandas_dtype(levels.dtype, name),
-                "ordered": dtype.ordered,
-            }
-        if pandas.api.types.pandas_dtype(str(dtype)) != dtype:
-            raise TypeError(f"{name} has a column of the dtype {dtype!r}, {_REMEDY}")
-        return str(dtype)
+        return [plain_name(array.dtype), list(array.shape), axes, key]
 
     def _object(self, value: Any, name: str) -> Any:
         cls = type(value)
@@ -206,6 +204,7 @@ class _Encoder:
         key = _own_name(cls) or _name_in_sklearn(cls)
         if key is None and isinstance(value, BaseEstimator):
             key = f"custom.{cls.__qualname__}"
+            self.custom.append(cls)
         if key is None:
             raise TypeError(f"{name} is {value!r} of the class {cls.__qualname__}, {_REMEDY}")
         state = value.plain_state() if hasattr(value, "plain_state") else value.__getstate__()
@@ -228,39 +227,24 @@ def plain_name(dtype: np.dtype) -> str:
     return dtype.newbyteorder("<").str
 
 
-def _polars_dtype(dtype: Any) -> Any:
-    name = dtype.__name__ if isinstance(dtype, type) else type(dtype).__name__
-    match name:
-        case "Enum":
-            return [name, dtype.categories.to_list()]
-        case "Decimal":
-            return [name, dtype.precision, dtype.scale]
-        case _:
-            return [name]
-
-
 def _own_name(cls: type) -> str | None:
     return f"{PACKAGE}.{cls.__name__}" if cls.__module__.split(".")[0] == PACKAGE else None
 
 
 def _name_in_sklearn(cls: type) -> str | None:
-    """Return the public name of a class of scikit-learn, such as sklearn.svm.SVC."""
+    """Return the public name of a class of scikit-learn, such as sklearn.pipeline.Pipeline."""
     parts = cls.__module__.split(".")
     public = ".".join(part for part in parts if not part.startswith("_"))
     name = f"{public}.{cls.__qualname__}"
-    return name if parts[0] == "sklearn" and _sklearn_class(name) is cls else None
+    return name if _sklearn_class(name) is cls else None
 
 
 def _sklearn_class(name: str) -> type | None:
-    """Return a public estimator of scikit-learn by its name, or None if it has none such."""
-    found = OF_SKLEARN.fullmatch(name)
-    if found is None:
+    """Return a public estimator of scikit-learn by its name, or None if it may not occur."""
+    module, _, own_name = name.rpartition(".")
+    if module not in [f"sklearn.{known}" for known in MODULES]:
         return None
-    try:
-        module = importlib.import_module(found[1])
-    except ImportError:
-        return None
-    cls = getattr(module, found[2], None)
+    cls = vars(importlib.import_module(module)).get(own_name)
     return cls if isinstance(cls, type) and issubclass(cls, BaseEstimator) else None
 
 
@@ -274,7 +258,7 @@ class _Decoder:
         classes: Iterable[type],
         custom_objects: Iterable[Any],
     ) -> None:
-        self.arrays = arrays
+        self.arrays = dict(arrays)
         self.classes = {f"{PACKAGE}.{cls.__name__}": cls for cls in classes}
         self.custom = {item.__qualname__: item for item in custom_objects}
 
@@ -290,7 +274,7 @@ class _Decoder:
             "float": self._float,
             "tuple": lambda content: tuple(self.decode(content)),
             "dict": lambda content: {self.decode(k): self.decode(v) for k, v in content},
-            "slice": lambda content: slice(*content),
+            "slice": lambda content: slice(*self.decode(content)),
             "array": self._array,
             "tensor": lambda content: torch.from_numpy(self._array(content)),
             "dtype": self._dtype,
@@ -301,8 +285,6 @@ class _Decoder:
             "partial": self._partial,
             "method": self._method,
             "function": self._custom,
-            "pandas": self._pandas_frame,
-            "polars": self._polars_frame,
             "object": self._object,
         }
         return readers[kind](content)
@@ -313,13 +295,14 @@ class _Decoder:
             array = np.empty(len(items), dtype=object)
             array[:] = self.decode(items)
             return array.reshape(shape)
-        name, shape, order, key = content
+        name, shape, axes, key = content
         dtype = self._dtype(name)
-        plain = np.array(self.arrays[key])
+        plain = np.array(self.arrays.pop(key))  # each once, so that a file is no larger than it is
         stored_as_bytes = dtype.kind in "USmM" or dtype.itemsize > 8
         if plain.dtype != (np.uint8 if stored_as_bytes else dtype):
             raise TypeError(f"an array of {plain.dtype} in place of {dtype}")
-        return plain.view(dtype).reshape(shape, order=order)
+        in_memory = plain.view(dtype).reshape([shape[axis] for axis in axes])
+        return in_memory.transpose(np.argsort(axes))
 
     @staticmethod
     def _dtype(name: str) -> np.dtype:
@@ -334,7 +317,7 @@ class _Decoder:
 
     @staticmethod
     def _ufunc(name: str) -> np.ufunc:
-        function = getattr(np, name)
+        function = vars(np).get(name)
         if not isinstance(function, np.ufunc):
             raise TypeError(f"numpy.{name}, which is no universal function")
         return function
@@ -346,13 +329,15 @@ class _Decoder:
 
     def _partial(self, content: Any) -> Any:
         function, args, keywords = self.decode(content)
+        if not isinstance(function, MethodType):
+            raise TypeError(f"a partial {function!r}")
         return partial(function, *args, **keywords)
 
     def _method(self, content: Any) -> Any:
         tree, name = content
         owner = self.decode(tree)
         own = (*self.classes.values(), *(c for c in self.custom.values() if isinstance(c, type)))
-        if not (name.startswith("build_") and isinstance(owner, own)):
+        if not (name.startswith(BUILDERS) and isinstance(owner, own)):
             raise TypeError(f"the method {name}")
         return getattr(owner, name)
 
@@ -367,10 +352,10 @@ class _Decoder:
     def _object(self, content: Any) -> Any:
         name, tree = content
         cls = self.classes.get(name)
-        if cls is None and name.startswith("custom."):
+        if cls is None and str(name).startswith("custom."):
             cls = self._custom(name.removeprefix("custom."))
         if cls is None:
-            cls = _sklearn_class(name)
+            cls = _sklearn_class(str(name))
         if cls is None:
             raise _UnknownNameError(
                 f"It names the class {name!r}, which is none of scikit-learn nor of this version "
@@ -389,41 +374,3 @@ class _Decoder:
         else:
             vars(made).update(state)
         return made
-
-    # --- frames without rows --------------------------------------------------------------------
-
-    def _pandas_frame(self, content: Any) -> Any:
-        import pandas
-
-        names, of_names, dtypes = content
-        frame = pandas.DataFrame(
-            {
-                i: pandas.Series([], dtype=self._pandas_dtype(dtype))
-                for i, dtype in enumerate(dtypes)
-            }
-        )
-        dtype = None if of_names is None else self._pandas_dtype(of_names)
-        frame.columns = pandas.Index(self.decode(names), dtype=dtype)
-        return frame
-
-    def _pandas_dtype(self, content: Any) -> Any:
-        import pandas
-
-        if isinstance(content, str):
-            return pandas.api.types.pandas_dtype(content)
-        levels = content["categories"]
-        if levels is not None:
-            dtype = self._pandas_dtype(content["dtype"])
-            levels = pandas.Index(self.decode(levels), dtype=dtype)
-        return pandas.CategoricalDtype(levels, ordered=content["ordered"])
-
-    def _polars_frame(self, content: Any) -> Any:
-        import polars
-
-        schema = {}
-        for column, (name, *arguments) in content:
-            dtype = getattr(polars, name)
-            if not (isinstance(dtype, type) and issubclass(dtype, polars.DataType)):
-                raise TypeError(f"polars.{name}, which is no dtype")
-            schema[column] = dtype(*arguments) if arguments else dtype
-        return polars.DataFrame(schema=schema)

@@ -37,6 +37,9 @@ LIMIT = 1e3
 MAX_REPEATED = 1_000
 ROUNDING = 1e-5
 
+# Values whose squares, summed up over many rows, are numbers of float32 as well.
+LARGEST_IN_FLOAT32 = 1e12
+
 # Images that are scaled at a time: temporary copies of a large stack would double it.
 IMAGES_AT_A_TIME = 1024
 
@@ -60,6 +63,8 @@ default="auto"
         Smallest and largest value of each column of `X`; of all pixels for "image".
     dtype_ : dtype
         Type of `X`, which `inverse_transform` gives back.
+    float_ : dtype
+        Type of the numbers that are scaled: float32 or float64.
     """
 
     def __init__(self, scaling: Any = "auto") -> None:
@@ -70,7 +75,8 @@ default="auto"
         self.dtype_ = X.dtype
         if self._is_image():
             X = _pixel_range(X)  # two rows that say all there is to know
-        X = _as_float(X)
+        self.float_ = _float_for(X)
+        X = X.astype(self.float_, copy=False)
         self.range_ = np.stack([X.min(axis=0), X.max(axis=0)])
         self.groups_ = []
         for kind, columns in _group_columns(X, self.range_, self.scaling):
@@ -89,7 +95,7 @@ default="auto"
         return scaled
 
     def _transform_into(self, scaled: np.ndarray, X: np.ndarray) -> None:
-        X = _as_float(X)
+        X = X.astype(self.float_, copy=False)
         X = np.clip(X, *self.reach()).astype(X.dtype, copy=False)
         for kind, columns, transformer in self.groups_:
             part = transformer.transform(_as_seen_by(kind, X[:, columns]))
@@ -287,9 +293,12 @@ def _is_hole(X: np.ndarray) -> np.ndarray:
     return np.asarray(X != X)  # NaN differs from itself
 
 
-def _as_float(X: np.ndarray) -> np.ndarray:
-    """Return `X` as float32 if that holds its values, else as float64."""
-    return X.astype(np.result_type(X.dtype, np.float32), copy=False)
+def _float_for(X: np.ndarray) -> np.dtype:
+    """Return float32 if that holds the values of `X` and their squares, else float64."""
+    dtype = np.result_type(X.dtype, np.float32)
+    if dtype == np.float32 and max(abs(float(X.min())), abs(float(X.max()))) > LARGEST_IN_FLOAT32:
+        return np.dtype(np.float64)
+    return dtype
 
 
 def _pixel_range(X: np.ndarray) -> np.ndarray:

@@ -56,6 +56,10 @@ def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
 
 def replace_file(path: Path, data: bytes | memoryview) -> None:
     """Write a file as a whole: one of the same name stays until the new one is complete."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} to.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
     passing = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(passing, "xb") as file:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import zlib
+import sys
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import sklearn
 import torch
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, validate_data
 
 from sgan_sklearn._checkpoints import Checkpoints
 from sgan_sklearn._choices import (
+    check_schedule,
     choose_architecture,
     choose_columns,
     choose_sampler,
     component,
 )
-from sgan_sklearn._columns import TableColumns, as_table, frame_kind, has_objects, with_nan
+from sgan_sklearn._columns import TableColumns, as_table, has_objects, with_nan
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._distributed import agree, n_processes
 from sgan_sklearn._early_stopping import draw_validation_rows
+from sgan_sklearn._fingerprint import fingerprint
+from sgan_sklearn._frames import frame_kind
 from sgan_sklearn._images import check_image_shape, flatten_images
 from sgan_sklearn._random import draw_seed
 from sgan_sklearn._validation import (
@@ -35,6 +36,7 @@ from sgan_sklearn._validation import (
     check_classes,
     check_dense,
     check_labels,
+    check_range,
     check_same_classes,
     check_same_length,
 )
@@ -75,9 +77,8 @@ class Inputs(NamedTuple):
     checkpoints: Checkpoints | None
 
 
-# Parameters that do not change what a training comes to, and rows that are hashed at a time.
+# Parameters that do not change what a training comes to.
 NO_MATTER = ("device", "verbose", "callbacks", "checkpoint_dir", "checkpoint_every", "resume")
-HASHED_ROWS = 2**14
 
 
 def check_inputs(
@@ -104,6 +105,7 @@ def check_inputs(
     expected = estimator._layout.image_shape if continued else estimator.image_shape
     architecture = choose_architecture(estimator.architecture, image_shape, expected)
     objective = component(estimator.objective, OBJECTIVES)
+    check_schedule(estimator.lr_schedule)
     device = resolve_device(estimator.device)
     columns = None
     if continued:
@@ -144,7 +146,7 @@ def check_inputs(
         sampler=sampler,
         device=device,
         callbacks=check_callbacks(estimator.callbacks),
-        checkpoints=_checkpoints(estimator, rows, labels.codes),
+        checkpoints=_checkpoints(estimator, rows, labels.codes, device),
     )
 
 
@@ -155,11 +157,24 @@ def as_rows(
 
     With `reset`, the estimator learns the number and the names of the columns.
     """
+    with np.errstate(all="ignore"):  # of infinite values, which are looked for
+        rows = _as_rows(estimator, X, columns, is_table, reset)
+    if reset:  # later ones are pulled into the range of the first
+        check_range(rows)
+    return rows
+
+
+def _as_rows(
+    estimator: Any, X: Any, columns: TableColumns | None, is_table: bool, reset: bool
+) -> np.ndarray:
     finite = "allow-nan" if is_table else True
     if columns is None or (frame_kind(X) is None and not columns.encoders):
         X = with_nan(X) if is_table else X
         try:
-            return validate_data(estimator, X, reset=reset, ensure_all_finite=finite)
+            rows = validate_data(estimator, X, reset=reset, ensure_all_finite=finite)
+            if rows.dtype == object:  # lists with None in them
+                rows = check_array(with_nan(rows), ensure_all_finite=finite, input_name="X")
+            return rows
         except ValueError as error:
             if not is_table or "could not convert string to float" not in str(error):
                 raise
@@ -234,8 +249,10 @@ def _check_processes(
             f"at least. Got {n_labeled} labeled rows of {len(rows)}: start fewer processes, or "
             "label more rows."
         )
-    digest = zlib.crc32(codes.tobytes(), zlib.crc32(_in_words(estimator, rows).encode()))
-    if not agree(digest, device):
+    # The length of the training decides when processes part, and the rows are on other machines.
+    params = {**_params_that_matter(estimator), "max_epochs": estimator.max_epochs}
+    digest = fingerprint(params, rows.shape, rows.dtype.str, codes)
+    if not agree(int(digest[:12], 16), device):
         raise ValueError(
             f"{n_processes()} processes of a process group train one model together, so that all "
             "must have the same rows, labels and parameters, but theirs differ. To train a model "
@@ -244,11 +261,12 @@ def _check_processes(
         )
 
 
-def _in_words(estimator: Any, rows: np.ndarray) -> str:
-    """Return what decides a training, but for the values of rows and labels."""
-    params = {k: v for k, v in sorted(estimator.get_params().items()) if k not in NO_MATTER}
-    # What prints its address prints another one everywhere.
-    return re.sub(" at 0x[0-9a-f]+", "", repr((rows.shape, rows.dtype, params)))
+def _params_that_matter(estimator: Any) -> dict[str, Any]:
+    """Return the parameters that decide what a training comes to."""
+    params = estimator.get_params(deep=False)
+    if estimator.lr_schedule == "constant":
+        params.pop("max_epochs")  # a longer training begins like a shorter one
+    return {name: value for name, value in params.items() if name not in NO_MATTER}
 
 
 def _check_checkpoints(estimator: Any, continued: bool) -> None:
@@ -261,10 +279,10 @@ def _check_checkpoints(estimator: Any, continued: bool) -> None:
                 "interrupted. Got checkpoint_dir=None: give the same folder to both runs."
             )
         return
-    if Path(folder).exists() and not Path(folder).is_dir():
+    if folder == "" or (Path(folder).exists() and not Path(folder).is_dir()):
         raise ValueError(
-            f"The 'checkpoint_dir' parameter of SGANClassifier must be a folder. Got {folder!r}, "
-            "which is a file."
+            f"The 'checkpoint_dir' parameter of SGANClassifier must be a folder, which need not "
+            f"exist. Got {folder!r}."
         )
     if not isinstance(estimator.random_state, Integral):
         raise ValueError(
@@ -278,13 +296,12 @@ def _check_checkpoints(estimator: Any, continued: bool) -> None:
         )
 
 
-def _checkpoints(estimator: Any, rows: np.ndarray, codes: np.ndarray) -> Checkpoints | None:
+def _checkpoints(
+    estimator: Any, rows: np.ndarray, codes: np.ndarray, device: torch.device
+) -> Checkpoints | None:
     if estimator.checkpoint_dir is None:
         return None
-    digest = hashlib.sha256(_in_words(estimator, rows).encode())
-    digest.update(codes.tobytes())
-    for part in gen_batches(len(rows), HASHED_ROWS):
-        digest.update(rows[part].tobytes())
+    versions = sys.modules["sgan_sklearn"].__version__, torch.__version__, sklearn.__version__
+    run = fingerprint(versions, device.type, _params_that_matter(estimator), rows, codes)
     folder = Path(os.fsdecode(estimator.checkpoint_dir))
-    run = digest.hexdigest()[:16]
     return Checkpoints(folder, run, estimator.checkpoint_every, resume=estimator.resume)

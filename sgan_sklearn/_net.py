@@ -38,6 +38,7 @@ from sgan_sklearn._rows import Rows
 from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn._threads import mind_fork
 from sgan_sklearn._trouble import relative_spread
+from sgan_sklearn.architectures import Architecture
 from sgan_sklearn.objectives import Objective
 from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
 
@@ -272,7 +273,7 @@ class SGANNet(NeuralNet):
             self._early_stopping = EarlyStopping(X.validation, self.n_iter_no_change, self.tol)
         self._remembered = self.snapshot()
         if self.checkpoints is not None:
-            self._resumed = self.checkpoints.begin(torch.device(self.device))
+            self._resumed = self.checkpoints.begin(torch.device(self.device), self._n_epochs)
         self.n_epochs_resumed_ = 0 if self._resumed is None else len(self._resumed["history"])
         try:
             super().fit_loop(X, y, self._n_epochs - self.n_epochs_resumed_, **kwargs)
@@ -606,13 +607,20 @@ class SGANNet(NeuralNet):
         Raises ValueError where the networks are not of the sizes of their weights.
         """
         state = dict(state)
+        for name in ("module", "generator"):
+            method = getattr(state[name], "func", None)
+            if not isinstance(getattr(method, "__self__", None), Architecture):
+                raise ValueError(f"The {name} is not built by an architecture.")
         results = {name: state.pop(name) for name in (*_RESULTS, "row_shape_")}
         history, tensors = state.pop("history"), state.pop("tensors")
         state["discriminator_lr"], state["generator_lr"] = state.pop("learning_rates")
         state["device"] = str(device_or_cpu(state["device"]))
+        if set(state) != {*_KEPT, "discriminator_lr", "generator_lr"}:
+            raise ValueError(f"The parameters {sorted(state)} are not those of a network.")
         net = cls(**state, verbose=0, warm_start=True)
-        net._check_sizes(tensors)
-        net.initialize()
+        with seeded(0, torch.device(net.device)):
+            net._check_sizes(tensors)
+            net.initialize()
         net._rebuild(tensors, results)
         for record in history:
             net.history.new_epoch()

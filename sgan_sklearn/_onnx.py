@@ -98,10 +98,8 @@ class _Numbers(nn.Module):
 
     def __init__(self, scaler: FeatureScaler) -> None:
         super().__init__()
-        # As numpy has it: float64 where float32 would not hold all values.
-        dtype = np.result_type(scaler.dtype_, np.float32)
-        self.dtype = torch.from_numpy(np.empty(0, dtype)).dtype
-        low, high = scaler.reach().astype(dtype)
+        self.dtype = torch.from_numpy(np.empty(0, scaler.float_)).dtype
+        low, high = scaler.reach().astype(scaler.float_)
         self.register_buffer("low", torch.from_numpy(low))
         self.register_buffer("high", torch.from_numpy(high))
         order = np.concatenate([columns for _, columns, _ in scaler.groups_])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -43,7 +44,7 @@ PARTS = (
 )
 
 
-def save_estimator(estimator: Any, path: FilePath) -> None:
+def save_estimator(estimator: Any, path: FilePath, classes: Iterable[type]) -> None:
     """Write an estimator to a file; see `sgan_sklearn.save`."""
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(
@@ -52,19 +53,33 @@ def save_estimator(estimator: Any, path: FilePath) -> None:
         )
     names = ("sgan_sklearn", "sklearn", "torch", "numpy")
     versions = {name: str(sys.modules[name].__version__) for name in names}
-    arrays, tree = encode(estimator, type(estimator).__name__)
+    arrays, tree, custom = encode(estimator, type(estimator).__name__)
+    try:
+        decode(arrays, tree, (*PARTS, *classes), custom)
+    except ValueError as error:  # better now than when it is needed
+        raise TypeError(f"{estimator!r} cannot be kept without pickle. {error}") from error
     write_file(Path(path), arrays, {"versions": versions, "estimator": tree})
 
 
-def load_estimator(path: FilePath, classes: Iterable[type], custom_objects: Iterable[Any]) -> Any:
+def load_estimator(path: FilePath, classes: Iterable[type], custom_objects: Sequence[Any]) -> Any:
     """Read an estimator from a file; see `sgan_sklearn.load`."""
     path = Path(path)
+    _check_custom_objects(custom_objects)
+    arrays, content = read_file(path)
+    tree = content.get("estimator") if isinstance(content, dict) else None
     try:
-        arrays, content = read_file(path)
-        tree = content["estimator"] if isinstance(content, dict) else None
         estimator = decode(arrays, tree, (*PARTS, *classes), custom_objects)
     except ValueError as error:
         raise ValueError(f"{path} cannot be loaded. {error}") from error
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"{path} cannot be loaded. It holds no estimator.")
     return estimator
+
+
+def _check_custom_objects(custom_objects: Any) -> None:
+    is_list = isinstance(custom_objects, list | tuple)
+    if not is_list or not all(isinstance(item, type | FunctionType) for item in custom_objects):
+        raise TypeError(
+            "custom_objects must be a list of classes and functions, such as [MyObjective]. Got "
+            f"{custom_objects!r}."
+        )

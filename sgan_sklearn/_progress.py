@@ -99,6 +99,9 @@ class TrainingLog(Callback):
         if not self.begun_:
             self.table_.resume(net.n_epochs_resumed_)
             self.begun_ = True
+            searched = net.checkpoints is not None and net.checkpoints.resume
+            if net.verbose and searched and not net.n_epochs_resumed_:
+                print(f"no checkpoint of this run in {net.checkpoints.folder}: begun anew")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Print a line if one is due."""

@@ -15,20 +15,29 @@ from sgan_sklearn._threads import mind_fork
 
 RandomState = int | np.random.RandomState | None
 
-__all__ = ["RandomState", "draw_seed", "next_seed", "reseed", "seeded"]
+__all__ = ["RandomState", "draw_seed", "next_seed", "reseed", "seeded", "turn_given_up"]
+
+
+class _Turn(threading.local):
+    """How often this thread has taken the lock, without which torch's generators are another's."""
+
+    depth = 0
+
 
 # torch's generators belong to the whole process: threads take turns. A child process that is forked
 # while another thread has its turn needs a lock of its own.
-_turn = threading.RLock()
+_lock = threading.RLock()
+_turn = _Turn()
 
 
-def _renew_turn() -> None:
-    global _turn
-    _turn = threading.RLock()
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+    _turn.depth = 0
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_turn)
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def draw_seed(random_state: RandomState) -> int:
@@ -49,9 +58,30 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     depend on `seed` alone, and the program around never notices. Other threads wait for their turn.
     """
     mind_fork()
-    with _turn, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        reseed(seed, device)
-        yield
+    with _lock, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        _turn.depth += 1
+        try:
+            reseed(seed, device)
+            yield
+        finally:
+            _turn.depth -= 1
+
+
+@contextmanager
+def turn_given_up(device: torch.device) -> Iterator[None]:
+    """Run foreign code, which may wait for threads of its own, within a `seeded` block."""
+    devices = [device] if device.type == "cuda" else []
+    depth, lock = _turn.depth, _lock
+    with torch.random.fork_rng(devices=devices):
+        for _ in range(depth):
+            lock.release()
+        _turn.depth = 0
+        try:
+            yield
+        finally:
+            for _ in range(depth):
+                lock.acquire()
+            _turn.depth = depth
 
 
 def reseed(seed: int, device: torch.device) -> None:

@@ -31,9 +31,9 @@ def _map_leaves(tree: Any, function: Callable[[Any], Any]) -> Any:
 
 
 def _to_array(leaf: Any) -> Any:
-    return leaf.detach().cpu().numpy().copy() if isinstance(leaf, Tensor) else leaf
+    return leaf.detach().cpu().numpy().copy(order="K") if isinstance(leaf, Tensor) else leaf
 
 
 def _to_tensor(leaf: Any) -> Any:
-    # A copy, since a memory map may be read-only.
+    # A copy, since a memory map may be read-only, with the same order of memory.
     return torch.from_numpy(np.array(leaf)) if isinstance(leaf, np.ndarray) else leaf

@@ -21,6 +21,7 @@ __all__ = [
     "check_dense",
     "check_labels",
     "check_layer_sizes",
+    "check_range",
     "check_same_classes",
     "check_same_length",
     "check_target",
@@ -39,6 +40,23 @@ class Labels(NamedTuple):
 
     codes: np.ndarray
     """Position in `classes` of each row's label, -1 where unlabeled; int64, shape (n,)."""
+
+
+# Numbers beyond this overflow when they are squared or multiplied.
+LARGEST = 1e100
+
+
+def check_range(X: np.ndarray) -> None:
+    """Refuse numbers that no scaling can take."""
+    if X.dtype.kind != "f" or X.dtype.itemsize < 8:
+        return
+    # Without a copy, and whatever is missing.
+    low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
+    if low < -LARGEST or high > LARGEST:
+        raise ValueError(
+            f"X must hold numbers from {-LARGEST:g} to {LARGEST:g}. Got {low:g} to {high:g}. "
+            "Divide such columns by a constant, or take their logarithm."
+        )
 
 
 def check_dense(X: Any) -> None:
@@ -76,9 +94,15 @@ def check_target(y: Any, caller: str = "SGANClassifier") -> np.ndarray:
             "missing value. If these rows are unlabeled, mark them with unlabeled_value (-1 by "
             "default), as in y = np.where(pd.isna(y), -1, y), for strings with dtype object."
         )
-    if y.dtype.kind == "f" and np.isinf(y).any():
+    labels = y.tolist() if y.dtype.kind == "O" else []
+    is_float = y.dtype.kind == "f"
+    if (is_float and np.isinf(y).any()) or any(_is_infinite(label) for label in labels):
         raise ValueError("Input y contains infinity. Labels must be finite numbers or strings.")
     return y
+
+
+def _is_infinite(label: Any) -> bool:
+    return isinstance(label, float | np.floating) and bool(np.isinf(label))
 
 
 def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None) -> Labels:

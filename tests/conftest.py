@@ -19,6 +19,7 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     report_multiple_bugs=False,
 )
+settings.register_profile("nightly", settings.get_profile("sgan_sklearn"), max_examples=2_000)
 settings.load_profile("sgan_sklearn")
 
 

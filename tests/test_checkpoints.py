@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
+from torch import nn
 
 from sgan_sklearn import SGANClassifier, _checkpoints, load
 from sgan_sklearn._checkpoints import Checkpoints
-from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
+from sgan_sklearn.objectives import FeatureMatching
 from sgan_sklearn.samplers import CriticSampler
 
 
@@ -184,6 +187,8 @@ def test_verbose_says_that_it_resumed(make_classifier, data, tmp_path, capsys):
     make_classifier(**options, resume=True).fit(*data)
     printed = capsys.readouterr().out
     assert printed.startswith("resumed after epoch 2 of 4\n")
+    make_classifier(**options, resume=True, random_state=1).fit(*data)
+    assert capsys.readouterr().out.startswith(f"no checkpoint of this run in {tmp_path}")
     assert re.search(r"^ +3/4 ", printed, re.MULTILINE)
     assert not re.search(r"^ +[12]/4 ", printed, re.MULTILINE)
 
@@ -197,6 +202,83 @@ def test_full_disk_does_not_end_a_training(make_classifier, data, tmp_path, monk
         classifier = make_classifier(checkpoint_dir=tmp_path).fit(*data)
     assert classifier.n_iter_ == 3
     assert os.listdir(tmp_path) == []
+
+
+def test_training_goes_on_where_its_state_cannot_be_kept(make_classifier, data, tmp_path):
+    class Recorder(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.history.record("when", datetime.now())
+
+    with pytest.warns(UserWarning, match=r"history.*datetime.*without pickle"):
+        classifier = make_classifier(checkpoint_dir=tmp_path, callbacks=[Recorder()]).fit(*data)
+    assert classifier.n_iter_ == 3
+
+
+def test_longer_training_is_resumed_from_a_shorter_one(make_classifier, data, tmp_path):
+    X, y = data
+    make_classifier(max_epochs=3, checkpoint_dir=tmp_path).fit(X, y)
+    options = {"checkpoint_dir": tmp_path, "resume": True}
+    longer = make_classifier(max_epochs=5, **options).fit(X, y)
+    assert longer.net_.n_epochs_resumed_ == 3
+    assert_same_to_the_bit(make_classifier(max_epochs=5).fit(X, y), longer, X)
+    scheduled = make_classifier(max_epochs=6, lr_schedule="cosine", **options).fit(X, y)
+    assert scheduled.net_.n_epochs_resumed_ == 0
+
+
+def test_shorter_training_does_not_take_later_epochs(make_classifier, data, tmp_path):
+    X, y = data
+    make_classifier(max_epochs=5, checkpoint_dir=tmp_path).fit(X, y)
+    shorter = make_classifier(max_epochs=4, checkpoint_dir=tmp_path, resume=True).fit(X, y)
+    assert shorter.net_.n_epochs_resumed_ == 4
+    assert_same_to_the_bit(make_classifier(max_epochs=4).fit(X, y), shorter, X)
+
+
+class Counting(FeatureMatching):
+    """An objective that changes from step to step."""
+
+    def generator_loss(self, discriminator, batch, generated):
+        self.n_calls_ = getattr(self, "n_calls_", 0) + 1
+        losses = super().generator_loss(discriminator, batch, generated)
+        return {"loss": losses["loss"] / self.n_calls_}
+
+
+def test_objectives_with_a_state_are_resumed(make_classifier, data, tmp_path):
+    X, y = data
+    options = {"max_epochs": 4, "regularizer": None}
+    uninterrupted = make_classifier(objective=Counting(), **options).fit(X, y)
+    kill(make_classifier(objective=Counting(), checkpoint_dir=tmp_path, **options), 7, X, y)
+    resumed = make_classifier(
+        objective=Counting(), checkpoint_dir=tmp_path, resume=True, **options
+    ).fit(X, y)
+    assert_same_to_the_bit(uninterrupted, resumed, X)
+
+
+def test_optimizers_keep_the_order_of_memory(make_classifier, tmp_path):
+    images = np.random.RandomState(0).randn(40, 8, 8, 3).astype(np.float32)
+    y = np.arange(40) % 4 - 1
+    head = nn.Sequential(nn.Flatten(), nn.Linear(4 * 9, 8), nn.ReLU(), nn.Linear(8, 3))
+    convolution = nn.Conv2d(3, 4, 3, 2).to(memory_format=torch.channels_last)
+    generator = nn.Sequential(nn.Linear(8, 192), nn.Tanh(), nn.Unflatten(1, (3, 8, 8)))
+
+    def make(**more):
+        architecture = ModuleArchitecture(nn.Sequential(convolution, *head), generator)
+        params = {"latent_dim": 8, "max_epochs": 4, "regularizer": None, "augment": None}
+        return make_classifier(architecture=architecture, **params, **more)
+
+    uninterrupted = make().fit(images, y)
+    kill(make(checkpoint_dir=tmp_path), 5, images, y)
+    resumed = make(checkpoint_dir=tmp_path, resume=True).fit(images, y)
+    assert resumed.net_.n_epochs_resumed_ == 2
+    assert_same_to_the_bit(uninterrupted, resumed, images)
+
+
+def test_files_that_were_begun_are_cleared_away(make_classifier, data, tmp_path):
+    classifier = make_classifier(checkpoint_dir=tmp_path).fit(*data)
+    name = next(tmp_path.iterdir()).name
+    begun = tmp_path / f".{name}.0123abcd.tmp"
+    begun.touch()
+    classifier.set_params(resume=True).fit(*data)
+    assert not begun.exists()
 
 
 def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
@@ -217,6 +299,7 @@ def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
     [
         ({"resume": True}, r"resume=True needs .* Got checkpoint_dir=None"),
         ({"checkpoint_dir": "{}", "random_state": None}, r"integer.*Got random_state=None"),
+        ({"checkpoint_dir": ""}, r"'checkpoint_dir' .* must be a folder"),
         ({"checkpoint_dir": "{}/file"}, r"'checkpoint_dir' .* must be a folder"),
         ({"checkpoint_dir": 3}, r"'checkpoint_dir' parameter of SGANClassifier must be"),
         ({"checkpoint_dir": "{}", "checkpoint_every": 0}, "'checkpoint_every' parameter"),
@@ -296,5 +379,5 @@ def test_processes_take_the_same_epoch(tmp_path, monkeypatch):
     least.append(3)
     for index in (0, 1):
         monkeypatch.setattr(_checkpoints, "process_index", lambda index=index: index)
-        state = Checkpoints(tmp_path, "run", 1, resume=True).begin(torch.device("cpu"))
+        state = Checkpoints(tmp_path, "run", 1, resume=True).begin(torch.device("cpu"), 9)
         assert state == {"epoch": 3}

@@ -16,7 +16,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods
 
 from sgan_sklearn import _losses
-from sgan_sklearn._random import next_seed
+from sgan_sklearn._random import next_seed, turn_given_up
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 
@@ -171,12 +171,13 @@ class Distillation(Regularizer):
             if name.split("__")[-1] == "random_state" and value is None
         }
         teacher.set_params(**unseeded)
-        with guessing():
-            teacher.fit(_flat(rows, labeled), codes)
         probabilities = np.full((len(rows), self._n_classes), MIN_PROBABILITY, dtype=np.float32)
-        known = teacher.classes_
-        for part in gen_batches(len(rows), ROWS_AT_A_TIME):
-            probabilities[part, known] += teacher.predict_proba(_flat(rows, part))
+        with turn_given_up(rows.device):
+            with guessing():
+                teacher.fit(_flat(rows, labeled), codes)
+            known = teacher.classes_
+            for part in gen_batches(len(rows), ROWS_AT_A_TIME):
+                probabilities[part, known] += teacher.predict_proba(_flat(rows, part))
         return np.log(probabilities, out=probabilities)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:

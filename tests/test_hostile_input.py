@@ -1,0 +1,328 @@
+"""Whatever the world sends: a fit either works or says what is wrong.
+
+`pytest --hypothesis-profile=nightly tests/test_hostile_input.py` tries ten times as much.
+"""
+
+import contextlib
+import math
+import re
+import time
+import warnings
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.architectures import MLPArchitecture
+
+IS_NIGHTLY = settings.default.max_examples > 100
+SECONDS = 60  # no case may take longer
+
+# Of scikit-learn, about a y of one column; of this package, about trainings and about labels.
+ALLOWED_WARNINGS = (
+    (DataConversionWarning, "A column-vector y was passed"),
+    (ConvergenceWarning, "collapsed|too strong|diverged"),
+    (UserWarning, "only class"),
+)
+
+
+def cases(n):
+    """Return the settings of a test with `n` cases in each run, or ten times as many at night."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=10 * n if IS_NIGHTLY else n, suppress_health_check=slow)
+
+
+def classifier(**params):
+    small = {
+        "architecture": MLPArchitecture((8,), (8,)),
+        "max_epochs": 2,
+        "device": "cpu",
+        "random_state": 0,
+    }
+    return SGANClassifier(**{**small, **params})
+
+
+def fit_or_refuse(estimator, X, y, names):
+    """Fit and predict, or see that the error names an argument; return whether it was fitted."""
+    start = time.monotonic()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            estimator.fit(X, y)
+            probabilities = estimator.predict_proba(X)
+            estimator.sample(2)
+            refused = None
+        except (TypeError, ValueError) as error:
+            refused = str(error)
+    assert time.monotonic() - start < SECONDS
+    for warning in caught:
+        assert any(
+            issubclass(warning.category, category) and re.search(text, str(warning.message))
+            for category, text in ALLOWED_WARNINGS
+        ), f"a warning leaks out: {warning}"
+    if refused is not None:
+        assert re.search(names, refused), f"no argument is named: {refused}"
+        return False
+    assert probabilities.shape == (len(estimator.transduction_), len(estimator.classes_))
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    return True
+
+
+OF_X = r"\bX\b|\barray\b|sample|feature|[Cc]olumn|rows|images|dtype"
+
+# --- X --------------------------------------------------------------------------------------------
+
+NUMBERS = ["f8", "f4", "f2", "g", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
+OTHERS = ["O", "U3", "S3", "c16", "M8[D]", "m8[s]", "f8,i4", ">f8", "<i2"]
+SCALES = [0.0, 1.0, 1e-320, 1e-30, 1e-3, 1e6, 1e30, 1e300, 1.7e308]
+SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 1e308, -1e308, 5e-324]
+FORMS = {
+    "as it is": lambda X: X,
+    "by columns": np.asfortranarray,
+    "every other row": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "reversed": lambda X: X[::-1, ::-1],
+    "transposed": lambda X: np.ascontiguousarray(X.T).T,
+    "lists": lambda X: X.tolist(),
+    "tuple of rows": tuple,
+    "frame": lambda X: pd.DataFrame(X),
+    "named frame": lambda X: pd.DataFrame(X).add_prefix("c"),
+    "masked": np.ma.masked_array,
+    "sparse": lambda X: sparse.csr_array(X.astype(float)),
+    "memory view": lambda X: memoryview(np.ascontiguousarray(X)),
+}
+
+
+@st.composite
+def tables(draw):
+    """Return an X of two dimensions, sane in most respects."""
+    n_rows = draw(st.sampled_from([12, 30, 3, 2, 1, 0]))
+    n_columns = draw(st.sampled_from([3, 1, 2, 7, 0]))
+    rng = np.random.RandomState(draw(st.integers(0, 2**16)))
+    X = rng.standard_normal((n_rows, n_columns))
+    with np.errstate(all="ignore"):
+        X *= draw(st.sampled_from(SCALES) | st.just(1.0))
+        X += draw(st.sampled_from([0.0, 0.0, 1.0, 1e9, -1e300]))
+        if draw(st.booleans()) and n_rows:
+            X[:] = X[rng.randint(max(1, n_rows // 4), size=n_rows)]  # rows that come again
+        for value in draw(st.lists(st.sampled_from(SPECIAL), max_size=2)):
+            if X.size:
+                X[rng.randint(n_rows), rng.randint(n_columns)] = value
+        dtype = draw(st.sampled_from(NUMBERS) | st.sampled_from(["f8"]) | st.sampled_from(OTHERS))
+        if dtype in ("f8,i4", "M8[D]", "m8[s]"):
+            X = np.zeros(X.shape, dtype)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                X = X.astype(dtype)
+    form = draw(st.sampled_from(sorted(FORMS)))
+    with contextlib.suppress(TypeError, ValueError):  # not of this dtype
+        X = FORMS[form](X)
+    if isinstance(X, np.ndarray) and draw(st.booleans()):
+        X.flags.writeable = False
+    return X
+
+
+odd_tables = st.sampled_from(
+    [
+        None,
+        0,
+        3.5,
+        "rows",
+        b"rows",
+        [],
+        [[]],
+        {},
+        {"a": [1, 2]},
+        object(),
+        [1.0, 2.0, 3.0],
+        [[1.0], [1.0, 2.0]],
+        [[1.0, "a"], [2.0, "b"]],
+        [[None, 1.0], [2.0, None]],
+        [[Decimal("1.5")], [Decimal("2.5")]],
+        [[1j], [2j]],
+        [[10**400], [1]],
+        np.float64(3),
+        np.zeros((2, 2, 2, 2, 2)),
+        np.zeros((4, 0, 3)),
+        np.zeros((6, 3, 3)),
+        np.zeros((6, 8, 8), dtype="M8[D]"),
+        np.full((6, 8, 8), np.nan),
+        np.zeros((6, 8, 8), dtype=complex),
+        np.broadcast_to(1.0, (12, 3)),
+        pd.DataFrame({"a": [1.0, 2.0], "a ": ["x", None]}),
+        pd.DataFrame({"a": pd.date_range("2020", periods=4)}),
+        pd.DataFrame({"a": [[1], [2]]}),
+        pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]),
+        pd.DataFrame([[1, 2], [3, 4]], columns=["a", 1]),
+        pd.DataFrame(),
+        pd.Series([1.0, 2.0]),
+        (x for x in range(3)),
+        iter([[1.0], [2.0]]),
+        sparse.eye_array(4).tocoo(),
+    ]
+)
+
+
+def length(X):
+    try:
+        return len(X) if not hasattr(X, "shape") else X.shape[0]
+    except (IndexError, TypeError):
+        return 4
+
+
+@given(tables() | tables() | tables() | odd_tables)
+@cases(120)
+def test_any_rows_are_fitted_or_refused(X):
+    y = np.resize([0, 1, -1, 2, -1], length(X))
+    fit_or_refuse(
+        classifier(), X, y, r"\bX\b|\barray\b|sample|feature|[Cc]olumn|rows|dtype|y holds"
+    )
+
+
+# --- y --------------------------------------------------------------------------------------------
+
+LABELS = [0, 1, 2, -1, -2, 0.0, 1.5, -1.0, math.nan, math.inf, None, "", "a", "-1", b"a", True]
+LABELS += [10**30, 2**63, np.nan, pd.NA, pd.NaT, 1j, (1,), Decimal(1), np.float32(1), np.str_("b")]
+
+
+@st.composite
+def targets(draw):
+    """Return some form of labels for 12 rows."""
+    some = draw(st.lists(st.sampled_from(LABELS), min_size=1, max_size=3))
+    y = (some * 12)[:12]
+    form = draw(
+        st.sampled_from(["list", "array", "objects", "series", "column", "matrix", "short"])
+    )
+    try:
+        match form:
+            case "array":
+                y = np.array(y)
+            case "objects":
+                array = np.empty(12, dtype=object)
+                array[:] = y
+                y = array
+            case "series":
+                y = pd.Series(y, index=range(5, 17))
+            case "column":
+                y = np.array(y)[:, np.newaxis]
+            case "matrix":
+                y = np.array([y, y]).T
+            case "short":
+                y = y[:-1]
+    except (OverflowError, TypeError, ValueError):  # not of these labels
+        pass
+    return y
+
+
+odd_targets = st.sampled_from(
+    [
+        None,
+        0,
+        "labels",
+        [],
+        {},
+        object(),
+        [[0, 1]] * 12,
+        [[0], [1, 2]] * 6,
+        np.zeros((12, 0)),
+        np.arange(12),
+        np.arange(12.0) / 7,
+        np.full(12, -1),
+        np.zeros(12),
+        np.array(3),
+        np.zeros(12, dtype="M8[D]"),
+        np.array(["0", "-1"] * 6, dtype="S2"),
+        pd.Categorical(["a", "b"] * 6),
+        pd.Series([1, pd.NA, -1] * 4, dtype="Int64"),
+        sparse.eye_array(12),
+        (y for y in range(12)),
+        [np.array([1])] * 12,
+        np.ma.masked_array([0, 1] * 6, [True, False] * 6),
+        np.array([0, 1, -1] * 4, dtype=">i4"),
+        np.array([0, 1, -1] * 4, dtype=np.float16),
+    ]
+)
+
+
+@given(targets() | odd_targets, st.sampled_from([-1, None, "", 0, math.nan]))
+@cases(80)
+def test_any_labels_are_fitted_or_refused(y, unlabeled_value):
+    X = np.random.RandomState(0).randn(12, 3)
+    fit_or_refuse(
+        classifier(unlabeled_value=unlabeled_value),
+        X,
+        y,
+        r"\by\b|[Ll]abel|class|target|inconsistent numbers of samples|unlabeled_value",
+    )
+
+
+# --- parameters -----------------------------------------------------------------------------------
+
+ODD_VALUES = [
+    None, True, False, 0, 1, -1, 2, 0.0, 0.5, -0.5, 1.0, 1e-300, 1e300, math.nan, math.inf,
+    -math.inf, 10**30, -(10**30), "", "auto", "no such thing", "0", b"auto", [], [1], ["a"], [None],
+    (), (8, 8), {}, {0: 1.0}, {"a": None}, {0: -1.0}, set(), object(), print, lambda passed: 1.0,
+    lambda: 0, int, SGANClassifier, MLPArchitecture, MLPArchitecture(()), 1j, Decimal(1), Path("."),
+    np.nan, np.int64(2), np.float32(0.5), np.array([1, 2]), np.array("auto"), np.zeros((2, 2)),
+    np.random.RandomState(0), np.random.default_rng(0), pd.NA, slice(2), range(3),
+]  # fmt: skip
+PARAMETERS = sorted(SGANClassifier().get_params(deep=False))
+DATA = np.random.RandomState(0).randn(12, 3), [0, 1, -1] * 4
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@given(value=st.sampled_from(ODD_VALUES))
+@settings(max_examples=len(ODD_VALUES) if IS_NIGHTLY else 5)
+def test_any_parameter_is_used_or_refused(tmp_path_factory, name, value):
+    with contextlib.chdir(tmp_path_factory.getbasetemp()):  # for checkpoints
+        fit_or_refuse(classifier(**{name: value}), *DATA, rf"\b{name}\b")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(PARAMETERS), st.sampled_from(ODD_VALUES), min_size=2, max_size=3
+    )
+)
+@cases(30)
+def test_any_parameters_together_are_used_or_refused(tmp_path_factory, params):
+    with contextlib.chdir(tmp_path_factory.getbasetemp()):
+        fit_or_refuse(classifier(**params), *DATA, "|".join(rf"\b{name}\b" for name in params))
+
+
+# --- after a refusal ------------------------------------------------------------------------------
+
+
+@given(tables() | odd_tables)
+@cases(30)
+def test_a_fitted_model_survives_what_is_refused(X):
+    estimator = classifier(random_state=0).fit(*DATA)
+    before = estimator.predict_proba(DATA[0])
+    refused = not fit_or_refuse(estimator, X, np.resize([0, 1, -1], length(X)), "")
+    if refused and not hasattr(X, "flags"):
+        np.testing.assert_array_equal(estimator.predict_proba(DATA[0]), before)
+
+
+@given(tables() | odd_tables)
+@cases(60)
+def test_any_rows_are_predicted_or_refused(X):
+    estimator = classifier().fit(*DATA)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
+        try:
+            probabilities, refused = estimator.predict_proba(X), None
+        except (TypeError, ValueError) as error:
+            refused = str(error)
+    if refused is not None:
+        assert re.search(OF_X, refused)
+    else:
+        assert np.isfinite(probabilities).all()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
