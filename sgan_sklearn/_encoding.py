@@ -144,7 +144,7 @@ class _Encoder:
             return {"array": self._array(value, name)}
         if kind is slice:
             return {"slice": self._items([value.start, value.stop, value.step], name)}
-        numpy_names: dict[str, Any] = vars(np)
+        own_name: Any = getattr(value, "__name__", None)
         match value:
             case np.generic():
                 return {"scalar": self._array(np.asarray(value), name)}
@@ -152,8 +152,8 @@ class _Encoder:
                 return {"tensor": self._array(value.detach().cpu().numpy(), name)}
             case np.dtype() if value.names is None:
                 return {"dtype": value.str}
-            case np.ufunc() if numpy_names.get(str(value.__name__)) is value:
-                return {"ufunc": str(value.__name__)}
+            case np.ufunc() if vars(np).get(own_name) is value:
+                return {"ufunc": own_name}
             case PurePath():
                 return {"path": str(value)}
             case np.random.RandomState():
@@ -358,8 +358,8 @@ class _Decoder:
             cls = _sklearn_class(str(name))
         if cls is None:
             raise _UnknownNameError(
-                f"It names the class {name!r}, which is none of scikit-learn nor of this version "
-                "of sgan_sklearn."
+                f"It names the class {name!r}, which is none of this version of sgan_sklearn nor "
+                "one of scikit-learn's that may be loaded."
             )
         state = self.decode(tree)
         if any(state.get(attribute) is not None for attribute in FORBIDDEN):

@@ -4,16 +4,20 @@ import json
 import os
 import re
 import struct
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars
 import pytest
 import torch
+from data.write_models import inputs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -474,3 +478,40 @@ def test_networks_of_other_sizes_than_their_weights_are_refused(fitted, path):
     write_file(path, arrays, json.loads(huge))
     with pytest.raises(ValueError, match="sizes of the networks"):
         load(path)
+
+
+# --- files of every format that there was ---------------------------------------------------------
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT + 1))
+@pytest.mark.parametrize("name", ["array", "images", "frame"])
+def test_models_of_older_versions_are_loaded(name, version):
+    with warnings.catch_warnings():
+        # Of scikit-learn, about its own transformers.
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        loaded = SGANClassifier.load(DATA / f"{name}_format{version}.sgan")
+    expected = json.loads((DATA / f"predicted_format{version}.json").read_text())[name]
+    X, _ = inputs(name)
+    np.testing.assert_allclose(loaded.predict_proba(X[:5]), expected, atol=1e-5)
+    made = loaded.sample(4, random_state=0)
+    assert made.shape == X[:4].shape
+    if name == "frame":
+        assert list(made["kind"].cat.categories) == ["u", "v", "w"]
+        assert list(loaded.classes_) == ["no", "yes"]
+
+
+# --- skops ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["array", "images", "frame"])
+def test_skops_keeps_models_too(make_classifier, tmp_path, name):
+    io = pytest.importorskip("skops.io", reason="skops is not installed")
+    X, y = inputs(name)
+    mark = "-1" if name == "frame" else -1
+    classifier = make_classifier(architecture="auto", max_epochs=1, unlabeled_value=mark).fit(X, y)
+    io.dump(classifier, tmp_path / "classifier.skops")
+    trusted = io.get_untrusted_types(file=tmp_path / "classifier.skops")
+    loaded = io.load(tmp_path / "classifier.skops", trusted=trusted)
+    np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
