@@ -157,8 +157,15 @@ def as_rows(
 
     With `reset`, the estimator learns the number and the names of the columns.
     """
-    with np.errstate(all="ignore"):  # of infinite values, which are looked for
-        rows = _as_rows(estimator, X, columns, is_table, reset)
+    try:
+        with np.errstate(all="ignore"):  # of infinite values, which are looked for
+            rows = _as_rows(estimator, X, columns, is_table, reset)
+    except OverflowError as error:
+        raise ValueError(f"X must hold numbers of 64 bits. {error}") from error
+    except (TypeError, ValueError) as error:
+        if not str(error).startswith(("Complex data", "float() argument")):
+            raise
+        raise type(error)(f"X must hold real numbers. {error}") from error
     if reset:  # later ones are pulled into the range of the first
         check_range(rows)
     return rows

@@ -188,7 +188,7 @@ def check_wanted(label: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
 
 def _check_are_classes(labels: np.ndarray) -> None:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             # Few labels of many classes are no regression problem.
             warnings.filterwarnings("ignore", "The number of unique classes is greater")
             check_classification_targets(labels)
