@@ -208,9 +208,10 @@ default="auto"
         What `sample` takes its rows from. "generator" is the one that the classifier was trained
         with, at no cost, whose rows need not be true to the training rows but column by column.
         "critic", for tables, trains a second generator after the classifier, against a critic of
-        its own. Its rows come near to real ones, as does what is learned from them; the classifier
-        stays the same. It takes 2,000 to 4,000 steps of its own, a minute or two; pass an instance
-        of `sgan_sklearn.samplers.CriticSampler` to choose how many.
+        its own. Its rows are harder to tell from real ones; what is learned from them is better on
+        some tables and worse on others. The classifier stays the same. It takes 2,000 to 4,000
+        steps of its own, one to five minutes; pass an instance of
+        `sgan_sklearn.samplers.CriticSampler` to choose how many.
     unlabeled_value : int, float, str or None, default=-1
         Label of the unlabeled rows. None means that all rows are labeled, for a `y` in which
         -1 is a class.

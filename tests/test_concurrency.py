@@ -14,7 +14,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from sgan_sklearn import _random
+from sgan_sklearn import _random, load
 
 
 def test_threads_share_a_model(fitted, data):
@@ -45,6 +45,46 @@ def test_prediction_does_not_wait_for_a_training(fitted, data):
     training = _random.seeded(0, torch.device("cpu"))  # as in another thread
     with training, ThreadPoolExecutor(1) as pool:
         assert len(pool.submit(fitted.predict, data[0]).result(timeout=60)) == 60
+
+
+def test_loading_leaves_a_training_of_another_thread_alone(fitted, data, tmp_path, make_classifier):
+    fitted.save(tmp_path / "classifier")
+    expected = make_classifier(max_epochs=20).fit(*data).predict_proba(data[0])
+    state = torch.get_rng_state()
+    stop = threading.Event()
+
+    def keep_loading():
+        while not stop.is_set():
+            load(tmp_path / "classifier")
+
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(keep_loading)
+        found = make_classifier(max_epochs=20).fit(*data).predict_proba(data[0])
+        stop.set()
+        loading.result()
+    np.testing.assert_array_equal(found, expected)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+TEACHER = """
+import joblib, numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.regularizers import Distillation
+
+small = SGANClassifier(MLPArchitecture((4,), (4,)), max_epochs=1, device="cpu")
+teacher = BaggingClassifier(clone(small), n_estimators=2, n_jobs=2, random_state=0)
+X, y = np.random.RandomState(0).randn(60, 3), [0, 1, -1] * 20
+with joblib.parallel_backend("threading"):
+    small.set_params(regularizer=Distillation(teacher, adaptive=False), random_state=0).fit(X, y)
+"""
+
+
+def test_teacher_that_fits_in_threads_does_not_wait_for_ever():
+    command = [sys.executable, "-c", TEACHER]
+    assert subprocess.run(command, timeout=300, check=False).returncode == 0
 
 
 def in_child(classifier, X, queue):
@@ -83,13 +123,21 @@ from sgan_sklearn import SGANClassifier
 
 torch.set_num_threads(2)
 torch.randn(1000, 1000) @ torch.randn(1000, 1000)  # OpenMP has its threads now
-X = np.random.RandomState(0).randn(5000, 20)
+X = np.random.RandomState(0).randn(50_000, 20)
 classifier = SGANClassifier(max_epochs=1, device="cpu", random_state=0).fit(X[:99], [0, 1, -1] * 33)
 classifier.predict(X)
 context = multiprocessing.get_context("fork")
-child = context.Process(target=classifier.predict, args=(X,))
+
+
+def work():
+    classifier.predict(X)
+    y = np.arange(len(X)) % 3 - 1
+    SGANClassifier(max_epochs=1, batch_size=500, early_stopping=True, device="cpu").fit(X, y)
+
+
+child = context.Process(target=work)
 child.start()
-child.join(60)
+child.join(120)
 child.kill()
 sys.exit(child.exitcode)
 """
