@@ -46,6 +46,8 @@ MODULES = (
     "random_projection",
 )
 
+_REMEDY = "which is not kept without pickle: use skops or joblib instead"
+
 # Beginning of the methods that may be kept: those of an architecture.
 BUILDERS = "build_"
 
@@ -190,12 +192,12 @@ class _Encoder:
             raise TypeError(f"{name} is an array of the dtype {array.dtype}, {_REMEDY}")
         # In the order of memory, without which sums would have other last digits.
         axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
-        plain = array.transpose(axes).ravel().astype(array.dtype.newbyteorder("="))
+        plain = array.transpose(axes).ravel().astype(array.dtype.newbyteorder("<"))
         if array.dtype.kind in "USmM" or array.dtype.itemsize > 8:
             plain = plain.view(np.uint8)
         key = str(len(self.arrays))
         self.arrays[key] = plain
-        return [plain_name(array.dtype), list(array.shape), axes, key]
+        return [_plain_name(array.dtype), list(array.shape), axes, key]
 
     def _object(self, value: Any, name: str) -> Any:
         cls = type(value)
@@ -219,10 +221,7 @@ class _Encoder:
         return [key, {"dict": pairs}]
 
 
-_REMEDY = "which is not kept without pickle: use skops or joblib instead"
-
-
-def plain_name(dtype: np.dtype) -> str:
+def _plain_name(dtype: np.dtype) -> str:
     """Return what names a dtype on every machine."""
     return dtype.newbyteorder("<").str
 
