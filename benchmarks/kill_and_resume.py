@@ -75,20 +75,33 @@ def measure(key: dict, folder: Path) -> dict:
     with TemporaryDirectory() as name:
         own = Path(name)
         for _ in range(rng.randint(1, MAX_KILLS + 1)):
-            process = start(kind, own)
-            after = float(rng.uniform(0, seconds))
-            try:
-                process.wait(after)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                kills.append(round(after, 2))
-                found = [int(path.stem[-6:]) for path in own.glob("*.safetensors")]
-                epochs.append(max(found, default=0))
+            after = kill(kind, own, seconds, rng)
+            while after is None and not kills:  # it was faster than that: once more
+                for path in own.iterdir():
+                    path.unlink()
+                after = kill(kind, own, seconds, rng)
+            if after is None:
+                break
+            kills.append(after)
+            found = [int(path.stem[-6:]) for path in own.glob("*-epoch*.safetensors")]
+            epochs.append(max(found, default=0))
         if start(kind, own).wait() != 0:
             raise RuntimeError(f"the resumed training of {kind!r} failed")
         same = is_same(own / "model.sgan", reference / "model.sgan", digits(kind)[0])
     return {"killed_after": kills, "epochs_kept": epochs, "is_same": same}
+
+
+def kill(kind: str, folder: Path, seconds: float, rng: np.random.RandomState) -> float | None:
+    """Start a training and kill it; return after how many seconds, or None if it was over."""
+    process = start(kind, folder)
+    after = round(float(rng.uniform(0, seconds)), 2)
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return after
+    return None
 
 
 def is_same(one: Path, other: Path, X: np.ndarray) -> bool:

@@ -95,7 +95,7 @@ default="auto"
         return scaled
 
     def _transform_into(self, scaled: np.ndarray, X: np.ndarray) -> None:
-        X = X.astype(self.float_, copy=False)
+        X = X.astype(np.result_type(X.dtype, self.float_), copy=False)
         X = np.clip(X, *self.reach()).astype(X.dtype, copy=False)
         for kind, columns, transformer in self.groups_:
             part = transformer.transform(_as_seen_by(kind, X[:, columns]))

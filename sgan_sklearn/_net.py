@@ -28,12 +28,13 @@ from sgan_sklearn._distributed import (
     n_processes,
     own_part,
     process_index,
+    rows_of_processes,
     same_everywhere,
 )
 from sgan_sklearn._early_stopping import EarlyStopping
 from sgan_sklearn._precision import in_precision
 from sgan_sklearn._progress import TrainingLog
-from sgan_sklearn._random import next_seed, reseed, seeded
+from sgan_sklearn._random import give_way, next_seed, reseed, seeded
 from sgan_sklearn._rows import Rows
 from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn._threads import mind_fork
@@ -336,6 +337,7 @@ class SGANNet(NeuralNet):
         totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         counts: Counter[str] = Counter()
         for i, batch in enumerate(iterator):
+            give_way(torch.device(self.device))
             self.notify("on_batch_begin", batch=batch, training=training)
             self._follow_schedule(i / len(iterator))
             # From the start of each epoch, so that none is without a record of the generator.
@@ -351,7 +353,7 @@ class SGANNet(NeuralNet):
         for name, mean in means.items():
             self.history.record(name, mean)
         if self._compared is not None:
-            spread = mean_over_processes(relative_spread(*self._compared))
+            spread = relative_spread(*map(rows_of_processes, self._compared))
             self.history.record("generated_spread", float(spread))
         self.loss_names_ = list(dict.fromkeys([*self.loss_names_, *means]))
         losses = np.array(list(means.values()))

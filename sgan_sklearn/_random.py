@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,29 +16,58 @@ from sgan_sklearn._threads import mind_fork
 
 RandomState = int | np.random.RandomState | None
 
-__all__ = ["RandomState", "draw_seed", "next_seed", "reseed", "seeded", "turn_given_up"]
+__all__ = [
+    "RandomState",
+    "draw_seed",
+    "give_way",
+    "next_seed",
+    "reseed",
+    "seeded",
+    "turn_given_up",
+]
 
 
-class _Turn(threading.local):
-    """How often this thread has taken the lock, without which torch's generators are another's."""
+class _Turns:
+    """torch's generators belong to the whole process: the threads that seed them take turns."""
 
-    depth = 0
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._counting = threading.Lock()
+        self._own = threading.local()
+        self.n_waiting = 0
+
+    def take(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self._count(1)
+            self._lock.acquire()
+            self._count(-1)
+        self._own.depth = self.depth + 1
+
+    def end(self) -> None:
+        self._own.depth = self.depth - 1
+        self._lock.release()
+
+    @property
+    def depth(self) -> int:
+        """How often this thread has taken its turn without an end, one inside the other."""
+        return getattr(self._own, "depth", 0)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self.n_waiting += change
 
 
-# torch's generators belong to the whole process: threads take turns. A child process that is forked
-# while another thread has its turn needs a lock of its own.
-_lock = threading.RLock()
-_turn = _Turn()
+_turns = _Turns()
 
 
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-    _turn.depth = 0
+def _renew_turns() -> None:
+    global _turns
+    _turns = _Turns()
 
 
+# A process that is forked while another thread has its turn would wait for it for ever.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_renew_turns)
 
 
 def draw_seed(random_state: RandomState) -> int:
@@ -55,33 +85,42 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Run a block on torch's generators seeded with `seed`, then put their old state back.
 
     Weights, latent vectors, noise and whatever random layers a user's network holds then
-    depend on `seed` alone, and the program around never notices. Other threads wait for their turn.
+    depend on `seed` alone, and the program around never notices. Other threads wait for
+    their turn, see `give_way`.
     """
     mind_fork()
-    with _lock, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        _turn.depth += 1
-        try:
+    turns = _turns
+    turns.take()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             reseed(seed, device)
             yield
-        finally:
-            _turn.depth -= 1
+    finally:
+        turns.end()
 
 
 @contextmanager
 def turn_given_up(device: torch.device) -> Iterator[None]:
-    """Run foreign code, which may wait for threads of its own, within a `seeded` block."""
-    devices = [device] if device.type == "cuda" else []
-    depth, lock = _turn.depth, _lock
-    with torch.random.fork_rng(devices=devices):
+    """Run foreign code, which may wait for threads of its own, within a `seeded` block.
+
+    Other threads may have their turn meanwhile; the random numbers go on where they were.
+    """
+    turns, depth = _turns, _turns.depth
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for _ in range(depth):
-            lock.release()
-        _turn.depth = 0
+            turns.end()
         try:
             yield
         finally:
             for _ in range(depth):
-                lock.acquire()
-            _turn.depth = depth
+                turns.take()
+
+
+def give_way(device: torch.device) -> None:
+    """Let another thread have its turn within a `seeded` block, if one waits for it."""
+    if _turns.n_waiting:
+        with turn_given_up(device):
+            time.sleep(1e-3)  # or this thread would be the next one again
 
 
 def reseed(seed: int, device: torch.device) -> None:

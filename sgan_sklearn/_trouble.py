@@ -15,13 +15,17 @@ __all__ = ["collapsed_since", "dead_since", "relative_spread"]
 NO_SPREAD = 0.01
 NO_LOSS = 0.05
 
+# A deviation in the model space that is nothing but rounding.
+CONSTANT = 1e-5
+
 
 def relative_spread(generated: Tensor, real: Tensor) -> Tensor:
     """Return the mean standard deviation of generated columns against that of real ones."""
     of_generated, of_real = (
         rows.float().flatten(1).std(dim=0, correction=0).mean() for rows in (generated, real)
     )
-    return torch.where(of_real > 0, of_generated / of_real, 1.0)
+    # Rows that are all the same are no measure, rounded as they may be.
+    return torch.where(of_real > CONSTANT, of_generated / of_real, 1.0)
 
 
 def collapsed_since(history: Sequence[dict[str, Any]]) -> int | None:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import torch
 from sklearn.base import clone
+from skorch.callbacks import Callback
 
 from sgan_sklearn import _random, load
 
@@ -34,11 +35,42 @@ def test_threads_share_a_model(fitted, data):
 
 
 def test_threads_fit_the_same_models_as_one(make_classifier, data):
-    expected = [make_classifier(random_state=i).fit(*data).predict_proba(data[0]) for i in range(3)]
+    # Without a teacher, whose warnings Python can only silence for all threads.
+    def fit(seed):
+        regularizer = ["virtual_adversarial", "class_prior"]
+        return make_classifier(random_state=seed, regularizer=regularizer).fit(*data)
+
+    expected = [fit(seed).predict_proba(data[0]) for seed in range(3)]
     with ThreadPoolExecutor(3) as pool:
-        fitted = pool.map(lambda i: make_classifier(random_state=i).fit(*data), range(3))
+        fitted = pool.map(fit, range(3))
         found = [classifier.predict_proba(data[0]) for classifier in fitted]
     np.testing.assert_array_equal(found, expected)
+
+
+def test_sampling_waits_for_a_step_of_a_training_only(make_classifier, data):
+    fitted = make_classifier().fit(*data)
+    expected = fitted.sample(5, random_state=0)
+    begun, sampled = threading.Event(), threading.Event()
+
+    class Waiting(Callback):
+        """Lets the training go on until the other thread has its rows."""
+
+        def on_epoch_end(self, net, **kwargs):
+            begun.set()
+            if sampled.is_set():
+                net.stop_training_ = True
+
+    training = make_classifier(max_epochs=100_000, callbacks=[Waiting()])
+    with ThreadPoolExecutor(1) as pool:
+        fitting = pool.submit(training.fit, *data)
+        assert begun.wait(60)
+        made = fitted.sample(5, random_state=0)
+        sampled.set()
+        n_epochs = fitting.result(timeout=60).n_iter_
+    np.testing.assert_array_equal(made, expected)
+    # The training is not disturbed by that.
+    alone = make_classifier(max_epochs=n_epochs).fit(*data)
+    np.testing.assert_array_equal(training.predict_proba(data[0]), alone.predict_proba(data[0]))
 
 
 def test_prediction_does_not_wait_for_a_training(fitted, data):
@@ -68,6 +100,7 @@ def test_loading_leaves_a_training_of_another_thread_alone(fitted, data, tmp_pat
 
 TEACHER = """
 import joblib, numpy as np
+from skorch.callbacks import Callback
 from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier
 from sgan_sklearn import SGANClassifier

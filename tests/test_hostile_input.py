@@ -123,8 +123,9 @@ def tables(draw):
                 warnings.simplefilter("ignore")
                 X = X.astype(dtype)
     form = draw(st.sampled_from(sorted(FORMS)))
-    with contextlib.suppress(TypeError, ValueError):  # not of this dtype
-        X = FORMS[form](X)
+    with contextlib.suppress(TypeError, ValueError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        X = FORMS[form](X)  # if it is of this dtype
     if isinstance(X, np.ndarray) and draw(st.booleans()):
         X.flags.writeable = False
     return X

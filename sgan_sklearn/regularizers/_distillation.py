@@ -145,7 +145,8 @@ class Distillation(Regularizer):
         y = codes.cpu().numpy()
         if self.weight == 0 or (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
             return
-        spread = _success_of_spreading(rows, y) if self.adaptive else 0.0
+        with turn_given_up(rows.device):
+            spread = _success_of_spreading(rows, y) if self.adaptive else 0.0
         self.factor_ = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
         if self.factor_ == 0:
             return

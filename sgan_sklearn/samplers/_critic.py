@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from sgan_sklearn import _losses
 from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._progress import EpochTable
-from sgan_sklearn._random import seeded
+from sgan_sklearn._random import give_way, seeded
 from sgan_sklearn._state import to_arrays, to_tensors
 from sgan_sklearn._validation import check_layer_sizes
 from sgan_sklearn.architectures import Heads
@@ -209,6 +209,7 @@ class CriticSampler(Sampler):
         for epoch in range(1, n_epochs + 1):
             losses = []
             for _ in range(steps_per_epoch):
+                give_way(real.device)
                 passed = self.n_steps_ / (n_epochs * steps_per_epoch)
                 for optimizer in optimizers:
                     optimizer.param_groups[0]["lr"] = self.learning_rate * min(1, 2 - 2 * passed)
