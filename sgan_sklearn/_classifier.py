@@ -829,7 +829,7 @@ default="auto"
             self.classes_,
         )
 
-    def plain_state(self) -> dict[str, Any]:
+    def _plain_state(self) -> dict[str, Any]:
         """Return what `save` keeps: all but what belongs to one training alone."""
         state = {name: value for name, value in vars(self).items() if name != "_skl_callbacks"}
         return {**state, "callbacks": None, "checkpoint_dir": None, "resume": False}

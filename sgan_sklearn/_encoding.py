@@ -209,7 +209,7 @@ class _Encoder:
             self.custom.append(cls)
         if key is None:
             raise TypeError(f"{name} is {value!r} of the class {cls.__qualname__}, {_REMEDY}")
-        state = value.plain_state() if hasattr(value, "plain_state") else value.__getstate__()
+        state = value._plain_state() if hasattr(value, "_plain_state") else value.__getstate__()
         if not isinstance(state, dict):
             raise TypeError(f"{name}, {value!r}, has a state that is no dict, {_REMEDY}")
         for attribute in FORBIDDEN:
@@ -365,8 +365,8 @@ class _Decoder:
             raise TypeError(f"a {name} with a cache of pickles")
         if hasattr(cls, "_fields"):
             return cls(**state)
-        if hasattr(cls, "from_plain_state"):
-            return cls.from_plain_state(state)
+        if hasattr(cls, "_from_plain_state"):
+            return cls._from_plain_state(state)
         made: Any = object.__new__(cls)
         if hasattr(made, "__setstate__"):
             made.__setstate__(state)

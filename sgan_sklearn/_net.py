@@ -592,8 +592,8 @@ class SGANNet(NeuralNet):
         for name, values in tensors.items():
             getattr(self, name).load_state_dict(to_tensors(values))
 
-    def plain_state(self) -> dict[str, Any]:
-        """Return what `from_plain_state` makes the same net of, without skorch's own attributes."""
+    def _plain_state(self) -> dict[str, Any]:
+        """Return what `_from_plain_state` makes the same net of, without skorch's own attributes."""
         state = self.__getstate__()
         names = (*_KEPT, *_RESULTS, "row_shape_", "tensors")
         return {
@@ -603,7 +603,7 @@ class SGANNet(NeuralNet):
         }
 
     @classmethod
-    def from_plain_state(cls, state: dict[str, Any]) -> SGANNet:
+    def _from_plain_state(cls, state: dict[str, Any]) -> SGANNet:
         """Return the net of a plain state, on the CPU where the fitted device is missing.
 
         Raises ValueError where the networks are not of the sizes of their weights.
