@@ -593,7 +593,7 @@ class SGANNet(NeuralNet):
             getattr(self, name).load_state_dict(to_tensors(values))
 
     def _plain_state(self) -> dict[str, Any]:
-        """Return what `_from_plain_state` makes the same net of, without skorch's own attributes."""
+        """Return what `_from_plain_state` makes the same net of, without attributes of skorch."""
         state = self.__getstate__()
         names = (*_KEPT, *_RESULTS, "row_shape_", "tensors")
         return {
