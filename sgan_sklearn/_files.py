@@ -47,6 +47,8 @@ def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
     """
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     metadata = {"format": f"sgan_sklearn {FORMAT}", "checksum": UNKNOWN, "content": text}
+    # Old versions of safetensors leave the metadata out where there is no array.
+    arrays = arrays or {"": np.zeros(0, dtype=np.uint8)}
     data = format_arrays({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata)
     start, end = _place_of_checksum(data)
     whole = memoryview(bytearray(data))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars
 import pytest
+import sklearn
 import torch
 from data.write_models import inputs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -27,6 +28,7 @@ from sklearn.preprocessing import (
     QuantileTransformer,
     StandardScaler,
 )
+from sklearn.utils.fixes import parse_version
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -197,6 +199,10 @@ def test_unfitted_classifier_is_kept(path):
     assert loaded.image_shape == (8, 8)
 
 
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.7"),
+    reason="a ColumnTransformer of scikit-learn 1.6 holds a private class of lists",
+)
 def test_pipelines_with_column_transformers_are_kept(make_classifier, data, path):
     frame = a_frame()
     columns = ColumnTransformer(
