@@ -1,7 +1,8 @@
 """Semi-supervised GANs as scikit-learn estimators."""
 
-from sgan_sklearn._classifier import SGANClassifier, load, save
+from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._display import HistoryDisplay, SamplesDisplay
+from sgan_sklearn._saving import load, save
 
 __all__ = ["HistoryDisplay", "SGANClassifier", "SamplesDisplay", "__version__", "load", "save"]
 

@@ -78,7 +78,10 @@ def assert_same_to_the_bit(a, b, X):
 )
 def test_resumed_training_ends_with_the_same_model(make_classifier, data, tmp_path, params):
     X, y = data
-    make = lambda **more: make_classifier(**{"max_epochs": 6, **params, **more})  # noqa: E731
+
+    def make(**more):
+        return make_classifier(**{"max_epochs": 6, **params, **more})
+
     uninterrupted = make().fit(X, y)
     n_steps = uninterrupted.n_steps_ // len(uninterrupted.history_)
     killed_at = 2 * n_steps + 1

@@ -68,6 +68,7 @@ LAYERS = [
     "_inputs",
     "_persistence",
     "_classifier",
+    "_saving",
     "_display._checks",
     "_display._history",
     "_display._samples",

@@ -1,0 +1,99 @@
+"""Saved estimators: what `SGANClassifier.save` and `load` do, for pipelines as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from sgan_sklearn._classifier import SGANClassifier
+from sgan_sklearn._persistence import FilePath, load_estimator, save_estimator
+
+__all__ = ["load", "save"]
+
+
+def save(estimator: BaseEstimator, path: FilePath) -> None:
+    """Write a fitted estimator to one file, without pickle.
+
+    The file holds arrays in the format of safetensors and JSON, with a checksum over all of it. It
+    is written as a whole: a file of the same name stays as it is until the new one is complete.
+
+    Parameters
+    ----------
+    estimator : SGANClassifier, or another estimator of scikit-learn
+        Such as a `Pipeline` that ends in an `SGANClassifier`; of a search, save its
+        ``best_estimator_``. `callbacks`, `checkpoint_dir` and `resume` are not kept. Of your own
+        classes (of objectives, architectures, ...) and of functions, the names and parameters are.
+    path : str or path-like
+        The file, whose name may end as you like.
+
+    Raises
+    ------
+    TypeError
+        If the estimator holds what only pickle can keep, such as trees of a forest or the modules
+        of a `ModuleArchitecture`.
+
+    See Also
+    --------
+    load : Read such a file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sgan_sklearn import SGANClassifier, load, save
+    >>> X, y = load_iris(return_X_y=True)
+    >>> pipeline = make_pipeline(StandardScaler(), SGANClassifier(max_epochs=5, random_state=0))
+    >>> with TemporaryDirectory() as folder:
+    ...     save(pipeline.fit(X, y), Path(folder) / "iris.sgan")
+    ...     loaded = load(Path(folder) / "iris.sgan")
+    >>> bool((loaded.predict_proba(X) == pipeline.predict_proba(X)).all())
+    True
+    """
+    save_estimator(estimator, path, [SGANClassifier])
+
+
+def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
+    """Read an estimator from a file that `save` has written.
+
+    Nothing in a file is ever executed. It may name classes of this package, those of
+    scikit-learn's that work with arrays in Python (of `sklearn.preprocessing`, `sklearn.pipeline`
+    and the like, but no trees or support vector machines), and those that you pass.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    custom_objects : list of type and function, default=()
+        Your own classes, and functions, that the estimator holds. They are known by their
+        ``__qualname__``.
+
+    Returns
+    -------
+    estimator : estimator
+        As it was saved, on the CPU where the device that it was fitted on is missing.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is none that `save` has written, was written by a newer version, or
+        names a class or a function that is not known.
+
+    See Also
+    --------
+    save : Write such a file.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from sgan_sklearn import SGANClassifier, load
+    >>> with TemporaryDirectory() as folder:
+    ...     SGANClassifier(latent_dim=8).save(f"{folder}/classifier.sgan")
+    ...     load(f"{folder}/classifier.sgan")
+    SGANClassifier(latent_dim=8)
+    """
+    return load_estimator(path, [SGANClassifier], custom_objects)
