@@ -66,12 +66,10 @@ PEERS = {
 ROWS_METHODS = ("SGANClassifier", *PEERS)
 
 
-def keys(parts: list[str], device: str, threads: int) -> list[dict]:
+def keys(parts: list[str], device: str, threads: int, precisions: list[str]) -> list[dict]:
     where = {"device": device, "threads": threads}
     networks = [
-        {"network": name, "precision": precision}
-        for name in NETWORKS
-        for precision in ("float32", "bfloat16")
+        {"network": name, "precision": precision} for name in NETWORKS for precision in precisions
     ]
     found: list[dict] = []
     if "steps" in parts:
@@ -477,6 +475,13 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=("float32", "bfloat16"),
+        default=["float32"],
+        help="of steps and share; bfloat16 is slow on a CPU without its instructions",
+    )
     parser.add_argument("--steps", type=int, default=60, help="steps of an epoch (default: 60)")
     parser.add_argument("--rounds", type=int, default=7, help="epochs of each (default: 7)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds (default: 1800)")
@@ -489,7 +494,7 @@ def main() -> None:
         run = fit_in_child if options.child["part"] == "rows" else train_together
         run(options.child)
         return
-    wanted = keys(options.parts, options.device, options.threads)
+    wanted = keys(options.parts, options.device, options.threads, options.precisions)
     run = partial(measure, folder=options.data, options=options)
     print(summarize(run_cells(options.output, wanted, run)))
 

@@ -260,7 +260,7 @@ def test_throughput_is_measured_and_told(throughput, tmp_path, monkeypatch):
     np.savez(tmp_path / "mnist.npz", X_train=X, y_train=y, X_test=X, y_test=y)
     options = Namespace(steps=20, rounds=2, timeout=60)
     n_threads = torch.get_num_threads()  # as they are
-    wanted = throughput.keys(["steps", "share", "rows"], "cpu", n_threads)
+    wanted = throughput.keys(["steps", "share", "rows"], "cpu", n_threads, ["float32", "bfloat16"])
     cells = [{"key": key, **throughput.measure(key, tmp_path, options)} for key in wanted]
     by_part = {part: [c for c in cells if c["key"]["part"] == part] for part in throughput.PARTS}
     assert [len(by_part[part]) for part in ("steps", "share", "rows")] == [2, 2, 4]
