@@ -6,6 +6,8 @@ VENV_OLDEST ?= .venv-oldest
 # One worker a core, four at most, and one torch thread in each.
 PYTEST_ARGS ?= -n auto --maxprocesses 4
 OMP_NUM_THREADS ?= 1
+# Examples that run at the same time.
+DOCS_JOBS ?= 2
 
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN = $(VENV)/$(SCRIPTS)
@@ -38,6 +40,15 @@ examples: $(VENV)/.stamp-demo ## Run every example, headless
 		(cd "$$tmp" && MPLBACKEND=Agg $(abspath $(BIN))/python "$(CURDIR)/$$script") || exit 1; \
 	done
 
+.PHONY: docs
+docs: $(VENV)/.stamp-docs ## Build the documentation, with every example, into docs/_build/html
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) DOCS_JOBS=$(DOCS_JOBS) MPLBACKEND=Agg \
+		$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+.PHONY: check-docs
+check-docs: $(VENV)/.stamp-docs ## Look at the built documentation in a browser: links, search, console
+	$(BIN)/python docs/check_site.py docs/_build/html
+
 .PHONY: lint
 lint: $(VENV)/.stamp-test ## Check style, format and types
 	$(BIN)/ruff check .
@@ -51,7 +62,8 @@ format: $(VENV)/.stamp-test ## Fix style and format in place
 
 .PHONY: clean
 clean: ## Remove build output and caches, but not the environments
-	rm -rf build dist docs/_build docs/auto_examples examples/output
+	rm -rf build dist docs/_build docs/auto_examples docs/api/generated docs/api/backreferences
+	rm -rf docs/sg_execution_times.rst examples/output
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf __pycache__ */__pycache__ */*/__pycache__
 
@@ -63,6 +75,10 @@ $(VENV_OLDEST)/pyvenv.cfg:
 
 $(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install -q -e ".[examples]" -c constraints.txt
+	@touch $@
+
+$(VENV)/.stamp-docs: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install -q -e ".[docs]" -c constraints.txt
 	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg

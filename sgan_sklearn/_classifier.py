@@ -96,6 +96,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     apart shows the discriminator where the unlabeled rows lie, and so where the borders
     between the classes do not belong.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     architecture : {"auto", "mlp", "conv"} or Architecture, default="auto"
@@ -248,7 +250,7 @@ default="auto"
         ``monitor="discriminator_loss"`` or the like, and its ``load_best`` does not reach the
         averaged weights: take the parameter `early_stopping` instead; `LRScheduler` moves the
         discriminator's rate only: take `lr_schedule`. scikit-learn's callbacks, of version 1.9 and
-        later, are set by `set_callbacks`; they get the labeled rows alone, those among them that
+        later, are set by ``set_callbacks``; they get the labeled rows alone, those among them that
         `early_stopping` holds back.
     checkpoint_dir : str, path-like or None, default=None
         Folder in which the state of the training is kept after every `checkpoint_every` epochs, so
@@ -280,7 +282,7 @@ default="auto"
         Number of columns of `X`; for images height * width * channels.
     image_shape_ : tuple of (height, width, channels) or None
         Shape of the images, or None if `X` was a table.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if `X` was a DataFrame with string names.
     transduction_ : ndarray of shape (n_samples,)
         Label of each training row: the given one, or the predicted one where there was none.
@@ -572,7 +574,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
             Rows in the units of the training rows; images also flat.
 
         Returns
@@ -588,7 +590,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
             Rows in the units of the training rows; images also flat.
 
         Returns
@@ -603,7 +605,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
             Rows in the units of the training rows; images also flat.
 
         Returns
@@ -620,7 +622,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
             Rows in the units of the training rows; images also flat.
         y : array-like of shape (n_samples,)
             True labels; rows with `unlabeled_value` are left out.
@@ -663,7 +665,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or (n_samples, *image_shape)
+        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
             Rows in the units of the training rows; images also flat.
 
         Returns
@@ -704,7 +706,7 @@ default="auto"
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, *image_shape), or DataFrame
+        X : ndarray of shape (n_samples, n_features) or images (n_samples, ...), or DataFrame
             Rows in the units, range, dtype, shape and feature order of the training rows (the range
             of a sample, where `scaling` was fitted on one); a
             DataFrame of the same columns and dtypes if those came in one.

@@ -398,7 +398,9 @@ class SGANNet(NeuralNet):
             latent = self._next_latent(max(self.batch_size, 2))
             generated = in_precision(self.generator_, self.precision)(latent)
             terms = self._discriminator_step(batch, generated.detach(), given)
-            terms |= self._generator_step(batch, generated)
+            of_generator = self._generator_step(batch, generated)
+            self._refuse_clashes(terms, of_generator)
+            terms |= of_generator
             self._compared = generated.detach(), batch.real
         else:
             terms = self._discriminator_step(batch, None, given)
@@ -454,6 +456,16 @@ class SGANNet(NeuralNet):
                     "such a term already."
                 )
             losses[regularizer.name] = term
+
+    def _refuse_clashes(self, terms: dict[str, Tensor], of_generator: dict[str, Tensor]) -> None:
+        """Refuse names that both networks give to a term: one would hide the other in history."""
+        clashes = sorted(set(terms) & set(of_generator))
+        if clashes:
+            raise ValueError(
+                f"The terms of {type(self.objective).__name__}.generator_loss must have other "
+                f"names than those of the discriminator, {sorted(terms)}. Got {clashes} in both: "
+                "rename one."
+            )
 
     def _generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         with _frozen(self.module_):

@@ -19,6 +19,8 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     The file holds arrays in the format of safetensors and JSON, with a checksum over all of it. It
     is written as a whole: a file of the same name stays as it is until the new one is complete.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     estimator : SGANClassifier, or another estimator of scikit-learn
@@ -63,6 +65,8 @@ def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     Nothing in a file is ever executed. It may name classes of this package, those of
     scikit-learn's that work with arrays in Python (of `sklearn.preprocessing`, `sklearn.pipeline`
     and the like, but no trees or support vector machines), and those that you pass.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------

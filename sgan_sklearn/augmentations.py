@@ -24,15 +24,46 @@ __all__ = ["AUGMENTATIONS", "AffineAugmentation", "Augmentation"]
 class Augmentation(BaseEstimator, ABC):
     """Random change of a batch of images, drawn anew for each image and each call.
 
-    It is a scikit-learn estimator only for the sake of its parameters: `clone` copies it and
+    It is a scikit-learn estimator only for the sake of its parameters: ``clone`` copies it and
     a grid reaches them as ``augment__name``. Random numbers come from torch's global generators.
+
+    .. versionadded:: 0.1
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_digits
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.architectures import ConvArchitecture
+    >>> from sgan_sklearn.augmentations import Augmentation
+    >>> class Brightness(Augmentation):
+    ...     def __init__(self, amount=0.1):
+    ...         self.amount = amount
+    ...
+    ...     def __call__(self, x):
+    ...         return x + self.amount * torch.randn(len(x), 1, 1, 1, device=x.device)
+    >>> images, y = load_digits().images[:200], load_digits().target[:200]
+    >>> clf = SGANClassifier(ConvArchitecture(width=4), augment=Brightness(), max_epochs=1)
+    >>> clf.set_params(augment__amount=0.2, random_state=0).fit(images, y).n_iter_
+    1
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
-        """Return changed images of the same shape, (n, channels, height, width), and device."""
+        """Return changed images.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, channels, height, width)
+            Images in the model space; they are not to be changed in place.
+
+        Returns
+        -------
+        changed : Tensor of shape (n, channels, height, width)
+            The images in their order, of the same dtype and on the same device.
+        """
 
 
 class AffineAugmentation(Augmentation):
@@ -40,6 +71,8 @@ class AffineAugmentation(Augmentation):
 
     Amounts are drawn evenly between minus and plus the given ones. Pixels are interpolated
     between their neighbors; places from beyond the border take the nearest pixel's value.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------

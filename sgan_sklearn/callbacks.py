@@ -30,6 +30,8 @@ class SampleGridCallback(Callback):
     same ``random_state`` gives the same model. Fits that run side by side, as in a grid search,
     would write over each other's pictures.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     dirname : str or Path

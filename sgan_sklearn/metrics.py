@@ -22,8 +22,10 @@ def labeled_scorer(scoring: Any, unlabeled_value: Any = -1) -> Any:
     """Return a scorer that leaves unlabeled rows out.
 
     scikit-learn's scorers take -1 for a class that was missed, or fail. This is for tests of
-    `cross_val_score`, `GridSearchCV` and the like that hold unlabeled rows; with
+    ``cross_val_score``, ``GridSearchCV`` and the like that hold unlabeled rows; with
     `SemiSupervisedSplit` there are none. ``SGANClassifier.score`` leaves them out by itself.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------

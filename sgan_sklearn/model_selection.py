@@ -38,6 +38,8 @@ def mask_labels(
 
     At least one label of each class is kept. Give one of `n_labeled`, `fraction` and `per_class`.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     y : array-like of shape (n_samples,)
@@ -156,12 +158,14 @@ class SemiSupervisedSplit(BaseCrossValidator):
     scikit-learn's splitters take -1 for a class: unlabeled rows land in test sets, where they
     count as errors and are lost to the training. This one splits the labeled rows by another
     splitter and adds the unlabeled ones to each training set. It works with any estimator that
-    knows unlabeled rows, `LabelSpreading` and `SelfTrainingClassifier` among them.
+    knows unlabeled rows, ``LabelSpreading`` and ``SelfTrainingClassifier`` among them.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------
     cv : int or splitter, default=5
-        Number of folds of a `StratifiedKFold` over the labeled rows, or a splitter of
+        Number of folds of a ``StratifiedKFold`` over the labeled rows, or a splitter of
         scikit-learn for them, such as ``GroupKFold()`` or ``StratifiedShuffleSplit(10)``.
     unlabeled_value : int, float, str or None, default=-1
         Label of the unlabeled rows. None means that all rows are labeled.
@@ -173,7 +177,7 @@ class SemiSupervisedSplit(BaseCrossValidator):
 
     Notes
     -----
-    The rows of a training set are mixed so that each part from its start, as `learning_curve`
+    The rows of a training set are mixed so that each part from its start, as ``learning_curve``
     takes them, has its share of labeled rows. With a single label left in it there is nothing to
     learn, so ask for sizes that hold a few labels of each class.
 

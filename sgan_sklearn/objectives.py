@@ -38,7 +38,7 @@ class Objective(BaseEstimator):
     """Strategy of a semi-supervised GAN: the losses of its two networks.
 
     An objective holds no network and no state. It is a scikit-learn estimator only for the
-    sake of its parameters: `clone` copies it and a grid reaches them as ``objective__name``.
+    sake of its parameters: ``clone`` copies it and a grid reaches them as ``objective__name``.
 
     The losses return a dict of scalar tensors. The entry ``"loss"`` is minimized; every
     other entry is a named term, recorded by epoch in ``SGANClassifier.history_``.
@@ -50,6 +50,51 @@ class Objective(BaseEstimator):
         CE(labeled) + w * 1/2 * [mean softplus(-LSE(unlabeled)) + mean softplus(LSE(generated))]
 
     and the generator ``mean softplus(-LSE(generated))``.
+
+    .. versionadded:: 0.1
+
+    Notes
+    -----
+    The ``batch`` of the methods is a named tuple of the rows of one training step:
+
+    - ``labeled``: labeled rows, with their class ``codes`` from 0 and their ``weights`` in the
+      loss (None is all one);
+    - ``unlabeled``: rows whose label is not looked at, for the discriminator, with their places
+      among all rows as ``unlabeled_indices``;
+    - ``real``: such rows drawn independently, for the generator.
+
+    References
+    ----------
+    Goodfellow et al., "Generative Adversarial Networks", 2014, arXiv:1406.2661.
+
+    Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498 (the K
+    logits).
+
+    Examples
+    --------
+    The hinge loss in place of the cross-entropy of real and generated rows:
+
+    >>> import torch
+    >>> from sklearn.datasets import load_iris
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.architectures import MLPArchitecture
+    >>> from sgan_sklearn.objectives import Objective
+    >>> class Hinge(Objective):
+    ...     def __init__(self, margin=1.0):
+    ...         self.margin = margin
+    ...
+    ...     def unsupervised_loss(self, unlabeled, generated):
+    ...         real = torch.relu(self.margin - self.realness(unlabeled)).mean()
+    ...         made_up = torch.relu(self.margin + self.realness(generated)).mean()
+    ...         return {"loss": 0.5 * (real + made_up), "real": real, "generated": made_up}
+    ...
+    ...     def generator_loss(self, discriminator, batch, generated):
+    ...         return {"loss": -self.realness(discriminator(generated)).mean()}
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = SGANClassifier(MLPArchitecture((16,), (16,)), Hinge(), regularizer=None, max_epochs=1)
+    >>> clf = clf.set_params(objective__margin=0.5, random_state=0).fit(X, y)
+    >>> "real" in clf.history_[0]
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
@@ -57,27 +102,86 @@ class Objective(BaseEstimator):
     # --- what the outputs mean ----------------------------------------------------------------
 
     def n_outputs(self, n_classes: int) -> int:
-        """Return the number of outputs that the discriminator needs for `n_classes`."""
+        """Return the number of outputs that the discriminator needs.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        n_outputs : int
+            Number of outputs: here one for each class.
+        """
         return n_classes
 
     def class_logits(self, outputs: Tensor) -> Tensor:
-        """Return the class logits, shape (n, n_classes), in the discriminator's outputs."""
+        """Return the class logits that the discriminator's outputs hold.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n, n_outputs)
+            Outputs of the discriminator.
+
+        Returns
+        -------
+        logits : Tensor of shape (n, n_classes)
+            The class logits, of which the softmax makes the class probabilities.
+        """
         return outputs
 
     def realness(self, outputs: Tensor) -> Tensor:
-        """Return the log-odds that each row is real, shape (n,)."""
+        """Return the log-odds that each row is real.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n, n_outputs)
+            Outputs of the discriminator.
+
+        Returns
+        -------
+        log_odds : Tensor of shape (n,)
+            The log-odds: here ``LSE``.
+        """
         return _losses.realness(self.class_logits(outputs))
 
     # --- losses of outputs --------------------------------------------------------------------
 
     def labeled_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Return the weighted cross-entropy of the labeled rows, given their outputs."""
+        """Return the weighted cross-entropy of the labeled rows: ``mean w_i (LSE - l_y)``.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n, n_outputs)
+            Outputs of the discriminator for ``batch.labeled``.
+        batch : named tuple of Tensor
+            Rows of the step, see Notes of the class.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The loss; zero if no row is labeled.
+        """
         return _losses.supervised_loss(self.class_logits(outputs), batch.codes, batch.weights)
 
     def unsupervised_loss(self, unlabeled: Tensor, generated: Tensor) -> dict[str, Tensor]:
-        """Return all that `unsupervised_weight` multiplies, given unlabeled and generated outputs.
+        """Return the discriminator's loss on unlabeled and generated rows.
 
-        Half of the sum, so that this game weighs as much as the labels.
+        It is all that `unsupervised_weight` multiplies: half of the sum of both terms, so that
+        this game weighs as much as the labels.
+
+        Parameters
+        ----------
+        unlabeled : Tensor of shape (n, n_outputs)
+            Outputs of the discriminator for unlabeled rows.
+        generated : Tensor of shape (m, n_outputs)
+            Outputs of the discriminator for generated rows.
+
+        Returns
+        -------
+        losses : dict of str to Tensor of shape ()
+            The "loss" and its terms.
         """
         real = _losses.real_loss(self.realness(unlabeled))
         made_up = _losses.generated_loss(self.realness(generated))
@@ -86,7 +190,22 @@ class Objective(BaseEstimator):
     # --- losses of the networks ---------------------------------------------------------------
 
     def supervised_loss(self, discriminator: Discriminator, batch: Batch) -> dict[str, Tensor]:
-        """Return the loss on the labeled rows alone (``unsupervised_weight=0``)."""
+        """Return the discriminator's loss in steps without the adversarial part.
+
+        These are all steps if ``unsupervised_weight=0``, see `adversarial_every` for others.
+
+        Parameters
+        ----------
+        discriminator : Discriminator
+            The network in training.
+        batch : named tuple of Tensor
+            Rows of the step, see Notes of the class.
+
+        Returns
+        -------
+        losses : dict of str to Tensor of shape ()
+            The "loss", that on the labeled rows alone, and its terms.
+        """
         loss = self.labeled_loss(discriminator(batch.labeled), batch)
         return {"loss": loss, "supervised": loss}
 
@@ -97,7 +216,24 @@ class Objective(BaseEstimator):
         generated: Tensor,
         unsupervised_weight: float,
     ) -> dict[str, Tensor]:
-        """Return the discriminator's loss; `generated` carries no gradient."""
+        """Return the discriminator's loss in steps with the adversarial part.
+
+        Parameters
+        ----------
+        discriminator : Discriminator
+            The network in training.
+        batch : named tuple of Tensor
+            Rows of the step, see Notes of the class.
+        generated : Tensor of shape (n, ...)
+            Generated rows, without gradient.
+        unsupervised_weight : float
+            Weight of the loss on unlabeled and generated rows.
+
+        Returns
+        -------
+        losses : dict of str to Tensor of shape ()
+            The "loss" and its terms, before their weights.
+        """
         # One forward pass for the three kinds of rows: no layer mixes rows of a batch.
         rows = [batch.labeled, batch.unlabeled, generated]
         outputs = discriminator(torch.cat(rows)).split([len(part) for part in rows])
@@ -109,7 +245,22 @@ class Objective(BaseEstimator):
     def generator_loss(
         self, discriminator: Discriminator, batch: Batch, generated: Tensor
     ) -> dict[str, Tensor]:
-        """Return the generator's loss; the discriminator's weights are frozen."""
+        """Return the generator's loss.
+
+        Parameters
+        ----------
+        discriminator : Discriminator
+            The network in training, its weights frozen.
+        batch : named tuple of Tensor
+            Rows of the step, see Notes of the class.
+        generated : Tensor of shape (n, ...)
+            Generated rows, with the gradient of the generator.
+
+        Returns
+        -------
+        losses : dict of str to Tensor of shape ()
+            The "loss" and its terms; these need names that the discriminator's do not have.
+        """
         # Non-saturating (Goodfellow et al. 2014): the surer the rejection, the stronger the pull.
         return {"loss": _losses.real_loss(self.realness(discriminator(generated)))}
 
@@ -122,8 +273,13 @@ class FeatureMatching(Objective):
 
         CE(labeled) + w * 1/2 * [mean softplus(-LSE(unlabeled)) + mean softplus(LSE(generated))]
 
-    The generator moves the mean of the discriminator's last hidden layer on generated rows
-    to its mean on real rows, which keeps it from collapsing and from winning.
+    The generator moves the mean of the discriminator's last hidden layer ``f`` on generated rows
+    to its mean on real rows, which keeps it from collapsing and from winning. It minimizes, with
+    ``m = mean f(real) - mean f(generated)`` and J features::
+
+        1/J * sum_j |m_j|    ("l1")        1/J * sum_j m_j^2    ("l2")
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------
@@ -158,7 +314,20 @@ class FeatureMatching(Objective):
         return self.feature_loss(real_features, discriminator.forward_features(generated))
 
     def feature_loss(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
-        """Return the distance of the mean features of real and generated rows."""
+        """Return the distance of the mean features of real and generated rows.
+
+        Parameters
+        ----------
+        real : Tensor of shape (n, ...)
+            Last hidden layer of the discriminator for real rows.
+        generated : Tensor of shape (m, ...)
+            Last hidden layer of the discriminator for generated rows.
+
+        Returns
+        -------
+        losses : dict of str to Tensor of shape ()
+            The "loss" of the generator and its terms.
+        """
         # The means over all processes; over one row each, they are their own.
         real, generated = (
             mean_over_processes(features.mean(dim=0, keepdim=True))
@@ -186,6 +355,8 @@ class Complement(FeatureMatching):
     the classes. The paper's third term, which bars the generator from dense regions with the
     help of a density model, is left out.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     entropy_weight : float, default=0.1
@@ -201,6 +372,9 @@ class Complement(FeatureMatching):
     ----------
     Dai et al., "Good Semi-supervised Learning That Requires a Bad GAN", 2017,
     arXiv:1705.09783.
+
+    Zhao et al., "Energy-based Generative Adversarial Network" (the pull-away term), 2016,
+    arXiv:1609.03126.
 
     Examples
     --------
@@ -250,6 +424,8 @@ class Stacked(Objective):
 
     The generator has its rows called real: it minimizes ``mean(-log D(generated))``.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     label_smoothing : float, default=0.0
@@ -293,6 +469,8 @@ class Softmax(Objective):
     and the generator ``mean(-log(1 - p_{K+1}(generated)))``. Unlike with K logits, labeled
     rows too are told from generated ones: their cross-entropy runs over all K+1 classes.
 
+    .. versionadded:: 0.1
+
     References
     ----------
     Odena, "Semi-Supervised Learning with Generative Adversarial Networks", 2016,
@@ -331,6 +509,8 @@ class TwoHeaded(Objective):
                + validity_weight * 1/2 * [mean(-log D(unlabeled)) + mean(-log(1 - D(generated)))]}
 
     The generator fools the validity head alone: it minimizes ``mean(-log D(generated))``.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------

@@ -310,6 +310,16 @@ def test_history_has_the_mean_of_each_term():
         assert record["dur"] > 0
 
 
+def test_terms_of_one_name_are_refused(monkeypatch):
+    net = make_net()
+    loss = net.objective.generator_loss
+    monkeypatch.setattr(
+        net.objective, "generator_loss", lambda *args: {**loss(*args), "real": torch.tensor(7.0)}
+    )
+    with pytest.raises(ValueError, match=r"FeatureMatching\.generator_loss .* Got \['real'\]"):
+        net.fit(make_dataset())
+
+
 def test_callbacks_are_called():
     recorder = Recorder()
     make_net(callbacks=[recorder], max_epochs=2).fit(make_dataset())

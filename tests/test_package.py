@@ -25,6 +25,7 @@ PUBLIC_MODULES = [
     "sgan_sklearn.model_selection",
     "sgan_sklearn.objectives",
     "sgan_sklearn.regularizers",
+    "sgan_sklearn.samplers",
 ]
 PUBLIC = {
     f"{module}.{name}": getattr(import_module(module), name)

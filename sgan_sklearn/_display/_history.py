@@ -18,6 +18,8 @@ class HistoryDisplay:
 
     It is best made with :meth:`from_estimator`.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     epochs : array-like of shape (n_epochs,)

@@ -36,6 +36,8 @@ class SamplesDisplay:
     these come first, above the generated ones. The pair plots show a column against each other
     column, and on the diagonal its histogram.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     generated : ndarray of shape (n_samples, n_features) or (n_images, height, width[, channels])
@@ -111,7 +113,8 @@ default=None
         ----------
         estimator : SGANClassifier
             A fitted classifier; of a pipeline its last step, of a search its best estimator.
-        X : array-like of shape (n_rows, n_features) or (n_rows, *image_shape), default=None
+        X : array-like of shape (n_rows, n_features) or (n_rows, height, width[, channels]), \
+default=None
             Real rows to compare with; `n_samples` of them are drawn by chance. A table needs
             them.
         n_samples : int, default=100

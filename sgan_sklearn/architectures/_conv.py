@@ -158,6 +158,8 @@ class ConvArchitecture(Architecture):
     plane and doubles it by transposed convolutions, with batch normalization and ReLU, up to
     a hyperbolic tangent.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     width : {"small", "medium", "large"}, int or tuple of int, default="small"

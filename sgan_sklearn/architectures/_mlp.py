@@ -97,6 +97,8 @@ class MLPArchitecture(Architecture):
     generator has batch normalization, ReLU, and an output squashed into the range of each
     feature in the training rows. Images are rows of pixels to both.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(256, 256, 128)

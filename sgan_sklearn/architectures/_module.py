@@ -54,16 +54,18 @@ class _OwnGenerator(Generator):
 class ModuleArchitecture(Architecture):
     """Your own discriminator and generator.
 
-    Each fit trains fresh copies. Their weights are drawn anew by the `reset_parameters` of
+    Each fit trains fresh copies. Their weights are drawn anew by the ``reset_parameters`` of
     each layer that has one, as those of PyTorch do, so that `random_state` decides them;
     other weights start as they are. The given modules are never changed.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------
     discriminator : torch.nn.Module
         Network from scaled rows to class logits, shape (n, n_classes). Rows have the shape
         (n, n_features), or (n, channels, height, width) for images. Feature matching needs its
-        last hidden layer: either a `torch.nn.Sequential` whose last layer is the head, or any
+        last hidden layer: either a ``torch.nn.Sequential`` whose last layer is the head, or any
         module with two methods ``forward_features(x)`` and ``forward_head(features)``. It should
         not have batch normalization, since labeled, unlabeled and generated rows share a batch.
         A method ``initialize_from_data(x)`` is called with some rows before the training.

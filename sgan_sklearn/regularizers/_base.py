@@ -27,10 +27,13 @@ __all__ = ["Regularizer", "UnlabeledRows"]
 class UnlabeledRows:
     """Unlabeled rows of one training step, and what the discriminator says of them.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     rows : Tensor of shape (n, ...)
-        The rows, in the model space; labeled rows are among them, without their labels.
+        The rows, in the model space, before any augmentation; labeled rows are among them, without
+        their labels.
     discriminator : nn.Module
         The network in training.
     averaged : nn.Module
@@ -41,6 +44,42 @@ class UnlabeledRows:
         Turns rows into another view of the same rows.
     indices : Tensor of shape (n,)
         Places of the rows among those that `Regularizer.begin` has seen.
+
+    Attributes
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Class logits of the rows, without the network's noise.
+    averaged_logits : Tensor of shape (n, n_classes)
+        Class logits of the rows by the averaged network; no gradient.
+
+    See Also
+    --------
+    Regularizer : Gets them in each training step.
+
+    Examples
+    --------
+    Made by hand, to try a regularizer out:
+
+    >>> import copy
+    >>> import torch
+    >>> from torch import nn
+    >>> from sgan_sklearn.objectives import FeatureMatching
+    >>> from sgan_sklearn.regularizers import ConditionalEntropy, UnlabeledRows
+    >>> network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+    >>> unlabeled = UnlabeledRows(
+    ...     torch.zeros(10, 4),
+    ...     network,
+    ...     averaged=copy.deepcopy(network).eval(),
+    ...     class_logits=FeatureMatching().class_logits,
+    ...     augment=nn.Identity(),
+    ...     indices=torch.arange(10),
+    ... )
+    >>> unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows)).shape
+    torch.Size([10, 3])
+    >>> torch.equal(unlabeled.logits, unlabeled.averaged_logits)
+    True
+    >>> ConditionalEntropy().loss(unlabeled).shape
+    torch.Size([])
     """
 
     def __init__(
@@ -60,12 +99,34 @@ class UnlabeledRows:
         self._class_logits = class_logits
 
     def classify(self, rows: Tensor) -> Tensor:
-        """Return the class logits of any rows, without the network's noise."""
+        """Return the class logits of any rows, without the network's noise.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (m, ...)
+            Rows of the model space.
+
+        Returns
+        -------
+        logits : Tensor of shape (m, n_classes)
+            Class logits by the network in training, with a gradient.
+        """
         with _without_noise(self._discriminator):
             return self._class_logits(self._discriminator(rows))
 
     def classify_noisy(self, rows: Tensor) -> Tensor:
-        """Return the class logits of any rows, with the network's noise or dropout."""
+        """Return the class logits of any rows, with the network's noise or dropout.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (m, ...)
+            Rows of the model space.
+
+        Returns
+        -------
+        logits : Tensor of shape (m, n_classes)
+            Class logits by the network in training, with a gradient.
+        """
         return self._class_logits(self._discriminator(rows))
 
     @cached_property
@@ -86,7 +147,42 @@ class Regularizer(BaseEstimator, ABC):
     It is added with the factor ``unsupervised_weight * weight * ramp(step)``. A regularizer
     holds no network, and what it keeps from step to step belongs to the copy that `prepare` made
     for a training. It is a scikit-learn estimator only for the sake of its
-    parameters: `clone` copies it and a grid reaches them as ``regularizer__name``.
+    parameters: ``clone`` copies it and a grid reaches them as ``regularizer__name``.
+
+    A subclass defines `loss` and gives its term a ``name``. It may take ``weight`` and ``ramp_up``
+    as parameters, or leave them at 1 and 0.
+
+    .. versionadded:: 0.1
+
+    See Also
+    --------
+    UnlabeledRows : What the term is computed from.
+
+    References
+    ----------
+    Laine and Aila, "Temporal Ensembling for Semi-Supervised Learning" (the form of the ramp),
+    2017, arXiv:1610.02242.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.architectures import MLPArchitecture
+    >>> from sgan_sklearn.regularizers import Regularizer
+    >>> class SmallLogits(Regularizer):
+    ...     name = "small_logits"
+    ...
+    ...     def __init__(self, *, weight=0.01, ramp_up=0):
+    ...         self.weight = weight
+    ...         self.ramp_up = ramp_up
+    ...
+    ...     def loss(self, unlabeled):
+    ...         return unlabeled.logits.square().mean()
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = SGANClassifier(MLPArchitecture((16,), (16,)), regularizer=SmallLogits(), max_epochs=1)
+    >>> clf = clf.set_params(regularizer__weight=0.1, random_state=0).fit(X, y)
+    >>> "small_logits" in clf.history_[0]
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -104,7 +200,18 @@ class Regularizer(BaseEstimator, ABC):
     ramp_up: int = 0
 
     def ramp(self, step: int) -> float:
-        """Return the share of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``."""
+        """Return the share of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``.
+
+        Parameters
+        ----------
+        step : int
+            Number of steps before this one.
+
+        Returns
+        -------
+        share : float
+            From 0 to 1; from step ``ramp_up`` on it is 1.
+        """
         if step >= self.ramp_up:
             return 1.0
         return math.exp(-5 * (1 - step / self.ramp_up) ** 2)
@@ -120,6 +227,11 @@ class Regularizer(BaseEstimator, ABC):
             Class codes from 0; -1 where there is no label.
         n_classes : int
             Number of classes. A part of the rows, in ``partial_fit``, may hold fewer.
+
+        Returns
+        -------
+        prepared : Regularizer
+            Itself, or a copy that knows more; the given one must not change.
         """
         return self
 
@@ -137,7 +249,18 @@ class Regularizer(BaseEstimator, ABC):
 
     @abstractmethod
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
-        """Return the term, a scalar."""
+        """Return the term, of one training step.
+
+        Parameters
+        ----------
+        unlabeled : UnlabeledRows
+            Rows of the step, and what the discriminator says of them.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The term, before its weight.
+        """
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to one training: tensors of its device."""

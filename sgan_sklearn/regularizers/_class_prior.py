@@ -43,6 +43,8 @@ class ClassPrior(Regularizer):
     A batch alone is no measure of that: the shares of 50 rows differ by chance, and to make
     each batch even calls some of its rows by a wrong name.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     prior : {"auto", "labels", "predicted", "uniform"} or array-like of shape (n_classes,), \

@@ -20,8 +20,14 @@ __all__ = ["Consistency", "PseudoLabel"]
 class Consistency(Regularizer):
     """Consistency: two noisy views of a row must get the same answer.
 
-    ``mean_i |p(view_1(x_i)) - p(view_2(x_i))|^2``, the views differing by the augmentation, if
-    there is one, and by the network's noise. The second view is a target without gradient.
+    With ``p`` the class probabilities::
+
+        mean_i |p(view_1(x_i)) - p(view_2(x_i))|^2
+
+    The views differ by the augmentation, if there is one, and by the network's noise. The second
+    view is a target without gradient.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------
@@ -60,9 +66,12 @@ class Consistency(Regularizer):
 class PseudoLabel(Regularizer):
     """Pseudo-labels: learn what the averaged network is sure of, on a noisy view of the row.
 
-    With ``q`` the class probabilities of the averaged network and ``k`` its likeliest class::
+    With ``p`` the class probabilities of the network, ``q`` those of the averaged network and
+    ``k_i = argmax q(x_i)`` its likeliest class::
 
-        mean_i [max q(x_i) >= threshold] * CE(view(x_i), k_i)
+        mean_i [max q(x_i) >= threshold] * -log p_{k_i}(view(x_i))
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------

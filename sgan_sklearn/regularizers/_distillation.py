@@ -53,7 +53,7 @@ class Distillation(Regularizer):
 
     With ``t(x)`` the class probabilities of that teacher and ``s`` the balanced accuracy beyond
     chance, from 0 to 1, of spreading labels from neighbor to neighbor among all rows (by
-    `LabelSpreading`, in cross-validation on the labeled ones)::
+    ``LabelSpreading``, in cross-validation on the labeled ones)::
 
         clip(2 - s / 0.3, 0, 1) * mean_i [no label] * KL(t(x_i) || p(x_i))
 
@@ -62,11 +62,13 @@ class Distillation(Regularizer):
     few labels and many rows that is not there, and the teacher keeps it sober. With fewer than two
     classes of two labels or more nothing is known of this, and the teacher is not heeded.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     estimator : classifier or None, default=None
         The teacher, with ``predict_proba``; it sees rows of the model space. None is the mean of a
-        `RandomForestClassifier` and a `LogisticRegression`.
+        ``RandomForestClassifier`` and a ``LogisticRegression``.
     weight : float, default=10.0
         Weight of the term. With much of it the network follows the teacher wherever there is no
         label.

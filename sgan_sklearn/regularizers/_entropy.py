@@ -16,7 +16,9 @@ __all__ = ["ConditionalEntropy"]
 class ConditionalEntropy(Regularizer):
     """Conditional entropy: the answer on unlabeled rows should be a sure one.
 
-    ``mean_i H(p(x_i))``, with ``p`` the class probabilities.
+    ``mean_i H(p(x_i))``, with ``p`` the class probabilities and ``H(p) = -sum_k p_k log p_k``.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------

@@ -33,6 +33,8 @@ class VirtualAdversarial(Regularizer):
 
         mean KL(p(x) || p(x + r))
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     eps : float or "auto", default="auto"

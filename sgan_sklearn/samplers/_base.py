@@ -21,6 +21,39 @@ class Sampler(BaseEstimator, ABC):
     It is no estimator to be used alone: ``SGANClassifier(sampler=...)`` fits a copy on its
     training rows, and `SGANClassifier.sample` asks that for rows. Both happen while torch's global
     generators are seeded, so that randomness is to be drawn from these.
+
+    .. versionadded:: 0.1
+
+    See Also
+    --------
+    ColumnMap : Brings columns to their distributions in the training rows.
+
+    Examples
+    --------
+    Training rows of the wanted class, with some noise:
+
+    >>> import torch
+    >>> from sklearn.datasets import load_iris
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.architectures import MLPArchitecture
+    >>> from sgan_sklearn.samplers import Sampler
+    >>> class Jitter(Sampler):
+    ...     def __init__(self, noise=0.1):
+    ...         self.noise = noise
+    ...
+    ...     def fit(self, rows, probabilities, heads, *, device, verbose=0):
+    ...         self.rows_ = torch.from_numpy(rows)
+    ...         self.weights_ = torch.from_numpy(probabilities.T)  # of the rows in each class
+    ...         return self
+    ...
+    ...     def sample(self, codes):
+    ...         chosen = torch.multinomial(self.weights_[codes], 1)[:, 0]
+    ...         rows = self.rows_[chosen]
+    ...         return rows + self.noise * torch.randn_like(rows)
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = SGANClassifier(MLPArchitecture((16,), (16,)), sampler=Jitter(), max_epochs=1)
+    >>> clf.set_params(sampler__noise=0.05, random_state=0).fit(X, y).sample(label=[0, 2, 2]).shape
+    (3, 4)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
@@ -49,6 +82,11 @@ class Sampler(BaseEstimator, ABC):
             Where to train.
         verbose : int, default=0
             As in `SGANClassifier`.
+
+        Returns
+        -------
+        self : Sampler
+            The fitted sampler.
         """
 
     @abstractmethod

@@ -72,6 +72,8 @@ class CriticSampler(Sampler):
     `SGANClassifier.sample` has rows of each class even where there are few labels, as far as the
     classifier knows the classes.
 
+    .. versionadded:: 0.1
+
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(256, 256)

@@ -20,7 +20,12 @@ MAX_QUANTILES = 2**19
 
 
 class ColumnMap:
-    """Brings the distribution of each generated column of numbers to that of the training rows.
+    """Map from each generated column of numbers to its distribution in the training rows.
+
+    Values are replaced by those that have the same rank in the training rows, or lie between them;
+    levels of categories stay as they are. A sampler may use it as its last step.
+
+    .. versionadded:: 0.1
 
     Parameters
     ----------
@@ -31,6 +36,24 @@ class ColumnMap:
     heads : Heads
         Which of the features are levels of categories, all at the end, and which numbers may be
         missing: what fills them is no part of a distribution.
+
+    See Also
+    --------
+    CriticSampler : Brings the columns of its rows to those of the training rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from sgan_sklearn.architectures import Heads
+    >>> from sgan_sklearn.samplers import ColumnMap
+    >>> real = np.array([[10], [20], [30], [40], [90]], dtype=np.float32)
+    >>> made = np.array([[0], [1], [2], [3], [4]], dtype=np.float32)
+    >>> column_map = ColumnMap(real, made, Heads())
+    >>> column_map(torch.tensor([[0.0], [2.0], [4.0]]))
+    tensor([[10.],
+            [30.],
+            [90.]])
     """
 
     def __init__(self, real: np.ndarray, made: np.ndarray, heads: Heads) -> None:
@@ -39,7 +62,18 @@ class ColumnMap:
         self.scores = _column_quantiles(made, known_numbers(made, heads), like=self.values)
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """Return generated rows with their numbers on the scale of the training rows."""
+        """Return generated rows with their numbers on the scale of the training rows.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n, n_features)
+            Generated rows like those that the map was made with, on the CPU. It is not changed.
+
+        Returns
+        -------
+        mapped : Tensor of shape (n, n_features)
+            The rows, their numbers on the scale of the training rows.
+        """
         mapped = rows.clone()
         known = known_numbers(rows.numpy(), self.heads)
         for i, (scores, values) in enumerate(zip(self.scores, self.values, strict=True)):

@@ -1,0 +1,115 @@
+"""Configuration of the documentation, built by `make docs`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_ext"))
+
+import inventories  # noqa: E402
+
+import sgan_sklearn  # noqa: E402
+
+project = "sgan_sklearn"
+author = "The sgan_sklearn developers"
+copyright = "The sgan_sklearn developers"
+version = release = sgan_sklearn.__version__
+
+extensions = [
+    "benchmark_results",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_ext", "**/README.*"]
+templates_path = ["_templates"]
+nitpicky = True
+
+# --- docstrings -----------------------------------------------------------------------------
+
+default_role = "autolink"
+autosummary_generate = True
+toc_object_entries_show_parents = "hide"
+autodoc_typehints = "none"  # the sections of numpydoc say more
+numpydoc_show_class_members = False
+nitpick_ignore_regex = [
+    # Types in words, as numpydoc has them, are no names.
+    ("py:class", r"(?!sgan_sklearn).*"),
+]
+
+# --- pages in Markdown ------------------------------------------------------------------------
+
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# --- links to other projects --------------------------------------------------------------------
+
+# The second place is a short list of our own, so that the site can be built without a network.
+intersphinx_mapping = {
+    name: (address, (None, inventories.write(name, DOCS / "_build" / "inventories")))
+    for name, address in inventories.ADDRESSES.items()
+}
+intersphinx_timeout = 5
+if os.environ.get("DOCS_OFFLINE", "1") == "1":
+    intersphinx_mapping = {
+        name: (address, places[1]) for name, (address, places) in intersphinx_mapping.items()
+    }
+
+# --- gallery ----------------------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"__init__\.py|output",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "matplotlib_animations": False,
+    "min_reported_time": 1,
+    "reference_url": {"sgan_sklearn": None},
+    "doc_module": ("sgan_sklearn",),
+    "backreferences_dir": "api/backreferences",
+    "parallel": int(os.environ.get("DOCS_JOBS", "1")),
+}
+
+# --- look ---------------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sgan_sklearn"
+html_logo = html_favicon = "_static/logo.svg"
+html_context = {"default_mode": "auto"}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "github_url": "https://github.com/sgan-sklearn/sgan-sklearn",
+    "header_links_before_dropdown": 6,
+    "show_prev_next": False,
+    "show_toc_level": 2,
+    "navbar_align": "left",
+    "logo": {"text": "sgan_sklearn"},
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
+
+
+def skip_metadata_requests(app, what, name, obj, skip, options):
+    """Leave out scikit-learn's ``set_fit_request`` and the like, which it documents itself."""
+    return True if name.startswith("set_") and name.endswith("_request") else skip
+
+
+def setup(app):
+    """Tell Sphinx of the hook."""
+    app.connect("autodoc-skip-member", skip_metadata_requests)

@@ -1,0 +1,60 @@
+"""The documentation says what the committed results say."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+pytestmark = pytest.mark.skipif(
+    not RESULTS.exists(), reason="a source distribution has no benchmarks"
+)
+
+
+@pytest.fixture
+def results(monkeypatch):
+    """Return the extension that makes tables of the results; Sphinx need not be installed."""
+    pytest.importorskip("sphinx", reason="the extra docs is not installed")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
+    return import_module("benchmark_results")
+
+
+def table_lines(text):
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
+def test_table_of_the_readme_is_that_of_the_results(results):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert table_lines(readme) == table_lines(results.TABLES["digits"]())
+
+
+# One figure, told in the text of the page of published systems.
+WITHOUT_TABLE = {"published_systems_two_threads"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted({path.stem for path in RESULTS.glob("*.json")} - WITHOUT_TABLE)
+)
+def test_every_result_has_a_table_on_a_page(results, name):
+    assert len(table_lines(results.TABLES[name]())) > 2
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")]
+    assert any(f"{{benchmark-table}} {name}\n" in page for page in pages)
+
+
+def test_every_plot_can_be_drawn(results, tmp_path):
+    import matplotlib
+
+    for name, draw in results.PLOTTERS.items():
+        with matplotlib.rc_context({"backend": "Agg"}):
+            draw(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def test_cells_have_a_key_and_seconds():
+    for path in RESULTS.glob("*.json"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            assert cell["key"], path
+            assert cell["seconds"] >= 0, path
