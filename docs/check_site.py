@@ -1,9 +1,9 @@
 """Look at the built site as a person would, and complain.
 
 - every link and picture within the site leads somewhere, anchors included
-- the front page, a page of the guide, one of the gallery, one of the API and the benchmarks are opened
-  in headless Chromium at the widths of a desktop and a phone: no error on the console, nothing wider than the window;
-  their pictures are written for a person to look at
+- the front page, a page of the guide, one of the gallery, one of the API and the benchmarks are
+  opened in headless Chromium at the widths of a desktop and a phone: no error on the console,
+  nothing wider than the window; their pictures are written for a person to look at
 - the search finds a word
 
     python docs/check_site.py docs/_build/html

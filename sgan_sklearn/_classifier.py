@@ -250,7 +250,7 @@ default="auto"
         ``monitor="discriminator_loss"`` or the like, and its ``load_best`` does not reach the
         averaged weights: take the parameter `early_stopping` instead; `LRScheduler` moves the
         discriminator's rate only: take `lr_schedule`. scikit-learn's callbacks, of version 1.9 and
-        later, are set by ``set_callbacks``; they get the labeled rows alone, those among them that
+        later, are set by ``set_callbacks``; they get the labeled rows alone, with those that
         `early_stopping` holds back.
     checkpoint_dir : str, path-like or None, default=None
         Folder in which the state of the training is kept after every `checkpoint_every` epochs, so
@@ -270,7 +270,8 @@ default="auto"
         the files of the same run.
     random_state : int, RandomState instance or None, default=None
         Source of all randomness: weights, batches, noise. On a CPU the same integer gives the
-        same model to the bit; None gives another one at each call.
+        same model to the bit, for the same number of torch's threads; None gives another one at
+        each call.
     verbose : int, default=0
         1 prints a table of about 20 epochs with the losses and the time left, 2 all epochs.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path, PurePath
@@ -50,6 +51,9 @@ _REMEDY = "which is not kept without pickle: use skops or joblib instead"
 
 # Beginning of the methods that may be kept: those of an architecture.
 BUILDERS = "build_"
+
+# What names a dtype: "<f4", "float32", "datetime64[ns]".
+_DTYPE = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[[A-Za-z0-9]+\])?")
 
 # Attributes of scikit-learn's estimators that must be None: where a joblib cache is, which is read
 # by pickle.
@@ -277,7 +281,7 @@ class _Decoder:
             "array": self._array,
             "tensor": lambda content: torch.from_numpy(self._array(content)),
             "dtype": self._dtype,
-            "type": lambda content: np.dtype(content).type,
+            "type": lambda content: self._dtype(content).type,
             "ufunc": self._ufunc,
             "path": Path,
             "random_state": self._random_state,
@@ -304,7 +308,10 @@ class _Decoder:
         return in_memory.transpose(np.argsort(axes))
 
     @staticmethod
-    def _dtype(name: str) -> np.dtype:
+    def _dtype(name: Any) -> np.dtype:
+        # NumPy takes other text for lists of dtypes, and has Python parse parts of it.
+        if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+            raise TypeError(f"the dtype {name!r}")
         dtype = np.dtype(name)
         if dtype.kind not in "biufUSmMO" or dtype.names is not None:
             raise TypeError(f"the dtype {dtype}")

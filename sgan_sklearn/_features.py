@@ -304,7 +304,7 @@ def _float_for(X: np.ndarray) -> np.dtype:
 def _pixel_range(X: np.ndarray) -> np.ndarray:
     """Return two rows like those of `X`: of the smallest and of the largest pixel value."""
     low, high = X.min(), X.max()
-    # Bytes usually are grey levels of 0 to 255, but may be 0 and 1 as well.
+    # Bytes usually are gray levels of 0 to 255, but may be 0 and 1 as well.
     if X.dtype == np.uint8 and 2 * (int(high) - int(low)) >= 255:
         low, high = 0, 255
     return np.full((X.shape[1], 2), [low, high], dtype=X.dtype).T

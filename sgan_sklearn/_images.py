@@ -105,7 +105,7 @@ def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
         raise ValueError(
             f"X must hold images of 1 or 3 channels. Got {shape[-1]} channels in shape {X.shape}. "
             "Pass the channels that matter, such as X[..., :3] without the transparency of RGBA, "
-            "or their mean for grey images."
+            "or their mean for gray images."
         )
     return X.reshape(len(X), math.prod(shape)), shape
 
@@ -176,7 +176,7 @@ def find_layout(
 
 
 def as_picture(images: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return images (n, height, width[, channels]) with low as 0 and high as 1, grey ones 3-D."""
+    """Return images (n, height, width[, channels]) with low as 0 and high as 1, gray ones 3-D."""
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     return np.clip((images.astype(np.float64) - low) / ((high - low) or 1.0), 0.0, 1.0)

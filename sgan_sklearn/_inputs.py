@@ -183,6 +183,11 @@ def _as_rows(
                 rows = check_array(with_nan(rows), ensure_all_finite=finite, input_name="X")
             return rows
         except ValueError as error:
+            if not is_table and "contains NaN" in str(error):
+                raise ValueError(
+                    "Input X contains NaN. Images must hold a finite number in each pixel: fill "
+                    "the holes first, with the mean of their neighbors for example."
+                ) from error
             if not is_table or "could not convert string to float" not in str(error):
                 raise
             raise ValueError(

@@ -24,7 +24,7 @@ N_SCALE_ROWS = 500
 class SampleGridCallback(Callback):
     """Write a grid of generated images as a PNG file, again and again while training.
 
-    Each picture shows the same latent vectors on the same grey scale, so that a series of them
+    Each picture shows the same latent vectors on the same gray scale, so that a series of them
     shows what the generator, with averaged weights, learns; the last one is of the final
     generator. It draws nothing from the random numbers of the training: with and without it the
     same ``random_state`` gives the same model. Fits that run side by side, as in a grid search,

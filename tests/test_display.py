@@ -77,9 +77,9 @@ def test_samples_of_images_with_real_ones_above(of_images, images):
 
 
 def test_samples_of_flat_images(images, labels):
-    grey = images[..., 0].reshape(40, -1)
-    classifier = SGANClassifier(image_shape=(8, 9), architecture="mlp", **QUICK).fit(grey, labels)
-    display = SamplesDisplay.from_estimator(classifier, grey, n_samples=4, n_columns=4)
+    gray = images[..., 0].reshape(40, -1)
+    classifier = SGANClassifier(image_shape=(8, 9), architecture="mlp", **QUICK).fit(gray, labels)
+    display = SamplesDisplay.from_estimator(classifier, gray, n_samples=4, n_columns=4)
     assert display.generated.shape == display.real.shape == (4, 8, 9, 1)
     assert display.ax_.images[0].get_array().shape == (2 * 10, 4 * 11)
 

@@ -388,7 +388,7 @@ BAD_IMAGES = {
     "two channels": ((8, 8, 2), {}, None, r"1 or 3 channels. Got 2 channels.*X\[\.\.\., :3\]"),
     "five channels": ((8, 8, 5), {}, None, r"1 or 3 channels. Got 5 channels"),
     "channels first": ((3, 32, 32), {}, None, r"channels first: pass np.moveaxis\(X, 1, -1\)"),
-    "grey first": ((1, 28, 28), {}, None, r"channels first: pass np.moveaxis\(X, 1, -1\)"),
+    "gray first": ((1, 28, 28), {}, None, r"channels first: pass np.moveaxis\(X, 1, -1\)"),
     "five dimensions": ((2, 8, 8, 3), {}, None, r"dim 5.*Got shape \(30, 2, 8, 8, 3\)"),
     "too small": ((7, 8), {}, None, "8 to 64 pixels a side.*Got images of 7 x 8.*Resize"),
     "too large": ((8, 65, 3), {}, None, "8 to 64 pixels a side.*Got images of 8 x 65.*Resize"),
@@ -399,7 +399,7 @@ BAD_IMAGES = {
         lambda X: np.array(ragged(X), dtype=object),
         r"one size.*\(8, 8\) and \(9, 8\). Resize or crop",
     ),
-    "NaN": ((8, 8), {}, lambda X: np.where(X > 200, np.nan, X), "Input X contains NaN"),
+    "NaN": ((8, 8), {}, lambda X: np.where(X > 200, np.nan, X), "Input X contains NaN. Images must hold a finite number"),
     "text": ((8, 8), {}, lambda X: np.full(X.shape, "a"), "dtype='numeric'|convert|to float"),
     "no images": ((8, 8), {}, lambda X: X[:0], "0 sample"),
     "flat rows": ((64,), {}, None, r"'architecture' parameter.*64 features.*image_shape=\(8, 8\)"),
@@ -502,7 +502,7 @@ def test_flattening_copies_nothing(make_images):
 # --- images as pictures -----------------------------------------------------------------------
 
 
-def test_images_as_pictures_span_a_grey_scale():
+def test_images_as_pictures_span_a_gray_scale():
     np.testing.assert_allclose(as_picture(np.array([[[-1, 0, 3, 9]]]), -1, 3), [[[0, 0.25, 1, 1]]])
     np.testing.assert_array_equal(as_picture(np.full((2, 3, 3, 1), 7), 7, 7), np.zeros((2, 3, 3)))
     assert as_picture(np.zeros((2, 3, 3, 3), dtype=np.uint8), 0, 255).shape == (2, 3, 3, 3)

@@ -30,6 +30,7 @@ NAMES = {
         "pickle": ("module", "library/pickle.html"),
     },
     "sklearn": {
+        "sklearn.base.BaseEstimator": ("class", GENERATED),
         "sklearn.base.clone": ("function", GENERATED),
         "sklearn.calibration.CalibratedClassifierCV": ("class", GENERATED),
         "sklearn.decomposition.TruncatedSVD": ("class", GENERATED),
