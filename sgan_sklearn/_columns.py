@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from numbers import Integral, Number
 from typing import Any
 
@@ -12,7 +13,10 @@ from sklearn.utils.validation import check_array
 from sgan_sklearn._frames import describe_frame, described_frame, frame_kind
 from sgan_sklearn._validation import is_missing
 
-__all__ = ["TableColumns", "as_table", "has_objects", "with_nan"]
+__all__ = ["TableColumns", "as_table", "has_objects", "representable", "with_nan"]
+
+# Dtypes of integers by their names in NumPy, pandas and polars, all in small letters.
+_INTEGERS = re.compile(r"u?int(8|16|32|64)\b")
 
 # Categories of a column that are told apart; the rarest of more than that share one code.
 MAX_LEVELS = 100
@@ -33,6 +37,18 @@ def as_table(X: Any) -> Any:
         plain = np.asarray(X)
         X = plain if plain.dtype.kind in "biuf" else np.asarray(X, dtype=object)
     return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+
+
+def representable(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return numbers that a dtype can hold: as a float the largest integer is one too large."""
+    name = _INTEGERS.match(str(getattr(dtype, "name", dtype)).lower())
+    if name is None or values.dtype.kind != "f":
+        return values
+    limits = np.iinfo(name.group())
+    highest = float(limits.max)
+    if int(highest) > limits.max:
+        highest = float(np.nextafter(highest, 0.0))
+    return np.clip(values, limits.min, highest)
 
 
 def with_nan(X: Any) -> Any:
@@ -144,7 +160,10 @@ class TableColumns:
             return polars.DataFrame(
                 {
                     name: polars.Series(
-                        [None if is_missing(value) else value for value in values.tolist()]
+                        [
+                            None if is_missing(value) else value
+                            for value in representable(values, dtype).tolist()
+                        ]
                     ).cast(dtype)
                     for (name, dtype), values in zip(
                         self.template.schema.items(), columns, strict=True
@@ -154,7 +173,10 @@ class TableColumns:
         import pandas
 
         dtypes = self.template.dtypes
-        series = [pandas.Series(v).astype(dtypes.iloc[i]) for i, v in enumerate(columns)]
+        series = [
+            pandas.Series(representable(values, dtype)).astype(dtype)
+            for values, dtype in zip(columns, dtypes, strict=True)
+        ]
         frame = pandas.concat(series, axis=1)
         frame.columns = self.template.columns
         return frame

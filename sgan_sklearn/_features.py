@@ -16,6 +16,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import gen_batches
 
+from sgan_sklearn._columns import representable
+
 __all__ = ["SCALINGS", "FeatureScaler", "TableScaler"]
 
 SCALINGS = ("asinh", "auto", "image", "none", "shared", "standard")
@@ -138,7 +140,8 @@ default="auto"
             part = transformer.inverse_transform(part)
             X[:, columns] = np.asarray(part).reshape(len(X), len(columns))
         X = np.clip(X, *self.range_)
-        return (np.rint(X) if self.dtype_.kind in "biu" else X).astype(self.dtype_)
+        X = np.rint(X) if self.dtype_.kind in "biu" else X
+        return representable(X, self.dtype_).astype(self.dtype_)
 
 
 class TableScaler(TransformerMixin, BaseEstimator):

@@ -1,6 +1,7 @@
 """The parts of the benchmarks that no benchmark run would show to be wrong."""
 
 import copy
+import gzip
 import importlib
 import io
 import json
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.io import savemat
+from scipy.io import savemat, wavfile
 from sklearn.datasets import load_iris
 from sklearn.utils.fixes import parse_version
 from skorch.callbacks import Callback
@@ -300,3 +301,210 @@ def test_exponent_of_rows(throughput):
 
     assert throughput.exponent([cell(10, 1.0), cell(1000, 10.0)]) == pytest.approx(0.5)
     assert throughput.exponent([cell(10, 1.0)]) is None
+
+
+# --- text and speech -------------------------------------------------------------------------
+
+QUICK = SGANClassifier(MLPArchitecture((8,), (8,)), max_epochs=2, device="cpu")
+WORDS = ("engine wheel brake", "goalie puck rink", "orbit moon rocket")
+
+
+def write_messages(folder, n_train=30, n_test=9):
+    rng = np.random.RandomState(0)
+    with gzip.open(folder / "newsgroups20.jsonl.gz", "wt", encoding="utf-8") as file:
+        for i in range(n_train + n_test):
+            own = rng.choice(WORDS[i % 3].split(), size=4)
+            others = rng.choice(" ".join(WORDS).split(), size=2)
+            row = {
+                "split": "train" if i < n_train else "test",
+                "label": i % 3,
+                "text": "header",
+                "text_body": " ".join([*own, *others]),
+            }
+            file.write(json.dumps(row) + "\n")
+
+
+def test_messages_come_from_a_file_or_the_fetcher(benchmark, tmp_path, monkeypatch):
+    text = benchmark("_text")
+    write_messages(tmp_path)
+    messages = text.load_messages(tmp_path)
+    assert (len(messages.train), len(messages.test)) == (30, 9)
+    assert messages.y_test.tolist() == [0, 1, 2] * 3
+    assert "header" not in messages.train[0]
+    asked = []
+
+    def fetch(**kwargs):
+        asked.append(kwargs)
+        return Namespace(data=["a message"], target=np.array([1]))
+
+    monkeypatch.setattr(text, "fetch_20newsgroups", fetch)
+    assert text.load_messages(None).train == ["a message"]
+    assert [a["subset"] for a in asked] == ["train", "test"]
+    assert asked[0]["remove"] == ("headers", "footers", "quotes")
+
+
+@pytest.fixture
+def few_components(benchmark, monkeypatch):
+    text = benchmark("_text")
+    monkeypatch.setattr(text, "COMPONENTS", (2, 3, 5))
+    monkeypatch.setattr(text, "MIN_MESSAGES", 1)
+    return text
+
+
+def test_features_of_messages_know_the_training_rows_alone(few_components, tmp_path):
+    text = few_components
+    write_messages(tmp_path)
+    messages = text.load_messages(tmp_path)
+    features = text.make_features(messages.train, messages.test)
+    other = text.make_features(messages.train, ["unheard words"])
+    for name, rows in features.items():
+        assert rows.train.shape[1] == rows.test.shape[1]
+        same = rows.train - other[name].train
+        assert abs(same).max() < 1e-6
+    assert features["SVD 5"].test.shape == (9, 5)
+    np.testing.assert_allclose(np.linalg.norm(features["SVD 3"].test, axis=1), 1, rtol=1e-5)
+    assert other["SVD 3"].test.tolist() == [[0, 0, 0]]
+
+
+@pytest.mark.usefixtures("few_components")
+def test_cells_of_text_are_measured_and_told(benchmark, tmp_path, monkeypatch):
+    text = benchmark("text")
+    write_messages(tmp_path)
+    methods = ["LogisticRegression", text.DEFAULT, text.TWIN]
+    for name in (text.DEFAULT, text.TWIN):
+        monkeypatch.setitem(text.METHODS, name, QUICK)
+    monkeypatch.setattr(
+        text, "features_for", lambda m: ["SVD 3"] if m in text.OURS else ["SVD 2", "SVD 5"]
+    )
+    keys = text.keys([2], methods, 2)
+    assert len(keys) == 2 * (2 + 1 + 1)
+    cells = [{"key": key, "seconds": 1.0, **text.measure(key, tmp_path)} for key in keys]
+    assert all(0 <= cell["accuracy"] <= 1 for cell in cells)
+    for cell in cells:  # made up, to know what is to be told
+        cell["accuracy"] = 0.75 if cell["key"]["features"] == "SVD 5" else 0.5
+    rows = text.summarize(cells).splitlines()
+    assert [part.strip() for part in rows[4].split("|")[1:5]] == [
+        "LogisticRegression",
+        "75.00 ± 0.00",
+        "SVD 5",
+        "1.0",
+    ]
+
+
+def tone(hertz, seconds, silence=0.2):
+    quiet = np.zeros(int(8000 * silence))
+    return np.concatenate([quiet, np.sin(2 * np.pi * hertz * np.arange(8000 * seconds) / 8000)])
+
+
+def write_recordings(folder, n_each=4):
+    rng = np.random.RandomState(0)
+    waves, y, speaker, is_test = [], [], [], []
+    for who in range(6):
+        for digit in (0, 1):
+            for i in range(n_each):
+                hertz = (400, 1600)[digit] * (1 + 0.05 * rng.rand())
+                waves.append((1e4 * tone(hertz, 0.1 + 0.1 * rng.rand())).astype(np.int16))
+                y.append(digit)
+                speaker.append(who)
+                is_test.append(i == 0)
+    np.savez(
+        folder / "fsdd.npz",
+        waveform=np.concatenate(waves),
+        offsets=np.cumsum([0, *map(len, waves)]),
+        y=np.array(y, dtype=np.uint8),
+        speaker=np.array(speaker, dtype=np.uint8),
+        is_test=np.array(is_test),
+        sample_rate=np.int32(8000),
+    )
+
+
+def test_the_band_of_a_tone_is_the_loudest(benchmark):
+    audio = benchmark("_audio")
+    for hertz in (300, 1000, 3000):
+        power = audio.mel_power(tone(hertz, 0.2, silence=0), 8000)
+        mel = 2595 * np.log10(1 + np.array([audio.LOWEST, hertz, audio.HIGHEST]) / 700)
+        expected = (mel[1] - mel[0]) / (mel[2] - mel[0]) * (audio.BANDS + 1) - 1
+        assert abs(power.mean(axis=1).argmax() - expected) < 1
+
+
+def test_spectrograms_leave_silence_loudness_and_length_out(benchmark):
+    audio = benchmark("_audio")
+    plain = audio.spectrogram(tone(1000, 0.3), 8000)
+    assert plain.shape == (audio.BANDS, audio.FRAMES)
+    assert abs(plain.mean()) < 1e-5
+    longer = audio.spectrogram(tone(1000, 0.5, silence=0.7), 8000)
+    middle = slice(3, -3)  # where the sound begins and ends, windows are half full
+    np.testing.assert_allclose(plain[:, middle], longer[:, middle], atol=0.7)
+    short = audio.spectrogram(tone(1000, 0.01, silence=0), 8000)  # less than a window
+    assert np.isfinite(short).all()
+
+
+def test_stretched_columns_are_means(benchmark):
+    stretch = benchmark("_audio").stretch
+    np.testing.assert_allclose(stretch(np.array([[1.0, 3, 5, 7]]), 2), [[2, 6]])
+    np.testing.assert_allclose(stretch(np.array([[1.0, 3]]), 4), [[1, 1, 3, 3]])
+
+
+def test_time_is_changed_and_nothing_else(benchmark):
+    augment = benchmark("_audio").TimeAugmentation(shift=0.25, scale=0.0)
+    steps = torch.arange(8.0).repeat(20, 1, 3, 1) + torch.tensor([0, 100, 200]).view(3, 1)
+    changed = augment(steps)
+    np.testing.assert_allclose(changed[:, :, 1] - changed[:, :, 0], 100, atol=1e-3)
+    middle = changed[:, 0, 0, 3:5]
+    np.testing.assert_allclose(middle[:, 1] - middle[:, 0], 1, atol=1e-4)  # no stretching
+    assert 1 < abs(middle[:, 0] - 3).max() <= 2 + 1e-4  # a quarter of 8 at most
+    still = benchmark("_audio").TimeAugmentation(shift=0.0, scale=0.0)(steps)
+    np.testing.assert_allclose(still, steps, atol=1e-4)
+
+
+def test_recordings_come_from_one_file_or_many(benchmark, tmp_path):
+    audio = benchmark("_audio")
+    names = ["1_theo_4", "0_jackson_5", "9_jackson_0"]
+    for i, name in enumerate(names):
+        wavfile.write(tmp_path / f"{name}.wav", 8000, np.full(10 + i, 2**14, dtype=np.int16))
+    data = audio.load_recordings(tmp_path)
+    assert data.y.tolist() == [0, 1, 9]
+    assert data.speaker.tolist() == [0, 1, 0]
+    assert data.is_test.tolist() == [False, True, True]
+    assert data.offsets.tolist() == [0, 11, 21, 33]
+    assert data.waveform[0] == 0.5
+    (tmp_path / "one").mkdir()
+    with pytest.raises(FileNotFoundError, match="--data"):
+        audio.load_recordings(tmp_path / "one")
+    write_recordings(tmp_path / "one")
+    assert audio.load_recordings(tmp_path / "one").y.shape == (48,)
+    with pytest.raises(ValueError, match="--data"):
+        audio.load_recordings(None)
+
+
+def test_cells_of_audio_are_measured_and_told(benchmark, tmp_path, monkeypatch):
+    audio = benchmark("audio")
+    write_recordings(tmp_path)
+    monkeypatch.setattr(audio, "SPEAKER_LABELS", 3)
+    monkeypatch.setitem(audio.METHODS, audio.DEFAULT, QUICK)
+    methods = ["LogisticRegression", audio.DEFAULT]
+    keys = audio.keys(list(audio.SETTINGS), [2], methods, 2)
+    assert len(keys) == 2 * 7 * (4 + 1)
+    few = [key for key in keys if key["draw"] == 0 and key["speaker"] in (None, 5)]
+    assert all(0 <= audio.measure(key, tmp_path)["accuracy"] <= 1 for key in few)
+    data = benchmark("_audio").load_recordings(tmp_path)
+    is_train, is_test = audio.split(data, 5)
+    assert (data.speaker[is_test] == 5).all()
+    assert not (data.speaker[is_train] == 5).any()
+    # A speaker's recordings are right in one draw and wrong in the other, with one of the features.
+    cells = [
+        {
+            "key": key,
+            "seconds": 1.0,
+            "accuracy": float(key["features"] == "MFCC" and key["speaker"] == key["draw"]),
+        }
+        for key in keys
+    ]
+    row = audio.summarize(cells).splitlines()[4].split("|")
+    assert [part.strip() for part in row[1:6]] == [
+        "LogisticRegression",
+        "0.00 ± 0.00",
+        "log-mel",
+        "16.67 ± 0.00",
+        "MFCC",
+    ]

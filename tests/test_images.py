@@ -399,7 +399,7 @@ BAD_IMAGES = {
         lambda X: np.array(ragged(X), dtype=object),
         r"one size.*\(8, 8\) and \(9, 8\). Resize or crop",
     ),
-    "NaN": ((8, 8), {}, lambda X: np.where(X > 200, np.nan, X), "Input X contains NaN. Images must hold a finite number"),
+    "NaN": ((8, 8), {}, lambda X: np.where(X > 200, np.nan, X), "contains NaN. Images must hold"),
     "text": ((8, 8), {}, lambda X: np.full(X.shape, "a"), "dtype='numeric'|convert|to float"),
     "no images": ((8, 8), {}, lambda X: X[:0], "0 sample"),
     "flat rows": ((64,), {}, None, r"'architecture' parameter.*64 features.*image_shape=\(8, 8\)"),

@@ -434,3 +434,21 @@ def test_a_generated_hole_has_the_value_of_a_real_one():
 def test_images_have_no_heads():
     bounds = np.zeros((2, 1, 8, 8), dtype=np.float32)
     assert ConvArchitecture().build_generator(4, bounds, Heads()) is not None
+
+
+@pytest.mark.parametrize("form", ["array", "pandas", "polars"])
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int32"])
+def test_the_largest_integers_come_back(make_classifier, form, dtype):
+    # As float64 the largest of 64 bits is one too large for its dtype.
+    largest = np.iinfo(dtype).max
+    numbers = np.where(np.arange(40) % 3 == 0, largest, 0).astype(dtype)
+    table = {
+        "array": lambda: np.column_stack([numbers, numbers]),
+        "pandas": lambda: pd.DataFrame({"a": numbers, "b": ["x", "y"] * 20}),
+        "polars": lambda: pl.DataFrame({"a": numbers, "b": ["x", "y"] * 20}),
+    }[form]()
+    rows = make_classifier().fit(table, [0, 1, -1, -1] * 10).sample(200, random_state=0)
+    found = rows[:, 0] if form == "array" else rows["a"].to_numpy()
+    assert found.dtype == dtype
+    assert found.min() >= 0
+    assert found.max() > 0.999 * largest
