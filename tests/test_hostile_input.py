@@ -129,9 +129,10 @@ def tables(draw):
                 warnings.simplefilter("ignore")
                 X = X.astype(dtype)
     form = draw(st.sampled_from(sorted(FORMS)))
-    with contextlib.suppress(TypeError, ValueError), warnings.catch_warnings():
+    refusals = TypeError, ValueError, IndexError
+    with contextlib.suppress(*refusals), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        X = FORMS[form](X)  # if it is of this dtype
+        X = FORMS[form](X)  # if it is of this dtype, and has columns
     if isinstance(X, np.ndarray) and draw(st.booleans()):
         X.flags.writeable = False
     return X
