@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -159,6 +158,8 @@ def read_all(folder: Path) -> None:
     alarms: list[str] = []
     load_first = folder / "good"
     load(load_first).get_params()  # whatever has to be imported
+    import resource  # not on Windows
+
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     armed = [True]
 

@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from _cells import RESULTS, few_labels, run_cells, table
 from rich.progress import track
@@ -40,6 +39,8 @@ def classifier(seed: int) -> SGANClassifier:
 
 def memory() -> float:
     """Return the resident memory of this process in MB."""
+    import psutil
+
     gc.collect()
     return psutil.Process().memory_info().rss / 1e6
 
@@ -130,7 +131,8 @@ def summarize(cells: list[dict]) -> str:
         found = f"{cell['wrong']} of {cell['answers']:,} answers differ" if "wrong" in cell else ""
         if "growth" in cell:
             course = cell["megabytes"]
-            found = f"{course[0]:.0f} to {course[-1]:.0f} MB, {cell['growth']:+.1%}"
+            mean = f"mean of the later half {cell['growth']:+.1%}"
+            found = f"{course[0]:.0f} MB after the warm-up, {course[-1]:.0f} at the end, {mean}"
         rows.append([cell["key"]["part"], found])
     return table(["part", "found"], rows)
 

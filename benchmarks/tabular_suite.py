@@ -218,7 +218,8 @@ def draw_ranks(cells: list[dict], methods: list[str], path: Path) -> None:
     difference = critical_difference(len(methods), len(by_place))
     order = np.argsort(mean_ranks)
     fig, ax = plt.subplots(figsize=(8, 0.32 * len(methods) + 1.2), layout="constrained")
-    ax.barh([methods[i] for i in order], mean_ranks[order], color="#9db8d3")
+    shades = ["#c0392b" if methods[i] == DEFAULT else "#7f9fbf" for i in order]
+    ax.barh([methods[i] for i in order], mean_ranks[order], color=shades)
     ax.axvline(mean_ranks.min() + difference, color="#b03a2e", lw=1)
     ax.invert_yaxis()
     ax.set_xlabel(

@@ -4,6 +4,7 @@
   losses, a plain one and a tight one (benchmarks/_loops.py), both in float32. The three alternate,
   an epoch each; the ratios are those of the medians.
 - share: the part of this machine's rate of matrix products that a step's counted operations reach.
+- profile: the parts of a step by torch's profiler, in the threads of the loop itself.
 - rows: seconds and memory of one epoch on 10^3 to 10^6 rows of 50 columns in a file, and of
   LabelSpreading and SelfTrainingClassifier until they fail or take too long. Memory is that of the
   process at its peak, without its files and what it had before.
@@ -23,7 +24,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -45,7 +45,7 @@ from sgan_sklearn import SGANClassifier
 from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
 from sgan_sklearn.architectures import MLPArchitecture
 
-PARTS = ("steps", "share", "rows", "processes", "accuracy")
+PARTS = ("steps", "share", "profile", "rows", "processes", "accuracy")
 
 # The network of Salimans et al. for MNIST: 1.54 million multiplications a row.
 SALIMANS = MLPArchitecture((1000, 500, 250, 250, 250), (500, 500))
@@ -76,6 +76,8 @@ def keys(parts: list[str], device: str, threads: int, precisions: list[str]) -> 
         found += [{"part": "steps", **network, **where} for network in networks]
     if "share" in parts:
         found += [{"part": "share", **network, **where} for network in networks]
+    if "profile" in parts:
+        found += [{"part": "profile", **network, **where} for network in networks]
     if "rows" in parts:
         found += [
             {"part": "rows", "rows": n_rows, "method": method, **where}
@@ -150,13 +152,18 @@ def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -
     }
 
 
-def measure_share(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+def fitted_net(key: dict, folder: Path | None):
+    """Return a net and a batch to step with."""
     clf = classifier(key["network"], key["device"], max_epochs=1, precision=key["precision"])
     X, y = mnist(folder, 2_000)
     net = clf.fit(X, y).net_
     rows = torch.from_numpy(clf._layout.to_planes(clf.scaler_.transform(X))).to(key["device"])
     dataset = SemiSupervisedDataset(rows, torch.from_numpy(y).to(key["device"]))
-    batch = next(iter(SemiSupervisedBatches(dataset, clf.batch_size)))
+    return net, next(iter(SemiSupervisedBatches(dataset, clf.batch_size)))
+
+
+def measure_share(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+    net, batch = fitted_net(key, folder)
     with FlopCounterMode(display=False) as counter:
         net.train_step(batch)
     dtype = getattr(torch, key["precision"])
@@ -175,6 +182,35 @@ def measure_share(key: dict, folder: Path | None, options: argparse.Namespace) -
         "matrix_product_rate": float(peak),
         "share": float(rate / peak),
     }
+
+
+def measure_profile(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
+    net, batch = fitted_net(key, folder)
+    for _ in range(3):
+        net.train_step(batch)
+    with torch.profiler.profile() as profiler:
+        for _ in range(options.steps):
+            net.train_step(batch)
+    own = "self_cpu_time_total" if key["device"] == "cpu" else "self_device_time_total"
+    times = {event.key: getattr(event, own) for event in profiler.key_averages()}
+    total = sum(times.values())
+    shares = dict.fromkeys(PROFILE_PARTS, 0.0)
+    for name, time_of in times.items():
+        part = next((p for p, names in PROFILE_PARTS.items() if any(n in name for n in names)), "")
+        shares[part or "everything else"] += time_of / total
+    return {"shares": shares}
+
+
+# What the names of the profiler's operations hold, for each part of a step.
+PROFILE_PARTS = {
+    "products and convolutions": ("::mm", "addmm", "conv", "matmul"),
+    "random numbers": ("normal_", "bernoulli", "dropout", "randn"),
+    "weight normalization": ("RowLengths", "vector_norm"),
+    "Adam": ("adam", "Adam"),
+    "averages of the weights": ("lerp",),
+    "activations": ("relu", "softplus", "tanh", "elu"),
+    "everything else": (),
+}
 
 
 def seconds_of(function, device: str, n_times: int) -> float:
@@ -212,6 +248,8 @@ def fit_in_child(key: dict) -> None:
     torch.set_num_threads(key["threads"])
     X, y = rows_in_file(key["rows"], Path(key["folder"]))
     if key["method"] in PEERS:
+        import resource  # not on Windows
+
         # MemoryError, not a machine that swaps.
         limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -386,6 +424,7 @@ def _epochs_of_loop(key: dict, images, y: np.ndarray):
 MEASURES = {
     "steps": measure_steps,
     "share": measure_share,
+    "profile": measure_profile,
     "rows": measure_rows,
     "processes": measure_processes,
     "accuracy": measure_accuracy,
@@ -397,6 +436,7 @@ def summarize(cells: list[dict]) -> str:
     for part, header, line in (
         ("steps", ["network", "precision", "device", "threads", *STEPS_FIGURES], _steps_line),
         ("share", ["network", "precision", "device", "threads", *SHARE_FIGURES], _share_line),
+        ("profile", ["network", "precision", "device", *PROFILE_PARTS], _profile_line),
         ("rows", ["method", "rows", "device", "threads", *ROWS_FIGURES], _rows_line),
         ("processes", ["device", *PROCESSES_FIGURES], _processes_line),
         ("accuracy", ["system", "device", "threads", *ACCURACY_FIGURES], _accuracy_line),
@@ -429,6 +469,10 @@ def _steps_line(cell: dict) -> list[str]:
 def _share_line(cell: dict) -> list[str]:
     operations, rate = cell["operations_per_step"] / 1e9, cell["step_rate"] / 1e9
     return [f"{operations:.2f}", f"{rate:.1f}", f"{cell['share']:.2f}"]
+
+
+def _profile_line(cell: dict) -> list[str]:
+    return [f"{cell['shares'][part]:.0%}" for part in PROFILE_PARTS]
 
 
 def _rows_line(cell: dict) -> list[str]:

@@ -8,7 +8,8 @@
 
     python docs/check_site.py docs/_build/html
 
-It needs Chromium and its driver (Debian: chromium, chromium-driver), or a Chrome that selenium finds.
+It needs Chromium and its driver (Debian: chromium, chromium-driver), or a Chrome that selenium
+finds.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 from bs4 import BeautifulSoup
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -107,9 +109,10 @@ def browser() -> Iterator[webdriver.Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if binary:
+    service = None
+    if binary and driver:  # of one package, so of one version
         options.binary_location = binary
-    service = webdriver.ChromeService(executable_path=driver) if driver else None
+        service = webdriver.ChromeService(executable_path=driver)
     found = webdriver.Chrome(options=options, service=service)
     try:
         yield found
@@ -156,7 +159,10 @@ def search(driver: webdriver.Chrome, address: str, pictures: Path) -> list[str]:
         found = driver.find_elements(By.CSS_SELECTOR, "#search-results li a")
         return [link.get_attribute("href") or "" for link in found]
 
-    WebDriverWait(driver, 20).until(results)
+    try:
+        WebDriverWait(driver, 20).until(results)
+    except TimeoutException:
+        return [f"a search for {QUERY!r} finds nothing"]
     driver.save_screenshot(str(pictures / "search.png"))
     if not any(FOUND in link for link in results(driver)):
         return [f"a search for {QUERY!r} finds no page of the {FOUND}"]
@@ -171,6 +177,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="where to write them (default: beside it)")
     options = parser.parse_args()
     site = options.site.resolve()
+    if not (site / "index.html").exists():
+        parser.error(f"there is no built site in {site}: run make docs")
     pictures = options.pictures or site.parent / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
     problems = broken_links(site)

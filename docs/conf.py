@@ -41,10 +41,6 @@ autosummary_generate = True
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the sections of numpydoc say more
 numpydoc_show_class_members = False
-nitpick_ignore_regex = [
-    # Types in words, as numpydoc has them, are no names.
-    ("py:class", r"(?!sgan_sklearn).*"),
-]
 
 # --- pages in Markdown ------------------------------------------------------------------------
 
@@ -82,6 +78,9 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "parallel": int(os.environ.get("DOCS_JOBS", "1")),
 }
+
+# Neither prompts nor what Python answers.
+copybutton_exclude = ".linenos, .gp, .go"
 
 # --- look ---------------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ def representable(values: np.ndarray, dtype: Any) -> np.ndarray:
     highest = float(limits.max)
     if int(highest) > limits.max:
         highest = float(np.nextafter(highest, 0.0))
-    return np.clip(values, limits.min, highest)
+    return np.clip(values.astype(np.float64), limits.min, highest)
 
 
 def with_nan(X: Any) -> Any:

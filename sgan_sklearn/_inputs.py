@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from numbers import Integral
 from pathlib import Path
@@ -183,9 +184,10 @@ def _as_rows(
                 rows = check_array(with_nan(rows), ensure_all_finite=finite, input_name="X")
             return rows
         except ValueError as error:
-            if not is_table and "contains NaN" in str(error):
+            if not is_table and re.search("contains (NaN|infinity)", str(error)):
+                first = str(error).split(". ")[0].splitlines()[0].rstrip(".")
                 raise ValueError(
-                    "Input X contains NaN. Images must hold a finite number in each pixel: fill "
+                    f"{first}. Images must hold a finite number in each pixel: fill "
                     "the holes first, with the mean of their neighbors for example."
                 ) from error
             if not is_table or "could not convert string to float" not in str(error):

@@ -61,6 +61,9 @@ CHUNK_PIXELS = 2**19
 # guessing among a million classes is 14.
 DIVERGED_LOSS = 1e4
 
+# What a record of the history has besides the terms of the losses.
+_OF_HISTORY = ("dur", "epoch", "generated_spread", "validation_score")
+
 # Everything of a net that holds tensors: skorch's name for each is this one and "_".
 _MODULES = ("module_", "generator_", "averaged_module_", "averaged_generator_")
 _OPTIMIZERS = ("optimizer_", "generator_optimizer_")
@@ -459,12 +462,12 @@ class SGANNet(NeuralNet):
 
     def _refuse_clashes(self, terms: dict[str, Tensor], of_generator: dict[str, Tensor]) -> None:
         """Refuse names that both networks give to a term: one would hide the other in history."""
-        clashes = sorted(set(terms) & set(of_generator))
+        clashes = sorted({*terms, *_OF_HISTORY} & set(of_generator))
         if clashes:
             raise ValueError(
                 f"The terms of {type(self.objective).__name__}.generator_loss must have other "
-                f"names than those of the discriminator, {sorted(terms)}. Got {clashes} in both: "
-                "rename one."
+                f"names than those of the discriminator, {sorted(terms)}, and of other entries of "
+                f"the history, {sorted(_OF_HISTORY)}. Got {clashes}: rename them."
             )
 
     def _generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:

@@ -399,6 +399,12 @@ BAD_IMAGES = {
         lambda X: np.array(ragged(X), dtype=object),
         r"one size.*\(8, 8\) and \(9, 8\). Resize or crop",
     ),
+    "infinity": (
+        (8, 8),
+        {},
+        lambda X: np.where(X > 200, np.inf, X),
+        "contains infinity .* Images must hold",
+    ),
     "NaN": ((8, 8), {}, lambda X: np.where(X > 200, np.nan, X), "contains NaN. Images must hold"),
     "text": ((8, 8), {}, lambda X: np.full(X.shape, "a"), "dtype='numeric'|convert|to float"),
     "no images": ((8, 8), {}, lambda X: X[:0], "0 sample"),

@@ -310,13 +310,14 @@ def test_history_has_the_mean_of_each_term():
         assert record["dur"] > 0
 
 
-def test_terms_of_one_name_are_refused(monkeypatch):
+@pytest.mark.parametrize("name", ["real", "epoch"])
+def test_terms_of_one_name_are_refused(monkeypatch, name):
     net = make_net()
     loss = net.objective.generator_loss
     monkeypatch.setattr(
-        net.objective, "generator_loss", lambda *args: {**loss(*args), "real": torch.tensor(7.0)}
+        net.objective, "generator_loss", lambda *args: {**loss(*args), name: torch.tensor(7.0)}
     )
-    with pytest.raises(ValueError, match=r"FeatureMatching\.generator_loss .* Got \['real'\]"):
+    with pytest.raises(ValueError, match=rf"FeatureMatching\.generator_loss .* Got \['{name}'\]"):
         net.fit(make_dataset())
 
 

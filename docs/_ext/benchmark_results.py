@@ -89,7 +89,9 @@ class BenchmarkTable(SphinxDirective):
         name = self.arguments[0]
         results = BENCHMARKS / "results" / f"{name}.json"
         self.env.note_dependency(str(results))
-        text = TABLES[name]() if results.exists() else "Not yet run."
+        if not results.exists():
+            raise self.error(f"There is no {results.name}: run benchmarks/{name}.py.")
+        text = TABLES[name]()
         container = nodes.container(classes=["benchmark-table"])
         lines = StringList(text.splitlines(), source=f"{name}.json")
         self.state.nested_parse(lines, self.content_offset, container)
@@ -99,6 +101,7 @@ class BenchmarkTable(SphinxDirective):
 # --- plots ------------------------------------------------------------------------------------
 
 OURS, TWIN, OTHER = "#c0392b", "#e59866", "#7f9fbf"
+LEAST = 70  # percent: where the axis of digits begins
 
 
 def color(method: str) -> str:
@@ -123,11 +126,14 @@ def _plot_digits(path: Path) -> None:
     methods = sorted(module.METHODS, key=lambda method: np.mean(best["digits", method]))
     for ax, dataset in zip(axes, module.DATASETS, strict=True):
         for i, method in enumerate(methods):
-            values = best[dataset, method]
-            ax.plot(values, [i] * len(values), "o", ms=4, alpha=0.35, color=color(method))
+            values = np.array(best[dataset, method])
+            within = values[values >= LEAST]
+            ax.plot(within, [i] * len(within), "o", ms=4, alpha=0.35, color=color(method))
+            if len(within) < len(values):  # an arrow for draws that would squeeze all others
+                ax.plot(LEAST, i, "<", ms=6, alpha=0.6, color=color(method))
             ax.plot(np.mean(values), i, "D", ms=7, color=color(method))
         ax.set(title=dataset.replace("_", " "), xlabel="test accuracy, %")
-        ax.set_xlim(left=max(ax.get_xlim()[0], 70))
+        ax.set_xlim(left=max(ax.get_xlim()[0], LEAST - 1))
         ax.grid(axis="x", alpha=0.3)
     axes[0].set_yticks(range(len(methods)), methods)
     fig.savefig(path, dpi=110)

@@ -21,6 +21,7 @@ NAMES = {
     "numpy": {
         "numpy.memmap": ("class", "reference/generated/$.html"),
         "numpy.ndarray": ("class", "reference/generated/$.html"),
+        "numpy.random.RandomState": ("class", "reference/random/legacy.html"),
     },
     "pandas": {"pandas.DataFrame": ("class", "reference/api/$.html")},
     "python": {
@@ -33,6 +34,9 @@ NAMES = {
         "sklearn.base.BaseEstimator": ("class", GENERATED),
         "sklearn.base.clone": ("function", GENERATED),
         "sklearn.calibration.CalibratedClassifierCV": ("class", GENERATED),
+        "sklearn.callback.ProgressBar": ("class", GENERATED),
+        "sklearn.compose.ColumnTransformer": ("class", GENERATED),
+        "sklearn.decomposition.PCA": ("class", GENERATED),
         "sklearn.decomposition.TruncatedSVD": ("class", GENERATED),
         "sklearn.ensemble.HistGradientBoostingClassifier": ("class", GENERATED),
         "sklearn.ensemble.IsolationForest": ("class", GENERATED),
@@ -45,6 +49,7 @@ NAMES = {
         "sklearn.model_selection.StratifiedKFold": ("class", GENERATED),
         "sklearn.model_selection.cross_val_score": ("function", GENERATED),
         "sklearn.model_selection.learning_curve": ("function", GENERATED),
+        "sklearn.neighbors.LocalOutlierFactor": ("class", GENERATED),
         "sklearn.pipeline": ("module", "api/$.html"),
         "sklearn.pipeline.Pipeline": ("class", GENERATED),
         "sklearn.preprocessing": ("module", "api/$.html"),
