@@ -4,7 +4,8 @@ Sounds with few labels
 ========================
 
 Sounds as pictures: spectrograms on the mel scale go into the convolutional networks that were made
-for images. Five sounds of each class are labeled.
+for images. Five sounds of each class are labeled. What they say is made up, as syllables of two
+vowels at most, since no recorded digits can be had without a download.
 """
 
 # %%
@@ -18,7 +19,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.signal import lfilter
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.semi_supervised import LabelSpreading
 
@@ -87,50 +87,58 @@ print(f"{len(X)} pictures of {X.shape[1]} bands by {X.shape[2]} windows, {(~hidd
 # %%
 # Learning
 # --------
-# An array of three dimensions counts as images, which get convolutional networks, pseudo-labels, and
-# small random shifts, turns and changes of size. What is a bit later, or spoken by a slightly
-# larger speaker, is the same syllable here too. The networks also learn from the labels alone.
-sgan = SGANClassifier(max_epochs=12, random_state=0)
+# An array of three dimensions counts as images, which get convolutional networks, pseudo-labels,
+# and small random shifts, turns and changes of size. What comes a bit later, or from a slightly
+# larger speaker, is the same syllable here too. The same pictures as flat rows are a table of 256
+# columns to ``SGANClassifier``, for perceptrons. Both also learn from the labels alone.
+flat = ((X - X.mean()) / X.std()).reshape(len(X), -1)
+images = SGANClassifier(max_epochs=12, random_state=0)
+rows = SGANClassifier(max_epochs=15, random_state=0)
 methods = {
-    "SGANClassifier": sgan,
-    "the same network, labels alone": clone(sgan).set_params(unsupervised_weight=0),
-    "LabelSpreading (knn)": LabelSpreading(kernel="knn", n_neighbors=7),
-    "LogisticRegression on the labels": LogisticRegression(max_iter=1_000),
+    "images": (images, X),
+    "images, labels alone": (clone(images).set_params(unsupervised_weight=0), X),
+    "rows": (rows, flat),
+    "rows, labels alone": (clone(rows).set_params(unsupervised_weight=0), flat),
+    "LabelSpreading (knn)": (LabelSpreading(kernel="knn", n_neighbors=7), flat),
 }
-flat = (X - X.mean()) / X.std()
-flat = flat.reshape(len(X), -1)
 found = {}
-print(f"{'':34}accuracy on the hidden labels")
-for name, method in methods.items():
-    if isinstance(method, LogisticRegression):
-        found[name] = method.fit(flat[~hidden], few_labels[~hidden]).predict(flat)
-    else:
-        rows = X if isinstance(method, SGANClassifier) else flat
-        found[name] = method.fit(rows, few_labels).transduction_
-    print(f"{name:34}{(found[name] == y)[hidden].mean():8.3f}")
+print(f"{'':22}accuracy on the hidden labels")
+for name, (method, data) in methods.items():
+    found[name] = method.fit(data, few_labels).transduction_
+    print(f"{name:22}{(found[name] == y)[hidden].mean():8.3f}")
 
 # %%
-# XXX
-fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained", width_ratios=[1.25, 1])
+# What suits pictures counts most here: convolutions, and shifts that leave a syllable what it is.
+# To them the unlabeled sounds bring nothing in so short a training. To the perceptrons, whose
+# columns are fixed times and tones, they bring fifteen points.
+#
+# Spectrograms, real and generated
+# --------------------------------
+# The generated ones are those of the perceptrons; the generator of the convolutional networks,
+# which is trained in one step of four only, makes little but noise by then. They have the length
+# and the low and high tones of the syllables, but blurred. The confusion matrix is that of the
+# convolutional networks: most errors lie between "iu" and its halves "i" and "u" or its reverse.
+fig, axes = plt.subplots(1, 2, figsize=(10.5, 5), layout="constrained")
 ax = axes[0]
-real = [X[y == k][:3] for k in range(len(SYLLABLES))]
-made = [sgan.sample(3, label=k, random_state=0) for k in range(len(SYLLABLES))]
+real = [X[y == k][:4] for k in range(len(SYLLABLES))]
+made = rows.sample(label=np.repeat(np.arange(len(SYLLABLES)), 4), random_state=0)
+made = (made * X.std() + X.mean()).reshape(-1, 4, *X.shape[1:])
 # A syllable in each line, low tones at the bottom of each picture, two dark pixels around.
 tiles = np.concatenate([real, made], axis=1)[:, :, ::-1]
 tiles = np.pad(tiles, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=X.min())
 n_lines, n_columns, height, width = tiles.shape
 ax.imshow(tiles.swapaxes(1, 2).reshape(n_lines * height, n_columns * width), cmap="magma")
-ax.axvline(3 * width - 0.5, color="white", linewidth=2)
-ax.set_xticks([1.5 * width, 4.5 * width], ["real", "generated"])
+ax.axvline(4 * width - 0.5, color="white", linewidth=2)
+ax.set_xticks([2 * width, 6 * width], ["real", "generated"])
 ax.set_yticks(np.arange(n_lines) * height + height / 2, SYLLABLES)
 ax.tick_params(length=0)
 ConfusionMatrixDisplay.from_predictions(
     np.array(SYLLABLES)[y[hidden]],
-    np.array(SYLLABLES)[found["SGANClassifier"][hidden]],
+    np.array(SYLLABLES)[found["images"][hidden]],
     labels=SYLLABLES,
     cmap="Blues",
     colorbar=False,
     ax=axes[1],
 )
-axes[1].set_title("SGANClassifier on the hidden labels")
+axes[1].set_title("SGANClassifier on images")
 plt.show()

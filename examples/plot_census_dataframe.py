@@ -13,7 +13,7 @@ A DataFrame with numbers, categories and holes, 50 labels for 3,000 rows. It goe
 # Persons of the census of 1994, and whether they earn more than 50,000 dollars a year
 # (`OpenML <https://www.openml.org/d/1590>`_). Without a network a made-up census of the same kind
 # takes its place.
-from pathlib import Path
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,7 +39,8 @@ COLUMNS = ["age", "education", "marital-status", "occupation", "hours-per-week",
 
 def load_census(n_rows):
     try:
-        X, y = fetch_openml("adult", version=2, as_frame=True, return_X_y=True, n_retries=1)
+        with warnings.catch_warnings(action="ignore"):  # that it tries again
+            X, y = fetch_openml("adult", version=2, as_frame=True, return_X_y=True, n_retries=1)
     except OSError:
         return make_census(n_rows)
     chosen = X.sample(n_rows, random_state=0).index
@@ -96,7 +97,7 @@ encoder = make_column_transformer(
     (numbers, make_column_selector(dtype_include="number")),
     (categories, make_column_selector(dtype_exclude="number")),
 )
-sgan = SGANClassifier(sampler=CriticSampler(max_epochs=150), max_epochs=15, random_state=0)
+sgan = SGANClassifier(sampler=CriticSampler(max_epochs=100), max_epochs=15, random_state=0)
 sgan.fit(X, few_labels)
 labeled = few_labels != -1
 alone = make_pipeline(clone(encoder), LogisticRegression(max_iter=1000))
@@ -128,10 +129,5 @@ print(sgan.sample(5, label=1, random_state=0).to_string())
 # %%
 # Real rows beside made-up ones. The wall of 40 hours and the zeros of the gains are there as well.
 shown = ["age", "education", "hours-per-week", "capital-gain"]
-display = SamplesDisplay.from_estimator(sgan, X, n_samples=500, features=shown, random_state=0)
-
-output = Path(__file__).parent / "output"
-output.mkdir(exist_ok=True)
-display.figure_.savefig(output / "census.png", dpi=120)
-print(f"\nPicture: {output}/census.png")
+SamplesDisplay.from_estimator(sgan, X, n_samples=500, features=shown, random_state=0)
 plt.show()

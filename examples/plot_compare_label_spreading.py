@@ -8,7 +8,7 @@ Two ways to learn from unlabeled rows: a generative adversarial network, and sci
 and more labels, and what borders do they draw between two classes?
 
 The labels that are hidden had no part in any choice. ``SGANClassifier`` gets fewer epochs than
-its default, so that this example takes less than two minutes.
+its default, so that this example takes less than a minute.
 """
 
 # %%
@@ -18,8 +18,6 @@ its default, so that this example takes less than two minutes.
 # others, and is scored on the rows that lost their label. Those rows take part in the training of
 # the two semi-supervised classifiers, their labels do not. Logistic regression sees the labeled
 # rows alone.
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits, make_circles, make_moons
@@ -32,8 +30,8 @@ from sgan_sklearn.model_selection import mask_labels
 
 X, y = load_digits(return_X_y=True)
 X = X / 16  # for the other two; SGANClassifier scales the rows itself
-labels_per_class = [2, 5, 10, 30, 100]
-n_draws = 4  # of the labels that are kept
+labels_per_class = [2, 5, 20, 100]
+n_draws = 2  # of the labels that are kept
 
 
 def classifiers(random_state):
@@ -70,12 +68,10 @@ for i, per_class in enumerate(labels_per_class):
 
 # %%
 # The unlabeled rows are worth most where labels are fewest: both are far ahead of logistic
-# regression. From five labels of each class on the two are level. With two, ``SGANClassifier``
-# depends less on which rows are labeled; its mean is ahead too, but by less than the spread of
-# ``LabelSpreading``, which leaves more than a hundred rows that no label reaches.
-output = Path(__file__).parent / "output"
-output.mkdir(exist_ok=True)
-
+# regression. ``LabelSpreading`` leads, by four points with two labels of each class and by one
+# point or less from five on, which is within the spread of the draws. With all of its epochs
+# ``SGANClassifier`` gets farther: in the mean of ten draws, with five labels of each class, 0.945
+# of unseen digits against 0.929 (the table of the project's README).
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for (name, of), marker in zip(accuracy.items(), "os^", strict=True):
     mean, std = of.mean(axis=1), of.std(axis=1)
@@ -91,7 +87,7 @@ ax.set(
 )
 ax.grid(alpha=0.3)
 ax.legend(loc="lower right")
-fig.savefig(output / "compare_accuracy_by_labels.png", dpi=120)
+plt.show()
 
 # %%
 # Borders between two classes
@@ -109,7 +105,7 @@ for row, (table, (points, classes)) in zip(axes, tables.items(), strict=True):
     few_labels = mask_labels(classes, per_class=3, random_state=0)
     hidden = few_labels == -1
     rivals = {
-        "SGANClassifier": SGANClassifier(max_epochs=100, random_state=0),
+        "SGANClassifier": SGANClassifier(max_epochs=50, random_state=0),
         "LabelSpreading": LabelSpreading(kernel="rbf"),
     }
     for ax, (name, classifier) in zip(row, rivals.items(), strict=True):
@@ -132,9 +128,9 @@ for row, (table, (points, classes)) in zip(axes, tables.items(), strict=True):
         ax.scatter(*points[~hidden].T, s=120, c=colors, marker="*", edgecolors="black")
         ax.set(title=f"{name}, {table}: {score:.2f}", xticks=[], yticks=[], xlabel="", ylabel="")
 fig.supxlabel("stars: labeled points, dots: unlabeled, shades: class probability", fontsize=11)
-fig.savefig(output / "compare_borders.png", dpi=120)
-print(f"\nPictures: {output}/compare_accuracy_by_labels.png and compare_borders.png")
+plt.show()
 
 # %%
-# ``LabelSpreading`` is ahead on both, and was so with three other draws of the labels. Where
-# no label is near, as at the foot of the circles, both are sure of the wrong class.
+# ``LabelSpreading`` is ahead on both. Where no label is near, as at the foot of the circles, both
+# are sure of the wrong class. ``plot_two_moons_over_time.py`` goes on with the moons, with longer
+# training and other settings of either.

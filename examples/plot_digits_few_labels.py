@@ -66,7 +66,8 @@ class Run:
         start = perf_counter()
         self.estimator = estimator.fit(X, few_labels)
         self.seconds = perf_counter() - start
-        self.accuracy = estimator.score(X_test, y_test)
+        with np.errstate(invalid="ignore"):  # LabelSpreading divides 0 by 0 far from all labels
+            self.accuracy = estimator.score(X_test, y_test)
 
 
 pixels_to_unit = FunctionTransformer(partial(np.multiply, 1 / 16))
@@ -93,7 +94,8 @@ for name, run in runs.items():
 # --------------
 # With the unlabeled rows the discriminator goes on learning long after it knows the 50 labels
 # by heart.
-output = Path(__file__).parent / "output"
+folder = Path(__file__).parent if "__file__" in globals() else Path()  # no file in a notebook
+output = folder / "output"
 output.mkdir(exist_ok=True)
 
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -101,11 +103,13 @@ for name in list(runs)[:2]:
     ax.plot(np.arange(1, len(runs[name].callback.curve) + 1), runs[name].callback.curve, label=name)
 for name, style in zip(list(runs)[2:], ["--", ":"], strict=True):
     hidden = few_labels == -1
-    accuracy = runs[name].estimator.score(X[hidden], y[hidden])
+    with np.errstate(invalid="ignore"):
+        accuracy = runs[name].estimator.score(X[hidden], y[hidden])
     ax.axhline(accuracy, color="gray", linestyle=style, label=name)
 ax.set(xlabel="epoch", ylabel="accuracy on the unlabeled images", ylim=(0.7, 1))
 ax.legend(loc="lower right")
 fig.savefig(output / "digits_learning_curve.png", dpi=120)
+plt.show()
 
 # %%
 # Generated digits
@@ -121,3 +125,4 @@ for ax, images, title in zip(axes, (real, generated), ("real", "generated"), str
     ax.set(title=title, xticks=[], yticks=[])
 fig.savefig(output / "digits_generated.png", dpi=120)
 print(f"\nPictures: {output}/digits_learning_curve.png and digits_generated.png")
+plt.show()

@@ -101,5 +101,5 @@ for name, accuracies in table.items():
 
 # %%
 # On two columns a graph of neighbors is the better tool: with a narrow kernel ``LabelSpreading``
-# finds the moons as well, in a small part of the time. With default settings neither does.
-# Networks earn their seconds where rows have many columns and distances say less.
+# finds the moons as well, in a small part of the time. With default settings neither does, on the
+# draw above. Networks earn their seconds where rows have many columns and distances say less.
