@@ -46,7 +46,7 @@ the second):
 
 The first three lines were measured with another cut of the silence. The test accuracy of draw 0 of
 the official split was seen before the trials of 40 epochs and of the input noise in the last lines;
-nothing was changed after it.
+nothing of ours was changed after it.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def summarize(cells: list[dict]) -> str:
     for setting, n_labels in columns:
         header += [f"{setting}, {n_labels} labels", "features"]
     n_draws = len({cell["key"]["draw"] for cell in cells})
-    title = f"Test accuracy in percent, mean ± standard deviation of {n_draws} draws\n\n"
+    title = f"Test accuracy in percent, mean ± standard deviation of {n_draws} draws, or one draw\n\n"
     return title + table([*header, "seconds (median)"], rows)
 
 
