@@ -181,7 +181,7 @@ def summarize(cells: list[dict]) -> str:
     for n in labels:
         header += [f"{n} labels", "features"]
     n_draws = len({cell["key"]["draw"] for cell in cells})
-    title = f"Test accuracy in percent, mean ± standard deviation of {n_draws} draws, or one draw\n\n"
+    title = f"Test accuracy in percent, mean ± deviation of {n_draws} draws, or one draw\n\n"
     return title + table([*header, "seconds (median)"], rows)
 
 
