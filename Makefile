@@ -30,7 +30,7 @@ test: lint ## Lint, then run the tests and the doctests
 
 .PHONY: test-oldest
 test-oldest: $(VENV_OLDEST)/.stamp-test ## Run the tests against the lowest supported versions
-	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN_OLDEST)/python $(PYTEST) tests
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN_OLDEST)/python $(PYTEST) -m "not slow" tests
 
 .PHONY: examples
 examples: $(VENV)/.stamp-demo ## Run every example, headless

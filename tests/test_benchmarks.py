@@ -147,6 +147,7 @@ def test_cells_of_the_published_systems_are_measured_and_told(benchmark, tmp_pat
     assert row[3].strip() == "-"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     parse_version(joblib.__version__) < parse_version("1.4"),
     reason="the benchmarks take the cells as they finish, which joblib does from 1.4 on",
@@ -251,6 +252,7 @@ def throughput(benchmark):
     return benchmark("throughput")
 
 
+@pytest.mark.slow
 def test_throughput_is_measured_and_told(throughput, tmp_path, monkeypatch):
     monkeypatch.setattr(throughput, "SIZES", (500, 1_000))
     monkeypatch.setattr(throughput, "ROWS_METHODS", ("SGANClassifier", "LabelSpreading (knn)"))

@@ -284,6 +284,7 @@ def test_files_that_were_begun_are_cleared_away(make_classifier, data, tmp_path)
     assert not begun.exists()
 
 
+@pytest.mark.slow
 def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
     classifier = make_classifier(checkpoint_dir=tmp_path / "a" / "b", resume=True)
     search = GridSearchCV(classifier, {"latent_dim": [2, 3]}, cv=2, n_jobs=2)
@@ -343,6 +344,7 @@ SGANClassifier(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_killed_process_is_resumed(tmp_path):
     def start(folder, model):

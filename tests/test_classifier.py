@@ -70,6 +70,7 @@ def numpy_state():
 # --- learning ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_unlabeled_rows_help(make_classifier):
     # Far from enough labels for 100 columns, but the classes are plain to see without them.
     X, y = make_blobs(400, n_features=100, centers=3, cluster_std=12, random_state=0)

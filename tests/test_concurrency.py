@@ -176,6 +176,7 @@ sys.exit(child.exitcode)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_fork_of_a_process_with_threads_of_openmp_does_not_hang():
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

@@ -12,6 +12,7 @@ from sgan_sklearn.model_selection import SemiSupervisedSplit
 distributed = pytest.importorskip("distributed")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # those of the cluster are none of ours
 def test_a_search_on_a_dask_cluster_is_the_same():
     X, y = load_iris(return_X_y=True)

@@ -108,6 +108,7 @@ def results(tmp_path_factory):
     return {**results, "printed": [output.stdout for output in outputs]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", [*OBJECTIVES, "images", "early stopping"])
 @pytest.mark.parametrize("process", ["2_0", "2_1"])
 def test_two_processes_train_the_model_of_one(results, process, system):

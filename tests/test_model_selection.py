@@ -321,6 +321,7 @@ def test_the_trap_and_the_way_out(trap, model):
     assert scores.mean() == pytest.approx(on_hidden_labels, abs=max(3 * error, 0.05))
 
 
+@pytest.mark.slow
 def test_search_is_the_same_in_two_processes():
     X, y = load_iris(return_X_y=True)
     few = mask_labels(y, per_class=6, random_state=0)
