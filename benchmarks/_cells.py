@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 from rich.progress import track
+from sklearn.base import clone
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("sgan-sklearn", "scikit-learn", "torch", "skorch", "numpy", "scipy")
@@ -56,6 +58,31 @@ def run_cells(
         temporary.write_text(json.dumps({"cells": ordered}, indent=1) + "\n")
         temporary.replace(path)
     return [cells[_name(key)] for key in keys]
+
+
+def learn_and_predict(
+    method: object,
+    X_train: np.ndarray,
+    y: np.ndarray,
+    X_test: np.ndarray,
+    *,
+    seed: int,
+    labels_alone: bool,
+    quiet: bool,
+) -> np.ndarray:
+    """Return what a copy of a method predicts that has learned from all rows, or the labeled ones.
+
+    `quiet` leaves warnings out: the graph kernels underflow on some columns; their score tells
+    that.
+    """
+    method = clone(method)
+    if "random_state" in method.get_params():
+        method.set_params(random_state=seed)
+    with warnings.catch_warnings():
+        if quiet:
+            warnings.simplefilter("ignore")
+        chosen = y != -1 if labels_alone else slice(None)
+        return method.fit(X_train[chosen], y[chosen]).predict(X_test)
 
 
 def settings(estimator: object) -> str:

@@ -52,14 +52,21 @@ nothing of ours was changed after it.
 from __future__ import annotations
 
 import argparse
-import warnings
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from _audio import Recordings, load_recordings, load_spectrograms, make_features
-from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, settings, table
+from _cells import (
+    RESULTS,
+    few_labels,
+    learn_and_predict,
+    mean_and_deviation,
+    run_cells,
+    settings,
+    table,
+)
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from tabular_suite import SEMI_SUPERVISED
@@ -152,18 +159,16 @@ def measure(key: dict, folder: Path | None) -> dict:
     is_train, is_test = split(data, key["speaker"])
     X = make_features(load_spectrograms(folder), is_train)[key["features"]]
     y = few_labels(data.y[is_train], key["labels_per_class"], seed=key["draw"])
-    method = clone(METHODS[key["method"]])
-    if "random_state" in method.get_params():
-        method.set_params(random_state=key["draw"])
-    with warnings.catch_warnings():
-        if key["method"] not in OURS:
-            # The graph kernels underflow on standardized columns; their score tells that.
-            warnings.simplefilter("ignore")
-        if key["method"] in SUPERVISED:
-            method.fit(X[is_train][y != -1], y[y != -1])
-        else:
-            method.fit(X[is_train], y)
-        return {"accuracy": float(method.score(X[is_test], data.y[is_test]))}
+    predicted = learn_and_predict(
+        METHODS[key["method"]],
+        X[is_train],
+        y,
+        X[is_test],
+        seed=key["draw"],
+        labels_alone=key["method"] in SUPERVISED,
+        quiet=key["method"] not in OURS,
+    )
+    return {"accuracy": float(np.mean(predicted == data.y[is_test]))}
 
 
 def summarize(cells: list[dict]) -> str:

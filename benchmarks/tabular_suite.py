@@ -17,16 +17,14 @@ It takes hours on two cores. It can be stopped at any moment and goes on where i
 from __future__ import annotations
 
 import argparse
-import warnings
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, run_cells, settings, table
+from _cells import RESULTS, few_labels, learn_and_predict, run_cells, settings, table
 from _tables import draw_rows, load_table, names
 from scipy.stats import rankdata, studentized_range
-from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -110,22 +108,19 @@ def measure(key: dict, folder: Path | None) -> dict:
         load_table(key["dataset"], folder), ROWS_PER_LABEL * per_class, N_TRAINING_ROWS, key["draw"]
     )
     y = few_labels(draw.y_train, per_class, seed=key["draw"])
-    method = clone(METHODS[key["method"]])
-    if "random_state" in method.get_params():
-        method.set_params(random_state=key["draw"])
     X_train, X_test = draw.X_train, draw.X_test
     if key["method"] not in OURS:
         prepare = encoder().fit(X_train)
         X_train, X_test = (prepare.transform(X) for X in (X_train, X_test))
-    with warnings.catch_warnings():
-        if key["method"] not in OURS:
-            # The graph kernels underflow on standardized columns; their score tells that.
-            warnings.simplefilter("ignore")
-        if key["method"] in SUPERVISED:
-            method.fit(X_train[y != -1], y[y != -1])
-        else:
-            method.fit(X_train, y)
-        predicted = method.predict(X_test)
+    predicted = learn_and_predict(
+        METHODS[key["method"]],
+        X_train,
+        y,
+        X_test,
+        seed=key["draw"],
+        labels_alone=key["method"] in SUPERVISED,
+        quiet=key["method"] not in OURS,
+    )
     return {"balanced_accuracy": float(balanced_accuracy_score(draw.y_test, predicted))}
 
 

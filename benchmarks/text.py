@@ -46,13 +46,20 @@ Accuracy there on draw 100, 10 labels a group (in brackets 50):
 from __future__ import annotations
 
 import argparse
-import warnings
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, settings, table
+from _cells import (
+    RESULTS,
+    few_labels,
+    learn_and_predict,
+    mean_and_deviation,
+    run_cells,
+    settings,
+    table,
+)
 from _text import load_features, load_messages
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -140,18 +147,16 @@ def measure(key: dict, folder: Path | None) -> dict:
     messages = load_messages(folder)
     X_train, X_test = load_features(folder)[key["features"]]
     y = few_labels(messages.y_train, key["labels_per_class"], seed=key["draw"])
-    method = clone(METHODS[key["method"]])
-    if "random_state" in method.get_params():
-        method.set_params(random_state=key["draw"])
-    with warnings.catch_warnings():
-        if key["method"] not in OURS:
-            # The graph kernels underflow on standardized columns; their score tells that.
-            warnings.simplefilter("ignore")
-        if key["method"] in SUPERVISED:
-            method.fit(X_train[y != -1], y[y != -1])
-        else:
-            method.fit(X_train, y)
-        return {"accuracy": float(method.score(X_test, messages.y_test))}
+    predicted = learn_and_predict(
+        METHODS[key["method"]],
+        X_train,
+        y,
+        X_test,
+        seed=key["draw"],
+        labels_alone=key["method"] in SUPERVISED,
+        quiet=key["method"] not in OURS,
+    )
+    return {"accuracy": float(np.mean(predicted == messages.y_test))}
 
 
 def summarize(cells: list[dict]) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
-import inventories  # noqa: E402
+import inventories  # noqa: E402 (found by the line above)
 
-import sgan_sklearn  # noqa: E402
+import sgan_sklearn  # noqa: E402 (isort puts it after that)
 
 project = "sgan_sklearn"
 author = "The sgan_sklearn developers"
