@@ -29,6 +29,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +54,7 @@ NETWORKS = {
     "mlp": {"architecture": SALIMANS, "image_shape": (28, 28), "batch_size": 100},
     "conv": {"architecture": "conv", "image_shape": (28, 28), "batch_size": 50},
 }
+NETWORKS |= {f"{name}, compiled": {**given, "compile": True} for name, given in NETWORKS.items()}
 # The adversarial game alone, as in the loops.
 GAME = {"regularizer": None, "augment": None, "averaging_decay": 0.999}
 
@@ -66,18 +68,24 @@ PEERS = {
 ROWS_METHODS = ("SGANClassifier", *PEERS)
 
 
-def keys(parts: list[str], device: str, threads: int, precisions: list[str]) -> list[dict]:
+def keys(
+    parts: list[str],
+    device: str,
+    threads: int,
+    precisions: list[str],
+    networks: Sequence[str] = ("mlp", "conv"),
+) -> list[dict]:
     where = {"device": device, "threads": threads}
-    networks = [
-        {"network": name, "precision": precision} for name in NETWORKS for precision in precisions
+    choices = [
+        {"network": name, "precision": precision} for name in networks for precision in precisions
     ]
     found: list[dict] = []
     if "steps" in parts:
-        found += [{"part": "steps", **network, **where} for network in networks]
+        found += [{"part": "steps", **choice, **where} for choice in choices]
     if "share" in parts:
-        found += [{"part": "share", **network, **where} for network in networks]
+        found += [{"part": "share", **choice, **where} for choice in choices]
     if "profile" in parts:
-        found += [{"part": "profile", **network, **where} for network in networks]
+        found += [{"part": "profile", **choice, **where} for choice in choices]
     if "rows" in parts:
         found += [
             {"part": "rows", "rows": n_rows, "method": method, **where}
@@ -526,6 +534,13 @@ def main() -> None:
         default=["float32"],
         help="of steps and share; bfloat16 is slow on a CPU without its instructions",
     )
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        choices=NETWORKS,
+        default=["mlp", "conv"],
+        help="of steps, share and profile (default: mlp conv)",
+    )
     parser.add_argument("--steps", type=int, default=60, help="steps of an epoch (default: 60)")
     parser.add_argument("--rounds", type=int, default=7, help="epochs of each (default: 7)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds (default: 1800)")
@@ -538,7 +553,9 @@ def main() -> None:
         run = fit_in_child if options.child["part"] == "rows" else train_together
         run(options.child)
         return
-    wanted = keys(options.parts, options.device, options.threads, options.precisions)
+    wanted = keys(
+        options.parts, options.device, options.threads, options.precisions, options.networks
+    )
     run = partial(measure, folder=options.data, options=options)
     print(summarize(run_cells(options.output, wanted, run)))
 

@@ -227,6 +227,11 @@ default="auto"
         multiply in it, GPUs from the Ampere generation on and some CPUs, and costs time elsewhere.
         "auto" is "bfloat16" for images on such a GPU, unless the architecture is "mlp", and
         "float32" otherwise.
+    compile : bool, default=False
+        Whether ``torch.compile`` makes programs of the networks' steps for the training, which
+        takes a minute or so at its begin, once for each set of sizes in a process. It needs a C++
+        compiler on CPUs, where it was slower than without, and Triton on GPUs: measure before you
+        rely on it. The random numbers of noise and dropout are others than without.
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model for another `max_epochs` instead
         of starting anew. Classes and columns must be the same; networks, `latent_dim`, objective,
@@ -378,6 +383,7 @@ default="auto"
         "unlabeled_value": [Real, str, None],
         "device": [str],
         "precision": [StrOptions(set(PRECISIONS))],
+        "compile": ["boolean"],
         "warm_start": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -430,6 +436,7 @@ default="auto"
         unlabeled_value: Any = -1,
         device: str = "auto",
         precision: str = "auto",
+        compile: bool = False,
         warm_start: bool = False,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -463,6 +470,7 @@ default="auto"
         self.unlabeled_value = unlabeled_value
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -1006,6 +1014,7 @@ default="auto"
             "adversarial_every": choose_interval(self.adversarial_every, layout, regularizers),
             "averaging_decay": choose_decay(self.averaging_decay, layout),
             "precision": choose_precision(self.precision, device, as_images=layout.as_images),
+            "use_compiler": bool(self.compile),
             "augment": choose_augmentation(self.augment, layout),
             "lr_schedule": choose_schedule(self.lr_schedule),
             "n_iter_no_change": self.n_iter_no_change,

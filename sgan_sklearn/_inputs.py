@@ -23,6 +23,7 @@ from sgan_sklearn._choices import (
     component,
 )
 from sgan_sklearn._columns import TableColumns, as_table, has_objects, with_nan
+from sgan_sklearn._compilation import check_compiles
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._distributed import agree, n_processes
 from sgan_sklearn._early_stopping import draw_validation_rows
@@ -108,6 +109,8 @@ def check_inputs(
     objective = component(estimator.objective, OBJECTIVES)
     check_schedule(estimator.lr_schedule)
     device = resolve_device(estimator.device)
+    if estimator.compile:
+        check_compiles(device)
     columns = None
     if continued:
         columns = estimator._columns

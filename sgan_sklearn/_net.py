@@ -20,6 +20,7 @@ from torch.optim.swa_utils import update_bn
 
 from sgan_sklearn._batches import Batch, SemiSupervisedBatches
 from sgan_sklearn._checkpoints import Checkpoints, restore_training, training_state
+from sgan_sklearn._compilation import Compiled
 from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._distributed import (
     any_process,
@@ -112,6 +113,8 @@ class SGANNet(NeuralNet):
         As in `SGANClassifier`, but all of them numbers.
     precision : {"float32", "bfloat16"}
         As in `SGANClassifier`.
+    use_compiler : bool, default=False
+        As `compile` in `SGANClassifier`, a name that skorch has given away.
     augment : callable, optional
         Changes real rows, whose class it keeps, whenever a batch takes them.
     lr_schedule : callable, optional
@@ -167,6 +170,7 @@ class SGANNet(NeuralNet):
         precision: str,
         discriminator_lr: float,
         generator_lr: float,
+        use_compiler: bool = False,
         augment: Callable[[Tensor], Tensor] | None = None,
         lr_schedule: Callable[[float], float] | None = None,
         n_iter_no_change: int = 10,
@@ -196,6 +200,7 @@ class SGANNet(NeuralNet):
         self.adversarial_every = adversarial_every
         self.averaging_decay = averaging_decay
         self.precision = precision
+        self.use_compiler = use_compiler
         self.augment = augment
         self.lr_schedule = lr_schedule
         self.n_iter_no_change = n_iter_no_change
@@ -272,6 +277,7 @@ class SGANNet(NeuralNet):
         self.diverged_ = self.interrupted_ = self.stop_training_ = False
         self._first_epoch = len(self.history)
         self._n_epochs = self.max_epochs if epochs is None else epochs
+        self._compiled: dict[nn.Module, Compiled] = {}
         self._early_stopping = None
         if X.validation is not None:
             self._early_stopping = EarlyStopping(X.validation, self.n_iter_no_change, self.tol)
@@ -292,7 +298,7 @@ class SGANNet(NeuralNet):
         finally:
             if self._early_stopping is not None:
                 self._early_stopping.restore_best(self)
-            del self._remembered, self._early_stopping
+            del self._remembered, self._early_stopping, self._compiled
             self._resumed = self._batches = self._compared = None
         return self
 
@@ -399,7 +405,7 @@ class SGANNet(NeuralNet):
         if self.unsupervised_weight > 0 and adversarial:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
             latent = self._next_latent(max(self.batch_size, 2))
-            generated = in_precision(self.generator_, self.precision)(latent)
+            generated = self._at_work(self.generator_)(latent)
             terms = self._discriminator_step(batch, generated.detach(), given)
             of_generator = self._generator_step(batch, generated)
             self._refuse_clashes(terms, of_generator)
@@ -411,6 +417,14 @@ class SGANNet(NeuralNet):
         self._average()
         # skorch's callbacks expect a y_pred.
         return {"loss": terms["discriminator_loss"], "terms": terms, "y_pred": None}
+
+    def _at_work(self, module: Any) -> Any:
+        """Return a network as the steps of a training call it, with the same weights."""
+        if self.use_compiler:
+            if module not in self._compiled:
+                self._compiled[module] = Compiled(module)
+            module = self._compiled[module]
+        return in_precision(module, self.precision)
 
     def _augmented(self, batch: Batch) -> Batch:
         """Return the batch with all its real rows changed at random."""
@@ -424,7 +438,7 @@ class SGANNet(NeuralNet):
     def _discriminator_step(
         self, batch: Batch, generated: Tensor | None, given: Batch
     ) -> dict[str, Tensor]:
-        discriminator = in_precision(self.module_, self.precision)
+        discriminator = self._at_work(self.module_)
         if generated is None:
             losses = self.objective.supervised_loss(discriminator, batch)
         else:
@@ -442,8 +456,8 @@ class SGANNet(NeuralNet):
         """
         unlabeled = UnlabeledRows(
             given.unlabeled,
-            in_precision(self.module_, self.precision),
-            in_precision(self.averaged_module_, self.precision),
+            self._at_work(self.module_),
+            self._at_work(self.averaged_module_),
             self.objective.class_logits,
             self.augment or nn.Identity(),
             given.unlabeled_indices,
@@ -472,7 +486,7 @@ class SGANNet(NeuralNet):
 
     def _generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         with _frozen(self.module_):
-            discriminator = in_precision(self.module_, self.precision)
+            discriminator = self._at_work(self.module_)
             losses = self.objective.generator_loss(discriminator, batch, generated)
             return self._minimize(losses, "generator_loss", batch)
 
@@ -536,6 +550,7 @@ class SGANNet(NeuralNet):
             "_resumed",
             "_batches",
             "_compared",
+            "_compiled",
             "_early_stopping",
             "_latent_order",
         )

@@ -265,7 +265,7 @@ def test_throughput_is_measured_and_told(throughput, tmp_path, monkeypatch):
     n_threads = torch.get_num_threads()  # as they are
     # Not bfloat16: without the instructions for it a product takes a processor a second and more.
     parts = ["steps", "share", "profile", "rows"]
-    wanted = throughput.keys(parts, "cpu", n_threads, ["float32"])
+    wanted = throughput.keys(parts, "cpu", n_threads, ["float32"], ["mlp"])
     cells = [{"key": key, **throughput.measure(key, tmp_path, options)} for key in wanted]
     by_part = {part: [c for c in cells if c["key"]["part"] == part] for part in throughput.PARTS}
     assert [len(by_part[part]) for part in parts] == [1, 1, 1, 4]
@@ -284,7 +284,14 @@ def test_throughput_is_measured_and_told(throughput, tmp_path, monkeypatch):
 def test_both_precisions_can_be_asked_for(throughput):
     wanted = throughput.keys(["steps"], "cpu", 1, ["float32", "bfloat16"])
     assert {key["precision"] for key in wanted} == {"float32", "bfloat16"}
-    assert len(wanted) == 2 * len(throughput.NETWORKS)
+    assert len(wanted) == 2 * 2
+
+
+def test_compiled_networks_can_be_asked_for(throughput):
+    wanted = throughput.keys(["steps"], "cpu", 1, ["float32"], ["mlp, compiled"])
+    assert [key["network"] for key in wanted] == ["mlp, compiled"]
+    assert throughput.classifier("mlp, compiled", "cpu").compile
+    assert not throughput.classifier("mlp", "cpu").compile
 
 
 def test_what_takes_too_long_or_fails_is_told(throughput):

@@ -23,6 +23,7 @@ LAYERS = [
     "_sampling",
     "_device",
     "_precision",
+    "_compilation",
     "_progress",
     "_schedules",
     "_early_stopping",
