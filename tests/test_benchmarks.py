@@ -139,10 +139,14 @@ def test_cells_of_the_published_systems_are_measured_and_told(benchmark, tmp_pat
     assert [point["steps"] for point in cells[0]["curve"]] == [2, 4, 6, 8]
     assert 0 <= cells[0]["accuracy"] <= 1
     assert cells[0]["steps"] == 8
-    assert "ablation: quick" in systems.summarize(cells)
+    assert "quick" not in systems.summarize(cells)
+    planned = [systems.Row("long", "mnist", 4, systems.SGANClassifier(), 99.0)]
+    monkeypatch.setitem(systems.GROUPS, "gpu", planned)
+    assert "not yet run" in systems.summarize(cells, planned)
     monkeypatch.setattr(systems, "AT_STEPS", (4, 1000))
     expected = np.mean([cell["curve"][1]["accuracy"] for cell in cells])
     row = systems.summarize_ablation(cells).splitlines()[-1].split("|")
+    assert row[1].strip() == "quick"
     assert row[2].strip() == f"{100 * expected:.2f}"
     assert row[3].strip() == "-"
 
