@@ -7,7 +7,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
@@ -39,6 +39,7 @@ from sgan_sklearn._choices import (
     choose_schedule,
 )
 from sgan_sklearn._columns import TableColumns
+from sgan_sklearn._compilation import compiling
 from sgan_sklearn._distributed import n_processes, process_index
 from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
 from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate_of_classes
@@ -228,10 +229,12 @@ default="auto"
         "auto" is "bfloat16" for images on such a GPU, unless the architecture is "mlp", and
         "float32" otherwise.
     compile : bool, default=False
-        Whether ``torch.compile`` makes programs of the networks' steps for the training, which
-        takes a minute or so at its begin, once for each set of sizes in a process. It needs a C++
-        compiler on CPUs, where it was slower than without, and Triton on GPUs: measure before you
-        rely on it. The random numbers of noise and dropout are others than without.
+        Whether ``torch.compile`` compiles the networks for the training. That takes up to a minute
+        at the beginning of the first fit, and again for other sizes of layers or batches; later
+        processes find most of it in the compiler's own cache. It needs a C++ compiler on CPUs,
+        where it was slower than without, and Triton on GPUs: measure before you rely on it. With
+        noise or dropout the model differs from the one without, since the compiler draws other
+        random numbers. Losses of your own that need gradients of gradients cannot be compiled.
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model for another `max_epochs` instead
         of starting anew. Classes and columns must be the same; networks, `latent_dim`, objective,
@@ -1031,7 +1034,8 @@ default="auto"
         seed = draw_seed(self.random_state) + n_steps_before
         with seeded(seed, torch.device(net.device)):
             try:
-                net.fit(dataset)
+                with compiling() if self.compile else nullcontext():
+                    net.fit(dataset)
             except torch.cuda.OutOfMemoryError as error:
                 raise MemoryError(
                     f"The memory of {net.device} is too small for this training. Lower batch_size "

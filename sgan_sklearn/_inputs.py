@@ -109,8 +109,6 @@ def check_inputs(
     objective = component(estimator.objective, OBJECTIVES)
     check_schedule(estimator.lr_schedule)
     device = resolve_device(estimator.device)
-    if estimator.compile:
-        check_compiles(device)
     columns = None
     if continued:
         columns = estimator._columns
@@ -136,6 +134,8 @@ def check_inputs(
     taught = labels
     if held_back is not None:
         taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
+    if estimator.compile:  # which takes some seconds
+        check_compiles(device)
     _check_processes(estimator, rows, taught.codes, device)
     return Inputs(
         rows=rows,

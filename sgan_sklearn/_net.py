@@ -46,8 +46,9 @@ from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
 
 __all__ = ["SGANNet"]
 
-# Rows that the data-dependent start looks at.
-N_START_ROWS = 500
+# Rows that the data-dependent start looks at, at most and at least. Fewer count several times, with
+# other noise: the deviations of a handful may be next to nothing, and the weights too large by far.
+N_START_ROWS, MIN_START_ROWS = 500, 100
 
 # Batches over which the averaged generator's BatchNorm statistics are taken.
 N_STATISTICS_BATCHES = 50
@@ -114,7 +115,7 @@ class SGANNet(NeuralNet):
     precision : {"float32", "bfloat16"}
         As in `SGANClassifier`.
     use_compiler : bool, default=False
-        As `compile` in `SGANClassifier`, a name that skorch has given away.
+        As `compile` in `SGANClassifier`, a name that skorch already uses.
     augment : callable, optional
         Changes real rows, whose class it keeps, whenever a batch takes them.
     lr_schedule : callable, optional
@@ -155,6 +156,7 @@ class SGANNet(NeuralNet):
     _resumed: dict[str, Any] | None = None
     _batches: SemiSupervisedBatches | None = None
     _compared: tuple[Tensor, Tensor] | None = None
+    _compiled: dict[nn.Module, Compiled] | None = None
 
     def __init__(
         self,
@@ -239,6 +241,7 @@ class SGANNet(NeuralNet):
         self.row_shape_ = tuple(X.rows.shape[1:])
         if self.n_steps_ == 0:
             chosen = torch.randperm(len(X), device=X.rows.device)[:N_START_ROWS]
+            chosen = chosen.repeat(-(-MIN_START_ROWS // len(chosen)))
             self.module_.train().initialize_from_data(X.rows[chosen])
             self.averaged_module_.load_state_dict(self.module_.state_dict())
         same_everywhere(getattr(self, name) for name in _MODULES)
@@ -277,7 +280,6 @@ class SGANNet(NeuralNet):
         self.diverged_ = self.interrupted_ = self.stop_training_ = False
         self._first_epoch = len(self.history)
         self._n_epochs = self.max_epochs if epochs is None else epochs
-        self._compiled: dict[nn.Module, Compiled] = {}
         self._early_stopping = None
         if X.validation is not None:
             self._early_stopping = EarlyStopping(X.validation, self.n_iter_no_change, self.tol)
@@ -298,8 +300,8 @@ class SGANNet(NeuralNet):
         finally:
             if self._early_stopping is not None:
                 self._early_stopping.restore_best(self)
-            del self._remembered, self._early_stopping, self._compiled
-            self._resumed = self._batches = self._compared = None
+            del self._remembered, self._early_stopping
+            self._resumed = self._batches = self._compared = self._compiled = None
         return self
 
     def _break_off(self) -> None:
@@ -421,6 +423,7 @@ class SGANNet(NeuralNet):
     def _at_work(self, module: Any) -> Any:
         """Return a network as the steps of a training call it, with the same weights."""
         if self.use_compiler:
+            self._compiled = {} if self._compiled is None else self._compiled
             if module not in self._compiled:
                 self._compiled[module] = Compiled(module)
             module = self._compiled[module]
@@ -594,6 +597,7 @@ class SGANNet(NeuralNet):
     def __getstate__(self) -> dict[str, Any]:
         """Replace modules and optimizers by their states as numpy arrays."""
         state = self.__dict__.copy()
+        state["_compiled"] = None  # of this process
         state["tensors"] = {
             name: to_arrays(state.pop(name).state_dict())
             for name in (*_MODULES, *_OPTIMIZERS)

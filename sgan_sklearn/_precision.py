@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from sgan_sklearn._wrapper import Wrapper
 
 __all__ = ["PRECISIONS", "choose_precision", "in_precision"]
 
@@ -32,17 +34,11 @@ def _gpu_has_bfloat16(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
-class _InBfloat16(nn.Module):
+class _InBfloat16(Wrapper):
     """Let a network multiply in bfloat16, and return what it finds in float32.
 
     Weights, gradients, losses and averages stay in float32: only what costs is done by halves.
     """
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        # As it is: train and eval of this one are to reach that one, no more.
-        self.training = module.training
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's output."""

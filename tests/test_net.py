@@ -9,6 +9,7 @@ import pytest
 import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
+from sgan_sklearn import SGANClassifier
 from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
 from sgan_sklearn._net import N_START_ROWS, SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
@@ -483,3 +484,11 @@ def test_unpickling_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
     pickle.loads(state)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_two_rows_do_not_diverge(seed):
+    # Nearly half of the seeds did: the deviations of two values had set the scale of each unit.
+    clf = SGANClassifier(max_epochs=1, device="cpu", random_state=seed)
+    losses = clf.fit([[0.0], [1.0]], [0, 1]).history_[0]
+    assert losses["discriminator_loss"] < 10

@@ -50,6 +50,14 @@ def test_train_and_eval_reach_the_network():
     assert module.training
 
 
+def test_what_else_a_network_has_is_reached():
+    wrapped = in_precision(SpyingOnPrecision(), "bfloat16")
+    assert wrapped.linear.in_features == 3
+    with pytest.raises(AttributeError, match="no attribute 'forward_head'"):
+        _ = wrapped.module.forward_head
+    assert not hasattr(wrapped, "nothing")
+
+
 def digits(as_images):
     X, y = load_digits(return_X_y=True)
     X, y = X[:200], np.where(np.arange(200) < 100, y[:200], -1)
