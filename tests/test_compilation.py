@@ -30,10 +30,13 @@ def compiles():
     return True
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def compiler():
     if not compiles():
         pytest.skip("torch.compile needs a C++ compiler, which this machine lacks")
+
+
+needs_compiler = pytest.mark.usefixtures("compiler")
 
 
 def small(architecture, **parameters):
@@ -50,6 +53,7 @@ ARCHITECTURES = {
 
 
 @pytest.mark.slow
+@needs_compiler
 @pytest.mark.parametrize(("architecture", "precision"), [("mlp", "float32"), ("conv", "bfloat16")])
 def test_compiled_networks_learn_the_same(architecture, precision):
     X, y = load_digits(return_X_y=True)
@@ -67,6 +71,8 @@ def test_compiled_networks_learn_the_same(architecture, precision):
     assert compiled.net_._compiled is None
 
 
+@pytest.mark.slow
+@needs_compiler
 def test_the_functions_of_a_network_are_compiled_and_share_its_weights():
     module = MLPArchitecture((8,), (8,)).build_discriminator((3,), 2).eval()
     compiled, x = Compiled(module), torch.randn(5, 3)
@@ -98,6 +104,7 @@ class Pickling(Callback):
 
 
 @pytest.mark.slow
+@needs_compiler
 def test_earlier_fits_do_not_change_a_model():
     X, y = digits()
     spy = Pickling()
@@ -134,6 +141,7 @@ class GradientPenalty(FeatureMatching):
 
 
 @pytest.mark.slow
+@needs_compiler
 def test_errors_of_compiled_networks_say_so():
     X, y = digits()
     clf = small(ARCHITECTURES["mlp"], objective=GradientPenalty(), regularizer=None)
