@@ -327,16 +327,15 @@ def is_ablation(key: dict) -> bool:
 
 def summarize_ablation(cells: list[dict]) -> str:
     """Return the accuracy on unlabeled training images at equal steps and at equal times."""
-    runs: dict[str, list[dict]] = {}
-    for cell in cells:
-        if is_ablation(cell["key"]):
-            runs.setdefault(cell["key"]["system"].removeprefix(ABLATION_OF), []).append(cell)
     rows = []
-    for system, draws in runs.items():
+    for row in GROUPS["ablation"]:
+        draws = [cell for cell in cells if cell["key"]["system"] == row.system]
+        if not draws:
+            continue
         curves = [cell["curve"] for cell in draws]
         rows.append(
             [
-                system,
+                row.system.removeprefix(ABLATION_OF),
                 *(at(curves, "steps", limit) for limit in AT_STEPS),
                 *(at(curves, "seconds", 60 * limit) for limit in AT_MINUTES),
                 mean_and_deviation(cell["accuracy"] for cell in draws),
@@ -344,7 +343,7 @@ def summarize_ablation(cells: list[dict]) -> str:
             ]
         )
     steps = [f"{limit} steps" for limit in AT_STEPS]
-    minutes = [f"{limit} minutes" for limit in AT_MINUTES]
+    minutes = [f"{limit} min" for limit in AT_MINUTES]
     header = ["system", *steps, *minutes, "test rows, last epoch", "draws"]
     title = (
         "MNIST, 100 labels: accuracy on unlabeled training images in percent, mean over draws\n\n"
