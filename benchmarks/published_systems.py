@@ -56,6 +56,14 @@ SALIMANS = MLPArchitecture(hidden_layer_sizes=(1000, 500, 250, 250, 250))
 SPREADING = LabelSpreading(kernel="knn", n_neighbors=7)
 SELF_TRAINING = SelfTrainingClassifier(LogisticRegression(max_iter=200))
 
+
+def as_in_the_paper(max_epochs: int) -> SGANClassifier:
+    """Return feature matching on flat pixels, with the network and batches of Salimans et al."""
+    return SGANClassifier(
+        SALIMANS, image_shape=(28, 28), regularizer=None, max_epochs=max_epochs, batch_size=100
+    )
+
+
 SYSTEMS = [
     Row("default", "mnist", 100, SGANClassifier(), 98.5),
     Row(
@@ -96,18 +104,12 @@ SYSTEMS = [
         98.5,
         "99.2",
     ),
-    # As in the paper, in a tenth of its 300 epochs, and with the regularizers of tables.
+    # In a tenth of the paper's 300 epochs; then with the regularizers of tables.
     Row(
         "feature matching, MLP, 30 epochs",
         "mnist",
         100,
-        SGANClassifier(
-            SALIMANS,
-            image_shape=(28, 28),
-            regularizer=None,
-            max_epochs=30,
-            batch_size=100,
-        ),
+        as_in_the_paper(max_epochs=30),
         published="99.07",
     ),
     Row(
@@ -160,13 +162,7 @@ GPU = [
         "feature matching, MLP, 300 epochs",
         "mnist",
         100,
-        SGANClassifier(
-            SALIMANS,
-            image_shape=(28, 28),
-            regularizer=None,
-            max_epochs=300,
-            batch_size=100,
-        ),
+        as_in_the_paper(max_epochs=300),
         99.0,
         "99.07",
     ),

@@ -44,7 +44,7 @@ def compiling() -> Iterator[None]:
     try:
         with limits:
             yield
-    except Exception as error:
+    except Exception as error:  # whichever it is, it goes on
         error.add_note("The networks were compiled: try compile=False.")
         raise
 
