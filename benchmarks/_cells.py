@@ -18,6 +18,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import torch
 from rich.progress import track
 from sklearn.base import clone
 
@@ -27,12 +28,14 @@ PACKAGES = ("sgan-sklearn", "scikit-learn", "torch", "skorch", "numpy", "scipy")
 
 def environment() -> dict:
     """Return the versions and the hardware that a result depends on."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
         "machine": platform.machine(),
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
+        **gpu,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from torch.optim.swa_utils import update_bn
 from sgan_sklearn._batches import Batch, SemiSupervisedBatches
 from sgan_sklearn._checkpoints import Checkpoints, restore_training, training_state
 from sgan_sklearn._compilation import Compiled
+from sgan_sklearn._cuda_graphs import GraphedStep, is_recordable
 from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._distributed import (
     any_process,
@@ -115,7 +116,9 @@ class SGANNet(NeuralNet):
     precision : {"float32", "bfloat16"}
         As in `SGANClassifier`.
     use_compiler : bool, default=False
-        As `compile` in `SGANClassifier`, a name that skorch already uses.
+        Whether networks are compiled, see `compile` in `SGANClassifier`, a name that skorch uses.
+    use_graphs : bool or "auto", default=False
+        Whether steps are recorded as CUDA graphs; "auto" is if all parts of a step are known.
     augment : callable, optional
         Changes real rows, whose class it keeps, whenever a batch takes them.
     lr_schedule : callable, optional
@@ -157,6 +160,7 @@ class SGANNet(NeuralNet):
     _batches: SemiSupervisedBatches | None = None
     _compared: tuple[Tensor, Tensor] | None = None
     _compiled: dict[nn.Module, Compiled] | None = None
+    _making: Callable[..., dict[str, Tensor]] | None = None
 
     def __init__(
         self,
@@ -173,6 +177,7 @@ class SGANNet(NeuralNet):
         discriminator_lr: float,
         generator_lr: float,
         use_compiler: bool = False,
+        use_graphs: bool | str = False,
         augment: Callable[[Tensor], Tensor] | None = None,
         lr_schedule: Callable[[float], float] | None = None,
         n_iter_no_change: int = 10,
@@ -203,6 +208,7 @@ class SGANNet(NeuralNet):
         self.averaging_decay = averaging_decay
         self.precision = precision
         self.use_compiler = use_compiler
+        self.use_graphs = use_graphs
         self.augment = augment
         self.lr_schedule = lr_schedule
         self.n_iter_no_change = n_iter_no_change
@@ -301,7 +307,8 @@ class SGANNet(NeuralNet):
             if self._early_stopping is not None:
                 self._early_stopping.restore_best(self)
             del self._remembered, self._early_stopping
-            self._resumed = self._batches = self._compared = self._compiled = None
+            self._resumed = self._batches = self._compared = None
+            self._compiled = self._making = None
         return self
 
     def _break_off(self) -> None:
@@ -345,8 +352,9 @@ class SGANNet(NeuralNet):
         """
         if iterator is None:  # skorch's validation epoch
             return
-        totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
-        counts: Counter[str] = Counter()
+        # Steps with and without the adversarial part have other terms.
+        sums: dict[tuple[str, ...], list[Tensor]] = {}
+        n_summed: Counter[tuple[str, ...]] = Counter()
         for i, batch in enumerate(iterator):
             give_way(torch.device(self.device))
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -354,13 +362,13 @@ class SGANNet(NeuralNet):
             # From the start of each epoch, so that none is without a record of the generator.
             adversarial = i % self.adversarial_every == 0
             step = step_fn(batch, adversarial=adversarial, **fit_params)
-            for name, value in step["terms"].items():
-                totals[name] += value
-                counts[name] += 1
+            names, values = tuple(step["terms"]), list(step["terms"].values())
+            if names not in sums:
+                sums[names] = [torch.zeros_like(value) for value in values]
+            torch._foreach_add_(sums[names], values)
+            n_summed[names] += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        means = {
-            name: float(mean_over_processes(total)) / counts[name] for name, total in totals.items()
-        }
+        means = self._means(sums, n_summed)
         for name, mean in means.items():
             self.history.record(name, mean)
         if self._compared is not None:
@@ -373,6 +381,19 @@ class SGANNet(NeuralNet):
         self._remembered = self.snapshot()
         if self._early_stopping is not None:
             self._early_stopping.look(self)
+
+    @staticmethod
+    def _means(
+        sums: dict[tuple[str, ...], list[Tensor]], n_summed: Counter[tuple[str, ...]]
+    ) -> dict[str, float]:
+        """Return the mean of each term over the steps, of all processes, that have it."""
+        totals: defaultdict[str, float] = defaultdict(float)
+        n_steps: Counter[str] = Counter()
+        for names, values in sums.items():
+            for name, total in zip(names, mean_over_processes(torch.stack(values)), strict=True):
+                totals[name] += float(total)
+                n_steps[name] += n_summed[names]
+        return {name: total / n_steps[name] for name, total in totals.items()}
 
     def _follow_schedule(self, share_of_epoch: float) -> None:
         """Set both learning rates for a step of the epoch."""
@@ -401,24 +422,67 @@ class SGANNet(NeuralNet):
         Without its adversarial part, only the discriminator steps, and learns from the labels
         and the regularizers alone.
         """
-        self.module_.train()
-        self.generator_.train()
-        given, batch = batch, self._augmented(batch)
+        latent = None
         if self.unsupervised_weight > 0 and adversarial:
             # One pass of the generator serves both steps; at least two rows, for BatchNorm.
             latent = self._next_latent(max(self.batch_size, 2))
-            generated = self._at_work(self.generator_)(latent)
-            terms = self._discriminator_step(batch, generated.detach(), given)
+        if self._making is None:
+            self._making = self._graphed() if self._records_steps() else self._step
+        terms = self._making(batch, latent, self._numbers())
+        self.n_steps_ += 1
+        # skorch's callbacks expect a y_pred.
+        return {"loss": terms["discriminator_loss"], "terms": terms, "y_pred": None}
+
+    def _records_steps(self) -> bool:
+        if self.use_graphs != "auto":
+            return bool(self.use_graphs)
+        networks = [*self.module_.modules(), *self.generator_.modules()]
+        others = [self.objective, *self.regularizers, self.augment or nn.Identity()]
+        return is_recordable([*networks, *others], [callback for _, callback in self.callbacks_])
+
+    def _graphed(self) -> GraphedStep:
+        return GraphedStep(
+            self._step,
+            [self.optimizer_, self.generator_optimizer_],
+            torch.device(self.device),
+            needed=self.use_graphs != "auto",
+        )
+
+    def _numbers(self) -> list[float]:
+        """Return what changes from step to step besides the rows.
+
+        The share of the trained weights in their averages is ``1 - min(decay, 1 - 1/t)``: the
+        first steps form a plain mean, without memory of the random start. After it come the
+        factors of the regularizers.
+        """
+        share = 1 - min(self.averaging_decay, 1 - 1 / (self.n_steps_ + 1))
+        factors = (
+            self.unsupervised_weight * regularizer.weight * regularizer.ramp(self.n_steps_)
+            for regularizer in self.regularizers
+        )
+        return [share, *factors]
+
+    def _step(
+        self, batch: Batch, latent: Tensor | None, numbers: Sequence[float | Tensor]
+    ) -> dict[str, Tensor]:
+        """Make the step of latent vectors, if there are any, and numbers; return its terms.
+
+        A GPU may repeat it without Python: all that goes from one step to the next are tensors,
+        which keep their places.
+        """
+        self.module_.train()
+        self.generator_.train()
+        share, *factors = numbers
+        given, batch = batch, self._augmented(batch)
+        generated = None if latent is None else self._at_work(self.generator_)(latent)
+        terms = self._discriminator_step(batch, generated, given, factors)
+        if generated is not None:
             of_generator = self._generator_step(batch, generated)
             self._refuse_clashes(terms, of_generator)
             terms |= of_generator
             self._compared = generated.detach(), batch.real
-        else:
-            terms = self._discriminator_step(batch, None, given)
-        self.n_steps_ += 1
-        self._average()
-        # skorch's callbacks expect a y_pred.
-        return {"loss": terms["discriminator_loss"], "terms": terms, "y_pred": None}
+        self._average(share)
+        return terms
 
     def _at_work(self, module: Any) -> Any:
         """Return a network as the steps of a training call it, with the same weights."""
@@ -439,20 +503,26 @@ class SGANNet(NeuralNet):
         return batch._replace(**dict(zip(names, changed, strict=True)))
 
     def _discriminator_step(
-        self, batch: Batch, generated: Tensor | None, given: Batch
+        self,
+        batch: Batch,
+        generated: Tensor | None,
+        given: Batch,
+        factors: Sequence[float | Tensor],
     ) -> dict[str, Tensor]:
         discriminator = self._at_work(self.module_)
         if generated is None:
             losses = self.objective.supervised_loss(discriminator, batch)
         else:
             losses = self.objective.discriminator_loss(
-                discriminator, batch, generated, self.unsupervised_weight
+                discriminator, batch, generated.detach(), self.unsupervised_weight
             )
         if self.regularizers and self.unsupervised_weight > 0:
-            self._regularize(losses, given)
+            self._regularize(losses, given, factors)
         return self._minimize(losses, "discriminator_loss", batch)
 
-    def _regularize(self, losses: dict[str, Tensor], given: Batch) -> None:
+    def _regularize(
+        self, losses: dict[str, Tensor], given: Batch, factors: Sequence[float | Tensor]
+    ) -> None:
         """Add the terms of the regularizers to ``losses["loss"]``, and record each by its name.
 
         `given` is the batch as it was before any augmentation.
@@ -465,10 +535,9 @@ class SGANNet(NeuralNet):
             self.augment or nn.Identity(),
             given.unlabeled_indices,
         )
-        for regularizer in self.regularizers:
+        for regularizer, factor in zip(self.regularizers, factors, strict=True):
             term = regularizer.loss(unlabeled)
-            weight = self.unsupervised_weight * regularizer.weight * regularizer.ramp(self.n_steps_)
-            losses["loss"] = losses["loss"] + weight * term
+            losses["loss"] = losses["loss"] + factor * term
             if regularizer.name in losses:
                 raise ValueError(
                     f"The name of {type(regularizer).__name__} must differ from the terms of the "
@@ -520,19 +589,21 @@ class SGANNet(NeuralNet):
         return own_part(torch.randn(size, generator=self._latent_order, device=self.device))
 
     @torch.no_grad()
-    def _average(self) -> None:
-        """Move the averages: ``a += (1 - decay_t) (w - a)``, ``decay_t = min(decay, 1 - 1/t)``.
-
-        The first steps thus form a plain mean, without memory of the random start.
-        """
-        decay = min(self.averaging_decay, 1 - 1 / self.n_steps_)
+    def _average(self, share: float | Tensor) -> None:
+        """Move the averages: ``a += share (w - a)``."""
         for averaged, trained in (
             (self.averaged_module_, self.module_),
             (self.averaged_generator_, self.generator_),
         ):
-            torch._foreach_lerp_(list(averaged.parameters()), list(trained.parameters()), 1 - decay)
-            for mean, buffer in zip(averaged.buffers(), trained.buffers(), strict=True):
-                mean.copy_(buffer)
+            means, weights = list(averaged.parameters()), list(trained.parameters())
+            if isinstance(share, Tensor):  # for which there is no lerp of many tensors
+                gaps = torch._foreach_sub(weights, means)
+                torch._foreach_mul_(gaps, share)
+                torch._foreach_add_(means, gaps)
+            else:
+                torch._foreach_lerp_(means, weights, share)
+            if buffers := list(averaged.buffers()):
+                torch._foreach_copy_(buffers, list(trained.buffers()))
 
     # --- what it has learned -----------------------------------------------------------------
 
@@ -554,6 +625,7 @@ class SGANNet(NeuralNet):
             "_batches",
             "_compared",
             "_compiled",
+            "_making",
             "_early_stopping",
             "_latent_order",
         )
@@ -597,7 +669,7 @@ class SGANNet(NeuralNet):
     def __getstate__(self) -> dict[str, Any]:
         """Replace modules and optimizers by their states as numpy arrays."""
         state = self.__dict__.copy()
-        state["_compiled"] = None  # of this process
+        state["_compiled"] = state["_making"] = None  # of this process
         state["tensors"] = {
             name: to_arrays(state.pop(name).state_dict())
             for name in (*_MODULES, *_OPTIMIZERS)

@@ -43,6 +43,7 @@ LAYERS = [
     "_onnx",
     "_rows",
     "_batches",
+    "_cuda_graphs",
     "callbacks",
     "architectures._base",
     "architectures._layers",

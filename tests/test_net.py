@@ -133,7 +133,7 @@ def test_discriminator_step_leaves_the_generator_alone(stepping):
     net, batch, generated = stepping
     generator, discriminator = state_of(net.generator_), state_of(net.module_)
     moments = copy.deepcopy(net.generator_optimizer_.state_dict())
-    net._discriminator_step(batch, generated.detach(), batch)
+    net._discriminator_step(batch, generated.detach(), batch, net._numbers()[1:])
     assert is_same(state_of(net.generator_), generator)
     assert net.generator_optimizer_.state_dict() == moments
     assert all(weight.grad is None for weight in net.generator_.parameters())

@@ -184,6 +184,8 @@ class TableHeads(nn.Module):
 
     places: Tensor
     is_level: Tensor
+    level_columns: Tensor
+    level_cells: Tensor
     columns: Tensor
     marks: Tensor
     fill: Tensor
@@ -199,6 +201,11 @@ class TableHeads(nn.Module):
             is_level[i, : sizes[i]] = True
         self.register_buffer("places", places)
         self.register_buffer("is_level", is_level)
+        # As numbers: what a mask chooses, a GPU would have to tell before anything goes on.
+        own_columns = [i for block in heads.blocks for i in range(block.start, block.stop)]
+        own_cells = [max(sizes) * i + j for i, size in enumerate(sizes) for j in range(size)]
+        for name, numbers in {"level_columns": own_columns, "level_cells": own_cells}.items():
+            self.register_buffer(name, torch.tensor(numbers), persistent=False)
         columns, marks, fill = zip(*heads.holes, strict=True) if heads.holes else ((), (), ())
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.long))
         self.register_buffer("marks", torch.tensor(marks, dtype=torch.long))
@@ -211,6 +218,6 @@ class TableHeads(nn.Module):
         soft = (noisy / self.TEMPERATURE).softmax(dim=2)
         chosen = F.one_hot(noisy.argmax(dim=2), self.places.shape[1]).to(soft.dtype)
         levels = chosen + (soft - soft.detach())  # in this order exactly zero or one
-        rows = rows.index_copy(1, self.places[self.is_level], levels[:, self.is_level])
+        rows = rows.index_copy(1, self.level_columns, levels.flatten(1)[:, self.level_cells])
         numbers = torch.lerp(rows[:, self.columns], self.fill, rows[:, self.marks])
         return rows.index_copy(1, self.columns, numbers)

@@ -140,9 +140,9 @@ default="auto"
         probabilities = mean_over_processes(unlabeled.logits.softmax(dim=1).mean(dim=0))
         if not hasattr(self, "mean_"):
             self.prior_ = torch.as_tensor(self.prior).to(probabilities)
-            self.mean_ = self.prior_
+            self.mean_ = self.prior_.clone()
         mean = torch.lerp(self.mean_, probabilities, 1 - self.decay)
-        self.mean_ = mean.detach()
+        self.mean_.copy_(mean.detach())
         divergence = _losses.prior_divergence(mean, self.prior_)
         # The same value with another gradient.
         value = divergence.detach()

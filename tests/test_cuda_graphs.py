@@ -1,0 +1,230 @@
+from contextlib import nullcontext
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from skorch.callbacks import EpochTimer, GradientNormClipping
+from torch import nn
+
+from sgan_sklearn import SGANClassifier, _classifier, _cuda_graphs, _inputs
+from sgan_sklearn._cuda_graphs import is_recordable
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
+from sgan_sklearn.augmentations import AffineAugmentation
+from sgan_sklearn.objectives import FeatureMatching
+from sgan_sklearn.regularizers import (
+    ClassPrior,
+    ConditionalEntropy,
+    Consistency,
+    Distillation,
+    PseudoLabel,
+    VirtualAdversarial,
+)
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+on_gpu = [pytest.mark.cuda, needs_cuda]
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=on_gpu)])
+def device(request, monkeypatch):
+    """Return a device on which steps are recorded; on the CPU each one is made anew instead."""
+    if request.param == "cpu":
+        monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
+        monkeypatch.setattr(_cuda_graphs, "_at_once", lambda stream: nullcontext())
+        monkeypatch.setattr(_cuda_graphs, "_recorded", lambda function, stream: function)
+        for module in (_classifier, _inputs):
+            monkeypatch.setattr(module, "uses_graphs", lambda device: True)
+    return request.param
+
+
+def hide(y, n_labels):
+    return np.where(np.arange(len(y)) < n_labels, y, -1)
+
+
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:300], hide(y[:300], 100)
+
+
+def images():
+    X, y = digits()
+    return X.reshape(-1, 8, 8), y
+
+
+def table():
+    X, y = load_iris(return_X_y=True)
+    order = np.random.RandomState(0).permutation(len(y))
+    frame = pd.DataFrame(X[order]).astype("float32")
+    frame["color"] = pd.Categorical(np.array(["red", "green", "blue"])[np.arange(len(y)) % 3])
+    frame.columns = [f"column {name}" for name in frame.columns]
+    return frame, hide(y[order], 60)
+
+
+MLP = MLPArchitecture((16,), (16,))
+CONV = ConvArchitecture((4, 4), 4)
+ALL = [
+    PseudoLabel(0.3, ramp_up=20),
+    ClassPrior(),
+    ConditionalEntropy(),
+    Consistency(),
+    VirtualAdversarial(),
+    Distillation(adaptive=False),
+]
+TRAININGS = {
+    "table with categories": (table, {"architecture": MLP}),
+    "every regularizer": (digits, {"architecture": MLP, "regularizer": ALL}),
+    "images": (images, {"architecture": CONV, "lr_schedule": "cosine"}),
+    "bfloat16": (images, {"architecture": CONV, "precision": "bfloat16"}),
+    "complement": (digits, {"architecture": MLP, "objective": "complement"}),
+    "stacked": (digits, {"architecture": MLP, "objective": "stacked", "class_weight": "balanced"}),
+    "softmax": (digits, {"architecture": MLP, "objective": "softmax", "adversarial_every": 3}),
+    "two heads": (digits, {"architecture": MLP, "objective": "two_headed"}),
+    "no generator": (digits, {"architecture": MLP, "unsupervised_weight": 0}),
+    "early stopping": (digits, {"architecture": MLP, "early_stopping": True}),
+    "layers of PyTorch": (
+        digits,
+        {
+            "architecture": ModuleArchitecture(
+                nn.Sequential(nn.Linear(64, 10), nn.ReLU(), nn.Linear(10, 10)), nn.Linear(8, 64)
+            )
+        },
+    ),
+    "clipped gradients": (
+        digits,
+        {"architecture": MLP, "callbacks": [GradientNormClipping(0.1)], "discriminator_lr": 1e-2},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_recorded_steps_learn_the_same(name, device):
+    data, parameters = TRAININGS[name]
+    X, y = data()
+    clf = SGANClassifier(
+        max_epochs=3, batch_size=20, latent_dim=8, device=device, random_state=0
+    ).set_params(**parameters)
+    one_by_one = clone(clf).set_params(compile=False).fit(X, y)
+    recorded = clf.set_params(compile=True).fit(X, y)
+    # A GPU adds in another order, and draws the same random numbers.
+    tolerance = 0.05 if name == "bfloat16" or device == "cuda" else 1e-4
+    np.testing.assert_allclose(
+        recorded.predict_proba(X), one_by_one.predict_proba(X), atol=tolerance
+    )
+    for terms, plain_terms in zip(recorded.history_, one_by_one.history_, strict=True):
+        assert set(terms) == set(plain_terms)
+        for term in set(terms) - {"dur"}:
+            assert terms[term] == pytest.approx(plain_terms[term], rel=tolerance, abs=tolerance)
+    assert recorded.net_._making is None
+
+
+def test_a_training_goes_on_after_recorded_steps(device):
+    X, y = digits()
+    clf = SGANClassifier(
+        MLP, max_epochs=2, batch_size=20, compile=True, device=device, random_state=0
+    )
+    clf.set_params(warm_start=True).fit(X, y).fit(X, y)
+    assert clf.n_iter_ == 4
+    rates = [group["lr"] for group in clf.net_.optimizer_.param_groups]
+    assert rates == [clf.discriminator_lr]
+    again = clone(clf).fit(X, y).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    before = clf.predict_proba(X)
+    assert clf.partial_fit(X, y).fit(X, y).n_iter_ == 7
+    assert not np.array_equal(clf.predict_proba(X), before)
+
+
+class Curious(FeatureMatching):
+    def unsupervised_loss(self, unlabeled, generated):
+        losses = super().unsupervised_loss(unlabeled, generated)
+        return losses if losses["real"].item() > 0 else {"loss": losses["loss"]}
+
+
+def test_what_is_known_is_recorded_unasked(device, monkeypatch):
+    n_recorded = 0
+    recorded = _cuda_graphs._recorded
+
+    def counting(function, stream):
+        nonlocal n_recorded
+        n_recorded += 1
+        return recorded(function, stream)
+
+    monkeypatch.setattr(_cuda_graphs, "_recorded", counting)
+    X, y = digits()
+    clf = SGANClassifier(
+        MLP, max_epochs=1, batch_size=20, adversarial_every=2, device=device, random_state=0
+    )
+    assert clone(clf).fit(X, y).compile == "auto"
+    assert n_recorded == 2  # with the adversarial part and without
+    for parameters in (
+        {"compile": False},
+        {"objective": Curious()},
+        {"callbacks": [GradientNormClipping(1.0)]},
+        {"regularizer": Shy()},
+    ):
+        clone(clf).set_params(**parameters).fit(X, y)
+        assert n_recorded == 2
+
+
+class Shy(PseudoLabel):
+    pass
+
+
+def test_networks_and_augmentations_of_others_are_not_known():
+    class Own(nn.Linear):
+        pass
+
+    assert is_recordable([nn.Linear(1, 1), FeatureMatching(), AffineAugmentation()], [EpochTimer()])
+    assert not is_recordable([Own(1, 1)], [])
+    assert not is_recordable([lambda x: x], [])
+
+
+def test_a_step_that_cannot_be_recorded(device, monkeypatch):
+    recorded = _cuda_graphs._recorded
+
+    def failing(function, stream):
+        def broken():
+            if device == "cuda":
+                function()
+            raise RuntimeError("no such graph\nand more")
+
+        return recorded(broken, stream) if device == "cuda" else broken()
+
+    monkeypatch.setattr(_cuda_graphs, "_recorded", failing)
+    X, y = digits()
+    clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device=device, random_state=0)
+    plain = clone(clf).set_params(compile=False).fit(X, y)
+    with pytest.warns(
+        UserWarning, match=r"which takes longer \(no such graph\). Set compile=False"
+    ):
+        without = clone(clf).fit(X, y)
+    tolerance = 1e-3 if device == "cuda" else 0
+    np.testing.assert_allclose(without.predict_proba(X), plain.predict_proba(X), atol=tolerance)
+    with pytest.raises(RuntimeError, match="no such graph") as caught:
+        clf.set_params(compile=True).fit(X, y)
+    assert "compile=False" in caught.value.__notes__[0]
+    assert not hasattr(clf, "net_")
+
+
+@pytest.mark.cuda
+@needs_cuda
+def test_losses_that_wait_for_the_gpu_are_refused():
+    X, y = digits()
+    clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device="cuda", random_state=0).fit(X, y)
+    before = clf.predict_proba(X)
+    with pytest.raises(RuntimeError) as caught:
+        clf.set_params(objective=Curious(), compile=True).fit(X, y)
+    assert "compile=False" in caught.value.__notes__[0]
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+    assert clf.set_params(compile=False).fit(X, y).n_iter_ == 2
+
+
+@pytest.mark.cuda
+@needs_cuda
+def test_another_gpu_program_goes_on_unchanged():
+    X, y = digits()
+    before = torch.cuda.get_rng_state(), torch.get_rng_state()
+    SGANClassifier(MLP, max_epochs=1, batch_size=20, device="cuda", compile=True).fit(X, y)
+    assert torch.equal(torch.cuda.get_rng_state(), before[0])
+    assert torch.equal(torch.get_rng_state(), before[1])
