@@ -2,7 +2,8 @@
 
 - steps: steps per second of `fit` against two hand-written loops with the same networks, batch and
   losses, a plain one and a tight one (benchmarks/_loops.py), both in float32. The three alternate,
-  an epoch each; the ratios are those of the medians.
+  an epoch each; `fit` makes one more before, in which networks are compiled or a step is recorded.
+  The ratios are those of the medians.
 - share: the part of this machine's rate of matrix products that a step's counted operations reach.
 - profile: the parts of a step by torch's profiler, in the threads of the loop itself.
 - rows: seconds and memory of one epoch on 10^3 to 10^6 rows of 50 columns in a file, and of
@@ -78,7 +79,7 @@ def keys(
     threads: int,
     precisions: list[str],
     networks: Sequence[str] = ("mlp", "conv"),
-    systems: Sequence[str] = (),
+    systems: Sequence[str] | None = None,
 ) -> list[dict]:
     where = {"device": device, "threads": threads}
     choices = [
@@ -101,11 +102,8 @@ def keys(
         found.append({"part": "processes", **where})
     if "accuracy" in parts:
         left_out = LEFT_OUT[torch.device(device).type]
-        found += [
-            {"part": "accuracy", "system": name, **where}
-            for name in systems or SYSTEMS
-            if name != left_out
-        ]
+        systems = systems or [name for name in SYSTEMS if name != left_out]
+        found += [{"part": "accuracy", "system": name, **where} for name in systems]
     return found
 
 
@@ -210,7 +208,11 @@ def measure_profile(key: dict, folder: Path | None, options: argparse.Namespace)
         for _ in range(options.steps):
             net.train_step(batch)
     own = "self_cpu_time_total" if key["device"] == "cpu" else "self_device_time_total"
-    times = {event.key: getattr(event, own) for event in profiler.key_averages()}
+    # The time of a GPU counts for the operation that takes it and for its kernel.
+    operations = [
+        e for e in profiler.key_averages() if e.device_type == torch.profiler.DeviceType.CPU
+    ]
+    times = {event.key: getattr(event, own) for event in operations}
     total = sum(times.values())
     shares = dict.fromkeys(PROFILE_PARTS, 0.0)
     for name, time_of in times.items():
@@ -244,7 +246,7 @@ def seconds_of(function, device: str, n_times: int) -> float:
 
 def wait_for(device: str) -> None:
     if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
 
 
 # --- many rows --------------------------------------------------------------------------------
@@ -601,7 +603,9 @@ def main() -> None:
         default=["mlp", "conv"],
         help="of steps, share and profile (default: mlp conv)",
     )
-    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=[], help="of accuracy")
+    parser.add_argument(
+        "--systems", nargs="+", choices=SYSTEMS, help="of accuracy (default: those that differ)"
+    )
     parser.add_argument("--steps", type=int, default=60, help="steps of an epoch (default: 60)")
     parser.add_argument("--rounds", type=int, default=7, help="epochs of each (default: 7)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds (default: 1800)")

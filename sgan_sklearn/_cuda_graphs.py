@@ -5,20 +5,31 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from skorch.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sgan_sklearn._batches import Batch
 from sgan_sklearn._distributed import n_processes
 
-__all__ = ["GraphedStep", "is_recordable", "uses_graphs"]
+__all__ = ["GraphedStep", "is_recordable", "uses_compiler", "uses_graphs"]
 
 # Steps of each kind before one is recorded, in which libraries and optimizers get ready.
 N_WARM_UP = 3
+
+# Where parts of a step come from that are known to keep nothing in Python, and their base classes.
+KNOWN = ("sgan_sklearn", "torch")
+BASES = (*KNOWN, "skorch", "sklearn", "abc", "builtins")
+
+# Callbacks that change nothing in a training: skorch's of these modules.
+OBSERVERS = ("skorch.callbacks.logging", "skorch.callbacks.scoring")
+
+aten = torch.ops.aten
+# Operations whose result decides, on the CPU, how it goes on.
+WAITING = (aten._local_scalar_dense, aten.equal, aten.nonzero, aten.masked_select)
 
 Terms = dict[str, Tensor]
 Step = Callable[[Batch, Tensor | None, Sequence[float | Tensor]], Terms]
@@ -29,11 +40,26 @@ def uses_graphs(device: torch.device) -> bool:
     return device.type == "cuda" and n_processes() == 1
 
 
-def is_recordable(parts: Iterable[object], callbacks: Iterable[Callback]) -> bool:
-    """Return whether nothing but known parts, of this package or PyTorch, take part in a step."""
-    known = all(type(part).__module__.split(".")[0] in ("sgan_sklearn", "torch") for part in parts)
-    idle = Callback.on_grad_computed
-    return known and all(type(callback).on_grad_computed is idle for callback in callbacks)
+def uses_compiler(choice: bool | str, device: torch.device) -> bool:
+    """Return whether the `compile` parameter has the networks compiled instead."""
+    return choice != "auto" and bool(choice) and not uses_graphs(device)
+
+
+def is_recordable(parts: Iterable[object], callbacks: Iterable[object]) -> bool:
+    """Return whether nothing but known classes, of this package or PyTorch, take part in steps."""
+    return all(_is_known(part) for part in parts) and all(
+        _is_known(callback) or type(callback).__module__ in OBSERVERS for callback in callbacks
+    )
+
+
+def _is_known(part: object) -> bool:
+    classes = type(part).__mro__
+    roots = [cls.__module__.split(".")[0] for cls in classes]
+    return (
+        roots[0] in KNOWN
+        and all(root in BASES for root in roots)
+        and not (isinstance(part, nn.Module) and (part._forward_hooks or part._forward_pre_hooks))
+    )
 
 
 class GraphedStep:
@@ -71,39 +97,49 @@ class GraphedStep:
         self._has_failed = False
         # Not the default one, on which nothing can be recorded.
         self._stream = torch.cuda.Stream(device)
-        # Of each kind of step, with latent vectors and without.
+        # With the adversarial part and without.
         self._n_steps: Counter[bool] = Counter()
         self._recordings: dict[bool, _Recording] = {}
 
     def __call__(self, batch: Batch, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
         """Make a step and return its terms."""
-        kind = latent is None
-        self._n_steps[kind] += 1
         if self._has_failed:
             return self._step(batch, latent, numbers)
-        if self._n_steps[kind] <= N_WARM_UP:
-            with _at_once(self._stream):
-                return self._step(batch, latent, numbers)
+        adversarial = latent is not None
+        self._n_steps[adversarial] += 1
+        if self._n_steps[adversarial] <= N_WARM_UP:
+            return self._warm_up(batch, latent, numbers)
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
-        if kind not in self._recordings:
+        if adversarial not in self._recordings:
             try:
-                self._recordings[kind] = _Recording(
-                    self._step, groups, self._stream, batch, latent, numbers
-                )
+                recording = _Recording(self._step, groups, self._stream, batch, latent, numbers)
             except RuntimeError as error:
-                if self._needed:
-                    error.add_note(
-                        "The steps were recorded as a CUDA graph, in which nothing may wait for "
-                        "the GPU: try compile=False."
-                    )
-                    raise
-                self._go_without(error)
+                # The end of a recording fails as well, and hides why.
+                self._give_up(error.__context__ or error)
                 return self._step(batch, latent, numbers)
-        rates = (group["lr"] for group in groups)
-        return self._recordings[kind].replay(batch, latent, [*numbers, *rates])
+            self._recordings[adversarial] = recording
+        rates = [group["lr"] for group in groups]
+        return self._recordings[adversarial].replay(batch, latent, [*numbers, *rates])
 
-    def _go_without(self, error: Exception) -> None:
+    def _warm_up(self, batch: Batch, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
+        is_last = self._n_steps[latent is not None] == N_WARM_UP
+        watch = _Watch()
+        with _at_once(self._stream), watch if is_last else nullcontext():
+            terms = self._step(batch, latent, numbers)
+        # Before it is recorded: to wait in a recording upsets more than that.
+        if watch.waiting:
+            self._give_up(RuntimeError(f"{watch.waiting} waits for the GPU"))
+        return terms
+
+    def _give_up(self, error: BaseException) -> None:
         reason = (str(error) or type(error).__name__).splitlines()[0]
+        if self._needed:
+            raise RuntimeError(
+                f"The steps of this training cannot be recorded as a CUDA graph: {reason}. Nothing "
+                "in them may wait for the GPU, such as .item(), an `if` on a tensor or a boolean "
+                "mask as an index, and no tensor may come from the CPU. Change that, or set "
+                "compile=False."
+            ) from error
         warnings.warn(
             "The steps of this training could not be recorded as a CUDA graph, and are made "
             f"without, which takes longer ({reason}). Set compile=False to leave the attempt out.",
@@ -111,6 +147,30 @@ class GraphedStep:
         )
         self._has_failed = True
         self._recordings.clear()
+
+
+class _Watch(TorchDispatchMode):
+    """Watch a step for an operation that cannot be recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = ""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        operation = getattr(func, "overloadpacket", func)
+        if (
+            operation in WAITING
+            or (operation is aten.index and any(_is_mask(index) for index in args[1]))
+            or (operation is aten._to_copy and args[0].device != result.device)
+            or (operation is aten.copy_ and args[0].device != args[1].device)
+        ):
+            self.waiting = self.waiting or str(operation)
+        return result
+
+
+def _is_mask(index: Tensor | None) -> bool:
+    return index is not None and index.dtype in (torch.bool, torch.uint8)
 
 
 class _Recording:
@@ -142,13 +202,13 @@ class _Recording:
 
         self._replay = _recorded(run, stream)
 
-    def replay(self, batch: Batch, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
+    def replay(self, batch: Batch, latent: Tensor | None, numbers: list[float]) -> Terms:
         """Repeat the step; `numbers` end with the learning rate of each group."""
         torch._foreach_copy_(self._tensors, _tensors(batch, latent))
-        for i, value in enumerate(numbers):
-            if value != self._values[i]:
-                self._numbers[i].fill_(value)
-                self._values[i] = value
+        for place, old, new in zip(self._numbers, self._values, numbers, strict=True):
+            if new != old:
+                place.fill_(new)
+        self._values = numbers
         names, terms = self._replay()
         # Copies: the next step overwrites them.
         return dict(zip(names, terms.clone().unbind(), strict=True))
@@ -161,13 +221,14 @@ def _tensors(batch: Batch, latent: Tensor | None) -> list[Tensor]:
 def _recorded(function: Callable[[], Any], stream: torch.cuda.Stream) -> Callable[[], Any]:
     """Return a function that repeats the operations of another one and returns what it returned."""
     graph = torch.cuda.CUDAGraph()
-    # Threads may use the GPU for other things meanwhile.
+    # Other threads may go on, unless they wait for the GPU as a whole.
     recording = torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")
     try:
-        with torch.cuda.device(stream.device), recording:
+        # The stream is set here too: a recording that fails leaves it as it is.
+        with torch.cuda.device(stream.device), torch.cuda.stream(stream), recording:
             outputs = function()
     except BaseException:
-        # Random numbers would be drawn for the recording for ever.
+        # It also leaves the random numbers as if they were drawn for it.
         generator = torch.cuda.default_generators[stream.device.index]
         generator.graphsafe_set_state(generator.clone_state())
         raise
@@ -197,6 +258,8 @@ def _at_once(stream: torch.cuda.Stream) -> Iterator[None]:
     """Work on a stream, in its turn after what has been asked for and before what will be."""
     current = torch.cuda.current_stream(stream.device)
     stream.wait_stream(current)
-    with torch.cuda.stream(stream):
-        yield
-    current.wait_stream(stream)
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        current.wait_stream(stream)

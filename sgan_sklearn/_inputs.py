@@ -24,7 +24,7 @@ from sgan_sklearn._choices import (
 )
 from sgan_sklearn._columns import TableColumns, as_table, has_objects, with_nan
 from sgan_sklearn._compilation import check_compiles
-from sgan_sklearn._cuda_graphs import uses_graphs
+from sgan_sklearn._cuda_graphs import uses_compiler
 from sgan_sklearn._device import resolve_device
 from sgan_sklearn._distributed import agree, n_processes
 from sgan_sklearn._early_stopping import draw_validation_rows
@@ -135,7 +135,7 @@ def check_inputs(
     taught = labels
     if held_back is not None:
         taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
-    if estimator.compile not in ("auto", False) and not uses_graphs(device):
+    if uses_compiler(estimator.compile, device):
         check_compiles(device)
     _check_processes(estimator, rows, taught.codes, device)
     return Inputs(

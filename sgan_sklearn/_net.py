@@ -239,6 +239,7 @@ class SGANNet(NeuralNet):
         for name, module in zip(_OPTIMIZERS, (self.module_, self.generator_), strict=True):
             args, kwargs = self.get_params_for_optimizer(name[:-1], module.named_parameters())
             setattr(self, name, self.optimizer(*args, **kwargs))
+        self._making = None  # which knows the old ones
         return self
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -309,6 +310,9 @@ class SGANNet(NeuralNet):
             del self._remembered, self._early_stopping
             self._resumed = self._batches = self._compared = None
             self._compiled = self._making = None
+            # Gradients lie in the memory of a recording, and hold it.
+            self.optimizer_.zero_grad(set_to_none=True)
+            self.generator_optimizer_.zero_grad(set_to_none=True)
         return self
 
     def _break_off(self) -> None:
@@ -364,7 +368,7 @@ class SGANNet(NeuralNet):
             step = step_fn(batch, adversarial=adversarial, **fit_params)
             names, values = tuple(step["terms"]), list(step["terms"].values())
             if names not in sums:
-                sums[names] = [torch.zeros_like(value) for value in values]
+                sums[names] = [torch.zeros((), device=self.device) for _ in values]
             torch._foreach_add_(sums[names], values)
             n_summed[names] += 1
             self.notify("on_batch_end", batch=batch, training=training, **step)
@@ -390,8 +394,10 @@ class SGANNet(NeuralNet):
         totals: defaultdict[str, float] = defaultdict(float)
         n_steps: Counter[str] = Counter()
         for names, values in sums.items():
-            for name, total in zip(names, mean_over_processes(torch.stack(values)), strict=True):
-                totals[name] += float(total)
+            for name, total in zip(
+                names, mean_over_processes(torch.stack(values)).tolist(), strict=True
+            ):
+                totals[name] += total
                 n_steps[name] += n_summed[names]
         return {name: total / n_steps[name] for name, total in totals.items()}
 

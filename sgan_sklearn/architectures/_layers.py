@@ -216,7 +216,7 @@ class TableHeads(nn.Module):
         noise = -torch.empty_like(logits).exponential_().log()
         noisy = (logits + noise)[:, self.places].masked_fill(~self.is_level, -torch.inf)
         soft = (noisy / self.TEMPERATURE).softmax(dim=2)
-        chosen = F.one_hot(noisy.argmax(dim=2), self.places.shape[1]).to(soft.dtype)
+        chosen = torch.zeros_like(soft).scatter(2, noisy.argmax(dim=2, keepdim=True), 1.0)
         levels = chosen + (soft - soft.detach())  # in this order exactly zero or one
         rows = rows.index_copy(1, self.level_columns, levels.flatten(1)[:, self.level_cells])
         numbers = torch.lerp(rows[:, self.columns], self.fill, rows[:, self.marks])
