@@ -270,7 +270,8 @@ default="auto"
         averaged weights: take the parameter `early_stopping` instead; `LRScheduler` moves the
         discriminator's rate only: take `lr_schedule`. scikit-learn's callbacks, of version 1.9 and
         later, are set by ``set_callbacks``; they get the labeled rows alone, with those that
-        `early_stopping` holds back.
+        `early_stopping` holds back. With one of your own here, steps on a GPU are not recorded
+        unless `compile` is True.
     checkpoint_dir : str, path-like or None, default=None
         Folder in which the state of the training is kept after every `checkpoint_every` epochs, so
         that a run that was killed can be resumed: both networks, their averages and optimizers, the
