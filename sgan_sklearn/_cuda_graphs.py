@@ -27,9 +27,25 @@ BASES = (*KNOWN, "skorch", "sklearn", "abc", "builtins")
 # Callbacks that change nothing in a training: skorch's of these modules.
 OBSERVERS = ("skorch.callbacks.logging", "skorch.callbacks.scoring")
 
+# Where PyTorch keeps such functions of a network, and of a weight.
+HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_post_accumulate_grad_hooks",
+)
+
 aten = torch.ops.aten
-# Operations whose result decides, on the CPU, how it goes on.
-WAITING = (aten._local_scalar_dense, aten.equal, aten.nonzero, aten.masked_select)
+# Operations for whose result the CPU waits, those that are met most.
+WAITING = (
+    aten._local_scalar_dense,
+    aten.bincount,
+    aten.equal,
+    aten.masked_select,
+    aten.nonzero,
+    aten._unique2,
+)
 
 Terms = dict[str, Tensor]
 Step = Callable[[Batch, Tensor | None, Sequence[float | Tensor]], Terms]
@@ -53,13 +69,17 @@ def is_recordable(parts: Iterable[object], callbacks: Iterable[object]) -> bool:
 
 
 def _is_known(part: object) -> bool:
-    classes = type(part).__mro__
-    roots = [cls.__module__.split(".")[0] for cls in classes]
-    return (
-        roots[0] in KNOWN
-        and all(root in BASES for root in roots)
-        and not (isinstance(part, nn.Module) and (part._forward_hooks or part._forward_pre_hooks))
-    )
+    roots = [cls.__module__.split(".")[0] for cls in type(part).__mro__]
+    is_known = roots[0] in KNOWN and all(root in BASES for root in roots)
+    return is_known and not (isinstance(part, nn.Module) and _is_changed(part))
+
+
+def _is_changed(module: nn.Module) -> bool:
+    """Return whether somebody has hung a function of their own to a network or its weights."""
+    hooked = any(getattr(module, name, None) for name in HOOKS)
+    weights = module.parameters(recurse=False)
+    watched = any(getattr(weight, name, None) for weight in weights for name in HOOKS)
+    return hooked or watched or "forward" in vars(module)
 
 
 class GraphedStep:
@@ -113,6 +133,11 @@ class GraphedStep:
         if adversarial not in self._recordings:
             try:
                 recording = _Recording(self._step, groups, self._stream, batch, latent, numbers)
+            except torch.cuda.OutOfMemoryError:
+                if self._needed:
+                    raise
+                self._go_without("there is not enough memory for it")
+                return self._step(batch, latent, numbers)
             except RuntimeError as error:
                 # The end of a recording fails as well, and hides why.
                 self._give_up(error.__context__ or error)
@@ -123,7 +148,7 @@ class GraphedStep:
 
     def _warm_up(self, batch: Batch, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
         is_last = self._n_steps[latent is not None] == N_WARM_UP
-        watch = _Watch()
+        watch = _Watch(batch.real.device)
         with _at_once(self._stream), watch if is_last else nullcontext():
             terms = self._step(batch, latent, numbers)
         # Before it is recorded: to wait in a recording upsets more than that.
@@ -140,6 +165,9 @@ class GraphedStep:
                 "mask as an index, and no tensor may come from the CPU. Change that, or set "
                 "compile=False."
             ) from error
+        self._go_without(reason)
+
+    def _go_without(self, reason: str) -> None:
         warnings.warn(
             "The steps of this training could not be recorded as a CUDA graph, and are made "
             f"without, which takes longer ({reason}). Set compile=False to leave the attempt out.",
@@ -150,17 +178,18 @@ class GraphedStep:
 
 
 class _Watch(TorchDispatchMode):
-    """Watch a step for an operation that cannot be recorded."""
+    """Watch a step on a device for an operation that cannot be recorded."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         super().__init__()
+        self._device = device
         self.waiting = ""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         operation = getattr(func, "overloadpacket", func)
         if (
-            operation in WAITING
+            (operation in WAITING and args[0].device == self._device)
             or (operation is aten.index and any(_is_mask(index) for index in args[1]))
             or (operation is aten._to_copy and args[0].device != result.device)
             or (operation is aten.copy_ and args[0].device != args[1].device)
@@ -189,8 +218,9 @@ class _Recording:
         given = {name: part for name, part in batch._asdict().items() if part is not None}
         own_batch = batch._replace(**{name: part.clone() for name, part in given.items()})
         own_latent = None if latent is None else latent.clone()
-        own_numbers = [torch.tensor(value, device=device) for value in numbers]
-        rates = [torch.tensor(group["lr"], device=device) for group in groups]
+        # A whole number would become an integer.
+        own_numbers = [torch.tensor(float(value), device=device) for value in numbers]
+        rates = [torch.tensor(float(group["lr"]), device=device) for group in groups]
         self._tensors = _tensors(own_batch, own_latent)
         self._numbers = [*own_numbers, *rates]
         self._values = [*numbers, *(group["lr"] for group in groups)]
@@ -228,7 +258,8 @@ def _recorded(function: Callable[[], Any], stream: torch.cuda.Stream) -> Callabl
         with torch.cuda.device(stream.device), torch.cuda.stream(stream), recording:
             outputs = function()
     except BaseException:
-        # It also leaves the random numbers as if they were drawn for it.
+        # It also leaves the random numbers as if they were drawn for it. Recordings of other
+        # threads keep the old state, and go on from there.
         generator = torch.cuda.default_generators[stream.device.index]
         generator.graphsafe_set_state(generator.clone_state())
         raise

@@ -226,7 +226,12 @@ def test_what_is_known():
     assert is_recordable(known, [EpochTimer(), SampleGridCallback("x.png")])
     watched = nn.Linear(1, 1)
     watched.register_forward_hook(lambda *args: None)
-    others = [Own(1, 1), weight_norm(Own(2, 2)), watched, lambda x: x, partial(torch.add, other=1)]
+    watched_back, weighed, replaced = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
+    watched_back.register_full_backward_hook(lambda *args: None)
+    weighed.weight.register_hook(lambda gradient: None)
+    replaced.forward = lambda x: x
+    changed = [watched, watched_back, weighed, replaced]
+    others = [Own(1, 1), weight_norm(Own(2, 2)), lambda x: x, partial(torch.add, other=1), *changed]
     for part in others:
         assert not is_recordable([part], [])
     assert is_recordable([weight_norm(nn.Linear(2, 2))], [])
@@ -326,6 +331,9 @@ def test_a_known_layer_that_waits_for_the_gpu(device):
 
 @pytest.mark.cuda
 @needs_cuda
+@pytest.mark.skipif(
+    torch.__version__ < "2.12", reason="older allocators stay in the midst of it (pytorch #180395)"
+)
 def test_a_recording_that_breaks_leaves_the_gpu_as_it_was(monkeypatch):
     # So that the GPU itself has to find out.
     monkeypatch.setattr(
