@@ -37,7 +37,8 @@ HOOKS = (
 )
 
 aten = torch.ops.aten
-# Operations for whose result the CPU waits, those that are met most.
+# Operations for whose result the CPU waits, those that are met most; the last one is that of
+# torch.tensor(number, device=...), which copies.
 WAITING = (
     aten._local_scalar_dense,
     aten.bincount,
@@ -45,6 +46,7 @@ WAITING = (
     aten.masked_select,
     aten.nonzero,
     aten._unique2,
+    aten.lift_fresh,
 )
 
 Terms = dict[str, Tensor]

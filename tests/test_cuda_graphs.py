@@ -302,8 +302,15 @@ class Masked(FeatureMatching):
         return super().unsupervised_loss(unlabeled[unlabeled[:, 0] > 0], generated)
 
 
+class Counting(FeatureMatching):
+    def unsupervised_loss(self, unlabeled, generated):
+        losses = super().unsupervised_loss(unlabeled, generated)
+        return {"loss": losses["loss"] * torch.tensor(2.0, device=unlabeled.device)}
+
+
 @pytest.mark.parametrize(
-    ("objective", "operation"), [(Curious(), "_local_scalar_dense"), (Masked(), "index")]
+    ("objective", "operation"),
+    [(Curious(), "_local_scalar_dense"), (Masked(), "index"), (Counting(), "lift_fresh")],
 )
 def test_losses_that_wait_for_the_gpu_are_refused(objective, operation, device):
     X, y = digits()
