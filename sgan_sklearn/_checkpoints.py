@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sgan_sklearn._distributed import least, n_processes, process_index
 from sgan_sklearn._encoding import decode, encode
 from sgan_sklearn._files import read_file, write_file
-from sgan_sklearn._state import to_arrays, to_tensors
+from sgan_sklearn._state import (
+    check_generator_state,
+    check_history,
+    check_moments,
+    check_progress,
+    check_weights,
+    moments,
+    restore_history,
+    restore_moments,
+    to_arrays,
+    to_tensors,
+)
 
-__all__ = ["Checkpoints", "restore_training", "training_state"]
+__all__ = ["Checkpoints", "check_training", "restore_training", "training_state"]
 
 # Files that are kept: should the last one be damaged, there is the one before.
 N_KEPT = 2
@@ -46,24 +59,30 @@ class Checkpoints:
         self.resume = resume
         self._warned = False
 
-    def begin(self, device: torch.device, n_epochs: int) -> dict[str, Any] | None:
+    def begin(
+        self, device: torch.device, n_epochs: int, check: Callable[[dict[str, Any], int], None]
+    ) -> dict[str, Any] | None:
         """Return the state to go on from, of at most so many epochs, or make room for a new run.
 
-        It is the newest that can be read; of several processes, that of all of them.
+        It is the newest that can be read and that `check` accepts; of several processes, that of
+        all of them.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.resume:
             for path in self._files().values():
                 path.unlink(missing_ok=True)
-        for path in self.folder.glob(f".{self.run}*.tmp"):  # of a run killed while it wrote
-            path.unlink(missing_ok=True)
         states: dict[int, dict[str, Any]] = {}
         for epoch in sorted((e for e in self._files() if e <= n_epochs), reverse=True):
+            path = self._path(epoch)
             try:
-                states[epoch] = decode(*read_file(self._path(epoch)))
-            except (OSError, ValueError) as error:
+                state = decode(*read_file(path))
+                check(state, epoch)
+                states[epoch] = state
+            except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+                named = str(path) in str(error)
+                reason = f"{error}" if named else f"{path} holds no state of this run: {error}"
                 warnings.warn(
-                    f"A checkpoint cannot be used, the one before it is taken. {error}",
+                    f"A checkpoint cannot be used, the one before it is taken. {reason}",
                     stacklevel=2,
                 )
             if states and n_processes() == 1:
@@ -105,39 +124,96 @@ def training_state(net: Any) -> dict[str, Any]:
     device = torch.device(net.device)
     watch = net._early_stopping
     return {
-        "history": [dict(record) for record in net.history],
+        "history": [
+            {name: value for name, value in record.items() if name != "batches"}
+            for record in net.history
+        ],
         **{name: getattr(net, name) for name in OF_NET},
-        "arrays": to_arrays({name: getattr(net, name).state_dict() for name in net.stateful}),
+        "networks": {
+            name: to_arrays(getattr(net, name).state_dict()) for name in net.network_names
+        },
+        "optimizers": {name: moments(getattr(net, name)) for name in net.optimizer_names},
         "parts": [_without_params(part) for part in (net.objective, *net.regularizers)],
-        "random": torch.random.get_rng_state(),
-        "random_of_device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "latent_order": net._latent_order.get_state(),
-        "batches": net._batches.state_dict(),
-        "watch": None if watch is None else {name: getattr(watch, name) for name in OF_WATCH},
+        "random": to_arrays(torch.random.get_rng_state()),
+        "random_of_device": (
+            to_arrays(torch.cuda.get_rng_state(device)) if device.type == "cuda" else None
+        ),
+        "latent_order": to_arrays(net._latent_order.get_state()),
+        "batches": to_arrays(net._batches.state_dict()),
+        "watch": (
+            None if watch is None else {name: to_arrays(getattr(watch, name)) for name in OF_WATCH}
+        ),
     }
+
+
+def check_training(net: Any, n_rows: int, state: dict[str, Any], epoch: int) -> None:
+    """Check the state after an epoch, before anything of a net is changed.
+
+    Raises ValueError, or another error, where it is none of the net's training on so many rows.
+    """
+    device = torch.device(net.device)
+    check_history(state["history"])
+    if len(state["history"]) != epoch:
+        raise ValueError(f"It has {len(state['history'])} epochs in place of {epoch}.")
+    check_progress({name: state[name] for name in OF_NET})
+    for name in net.network_names:
+        check_weights(getattr(net, name), state["networks"][name])
+    for name in net.optimizer_names:
+        parameters = [p for group in getattr(net, name).param_groups for p in group["params"]]
+        check_moments(parameters, state["optimizers"][name])
+    for part, values in zip((net.objective, *net.regularizers), state["parts"], strict=True):
+        _check_attributes(part, values)
+    check_generator_state(torch.default_generator, state["random"])
+    if device.type == "cuda":
+        check_generator_state(torch.Generator(device), state["random_of_device"])
+    check_generator_state(torch.Generator(device), state["latent_order"])
+    batches = state["batches"]
+    check_generator_state(torch.Generator(device), batches["order"])
+    for rest in batches["rests"]:
+        if rest.ndim != 1 or rest.dtype != np.int64 or not ((rest >= 0) & (rest < n_rows)).all():
+            raise ValueError(f"The rows of the next batches are not among {n_rows} rows.")
+    watch = state["watch"]
+    if (watch is None) != (net._early_stopping is None):
+        raise ValueError("Early stopping was on in one run and off in the other.")
+    if watch is not None and watch["best"] is not None:
+        check_progress({"n_steps_": watch["best"]["n_steps_"], "loss_names_": []})
+        for name in net.network_names:
+            check_weights(getattr(net, name), watch["best"][name])
+    if watch is not None and not (
+        isinstance(watch["best_score"], float) and type(watch["n_without_gain"]) is int
+    ):
+        raise ValueError("What early stopping remembers are a score and a number of epochs.")
+
+
+def _check_attributes(part: Any, values: dict[str, Any]) -> None:
+    """Raise ValueError where values would replace a parameter or a method of a part."""
+    params = part.get_params(deep=False)
+    for name in values:
+        replaces = name in params or callable(getattr(type(part), name, None))
+        if not name.isidentifier() or name.startswith("__") or replaces:
+            raise ValueError(f"A {type(part).__name__} does not keep {name!r} between two steps.")
 
 
 def restore_training(net: Any, state: dict[str, Any]) -> None:
     """Bring a net, which is about to begin its first epoch, to the state after another one."""
     device = torch.device(net.device)
-    for record in state["history"]:
-        net.history.new_epoch()
-        for name, value in record.items():
-            net.history.record(name, value)
+    restore_history(net, state["history"])
     for name in OF_NET:
         setattr(net, name, state[name])
-    for name, values in to_tensors(state["arrays"]).items():
-        getattr(net, name).load_state_dict(values)
+    for name, arrays in state["networks"].items():
+        getattr(net, name).load_state_dict(to_tensors(arrays))
+    for name, kept in state["optimizers"].items():
+        restore_moments(getattr(net, name), kept)
     parts = (net.objective, *net.regularizers)
     for part, values in zip(parts, state["parts"], strict=True):
         vars(part).update(_on(device, values))
-    torch.random.set_rng_state(state["random"])
+    torch.random.set_rng_state(to_tensors(state["random"]))
     if device.type == "cuda":
-        torch.cuda.set_rng_state(state["random_of_device"], device)
-    net._latent_order.set_state(state["latent_order"])
-    net._batches.load_state_dict(state["batches"])
+        torch.cuda.set_rng_state(to_tensors(state["random_of_device"]), device)
+    net._latent_order.set_state(to_tensors(state["latent_order"]))
+    net._batches.load_state_dict(to_tensors(state["batches"]))
     if state["watch"] is not None:
-        vars(net._early_stopping).update(state["watch"])
+        vars(net._early_stopping).update(to_tensors(state["watch"]))
 
 
 def _without_params(part: Any) -> dict[str, Any]:

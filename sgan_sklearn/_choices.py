@@ -18,6 +18,7 @@ from sgan_sklearn.architectures import (
     ARCHITECTURES,
     Architecture,
     ConvArchitecture,
+    Heads,
     MLPArchitecture,
 )
 from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
@@ -30,6 +31,7 @@ __all__ = [
     "choose_augmentation",
     "choose_columns",
     "choose_decay",
+    "choose_heads",
     "choose_interval",
     "choose_regularizers",
     "choose_sampler",
@@ -106,6 +108,13 @@ def choose_interval(choice: Any, layout: Layout, regularizers: list[Regularizer]
         # Without a regularizer the steps between would learn from nothing but the labels.
         return IMAGE_INTERVAL if layout.as_images and regularizers else TABLE_INTERVAL
     return int(choice)
+
+
+def choose_heads(scaler: FeatureScaler | TableScaler) -> Heads:
+    """Return the columns that the generator must treat in their own way."""
+    if isinstance(scaler, FeatureScaler):
+        return Heads()
+    return Heads(tuple(scaler.blocks_), tuple(scaler.holes_))
 
 
 def choose_decay(choice: Any, layout: Layout) -> float:

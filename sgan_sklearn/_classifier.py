@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +32,7 @@ from sgan_sklearn._batches import SemiSupervisedDataset
 from sgan_sklearn._choices import (
     choose_augmentation,
     choose_decay,
+    choose_heads,
     choose_interval,
     choose_regularizers,
     choose_scaler,
@@ -46,9 +46,15 @@ from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
 from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate_of_classes
 from sgan_sklearn._images import Layout, find_layout, flatten_images
 from sgan_sklearn._inputs import Inputs, as_rows, check_inputs
-from sgan_sklearn._net import CHUNK, SGANNet
+from sgan_sklearn._net import CHUNK, SGANNet, network_builders
 from sgan_sklearn._onnx import write_onnx
-from sgan_sklearn._persistence import FilePath, load_estimator, save_estimator
+from sgan_sklearn._persistence import (
+    FilePath,
+    fitted_state,
+    load_estimator,
+    restore_fitted_state,
+    save_estimator,
+)
 from sgan_sklearn._precision import PRECISIONS, choose_precision
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
@@ -856,10 +862,19 @@ default="auto"
             self.classes_,
         )
 
-    def _plain_state(self) -> dict[str, Any]:
-        """Return what `save` keeps: all but what belongs to one training alone."""
-        state = {name: value for name, value in vars(self).items() if name != "_skl_callbacks"}
-        return {**state, "callbacks": None, "checkpoint_dir": None, "resume": False}
+    def _kept_params(self) -> dict[str, Any]:
+        """Return the parameters that `save` keeps: none that belongs to one run."""
+        one_run = {"callbacks": None, "checkpoint_dir": None, "resume": False}
+        return {**self.get_params(deep=False), **one_run}
+
+    def _kept_state(self) -> dict[str, Any]:
+        """Return what `save` keeps of a fit: nothing that follows from the rest."""
+        return fitted_state(self) if hasattr(self, "net_") else {}
+
+    def _restore_state(self, state: dict[str, Any]) -> None:
+        """Give a new classifier what `_kept_state` has returned, or raise an error."""
+        if state:
+            restore_fitted_state(self, state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -873,6 +888,12 @@ default="auto"
         """Height, width and channels of the images, or None for a table."""
         check_is_fitted(self)
         return self._layout.image_shape
+
+    @property
+    def transduction_(self) -> np.ndarray:
+        """Label of each training row, given or predicted."""
+        check_is_fitted(self)
+        return self.classes_[self.label_distributions_.argmax(axis=1)]
 
     @property
     def discriminator_(self) -> nn.Module:
@@ -928,7 +949,7 @@ default="auto"
                     for regularizer in regularizers
                 ]
                 net = self._new_net(
-                    given, layout.to_planes(scaler.bounds_), _heads(scaler), options
+                    given, layout.to_planes(scaler.bounds_), choose_heads(scaler), options
                 )
             n_epochs_before = len(net.history) if continued else 0
             self._train(net, dataset)
@@ -973,7 +994,7 @@ default="auto"
         real, _, _ = dataset.sample(check_random_state(self.random_state))
         with seeded(draw_seed(self.random_state), torch.device(self.net_.device)):
             made = generate(self.net_, min(MAX_MAPPED_ROWS, MAX_MAPPED_VALUES // real.shape[1] + 1))
-        return ColumnMap(real, made.numpy(), _heads(self.scaler_))
+        return ColumnMap(real, made.numpy(), choose_heads(self.scaler_))
 
     def _fit_sampler(
         self, sampler: Sampler, dataset: SemiSupervisedDataset, held_back: np.ndarray | None
@@ -987,21 +1008,19 @@ default="auto"
         device = torch.device(self.net_.device)
         with seeded(draw_seed(self.random_state), device):
             sampler.fit(
-                rows, taught[places], _heads(self.scaler_), device=device, verbose=int(self.verbose)
+                rows,
+                taught[places],
+                choose_heads(self.scaler_),
+                device=device,
+                verbose=int(self.verbose),
             )
 
     def _new_net(
         self, given: Inputs, bounds: np.ndarray, heads: Heads, options: dict[str, Any]
     ) -> SGANNet:
         n_outputs = given.objective.n_outputs(len(given.labels.classes))
-        build_discriminator = given.architecture.build_discriminator
-        build_generator = given.architecture.build_generator
-        # An architecture of the user's own need not know of heads.
-        takes_heads = "heads" in inspect.signature(build_generator).parameters
-        own = {"heads": heads} if heads.blocks and takes_heads else {}
         return SGANNet(
-            partial(build_discriminator, bounds.shape[1:], n_outputs),
-            partial(build_generator, self.latent_dim, bounds, **own),
+            *network_builders(given.architecture, n_outputs, self.latent_dim, bounds, heads),
             given.objective,
             latent_dim=self.latent_dim,
             discriminator_lr=self.discriminator_lr,
@@ -1133,13 +1152,7 @@ default="auto"
         labeled = labels.codes >= 0
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
         self.label_distributions_[labeled] = np.eye(len(self.classes_))[labels.codes[labeled]]
-        self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
-        self.history_ = [
-            {name: value for name, value in epoch.items() if name != "batches"}
-            for epoch in self.net_.history
-        ]
-        self.n_iter_ = len(self.history_)
-        self.n_steps_ = self.net_.n_steps_
+        self._set_history()
         self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping:
             self.validation_scores_ = [
@@ -1148,6 +1161,14 @@ default="auto"
                 if "validation_score" in epoch  # not where the training diverged
             ]
             self.best_validation_score_ = max(self.validation_scores_, default=np.nan)
+
+    def _set_history(self) -> None:
+        self.history_ = [
+            {name: value for name, value in epoch.items() if name != "batches"}
+            for epoch in self.net_.history
+        ]
+        self.n_iter_ = len(self.history_)
+        self.n_steps_ = self.net_.n_steps_
 
     def _check_generator_trained(self, method: str) -> None:
         check_is_fitted(self)
@@ -1175,13 +1196,6 @@ default="auto"
 
     def _class_logits(self, rows: Rows) -> np.ndarray:
         return self.net_.objective.class_logits(self.net_.outputs(rows)).numpy()
-
-
-def _heads(scaler: FeatureScaler | TableScaler) -> Heads:
-    """Return the columns that the generator must treat in their own way."""
-    if isinstance(scaler, FeatureScaler):
-        return Heads()
-    return Heads(tuple(scaler.blocks_), tuple(scaler.holes_))
 
 
 def _to_units(scaler: FeatureScaler | TableScaler, layout: Layout, rows: np.ndarray) -> np.ndarray:

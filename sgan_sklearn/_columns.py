@@ -109,6 +109,24 @@ class TableColumns:
         if self.frame is not None:
             self.template = described_frame(state["template"])
 
+    def plain_state(self) -> dict[str, Any]:
+        """Return what `from_plain_state` needs."""
+        template = self.template.dtype if self.frame is None else describe_frame(self.template)
+        return {
+            "frame": self.frame,
+            "template": template,
+            "n_columns": len(self.n_levels),
+            "levels": {i: encoder.categories_[0] for i, encoder in self.encoders.items()},
+            "rare": self.rare,
+            "frequent": self.frequent,
+            "whole": self.whole,
+        }
+
+    @classmethod
+    def from_plain_state(cls, state: dict[str, Any]) -> TableColumns:
+        """Return the columns of a plain state, or raise an error if there can be none."""
+        raise NotImplementedError
+
     def _learn_levels(self, column: int, values: np.ndarray) -> None:
         encoder = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MAX_LEVELS

@@ -2,17 +2,17 @@
 
 JSON's own null, booleans, strings, lists and numbers stand for themselves. Everything else is an
 object with one key, which says what it is, such as ``{"tuple": [1, 2]}``.
+
+An estimator is restored as its constructor makes it, from parameters that its class accepts, and
+gets those fitted attributes alone that a fitted one has: see `_check_attributes`.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
-from pathlib import Path, PurePath
-from types import FunctionType, MethodType
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -20,48 +20,29 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from sgan_sklearn._sklearn_parts import UNNEEDED, check_fitted, sklearn_class, sklearn_name
+
 __all__ = ["decode", "encode"]
 
 PACKAGE = __name__.split(".")[0]
 
-# Where estimators of scikit-learn may come from: those that work with arrays in Python, where a
-# senseless array raises an error. Compiled code would take it for granted.
-MODULES = (
-    "calibration",
-    "compose",
-    "decomposition",
-    "discriminant_analysis",
-    "dummy",
-    "feature_extraction",
-    "feature_extraction.image",
-    "feature_extraction.text",
-    "feature_selection",
-    "impute",
-    "kernel_approximation",
-    "linear_model",
-    "multiclass",
-    "multioutput",
-    "naive_bayes",
-    "pipeline",
-    "preprocessing",
-    "random_projection",
-)
-
 _REMEDY = "which is not kept without pickle: use skops or joblib instead"
-
-# Beginning of the methods that may be kept: those of an architecture.
-BUILDERS = "build_"
 
 # What names a dtype: "<f4", "float32", "datetime64[ns]".
 _DTYPE = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[[A-Za-z0-9]+\])?")
 
-# Attributes of scikit-learn's estimators that must be None: where a joblib cache is, which is read
-# by pickle.
+# Kinds of dtypes whose values are stored, and those that are stored as bytes.
+_KINDS, _AS_BYTES = "biufUSmM", "USmM"
+
+# Parameters that must be None: where a joblib cache is, which is read by pickle.
 FORBIDDEN = ("memory",)
+
+# Levels of lists and dicts, one inside the other.
+MAX_DEPTH = 100
 
 
 def encode(value: Any, name: str) -> tuple[dict[str, np.ndarray], Any, list[Any]]:
-    """Return arrays and what JSON knows, of which `decode` makes the same value.
+    """Return arrays and a JSON value, from which `decode` makes the same value.
 
     Third come the classes and functions that `decode` must be given for that.
 
@@ -114,7 +95,7 @@ def decode(
         return decoder.decode(tree)
     except _UnknownNameError as error:
         raise ValueError(str(error)) from None
-    except Exception as error:  # whatever a file that was tampered with may lead to
+    except Exception as error:  # a forged file may lead to any
         raise ValueError(
             f"It does not describe a model: {type(error).__name__}: {error}"
         ) from error
@@ -124,7 +105,24 @@ class _UnknownNameError(Exception):
     """The tree names a class or a function that may not occur."""
 
 
-# --- there --------------------------------------------------------------------------------------
+def _check_attributes(estimator: Any, fitted: dict[str, Any]) -> None:
+    """Check the names of what an estimator has learned, and the values of scikit-learn's.
+
+    No attribute may replace one that the class has, such as a method, and none may begin with two
+    underscores. Those of this package end in one.
+    """
+    cls = type(estimator)
+    if sklearn_name(cls) is not None:
+        check_fitted(estimator, fitted)
+        return
+    own = cls.__module__.split(".")[0] == PACKAGE
+    for name in fitted:
+        usual = name.endswith("_") or (not own and name.startswith("_"))
+        if not (name.isidentifier() and usual) or name.startswith("__") or hasattr(cls, name):
+            raise ValueError(f"A {cls.__name__} cannot learn an attribute named {name!r}.")
+
+
+# --- to a file ----------------------------------------------------------------------------------
 
 
 class _Encoder:
@@ -160,17 +158,10 @@ class _Encoder:
                 return {"dtype": value.str}
             case np.ufunc() if vars(np).get(own_name) is value:
                 return {"ufunc": own_name}
-            case PurePath():
-                return {"path": str(value)}
             case np.random.RandomState():
                 state = value.get_state(legacy=False)
                 if state["bit_generator"] == "MT19937":
                     return {"random_state": self.encode(state, name)}
-            case partial() if isinstance(value.func, MethodType):
-                parts = [value.func, list(value.args), value.keywords]
-                return {"partial": self._items(parts, name)}
-            case MethodType() if value.__name__.startswith(BUILDERS):
-                return {"method": [self.encode(value.__self__, name), value.__name__]}
             case type() if issubclass(value, np.generic):
                 return {"type": np.dtype(value).name}
             case FunctionType() if value.__name__ != "<lambda>":
@@ -192,66 +183,56 @@ class _Encoder:
         array = np.asarray(array)
         if array.dtype == object:
             return ["object", list(array.shape), self._items(array.ravel().tolist(), name)]
-        if array.dtype.kind not in "biufUSmM" or array.dtype.itemsize == 0:
+        if array.dtype.kind not in _KINDS or array.dtype.itemsize == 0:
             raise TypeError(f"{name} is an array of the dtype {array.dtype}, {_REMEDY}")
         # In the order of memory, without which sums would have other last digits.
         axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
         plain = array.transpose(axes).ravel().astype(array.dtype.newbyteorder("<"))
-        if array.dtype.kind in "USmM" or array.dtype.itemsize > 8:
+        if _stored_as_bytes(array.dtype):
             plain = plain.view(np.uint8)
         key = str(len(self.arrays))
         self.arrays[key] = plain
-        return [_plain_name(array.dtype), list(array.shape), axes, key]
+        return [array.dtype.newbyteorder("<").str, list(array.shape), axes, key]
 
     def _object(self, value: Any, name: str) -> Any:
         cls = type(value)
-        if hasattr(value, "_fields") and _own_name(cls):
-            return [_own_name(cls), self.encode(value._asdict(), name)]
-        key = _own_name(cls) or _name_in_sklearn(cls)
-        if key is None and isinstance(value, BaseEstimator):
-            key = f"custom.{cls.__qualname__}"
-            self.custom.append(cls)
-        if key is None:
+        if not isinstance(value, BaseEstimator):
             raise TypeError(f"{name} is {value!r} of the class {cls.__qualname__}, {_REMEDY}")
-        state = value._plain_state() if hasattr(value, "_plain_state") else value.__getstate__()
+        return [self._class_name(cls), self._state(value, name)]
+
+    def _class_name(self, cls: type) -> str:
+        if cls.__module__.split(".")[0] == PACKAGE:
+            return f"{PACKAGE}.{cls.__name__}"
+        if sklearn_name(cls) is not None:
+            return f"sklearn.{sklearn_name(cls)}"
+        self.custom.append(cls)
+        return f"custom.{cls.__qualname__}"
+
+    def _state(self, value: Any, name: str) -> dict[str, Any]:
+        """Return parameters and fitted attributes, or what a classifier keeps of them."""
+        keeps_state = hasattr(value, "_kept_state")
+        params = value._kept_params() if keeps_state else value.get_params(deep=False)
+        for parameter in FORBIDDEN:
+            if params.get(parameter) is not None:
+                raise TypeError(
+                    f"{name} has {parameter}={params[parameter]!r}, {_REMEDY}, or set it to None"
+                )
+        state = value._kept_state() if keeps_state else value.__getstate__()
         if not isinstance(state, dict):
             raise TypeError(f"{name}, {value!r}, has a state that is no dict, {_REMEDY}")
-        for attribute in FORBIDDEN:
-            if state.get(attribute) is not None:
-                raise TypeError(
-                    f"{name} has {attribute}={state[attribute]!r}, {_REMEDY}, or set it to None"
-                )
-        pairs = [[key, self.encode(item, f"{name}.{key}")] for key, item in state.items()]
-        return [key, {"dict": pairs}]
+        left_out = () if keeps_state else (*params, *UNNEEDED)
+        fitted = {k: v for k, v in state.items() if k not in left_out}
+        return {
+            "params": {k: self.encode(v, f"{name}.{k}") for k, v in params.items()},
+            "fitted": {k: self.encode(v, f"{name}.{k}") for k, v in fitted.items()},
+        }
 
 
-def _plain_name(dtype: np.dtype) -> str:
-    """Return what names a dtype on every machine."""
-    return dtype.newbyteorder("<").str
+def _stored_as_bytes(dtype: np.dtype) -> bool:
+    return dtype.kind in _AS_BYTES or dtype.itemsize > 8
 
 
-def _own_name(cls: type) -> str | None:
-    return f"{PACKAGE}.{cls.__name__}" if cls.__module__.split(".")[0] == PACKAGE else None
-
-
-def _name_in_sklearn(cls: type) -> str | None:
-    """Return the public name of a class of scikit-learn, such as sklearn.pipeline.Pipeline."""
-    parts = cls.__module__.split(".")
-    public = ".".join(part for part in parts if not part.startswith("_"))
-    name = f"{public}.{cls.__qualname__}"
-    return name if _sklearn_class(name) is cls else None
-
-
-def _sklearn_class(name: str) -> type | None:
-    """Return a public estimator of scikit-learn by its name, or None if it may not occur."""
-    module, _, own_name = name.rpartition(".")
-    if module not in [f"sklearn.{known}" for known in MODULES]:
-        return None
-    cls = vars(importlib.import_module(module)).get(own_name)
-    return cls if isinstance(cls, type) and issubclass(cls, BaseEstimator) else None
-
-
-# --- and back -----------------------------------------------------------------------------------
+# --- from a file --------------------------------------------------------------------------------
 
 
 class _Decoder:
@@ -264,30 +245,36 @@ class _Decoder:
         self.arrays = dict(arrays)
         self.classes = {f"{PACKAGE}.{cls.__name__}": cls for cls in classes}
         self.custom = {item.__qualname__: item for item in custom_objects}
+        self.depth = 0
 
     def decode(self, tree: Any) -> Any:
         """Return the value of a JSON form."""
+        if not isinstance(tree, list | dict):
+            return tree
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+        value = self._decoded(tree)
+        self.depth -= 1
+        return value
+
+    def _decoded(self, tree: Any) -> Any:
         if isinstance(tree, list):
             return [self.decode(item) for item in tree]
-        if not isinstance(tree, dict):
-            return tree
         ((kind, content),) = tree.items()
         readers: dict[str, Callable[[Any], Any]] = {
             "scalar": lambda content: self._array(content)[()],
             "float": self._float,
             "tuple": lambda content: tuple(self.decode(content)),
             "dict": lambda content: {self.decode(k): self.decode(v) for k, v in content},
-            "slice": lambda content: slice(*self.decode(content)),
+            "slice": self._slice,
             "array": self._array,
             "tensor": lambda content: torch.from_numpy(self._array(content)),
             "dtype": self._dtype,
             "type": lambda content: self._dtype(content).type,
             "ufunc": self._ufunc,
-            "path": Path,
             "random_state": self._random_state,
-            "partial": self._partial,
-            "method": self._method,
-            "function": self._custom,
+            "function": self._function,
             "object": self._object,
         }
         return readers[kind](content)
@@ -297,15 +284,21 @@ class _Decoder:
             _, shape, items = content
             array = np.empty(len(items), dtype=object)
             array[:] = self.decode(items)
-            return array.reshape(shape)
+            return array.reshape(self._shape(shape))
         name, shape, axes, key = content
-        dtype = self._dtype(name)
-        plain = np.array(self.arrays.pop(key))  # each once, so that a file is no larger than it is
-        stored_as_bytes = dtype.kind in "USmM" or dtype.itemsize > 8
-        if plain.dtype != (np.uint8 if stored_as_bytes else dtype):
+        dtype, shape = self._dtype(name), self._shape(shape)
+        # Each once, so that a model is no larger than its file.
+        plain = np.array(self.arrays.pop(key))
+        if plain.ndim != 1 or plain.dtype != (np.uint8 if _stored_as_bytes(dtype) else dtype):
             raise TypeError(f"an array of {plain.dtype} in place of {dtype}")
         in_memory = plain.view(dtype).reshape([shape[axis] for axis in axes])
         return in_memory.transpose(np.argsort(axes))
+
+    @staticmethod
+    def _shape(shape: Any) -> list[int]:
+        if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+            raise TypeError(f"the shape {shape!r}")
+        return shape
 
     @staticmethod
     def _dtype(name: Any) -> np.dtype:
@@ -313,13 +306,19 @@ class _Decoder:
         if not isinstance(name, str) or not _DTYPE.fullmatch(name):
             raise TypeError(f"the dtype {name!r}")
         dtype = np.dtype(name)
-        if dtype.kind not in "biufUSmMO" or dtype.names is not None:
+        if dtype.kind not in f"{_KINDS}O" or dtype.names is not None:
             raise TypeError(f"the dtype {dtype}")
         return dtype
 
     @staticmethod
     def _float(name: str) -> float:
         return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[name]
+
+    def _slice(self, content: Any) -> slice:
+        parts = self.decode(content)
+        if not all(part is None or isinstance(part, str | int) for part in parts):
+            raise TypeError(f"a slice of {parts!r}")
+        return slice(*parts)
 
     @staticmethod
     def _ufunc(name: str) -> np.ufunc:
@@ -329,25 +328,33 @@ class _Decoder:
         return function
 
     def _random_state(self, content: Any) -> np.random.RandomState:
-        random_state = np.random.RandomState()
-        random_state.set_state(self.decode(content))
+        """Return the generator of a state, whose fields NumPy does not check."""
+        random_state = np.random.RandomState(0)
+        given, known = self.decode(content), random_state.get_state(legacy=False)
+        state, has_gauss, gauss = given["state"], given["has_gauss"], given["gauss"]
+        whole = type(state["pos"]) is int and type(has_gauss) is int and type(gauss) is float
+        if not (
+            whole
+            and set(given) == set(known)
+            and set(state) == {"key", "pos"}
+            and isinstance(state["key"], np.ndarray)
+            and state["key"].dtype == np.uint32
+            and state["key"].shape == known["state"]["key"].shape
+            and 0 <= state["pos"] <= len(state["key"])
+            and has_gauss in (0, 1)
+            and math.isfinite(gauss)
+        ):
+            raise ValueError("a random state that no generator has")
+        random_state.set_state(given)
         return random_state
 
-    def _partial(self, content: Any) -> Any:
-        function, args, keywords = self.decode(content)
-        if not isinstance(function, MethodType):
-            raise TypeError(f"a partial {function!r}")
-        return partial(function, *args, **keywords)
+    def _function(self, name: Any) -> Any:
+        function = self._custom(name)
+        if not isinstance(function, FunctionType):
+            raise TypeError(f"{name}, which is no function")
+        return function
 
-    def _method(self, content: Any) -> Any:
-        tree, name = content
-        owner = self.decode(tree)
-        own = (*self.classes.values(), *(c for c in self.custom.values() if isinstance(c, type)))
-        if not (name.startswith(BUILDERS) and isinstance(owner, own)):
-            raise TypeError(f"the method {name}")
-        return getattr(owner, name)
-
-    def _custom(self, name: str) -> Any:
+    def _custom(self, name: Any) -> Any:
         if name not in self.custom:
             raise _UnknownNameError(
                 f"It names {name!r}, which is not known here. If you trust it, import it and pass "
@@ -356,27 +363,31 @@ class _Decoder:
         return self.custom[name]
 
     def _object(self, content: Any) -> Any:
-        name, tree = content
+        name, state = content
+        cls = self._class(str(name))
+        params = {key: self.decode(value) for key, value in state["params"].items()}
+        if any(params.get(parameter) is not None for parameter in FORBIDDEN):
+            raise TypeError(f"a {name} with a cache of pickles")
+        estimator = cls(**params)
+        if hasattr(estimator, "_parameter_constraints"):
+            estimator._validate_params()
+        fitted = {key: self.decode(value) for key, value in state["fitted"].items()}
+        if hasattr(cls, "_restore_state"):
+            estimator._restore_state(fitted)
+        else:
+            _check_attributes(estimator, fitted)
+            vars(estimator).update(fitted)
+        return estimator
+
+    def _class(self, name: str) -> Any:
         cls = self.classes.get(name)
-        if cls is None and str(name).startswith("custom."):
+        if cls is None and name.startswith("custom."):
             cls = self._custom(name.removeprefix("custom."))
-        if cls is None:
-            cls = _sklearn_class(str(name))
-        if cls is None:
+        if cls is None and name.startswith("sklearn."):
+            cls = sklearn_class(name.removeprefix("sklearn."))
+        if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
             raise _UnknownNameError(
                 f"It names the class {name!r}, which is none of this version of sgan_sklearn nor "
                 "one of scikit-learn's that may be loaded."
             )
-        state = self.decode(tree)
-        if any(state.get(attribute) is not None for attribute in FORBIDDEN):
-            raise TypeError(f"a {name} with a cache of pickles")
-        if hasattr(cls, "_fields"):
-            return cls(**state)
-        if hasattr(cls, "_from_plain_state"):
-            return cls._from_plain_state(state)
-        made: Any = object.__new__(cls)
-        if hasattr(made, "__setstate__"):
-            made.__setstate__(state)
-        else:
-            vars(made).update(state)
-        return made
+        return cls

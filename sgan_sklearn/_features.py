@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     MinMaxScaler,
@@ -16,7 +16,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import gen_batches
 
-from sgan_sklearn._columns import representable
+from sgan_sklearn._columns import MAX_LEVELS, representable
 
 __all__ = ["SCALINGS", "FeatureScaler", "TableScaler"]
 
@@ -143,6 +143,33 @@ default="auto"
         X = np.rint(X) if self.dtype_.kind in "biu" else X
         return representable(X, self.dtype_).astype(self.dtype_)
 
+    def lowest_row(self) -> np.ndarray:
+        """Return a row, (1, n_features), of the smallest value of each column, as in `X`."""
+        return representable(self.range_[:1], self.dtype_).astype(self.dtype_)
+
+    def plain_state(self) -> dict[str, Any]:
+        """Return what `from_plain_state` needs."""
+        names = ("scaling", "dtype_", "float_", "range_", "bounds_", "groups_")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_plain_state(cls, state: dict[str, Any], n_features: int) -> FeatureScaler:
+        """Return the scaler of a plain state, or raise an error if there can be none."""
+        scaler = cls(_checked_scaling(state["scaling"]))
+        scaler.dtype_, scaler.float_ = _checked_dtype(state["dtype_"]), state["float_"]
+        if scaler.float_ not in (np.float32, np.float64, np.longdouble):
+            raise ValueError(f"Columns are not scaled as {scaler.float_!r}.")
+        scaler.range_ = _checked_array(state["range_"], scaler.float_, (2, n_features))
+        scaler.bounds_ = _checked_array(state["bounds_"], np.dtype(np.float32), (2, n_features))
+        scaler.groups_ = [
+            (kind, columns, _checked_transformer(kind, scaler.scaling, len(columns), transformer))
+            for kind, columns, transformer in state["groups_"]
+        ]
+        scaled = np.concatenate([columns for _, columns, _ in scaler.groups_])
+        if not np.array_equal(np.sort(scaled), np.arange(n_features)):
+            raise ValueError("Each column has one transformer.")
+        return scaler
+
 
 class TableScaler(TransformerMixin, BaseEstimator):
     """Bring a table of numbers and codes to the networks, and back.
@@ -194,9 +221,15 @@ class TableScaler(TransformerMixin, BaseEstimator):
             self.fill_[i] = np.median(known) if len(known) else 0.0
         self.repeated_ = [_repeated(X[~missing[:, i], i]) for i in self.numbers_]
         self.scaler_ = None
-        bounds = [np.empty((2, 0), dtype=np.float32)]
         if len(self.numbers_):
             self.scaler_ = FeatureScaler(self.scaling).fit(self._numbers(X))
+        self._lay_out(levels, has_holes)
+        return self
+
+    def _lay_out(self, levels: np.ndarray, has_holes: np.ndarray) -> None:
+        """Find the places of numbers, levels and marks of missing values in the model space."""
+        bounds = [np.empty((2, 0), dtype=np.float32)]
+        if self.scaler_ is not None:
             bounds.append(self.scaler_.bounds_)
         self.marked_ = np.flatnonzero((levels > 0) | has_holes)
         sizes = [levels[i] + has_holes[i] if levels[i] else 2 for i in self.marked_]
@@ -208,7 +241,6 @@ class TableScaler(TransformerMixin, BaseEstimator):
         self.bounds_ = np.concatenate(bounds, axis=1)
         self.levels_ = levels
         self.holes_ = self._find_holes()
-        return self
 
     def _find_holes(self) -> list[tuple[int, int, float]]:
         if self.scaler_ is None:
@@ -268,6 +300,95 @@ class TableScaler(TransformerMixin, BaseEstimator):
                 X[chosen == 1, i] = np.nan
         X[:, self.empty_] = np.nan
         return X.astype(self.dtype_) if self.dtype_.kind == "f" else X
+
+    def lowest_row(self) -> np.ndarray:
+        """Return a row, (1, n_features), of the smallest number or the first code of each column."""
+        row = np.zeros((1, len(self.levels_)))
+        if self.scaler_ is not None:
+            row[:, self.numbers_] = self.scaler_.lowest_row()
+        row[:, self.empty_] = np.nan
+        return row.astype(self.dtype_) if self.dtype_.kind == "f" else row
+
+    def plain_state(self) -> dict[str, Any]:
+        """Return what `from_plain_state` needs; the rest follows from it."""
+        sizes = dict(zip(self.marked_.tolist(), self.blocks_, strict=True))
+        has_holes = [
+            i in sizes and sizes[i].stop - sizes[i].start > levels
+            for i, levels in enumerate(self.levels_.tolist())
+        ]
+        return {
+            "scaling": self.scaling,
+            "levels": self.levels_,
+            "has_holes": np.array(has_holes),
+            "scaler": None if self.scaler_ is None else self.scaler_.plain_state(),
+            **{name: getattr(self, name) for name in ("dtype_", "empty_", "fill_", "repeated_")},
+        }
+
+    @classmethod
+    def from_plain_state(cls, state: dict[str, Any], n_features: int) -> TableScaler:
+        """Return the scaler of a plain state, or raise an error if there can be none."""
+        levels = _checked_array(state["levels"], np.dtype(int), (n_features,))
+        if (levels < 0).any() or (levels > MAX_LEVELS + 1).any():
+            raise ValueError(f"A column has from 0 to {MAX_LEVELS + 1} levels.")
+        scaler = cls(_checked_scaling(state["scaling"]), levels.tolist())
+        scaler.numbers_ = np.flatnonzero(levels == 0)
+        scaler.dtype_ = _checked_dtype(state["dtype_"])
+        scaler.empty_ = _checked_array(state["empty_"], np.dtype(bool), (n_features,))
+        scaler.fill_ = _checked_array(state["fill_"], np.dtype(float), (n_features,))
+        scaler.repeated_ = [_checked_repeated(*pair) for pair in state["repeated_"]]
+        n_numbers = len(scaler.numbers_)
+        if len(scaler.repeated_) != n_numbers or (state["scaler"] is None) != (n_numbers == 0):
+            raise ValueError(f"There are {n_numbers} columns of numbers.")
+        scaler.scaler_ = None
+        if n_numbers:
+            scaler.scaler_ = FeatureScaler.from_plain_state(state["scaler"], n_numbers)
+        scaler._lay_out(levels, _checked_array(state["has_holes"], np.dtype(bool), (n_features,)))
+        return scaler
+
+
+def _checked_array(array: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    same = isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape
+    if not same or not np.isfinite(array).all():
+        raise ValueError(f"What the scaling has learned is no finite {dtype} of shape {shape}.")
+    return array
+
+
+def _checked_dtype(dtype: Any) -> np.dtype:
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "biufO":
+        raise ValueError(f"Rows are not of the dtype {dtype!r}.")
+    return dtype
+
+
+def _checked_scaling(scaling: Any) -> Any:
+    if not (scaling in SCALINGS if isinstance(scaling, str) else hasattr(scaling, "transform")):
+        raise ValueError(f"There is no scaling {scaling!r}.")
+    return scaling
+
+
+def _checked_repeated(values: Any, size: Any) -> tuple[np.ndarray, float]:
+    known = isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf"
+    if not known or not isinstance(size, float) or (values[1:] <= values[:-1]).any():
+        raise ValueError("The values that a column repeats are sorted numbers.")
+    return values, size
+
+
+def _checked_transformer(kind: Any, scaling: Any, n_columns: int, transformer: Any) -> Any:
+    """Return a fitted transformer of a group of columns, if it is of the class that `fit` takes."""
+    if kind not in (*SCALINGS, "own") or kind == "auto":
+        raise ValueError(f"There is no scaling {kind!r}.")
+    new = _make_transformer(kind, scaling)
+    for made, given in zip(_steps(new), _steps(transformer), strict=True):
+        if type(made) is not type(given):
+            raise ValueError(f"Columns are scaled by {new!r}, not by {transformer!r}.")
+    n_expected = 1 if kind in ("shared", "image") else n_columns
+    if getattr(transformer, "n_features_in_", n_expected) != n_expected:
+        raise ValueError(f"{transformer!r} was not fitted on {n_expected} columns.")
+    return transformer
+
+
+def _steps(transformer: Any) -> list[Any]:
+    own = transformer.steps if isinstance(transformer, Pipeline) else []
+    return [transformer, *(step for _, step in own)]
 
 
 def _repeated(values: np.ndarray) -> tuple[np.ndarray, float]:

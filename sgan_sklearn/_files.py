@@ -6,29 +6,43 @@ a JSON parser: no code of a file is ever run.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import re
 import secrets
+import stat
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as parse_arrays
 from safetensors.numpy import save as format_arrays
 
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 __all__ = ["FORMAT", "read_file", "replace_file", "write_file"]
 
-# The version of the format, raised whenever an older reader would not understand a file.
-FORMAT = 1
+# The version of the format, raised whenever an older reader would not understand a file, and the
+# oldest one that is still read.
+FORMAT = 2
+OLDEST_FORMAT = 2
 
 # Where the checksum stands. Within strings of the header a quotation mark has a backslash before
 # it, so that this is found nowhere else.
 UNKNOWN = "0" * 64
 CHECKSUM = re.compile(rb'"checksum":"([0-9a-f]{64})"')
+
+# A process locks a temporary file within this time of creating it.
+SECONDS_TO_LOCK = 5.0
 
 MAX_HEADER = 100_000_000  # bytes, as in safetensors
 
@@ -57,21 +71,70 @@ def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
 
 
 def replace_file(path: Path, data: bytes | memoryview) -> None:
-    """Write a file as a whole: one of the same name stays until the new one is complete."""
+    """Write a file as a whole: one of the same name stays until the new one is complete.
+
+    It keeps the permissions of the old one; of a symbolic link the target is written. What earlier
+    processes, which were killed, have left of this file is removed.
+    """
+    path = Path(os.path.realpath(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} to.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
-    passing = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    _remove_leftovers(path)
+    temporary = path.with_name(f"{_temporary_prefix(path)}{secrets.token_hex(4)}.tmp")
     try:
-        with open(passing, "xb") as file:
+        with open(temporary, "xb") as file:
+            _lock(file)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(passing, path)
+            _keep_permissions(path, temporary)
+        os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):
-            passing.unlink()
+            temporary.unlink()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of a file, but for those that a process is writing."""
+    for leftover in path.parent.glob(f"{glob.escape(_temporary_prefix(path))}*.tmp"):
+        # Another process may have removed it, and on Windows none can remove an open one.
+        with suppress(OSError), open(leftover, "rb") as file:
+            if _lock(file) and not _is_new(file):
+                leftover.unlink()
+
+
+def _temporary_prefix(path: Path) -> str:
+    # Short, since a name may be as long as the file system allows.
+    return f".{path.name[:32]}.{hashlib.sha256(path.name.encode()).hexdigest()[:8]}."
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed; return whether no other process has done so."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_new(file: BinaryIO) -> bool:
+    """Whether a file was created just now, and its process may be about to lock it."""
+    status = os.fstat(file.fileno())
+    return status.st_size == 0 and time.time() - status.st_mtime < SECONDS_TO_LOCK
+
+
+def _keep_permissions(old: Path, new: Path) -> None:
+    """Give a new file the mode of the old one, if there is one, and its owner if allowed."""
+    with suppress(FileNotFoundError):
+        status = old.stat()
+        if hasattr(os, "chown"):
+            with suppress(PermissionError):
+                os.chown(new, status.st_uid, status.st_gid)
+        new.chmod(stat.S_IMODE(status.st_mode))
 
 
 def read_file(path: Path) -> tuple[dict[str, np.ndarray], Any]:
@@ -90,11 +153,17 @@ def read_file(path: Path) -> tuple[dict[str, np.ndarray], Any]:
             f"{path} was written by a newer version of sgan_sklearn, in format {version}; this one "
             f"reads up to format {FORMAT}. Update sgan_sklearn."
         )
+    if version < OLDEST_FORMAT:
+        raise ValueError(
+            f"{path} was written by a version of sgan_sklearn before the first release, in format "
+            f"{version}, which is no longer read. Fit the model again."
+        )
     try:
         start, end = _place_of_checksum(data)
-        blank = bytearray(data)
-        blank[start:end] = UNKNOWN.encode()
-        intact = hashlib.sha256(blank).hexdigest().encode() == data[start:end]
+        digest = hashlib.sha256(memoryview(data)[:start])
+        digest.update(UNKNOWN.encode())
+        digest.update(memoryview(data)[end:])
+        intact = digest.hexdigest().encode() == data[start:end]
         arrays = parse_arrays(data) if intact else {}
         content = json.loads(metadata["content"])
     except (KeyError, OverflowError, RecursionError, SafetensorError, TypeError, ValueError):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +21,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from sgan_sklearn._batches import Batch, SemiSupervisedBatches
-from sgan_sklearn._checkpoints import Checkpoints, restore_training, training_state
+from sgan_sklearn._checkpoints import (
+    Checkpoints,
+    check_training,
+    restore_training,
+    training_state,
+)
 from sgan_sklearn._compilation import Compiled
 from sgan_sklearn._cuda_graphs import GraphedStep, is_recordable
 from sgan_sklearn._device import device_or_cpu
@@ -38,14 +45,24 @@ from sgan_sklearn._precision import in_precision
 from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import give_way, next_seed, reseed, seeded
 from sgan_sklearn._rows import Rows
-from sgan_sklearn._state import to_arrays, to_tensors
+from sgan_sklearn._state import (
+    check_history,
+    check_moments,
+    check_progress,
+    check_weights,
+    moments,
+    restore_history,
+    restore_moments,
+    to_arrays,
+    to_tensors,
+)
 from sgan_sklearn._threads import mind_fork
 from sgan_sklearn._trouble import relative_spread
-from sgan_sklearn.architectures import Architecture
+from sgan_sklearn.architectures import Architecture, Heads
 from sgan_sklearn.objectives import Objective
 from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
 
-__all__ = ["SGANNet"]
+__all__ = ["SGANNet", "network_builders"]
 
 # Rows that the data-dependent start looks at, at most and at least. Fewer count several times, with
 # other noise: the deviations of a handful may be next to nothing, and the weights too large by far.
@@ -74,11 +91,9 @@ _OPTIMIZERS = ("optimizer_", "generator_optimizer_")
 # What a training leaves behind besides tensors and the history.
 _RESULTS = ("n_steps_", "stop_training_", "loss_names_", "diverged_", "interrupted_")
 
-# Parameters that a fitted net needs to predict, to sample and to go on; the estimator sets the
-# others whenever it goes on.
+# Parameters that a fitted net needs to predict, to sample and to go on, besides the networks; the
+# estimator sets the others whenever it goes on.
 _KEPT = (
-    "module",
-    "generator",
     "objective",
     "regularizers",
     "latent_dim",
@@ -90,6 +105,22 @@ _KEPT = (
     "max_epochs",
     "device",
 )
+
+
+Builder = Callable[[], nn.Module]
+
+
+def network_builders(
+    architecture: Architecture, n_outputs: int, latent_dim: int, bounds: np.ndarray, heads: Heads
+) -> tuple[Builder, Builder]:
+    """Return functions that build the discriminator and the generator of an architecture."""
+    # An architecture of the user's own need not know of heads.
+    takes_heads = "heads" in inspect.signature(architecture.build_generator).parameters
+    own = {"heads": heads} if heads.blocks and takes_heads else {}
+    return (
+        partial(architecture.build_discriminator, bounds.shape[1:], n_outputs),
+        partial(architecture.build_generator, latent_dim, bounds, **own),
+    )
 
 
 class _DivergedError(Exception):
@@ -152,7 +183,8 @@ class SGANNet(NeuralNet):
         Epochs of the last training that come from a checkpoint.
     """
 
-    stateful: ClassVar[tuple[str, ...]] = (*_MODULES, *_OPTIMIZERS)
+    network_names: ClassVar[tuple[str, ...]] = _MODULES
+    optimizer_names: ClassVar[tuple[str, ...]] = _OPTIMIZERS
 
     device: str
     _latent_order: torch.Generator | None = None
@@ -164,8 +196,8 @@ class SGANNet(NeuralNet):
 
     def __init__(
         self,
-        module: Callable[[], nn.Module],
-        generator: Callable[[], nn.Module],
+        module: Builder,
+        generator: Builder,
         objective: Objective,
         *,
         regularizers: list[Regularizer],
@@ -292,7 +324,8 @@ class SGANNet(NeuralNet):
             self._early_stopping = EarlyStopping(X.validation, self.n_iter_no_change, self.tol)
         self._remembered = self.snapshot()
         if self.checkpoints is not None:
-            self._resumed = self.checkpoints.begin(torch.device(self.device), self._n_epochs)
+            check = partial(check_training, self, len(X))
+            self._resumed = self.checkpoints.begin(torch.device(self.device), self._n_epochs, check)
         self.n_epochs_resumed_ = 0 if self._resumed is None else len(self._resumed["history"])
         try:
             super().fit_loop(X, y, self._n_epochs - self.n_epochs_resumed_, **kwargs)
@@ -704,52 +737,71 @@ class SGANNet(NeuralNet):
         for name, values in tensors.items():
             getattr(self, name).load_state_dict(to_tensors(values))
 
-    def _plain_state(self) -> dict[str, Any]:
-        """Return what `_from_plain_state` makes the same net of, without attributes of skorch."""
-        state = self.__getstate__()
-        names = (*_KEPT, *_RESULTS, "row_shape_", "tensors")
+    def plain_state(self) -> dict[str, Any]:
+        """Return what `from_plain_state` needs to rebuild the net."""
         return {
-            **{name: state[name] for name in names},
-            "learning_rates": [self.optimizer__lr, self.generator_optimizer__lr],
-            "history": [dict(record) for record in self.history],
+            "params": {name: getattr(self, name) for name in _KEPT},
+            "results": {name: getattr(self, name) for name in _RESULTS},
+            "history": [
+                {name: value for name, value in record.items() if name != "batches"}
+                for record in self.history
+            ],
+            "networks": {name: to_arrays(getattr(self, name).state_dict()) for name in _MODULES},
+            "optimizers": {name: moments(getattr(self, name)) for name in _OPTIMIZERS},
         }
 
     @classmethod
-    def _from_plain_state(cls, state: dict[str, Any]) -> SGANNet:
+    def from_plain_state(
+        cls,
+        state: dict[str, Any],
+        module: Builder,
+        generator: Builder,
+        row_shape: tuple[int, ...],
+    ) -> SGANNet:
         """Return the net of a plain state, on the CPU where the fitted device is missing.
 
-        Raises ValueError where the networks are not of the sizes of their weights.
+        Raises ValueError where it holds what no net of these networks has.
         """
-        state = dict(state)
-        for name in ("module", "generator"):
-            method = getattr(state[name], "func", None)
-            if not isinstance(getattr(method, "__self__", None), Architecture):
-                raise ValueError(f"The {name} is not built by an architecture.")
-        results = {name: state.pop(name) for name in (*_RESULTS, "row_shape_")}
-        history, tensors = state.pop("history"), state.pop("tensors")
-        state["discriminator_lr"], state["generator_lr"] = state.pop("learning_rates")
-        state["device"] = str(device_or_cpu(state["device"]))
-        if set(state) != {*_KEPT, "discriminator_lr", "generator_lr"}:
-            raise ValueError(f"The parameters {sorted(state)} are not those of a network.")
-        net = cls(**state, verbose=0, warm_start=True)
-        with seeded(0, torch.device(net.device)):
-            net._check_sizes(tensors)
+        params, results = state["params"], state["results"]
+        if set(params) != set(_KEPT) or set(results) != set(_RESULTS):
+            raise ValueError(f"The parameters {sorted(params)} are not those of a network.")
+        device = str(device_or_cpu(params["device"]))
+        rates = {
+            "discriminator_lr": state["optimizers"]["optimizer_"]["lr"],
+            "generator_lr": state["optimizers"]["generator_optimizer_"]["lr"],
+        }
+        net = cls(
+            module, generator, **{**params, "device": device}, **rates, verbose=0, warm_start=True
+        )
+        net._check_state(state)
+        with seeded(0, torch.device(device)):
             net.initialize()
-        net._rebuild(tensors, results)
-        for record in history:
-            net.history.new_epoch()
-            for name, value in record.items():
-                net.history.record(name, value)
+        net.__dict__.update(results)
+        net.row_shape_ = row_shape
+        for name, arrays in state["networks"].items():
+            getattr(net, name).load_state_dict(to_tensors(arrays))
+        for name, kept in state["optimizers"].items():
+            restore_moments(getattr(net, name), kept)
+        restore_history(net, state["history"])
         return net
 
-    def _check_sizes(self, tensors: dict[str, Any]) -> None:
-        """Compare the shapes of networks, before any memory is given to them, and of weights."""
+    def _check_state(self, state: dict[str, Any]) -> None:
+        """Raise ValueError where a state is not like that of the networks to be built.
+
+        These are built without memory first: a file may name sizes that fit in no machine.
+        """
         with torch.device("meta"):
-            networks = self.module(), self.generator()
-        for name, network in zip(("module_", "generator_"), networks, strict=True):
-            shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-            if shapes != {key: value.shape for key, value in tensors[name].items()}:
-                raise ValueError("The sizes of the networks are not those of their weights.")
+            discriminator, generator = self.module(), self.generator()
+        networks, optimizers = state["networks"], state["optimizers"]
+        if set(networks) != set(_MODULES) or set(optimizers) != set(_OPTIMIZERS):
+            raise ValueError("A model has two networks, their averages and two optimizers.")
+        for name, arrays in networks.items():
+            check_weights(generator if "generator" in name else discriminator, arrays)
+        for name, kept in optimizers.items():
+            network = generator if "generator" in name else discriminator
+            check_moments(list(network.parameters()), kept)
+        check_progress(state["results"])
+        check_history(state["history"])
 
 
 @contextmanager

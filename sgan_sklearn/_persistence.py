@@ -1,7 +1,13 @@
-"""Fitted estimators in one file, without pickle."""
+"""Fitted estimators in one file, without pickle.
+
+A classifier is restored from parameters, arrays of numbers and the description of its columns.
+Whatever follows from these, such as the networks and their places for categories, is built as in
+`fit`. Then the classifier must predict, or the file is refused.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,39 +15,44 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from sklearn.base import BaseEstimator
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils._param_validation import validate_parameter_constraints
 
+from sgan_sklearn._choices import choose_heads
 from sgan_sklearn._columns import TableColumns
 from sgan_sklearn._encoding import decode, encode
 from sgan_sklearn._features import FeatureScaler, TableScaler
 from sgan_sklearn._files import read_file, write_file
-from sgan_sklearn._images import Layout
-from sgan_sklearn._net import SGANNet
-from sgan_sklearn.architectures import ARCHITECTURES, Heads
+from sgan_sklearn._images import CHANNELS, Layout
+from sgan_sklearn._net import SGANNet, network_builders
+from sgan_sklearn.architectures import ARCHITECTURES, Architecture
 from sgan_sklearn.augmentations import AUGMENTATIONS
-from sgan_sklearn.objectives import OBJECTIVES
-from sgan_sklearn.regularizers import REGULARIZERS
-from sgan_sklearn.samplers import SAMPLERS, ColumnMap
+from sgan_sklearn.objectives import OBJECTIVES, Objective
+from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
+from sgan_sklearn.samplers import SAMPLERS, ColumnMap, Sampler
 
-__all__ = ["FilePath", "load_estimator", "save_estimator"]
+__all__ = [
+    "FilePath",
+    "fitted_state",
+    "load_estimator",
+    "restore_fitted_state",
+    "save_estimator",
+]
 
 FilePath = str | os.PathLike[str]
 
-# The classes of this package that a fitted classifier is made of.
+# The classes of this package that a file may name, besides the classifier.
 PARTS = (
     *ARCHITECTURES.values(),
     *OBJECTIVES.values(),
     *REGULARIZERS.values(),
     *AUGMENTATIONS.values(),
     *SAMPLERS.values(),
-    ColumnMap,
-    FeatureScaler,
-    Heads,
-    Layout,
-    SGANNet,
-    TableColumns,
-    TableScaler,
 )
+
+# Bytes of a class label, at most: predictions repeat it.
+MAX_LABEL_BYTES = 2**16
 
 
 def save_estimator(estimator: Any, path: FilePath, classes: Iterable[type]) -> None:
@@ -57,7 +68,10 @@ def save_estimator(estimator: Any, path: FilePath, classes: Iterable[type]) -> N
     try:
         decode(arrays, tree, (*PARTS, *classes), custom)
     except ValueError as error:  # better now than when it is needed
-        raise TypeError(f"{estimator!r} cannot be kept without pickle. {error}") from error
+        raise TypeError(
+            f"{type(estimator).__name__} cannot be kept without pickle: use skops or joblib "
+            f"instead. {error}"
+        ) from error
     write_file(Path(path), arrays, {"versions": versions, "estimator": tree})
 
 
@@ -83,3 +97,169 @@ def _check_custom_objects(custom_objects: Any) -> None:
             "custom_objects must be a list of classes and functions, such as [MyObjective]. Got "
             f"{custom_objects!r}."
         )
+
+
+# --- a fitted classifier ------------------------------------------------------------------------
+
+
+def fitted_state(classifier: Any) -> dict[str, Any]:
+    """Return what a fitted classifier has learned."""
+    sampler, column_map = classifier.sampler_, classifier._column_map
+    is_critic = hasattr(sampler, "_fitted_state")
+    return {
+        "classes": classifier.classes_,
+        "n_features": classifier.n_features_in_,
+        "feature_names": getattr(classifier, "feature_names_in_", None),
+        "layout": classifier._layout._asdict(),
+        "columns": None if classifier._columns is None else classifier._columns.plain_state(),
+        "scaler": classifier.scaler_.plain_state(),
+        "architecture": classifier.net_.module.func.__self__,
+        "net": classifier.net_.plain_state(),
+        "sampler": clone(sampler) if is_critic else sampler,
+        "sampler_state": sampler._fitted_state() if is_critic else None,
+        "column_map": None if column_map is None else column_map._plain_state(),
+        "validation_seed": classifier._validation_seed,
+        "validation_scores": classifier.validation_scores_,
+        "label_distributions": classifier.label_distributions_,
+    }
+
+
+def restore_fitted_state(classifier: Any, state: dict[str, Any]) -> None:
+    """Give a new classifier what `fitted_state` has returned.
+
+    Raises ValueError, or another error, where no fitted classifier has such a state.
+    """
+    classes, layout = _checked_classes(state["classes"]), _checked_layout(state)
+    classifier.classes_, classifier._layout = classes, layout
+    classifier.n_features_in_ = state["n_features"]
+    names = state["feature_names"]
+    if names is not None:
+        if not (isinstance(names, np.ndarray) and names.shape == (state["n_features"],)):
+            raise ValueError("The names of the columns are not as many as the columns.")
+        classifier.feature_names_in_ = names
+    if state["columns"] is not None:
+        classifier._columns = TableColumns.from_plain_state(state["columns"])
+    else:
+        classifier._columns = None
+    scaler_class: Any = TableScaler if layout.image_shape is None else FeatureScaler
+    scaler = scaler_class.from_plain_state(state["scaler"], state["n_features"])
+    classifier.scaler_ = scaler
+    classifier.net_ = net = _restored_net(classifier, state, layout, scaler)
+    heads = choose_heads(scaler)
+    sampler: Any = state["sampler"]
+    classifier.sampler_ = sampler
+    if not (sampler is None or isinstance(sampler, Sampler)):
+        raise ValueError(f"{sampler!r} is no Sampler.")
+    if state["sampler_state"] is not None:
+        n_units = scaler.bounds_.shape[1]
+        restored: Any = sampler
+        restored._restore_fitted_state(state["sampler_state"], heads, n_units, len(classes))
+    column_map = state["column_map"]
+    if column_map is not None:
+        column_map = ColumnMap._from_plain_state(column_map, heads, scaler.bounds_.shape[1])
+    classifier._column_map = column_map
+    _restore_results(classifier, state, net)
+    _check_works(classifier)
+
+
+def _checked_classes(classes: Any) -> np.ndarray:
+    sorted_labels = (
+        isinstance(classes, np.ndarray)
+        and classes.ndim == 1
+        and len(classes) > 0
+        and (classes.dtype != object or all(isinstance(label, str) for label in classes))
+        and classes.dtype.kind in "biufUO"
+        and np.array_equal(np.unique(classes), classes)
+    )
+    if not sorted_labels or max(len(str(label)) for label in classes) > MAX_LABEL_BYTES:
+        raise ValueError("The classes are not sorted class labels.")
+    return classes
+
+
+def _checked_layout(state: dict[str, Any]) -> Layout:
+    n_features: Any = state["n_features"]
+    layout: Any = Layout(**state["layout"])
+    shapes = [layout.row_shape, layout.image_shape or layout.row_shape]
+    sides = [side for shape in shapes for side in shape]
+    fits = (
+        type(n_features) is int
+        and all(isinstance(shape, tuple) for shape in shapes)
+        and all(type(side) is int and side > 0 for side in sides)
+        and all(math.prod(shape) == n_features for shape in shapes)
+        and type(layout.as_images) is bool
+    )
+    if layout.image_shape is None:
+        fits = fits and len(layout.row_shape) == 1 and not layout.as_images
+    else:
+        fits = fits and len(layout.image_shape) == 3 and layout.image_shape[2] in CHANNELS
+    if not fits:
+        raise ValueError(f"No rows of {n_features!r} features have the layout {layout}.")
+    checked: Layout = layout
+    return checked
+
+
+def _restored_net(
+    classifier: Any, state: dict[str, Any], layout: Layout, scaler: FeatureScaler | TableScaler
+) -> SGANNet:
+    params = state["net"]["params"]
+    numbers = ("latent_dim", "unsupervised_weight", "adversarial_every", "averaging_decay")
+    named = (*numbers, "precision", "batch_size", "max_epochs", "device")
+    validate_parameter_constraints(
+        classifier._parameter_constraints,
+        {name: params[name] for name in named},
+        caller_name="SGANClassifier",
+    )
+    if "auto" in [params[name] for name in named if name != "device"]:
+        raise ValueError("A fitted model has numbers in place of 'auto'.")
+    architecture, objective = state["architecture"], params["objective"]
+    regularizers = params["regularizers"]
+    parts = [(architecture, Architecture), (objective, Objective)]
+    parts += [(regularizer, Regularizer) for regularizer in regularizers]
+    for part, kind in parts:
+        if not isinstance(part, kind):
+            raise ValueError(f"{part!r} is no {kind.__name__}.")
+    n_classes = len(classifier.classes_)
+    for regularizer in regularizers:
+        regularizer._check_prepared(n_classes)
+    bounds = layout.to_planes(scaler.bounds_)
+    builders = network_builders(
+        architecture,
+        objective.n_outputs(n_classes),
+        params["latent_dim"],
+        bounds,
+        choose_heads(scaler),
+    )
+    return SGANNet.from_plain_state(state["net"], *builders, bounds.shape[1:])
+
+
+def _restore_results(classifier: Any, state: dict[str, Any], net: SGANNet) -> None:
+    seed, scores = state["validation_seed"], state["validation_scores"]
+    if not (seed is None or (type(seed) is int and 0 <= seed < 2**32)):
+        raise ValueError(f"The seed of the validation rows is an integer, not {seed!r}.")
+    if scores is not None and not all(isinstance(score, float) for score in scores):
+        raise ValueError("The validation scores are numbers.")
+    shares = state["label_distributions"]
+    known = isinstance(shares, np.ndarray) and shares.dtype == np.float32 and shares.ndim == 2
+    if not known or shares.shape[1] != len(classifier.classes_):
+        raise ValueError("The label distributions have a column for each class.")
+    if not ((shares >= 0).all() and np.allclose(shares.sum(axis=1), 1, atol=1e-3)):
+        raise ValueError("The label distributions are not probabilities.")
+    classifier._validation_seed = seed
+    classifier.label_distributions_ = shares
+    classifier.validation_scores_ = scores
+    classifier.best_validation_score_ = None if scores is None else max(scores, default=np.nan)
+    classifier._set_history()
+
+
+def _check_works(classifier: Any) -> None:
+    """Raise an error where a restored classifier does not predict a row, nor sample one."""
+    layout, scaler = classifier._layout, classifier.scaler_
+    with np.errstate(all="ignore"):
+        rows = layout.to_given_form(scaler.lowest_row())
+        if classifier._columns is not None:
+            rows = classifier._columns.to_given_form(rows, np.random.RandomState(0))
+        probabilities = classifier.predict_proba(rows)
+        if classifier.net_.unsupervised_weight > 0 or classifier.sampler_ is not None:
+            classifier.predict(classifier.sample(2, random_state=0))
+    if probabilities.shape != (1, len(classifier.classes_)) or not np.isfinite(probabilities).all():
+        raise ValueError("The classifier gives no probabilities.")

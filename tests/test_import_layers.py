@@ -35,6 +35,7 @@ LAYERS = [
     "_frames",
     "_columns",
     "_files",
+    "_sklearn_parts",
     "_encoding",
     "_fingerprint",
     "_checkpoints",

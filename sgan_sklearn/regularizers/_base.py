@@ -247,6 +247,15 @@ class Regularizer(BaseEstimator, ABC):
             Class codes from 0; -1 where there is no label.
         """
 
+    def _check_prepared(self, n_classes: int) -> None:
+        """Raise ValueError if a regularizer read from a file is not one that `prepare` returns.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+        """
+
     @abstractmethod
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the term, of one training step.

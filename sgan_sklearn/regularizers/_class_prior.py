@@ -135,6 +135,17 @@ default="auto"
                     prior = predicted + 1 / len(rows)  # of each class a row at least
         return clone(self).set_params(prior=prior / prior.sum())
 
+    def _check_prepared(self, n_classes: int) -> None:
+        """Raise ValueError where the prior is not one positive share for each class."""
+        prior = self.prior
+        if not (
+            isinstance(prior, np.ndarray)
+            and prior.shape == (n_classes,)
+            and prior.dtype == np.float64
+            and (np.isfinite(prior) & (prior > 0)).all()
+        ):
+            raise ValueError(f"A prior of {n_classes} classes has a positive share of each.")
+
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the divergence of the moving mean of the class probabilities from the prior."""
         probabilities = mean_over_processes(unlabeled.logits.softmax(dim=1).mean(dim=0))

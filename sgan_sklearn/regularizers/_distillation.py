@@ -82,6 +82,8 @@ class Distillation(Regularizer):
     factor_ : float
         The factor before the mean, after a training in that copy of the regularizer which
         ``SGANClassifier.net_.regularizers`` holds. With 0 the teacher was not even fitted.
+    n_classes_ : int
+        Number of classes, in that same copy.
 
     Notes
     -----
@@ -108,6 +110,7 @@ class Distillation(Regularizer):
     passing = ("targets_", "weights_")
 
     factor_: float
+    n_classes_: int
     targets_: Tensor | None = None
     weights_: Tensor
 
@@ -138,8 +141,14 @@ class Distillation(Regularizer):
                 f"Got the class {self.estimator.__name__}: write {self.estimator.__name__}()."
             )
         prepared = clone(self)
-        prepared._n_classes = n_classes
+        prepared.n_classes_ = n_classes
         return prepared
+
+    def _check_prepared(self, n_classes: int) -> None:
+        """Raise ValueError where the number of classes is another."""
+        known = type(self.n_classes_) is int and self.n_classes_ == n_classes
+        if not known or not isinstance(getattr(self, "factor_", 0.0), float):
+            raise ValueError(f"A teacher of {n_classes} classes knows their number.")
 
     def begin(self, rows: Rows, codes: Tensor) -> None:
         """Fit the teacher and ask it about all rows."""
@@ -174,7 +183,7 @@ class Distillation(Regularizer):
             if name.split("__")[-1] == "random_state" and value is None
         }
         teacher.set_params(**unseeded)
-        probabilities = np.full((len(rows), self._n_classes), MIN_PROBABILITY, dtype=np.float32)
+        probabilities = np.full((len(rows), self.n_classes_), MIN_PROBABILITY, dtype=np.float32)
         with turn_given_up(rows.device):
             with guessing():
                 teacher.fit(_flat(rows, labeled), codes)

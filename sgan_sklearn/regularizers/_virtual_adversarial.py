@@ -90,6 +90,11 @@ class VirtualAdversarial(Regularizer):
             eps = max(MIN_EPS, min(eps, _margin(rows, codes)))
         return clone(self).set_params(eps=eps)
 
+    def _check_prepared(self, n_classes: int) -> None:
+        """Raise ValueError where `eps` is no number."""
+        if isinstance(self.eps, str):
+            raise ValueError("The eps of a fitted model is a number.")
+
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the mean divergence that the worst step causes."""
         rows, logits = unlabeled.rows, unlabeled.logits.detach()

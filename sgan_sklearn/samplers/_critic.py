@@ -21,7 +21,13 @@ from sgan_sklearn import _losses
 from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._progress import EpochTable
 from sgan_sklearn._random import give_way, seeded
-from sgan_sklearn._state import to_arrays, to_tensors
+from sgan_sklearn._state import (
+    check_history,
+    check_progress,
+    check_weights,
+    to_arrays,
+    to_tensors,
+)
 from sgan_sklearn._validation import check_layer_sizes
 from sgan_sklearn.architectures import Heads
 from sgan_sklearn.architectures._layers import TableHeads
@@ -343,12 +349,40 @@ class CriticSampler(Sampler):
         super().__setstate__(state)
         if weights is None:
             return
-        device = device_or_cpu(self._device)
-        self._device = str(device)
-        with seeded(0, device):
+        self._device = str(device_or_cpu(self._device))
+        self._set_generator(weights)
+
+    def _fitted_state(self) -> dict[str, Any]:
+        """Return what `_restore_fitted_state` needs besides the columns and the classes."""
+        return {
+            "device": self._device,
+            "weights": to_arrays(self.generator_.state_dict()),
+            "map": self._map._plain_state(),
+            "history": self.history_,
+            "n_steps": self.n_steps_,
+        }
+
+    def _restore_fitted_state(
+        self, state: dict[str, Any], heads: Heads, n_features: int, n_classes: int
+    ) -> None:
+        """Learn what a fitted sampler knew, or raise ValueError if none can have known it."""
+        self._device, self._n_classes = str(device_or_cpu(state["device"])), n_classes
+        self._heads, self._n_features = heads, n_features
+        self._n_numbers = heads.blocks[0].start if heads.blocks else n_features
+        with torch.device("meta"):
+            check_weights(self._build_generator(), state["weights"])
+        check_history(state["history"])
+        check_progress({"n_steps_": state["n_steps"], "loss_names_": []})
+        self.history_, self.n_steps_ = state["history"], state["n_steps"]
+        self._map = ColumnMap._from_plain_state(state["map"], heads, n_features)
+        self._set_generator(state["weights"])
+
+    def _set_generator(self, weights: dict[str, np.ndarray]) -> None:
+        """Build the generator of some weights."""
+        with seeded(0, torch.device(self._device)):
             generator = self._build_generator()
         generator.load_state_dict(to_tensors(weights))
-        self.generator_ = generator.to(device).eval().requires_grad_(False)
+        self.generator_ = generator.to(self._device).eval().requires_grad_(False)
 
 
 class _Generator(nn.Module):

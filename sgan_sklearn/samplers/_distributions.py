@@ -81,6 +81,29 @@ class ColumnMap:
             mapped[column, i] = torch.from_numpy(_on_scale(rows[column, i].numpy(), scores, values))
         return mapped
 
+    def _plain_state(self) -> dict[str, Any]:
+        """Return what `_from_plain_state` needs besides the heads."""
+        return {"values": self.values, "scores": self.scores}
+
+    @classmethod
+    def _from_plain_state(cls, state: Any, heads: Heads, n_features: int) -> ColumnMap:
+        """Return the map of a plain state, or raise ValueError if there can be none."""
+        n_numbers = heads.blocks[0].start if heads.blocks else n_features
+        values, scores = state["values"], state["scores"]
+        if not len(values) == len(scores) == n_numbers:
+            raise ValueError(f"A map of {n_numbers} columns has quantiles of each.")
+        for quantiles in (*values, *scores):
+            is_vector = isinstance(quantiles, np.ndarray) and quantiles.ndim == 1
+            if not is_vector or quantiles.dtype != np.float32 or not len(quantiles):
+                raise ValueError("The quantiles of a column are a vector of float32.")
+            if not np.isfinite(quantiles).all() or (np.diff(quantiles) < 0).any():
+                raise ValueError("The quantiles of a column are finite and in order.")
+        if any(len(a) != len(b) for a, b in zip(values, scores, strict=True)):
+            raise ValueError("A column has as many quantiles of generated rows as of real ones.")
+        column_map: ColumnMap = object.__new__(cls)
+        column_map.heads, column_map.values, column_map.scores = heads, values, scores
+        return column_map
+
 
 def known_numbers(rows: np.ndarray, heads: Heads) -> np.ndarray:
     """Return the mask of the numbers that are not missing, shape (n, n_numbers)."""

@@ -1,0 +1,340 @@
+"""The estimators of scikit-learn that a file may hold, and what each may have learned.
+
+A file may come from a stranger. An estimator read from it has the parameters that its class
+accepts, and those fitted attributes alone that are listed here, each of the type and shape that
+`fit` would have given it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+__all__ = ["UNNEEDED", "check_fitted", "is_fitted_kind", "sklearn_class", "sklearn_name"]
+
+# Where estimators may come from that have learned nothing yet: they are as good as their
+# parameters, which scikit-learn checks.
+MODULES = (
+    "compose",
+    "decomposition",
+    "discriminant_analysis",
+    "dummy",
+    "feature_extraction.text",
+    "feature_selection",
+    "impute",
+    "kernel_approximation",
+    "linear_model",
+    "multioutput",
+    "naive_bayes",
+    "pipeline",
+    "preprocessing",
+    "random_projection",
+)
+
+# Attributes that estimators of scikit-learn have besides their parameters, and do without.
+UNNEEDED = ("_sklearn_version", "_stop_words_id", "_fit_svd_solver")
+
+LARGEST_SIZE = 2**31 - 1
+
+# Whether a value is what `fit` would have learned. `sizes` are the lengths that are known so far,
+# by the letters of axes; a check adds those that it sees first.
+Sizes = dict[str, int]
+Check = Callable[[Any, Sizes], bool]
+
+
+def array(kinds: str, *axes: str) -> Check:
+    """Return a check for arrays, or single values, of dtypes of some kinds and of a shape."""
+
+    def check(value: Any, sizes: Sizes) -> bool:
+        is_plain = isinstance(value, np.ndarray | np.generic | float | int)
+        value = np.asarray(value) if is_plain else None
+        if value is None or value.dtype.kind not in kinds or value.ndim != len(axes):
+            return False
+        if value.dtype == object and not all(map(_is_single, value.ravel().tolist())):
+            return False
+        return all(
+            sizes.setdefault(axis, n) == n for axis, n in zip(axes, value.shape, strict=True)
+        )
+
+    return check
+
+
+def either(*checks: Check) -> Check:
+    """Return a check for what passes one of some checks."""
+    return lambda value, sizes: any(check(value, sizes) for check in checks)
+
+
+def each(check: Check, axis: str) -> Check:
+    """Return a check for lists of a length whose items pass a check."""
+    return lambda value, sizes: (
+        isinstance(value, list)
+        and sizes.setdefault(axis, len(value)) == len(value)
+        and all(check(item, sizes) for item in value)
+    )
+
+
+def instance(*classes: type) -> Check:
+    """Return a check for objects of some classes."""
+    return lambda value, sizes: type(value) in classes
+
+
+def _is_single(value: Any) -> bool:
+    return value is None or isinstance(value, str | bool | int | float | np.generic)
+
+
+def none(value: Any, sizes: Sizes) -> bool:
+    """Check for None."""
+    return value is None
+
+
+def size(axis: str) -> Check:
+    """Return a check for the length of an axis."""
+    return lambda value, sizes: (
+        isinstance(value, int | np.integer)
+        and 0 < int(value) <= LARGEST_SIZE
+        and sizes.setdefault(axis, int(value)) == int(value)
+    )
+
+
+def places(value: Any, sizes: Sizes) -> bool:
+    """Check for positions of columns."""
+    is_array = isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu"
+    return is_array and bool(((value >= 0) & (value < sizes["features"])).all())
+
+
+def categories(value: Any, sizes: Sizes) -> bool:
+    """Check for the categories of one column: a vector of distinct values."""
+    if not array("biufUSO", "any")(value, {}):
+        return False
+    return len(set(map(str, value.tolist()))) == len(value)
+
+
+def vocabulary(value: Any, sizes: Sizes) -> bool:
+    """Check for a dict from words to the positions of their columns, each position once."""
+    if not isinstance(value, dict) or not all(isinstance(word, str) for word in value):
+        return False
+    sizes["words"] = len(value)
+    positions = [int(i) for i in value.values() if isinstance(i, int | np.integer)]
+    return sorted(positions) == list(range(len(value)))
+
+
+def estimator(*classes: str, **axes: str) -> Check:
+    """Return a check for an estimator of named classes whose sizes are those of this one."""
+
+    def check(value: Any, sizes: Sizes) -> bool:
+        if sklearn_name(type(value)) not in classes:
+            return False
+        return getattr(value, "n_features_in_", None) in (None, sizes[axes.get("like", "features")])
+
+    return check
+
+
+def simple(value: Any, sizes: Sizes) -> bool:
+    """Check for lists, tuples and dicts of estimators, names, positions and slices."""
+    if isinstance(value, dict):
+        return all(simple(key, sizes) and simple(item, sizes) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(simple(item, sizes) for item in value)
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype != object
+    return _is_single(value) or isinstance(value, slice | BaseEstimator)
+
+
+F = "features"
+floats, whole, flag = array("f", F), array("iu"), array("b")
+per_component = array("f", "components")
+dtype = instance(np.dtype, *{type(np.dtype(kind)) for kind in "bBhHiIlLqQefdgOUS?"})
+
+# By class: the attributes that `fit` learns, besides `n_features_in_` and `feature_names_in_`.
+FITTED: dict[str, dict[str, Check]] = {
+    "compose.ColumnTransformer": {
+        "transformers_": simple,
+        "output_indices_": simple,
+        "sparse_output_": flag,
+        "_columns": simple,
+        "_transformer_to_input_indices": simple,
+        "_remainder": simple,
+        "_name_to_fitted_passthrough": simple,
+        "_n_features": size(F),
+    },
+    "decomposition.PCA": {
+        "mean_": floats,
+        "components_": array("f", "components", F),
+        "n_components_": size("components"),
+        "n_samples_": whole,
+        "noise_variance_": array("f"),
+        "explained_variance_": per_component,
+        "explained_variance_ratio_": per_component,
+        "singular_values_": per_component,
+    },
+    "decomposition.TruncatedSVD": {
+        "components_": array("f", "components", F),
+        "explained_variance_": per_component,
+        "explained_variance_ratio_": per_component,
+        "singular_values_": per_component,
+    },
+    "feature_extraction.text.CountVectorizer": {
+        "vocabulary_": vocabulary,
+        "fixed_vocabulary_": flag,
+    },
+    "feature_extraction.text.HashingVectorizer": {},
+    "feature_extraction.text.TfidfTransformer": {"idf_": floats},
+    "feature_extraction.text.TfidfVectorizer": {
+        "vocabulary_": vocabulary,
+        "fixed_vocabulary_": flag,
+        "_tfidf": estimator("feature_extraction.text.TfidfTransformer", like="words"),
+    },
+    "feature_selection.SelectKBest": {"scores_": floats, "pvalues_": either(none, floats)},
+    "feature_selection.SelectPercentile": {"scores_": floats, "pvalues_": either(none, floats)},
+    "feature_selection.VarianceThreshold": {"variances_": floats},
+    "impute.MissingIndicator": {
+        "features_": places,
+        "_n_features": size(F),
+        "_precomputed": flag,
+    },
+    "impute.SimpleImputer": {
+        "statistics_": array("fO", F),
+        "indicator_": either(none, estimator("impute.MissingIndicator")),
+        "_fit_dtype": dtype,
+        "_fill_dtype": dtype,
+    },
+    "kernel_approximation.Nystroem": {
+        "components_": array("f", "components", F),
+        "normalization_": array("f", "components", "components"),
+        "component_indices_": array("iu", "components"),
+        "_n_features_out": size("components"),
+    },
+    "kernel_approximation.RBFSampler": {
+        "random_weights_": array("f", F, "components"),
+        "random_offset_": per_component,
+        "_gamma": array("f"),
+        "_n_features_out": size("components"),
+    },
+    "multioutput.MultiOutputClassifier": {
+        "estimators_": each(simple, "outputs"),
+        "classes_": each(array("biufUO", "any class"), "outputs"),
+    },
+    "pipeline.FeatureUnion": {},
+    "pipeline.Pipeline": {},
+    "preprocessing.Binarizer": {},
+    "preprocessing.FunctionTransformer": {},
+    "preprocessing.MaxAbsScaler": {
+        "max_abs_": floats,
+        "scale_": floats,
+        "n_samples_seen_": either(whole, array("iu", F)),
+    },
+    "preprocessing.MinMaxScaler": {
+        "min_": floats,
+        "scale_": floats,
+        "data_min_": floats,
+        "data_max_": floats,
+        "data_range_": floats,
+        "n_samples_seen_": either(whole, array("iu", F)),
+    },
+    "preprocessing.Normalizer": {},
+    "preprocessing.OneHotEncoder": {
+        "categories_": each(categories, F),
+        "drop_idx_": either(none, array("O", F)),
+        "_drop_idx_after_grouping": either(none, array("O", F)),
+        "_infrequent_enabled": lambda value, sizes: value is False,
+        "_n_features_outs": each(array("iu"), F),
+    },
+    "preprocessing.OrdinalEncoder": {
+        "categories_": each(categories, F),
+        "_infrequent_enabled": lambda value, sizes: value is False,
+        "_missing_indices": simple,
+    },
+    "preprocessing.PowerTransformer": {
+        "lambdas_": floats,
+        "_scaler": estimator("preprocessing.StandardScaler"),
+    },
+    "preprocessing.QuantileTransformer": {
+        "n_quantiles_": size("quantiles"),
+        "quantiles_": array("f", "quantiles", F),
+        "references_": array("f", "quantiles"),
+    },
+    "preprocessing.RobustScaler": {
+        "center_": either(none, floats),
+        "scale_": either(none, floats),
+    },
+    "preprocessing.StandardScaler": {
+        "mean_": either(none, floats),
+        "var_": either(none, floats),
+        "scale_": either(none, floats),
+        "n_samples_seen_": either(array("iuf"), array("iuf", F)),
+    },
+    "random_projection.GaussianRandomProjection": {
+        "components_": array("f", "components", F),
+        "n_components_": size("components"),
+        "_n_features_out": size("components"),
+    },
+}
+
+# What `set_output` has left behind.
+OUTPUTS = ("default", "pandas", "polars")
+
+
+def sklearn_name(cls: type) -> str | None:
+    """Return the public name of a class of scikit-learn, such as pipeline.Pipeline."""
+    parts = cls.__module__.split(".")
+    public = ".".join(part for part in parts[1:] if not part.startswith("_"))
+    name = f"{public}.{cls.__qualname__}"
+    return name if sklearn_class(name) is cls else None
+
+
+def sklearn_class(name: str) -> type | None:
+    """Return an estimator of scikit-learn by its public name, or None if no file may hold it."""
+    module, _, own_name = name.rpartition(".")
+    if module not in MODULES:
+        return None
+    cls = vars(importlib.import_module(f"sklearn.{module}")).get(own_name)
+    return cls if isinstance(cls, type) and issubclass(cls, BaseEstimator) else None
+
+
+def is_fitted_kind(cls: type) -> bool:
+    """Whether a file may hold what an estimator of this class has learned."""
+    return sklearn_name(cls) in FITTED
+
+
+def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
+    """Check what an estimator of scikit-learn is said to have learned.
+
+    Raises
+    ------
+    ValueError
+        If an attribute is not one that its class has, or not of the type and shape that it has.
+    """
+    name = sklearn_name(type(estimator))
+    known: dict[str, Check] = {
+        "n_features_in_": size(F),
+        "feature_names_in_": array("O", F),
+        "_sklearn_output_config": lambda value, sizes: (
+            isinstance(value, dict)
+            and list(value) == ["transform"]
+            and value["transform"] in (None, *OUTPUTS)
+        ),
+        **FITTED.get(str(name), {}),
+    }
+    sizes: Sizes = {}
+    # In the order of the table, whatever the order in the file.
+    for attribute in sorted(fitted, key=list(known).index if set(fitted) <= set(known) else None):
+        if attribute not in known or not known[attribute](fitted[attribute], sizes):
+            raise ValueError(f"A {name} has no {attribute} like the one in the file.")
+    if name == "preprocessing.OneHotEncoder" and "categories_" in fitted:
+        _check_one_hot(estimator, fitted)
+
+
+def _check_one_hot(estimator: Any, fitted: dict[str, Any]) -> None:
+    """Check the sizes that a `OneHotEncoder` trusts when it builds a sparse matrix."""
+    dropped = fitted.get("_drop_idx_after_grouping")
+    dropped = [None] * len(fitted["categories_"]) if dropped is None else dropped.tolist()
+    for levels, drop, n_out in zip(
+        fitted["categories_"], dropped, fitted["_n_features_outs"], strict=True
+    ):
+        within = drop is None or (isinstance(drop, int | np.integer) and 0 <= drop < len(levels))
+        if not within or n_out != len(levels) - (drop is not None):
+            raise ValueError("The sizes of a OneHotEncoder are not those of its categories.")
