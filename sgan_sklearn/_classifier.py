@@ -873,6 +873,8 @@ default="auto"
 
     def _restore_state(self, state: dict[str, Any]) -> None:
         """Give a new classifier what `_kept_state` has returned, or raise an error."""
+        if (self.callbacks, self.checkpoint_dir, self.resume) != (None, None, False):
+            raise ValueError("A file does not say where checkpoints go, nor what is called.")
         if state:
             restore_fitted_state(self, state)
 

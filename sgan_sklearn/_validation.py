@@ -42,6 +42,9 @@ class Labels(NamedTuple):
     """Position in `classes` of each row's label, -1 where unlabeled; int64, shape (n,)."""
 
 
+# More hidden layers than this are a mistake.
+MAX_LAYERS = 100
+
 # Numbers beyond this overflow when they are squared or multiplied.
 LARGEST = 1e100
 
@@ -343,9 +346,14 @@ def _kind(label: Any) -> str:
 
 
 def check_layer_sizes(part: Any, *names: str) -> None:
-    """Refuse tuples of layer sizes that hold anything but positive integers."""
+    """Refuse tuples of layer sizes that hold anything but positive integers, or too many."""
     for name in names:
         sizes = getattr(part, name)
+        if len(sizes) > MAX_LAYERS:
+            raise ValueError(
+                f"The {name!r} parameter of {type(part).__name__} must hold at most {MAX_LAYERS} "
+                f"sizes, one for each hidden layer. Got {len(sizes)}."
+            )
         if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
             raise ValueError(
                 f"The {name!r} parameter of {type(part).__name__} must hold integers of at "

@@ -1,0 +1,572 @@
+"""Files whose content was changed by somebody who knows the format, and their checksum with it."""
+
+import copy
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.fixes import parse_version
+
+from sgan_sklearn import SGANClassifier, _files, load, save
+from sgan_sklearn._files import read_file, replace_file, write_file
+from sgan_sklearn._state import check_generator_state
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.sgan"
+
+
+def pairs(tree):
+    """Return what a dict of the content holds, as a dict whose values may be changed in place."""
+    return {key: pair for pair in tree["dict"] for key in [str(pair[0])]}
+
+
+class Forgery:
+    """A saved model, taken apart; `write` puts it together with a correct checksum."""
+
+    def __init__(self, model, path):
+        save(model, path)
+        self.path = path
+        self.arrays, self.content = read_file(path)
+        self.params, self.fitted = (self.content["estimator"]["object"][1][k] for k in self.PARTS)
+
+    PARTS = ("params", "fitted")
+
+    def part(self, *keys):
+        """Return the pair [key, value] at some keys of nested dicts of the state."""
+        pair = [None, self.fitted[keys[0]]]
+        for key in keys[1:]:
+            pair = pairs(pair[1])[str(key)]
+        return pair
+
+    def array_of(self, *keys):
+        """Return the name of an array, and its description."""
+        (description,) = self.part(*keys)[1].values()
+        return description[3], description
+
+    def set_array(self, array, *keys):
+        """Replace an array, and what the content says of its shape."""
+        name, description = self.array_of(*keys)
+        description[0], description[1] = array.dtype.str, list(array.shape)
+        description[2] = list(range(array.ndim))
+        self.arrays[name] = array.ravel()
+
+    def write(self):
+        write_file(self.path, self.arrays, self.content)
+
+
+def assert_refused(forgery, match="cannot be loaded"):
+    forgery.write()
+    with pytest.raises(ValueError, match=match):
+        load(forgery.path)
+
+
+@pytest.fixture
+def forgery(fitted, path):
+    return Forgery(fitted, path)
+
+
+def test_an_unchanged_forgery_is_loaded(forgery, fitted, data):
+    forgery.write()
+    np.testing.assert_array_equal(
+        load(forgery.path).predict_proba(data[0]), fitted.predict_proba(data[0])
+    )
+
+
+# --- arrays that PyTorch and NumPy would not check ------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["optimizer_", "generator_optimizer_"])
+@pytest.mark.parametrize("name", ["exp_avg", "exp_avg_sq"])
+@pytest.mark.parametrize("shape", [(1,), (), (10_000,), (0,)])
+def test_moments_of_another_shape_are_refused(forgery, optimizer, name, shape):
+    moments = np.zeros(shape, dtype=np.float32)
+    forgery.set_array(moments, "net", "optimizers", optimizer, "state", 0, name)
+    assert_refused(forgery, "moments of weight 0")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda state: state.update(exp_avg_sq=-np.ones_like(state["exp_avg_sq"])), "negative"),
+        (lambda state: state.update(step=np.array(-1, np.float32)), "negative"),
+        (lambda state: state.update(step=np.float64(1)), "number of steps"),
+        (lambda state: state.update(exp_avg=state["exp_avg"].astype(np.float64)), "moments"),
+        (lambda state: state.pop("step"), "not those of Adam"),
+        (lambda state: state.update(more=np.float32(1)), "not those of Adam"),
+    ],
+)
+def test_moments_that_adam_does_not_have_are_refused(fitted, change, match):
+    state = copy.deepcopy(fitted.net_.plain_state())
+    change(state["optimizers"]["optimizer_"]["state"][0])
+    with pytest.raises(ValueError, match=match):
+        fitted.net_._check_state(state)
+
+
+@pytest.mark.parametrize("place", [-1, 99, "0", 0.5])
+def test_moments_of_no_weight_are_refused(fitted, place):
+    state = fitted.net_.plain_state()
+    moments = state["optimizers"]["optimizer_"]["state"]
+    moments = {key: moments[key] for key in list(moments)[1:]} | {place: moments[0]}
+    state["optimizers"]["optimizer_"]["state"] = moments
+    with pytest.raises(ValueError, match="There is no weight"):
+        fitted.net_._check_state(state)
+
+
+@pytest.mark.parametrize("value", ["abc", -1.0, float("nan"), float("inf"), None, True])
+def test_learning_rates_that_are_none_are_refused(fitted, value):
+    state = fitted.net_.plain_state()
+    state["optimizers"]["optimizer_"]["lr"] = value
+    with pytest.raises(ValueError, match="learning rate"):
+        fitted.net_._check_state(state)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("network", ["module_", "averaged_generator_"])
+def test_weights_that_are_not_finite_are_refused(forgery, network, value):
+    tree = forgery.part("net", "networks", network)[1]
+    name = next(pair[0] for pair in tree["dict"] if pair[0].endswith("bias"))
+    array, _ = forgery.array_of("net", "networks", network, name)
+    forgery.arrays[array][0] = value
+    assert_refused(forgery, "not finite")
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+def test_another_number_of_classes_than_outputs_is_refused(forgery, n):
+    forgery.set_array(np.arange(n), "classes")
+    assert_refused(forgery)
+
+
+@pytest.mark.parametrize("classes", [[2, 1, 0], [0, 0, 1]])
+def test_classes_that_no_fit_gives_are_refused(forgery, classes):
+    forgery.set_array(np.array(classes), "classes")
+    assert_refused(forgery, "not sorted class labels")
+
+
+def test_arrays_are_used_once(forgery):
+    other = forgery.array_of("classes")[1]
+    other[3], _ = forgery.array_of("label_distributions")
+    assert_refused(forgery)
+
+
+# --- random states --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def random_forgery(make_classifier, data, path):
+    return Forgery(make_classifier(random_state=np.random.RandomState(0)).fit(*data), path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("pos", 2_000_000_000),
+        ("pos", -1_000_000),
+        ("pos", 625),
+        ("pos", -1),
+        ("pos", 1.5),
+        ("pos", True),
+        ("has_gauss", 2),
+        ("gauss", {"float": "nan"}),
+        ("gauss", "x"),
+        ("bit_generator", "PCG64"),
+    ],
+)
+def test_random_states_out_of_range_are_refused(random_forgery, field, value):
+    state = pairs(random_forgery.params["random_state"]["random_state"])
+    (pairs(state["state"][1]) if field == "pos" else state)[field][1] = value
+    assert_refused(random_forgery)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((623,), np.uint32), ((1,), np.uint32), ((624,), np.int64)]
+)
+def test_random_states_of_another_length_are_refused(random_forgery, shape, dtype):
+    state = pairs(random_forgery.params["random_state"]["random_state"])
+    description = pairs(state["state"][1])["key"][1]["array"]
+    random_forgery.arrays[description[3]] = np.zeros(shape, dtype)
+    description[:3] = [np.dtype(dtype).str, list(shape), [0]]
+    assert_refused(random_forgery)
+
+
+# --- attributes -----------------------------------------------------------------------------------
+
+NAMES = ["__doc_link_template", "_doc_link_template", "__class__", "__dict__", "_repr_html_"]
+NAMES += ["transform", "fit", "get_params", "x", "_parameter_constraints", "n_samples_seen_\x00"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("part", ["a part of scikit-learn", "an objective", "the classifier"])
+def test_no_attribute_hides_one_of_the_class(make_classifier, data, path, name, part):
+    pipeline = make_pipeline(StandardScaler(), make_classifier()).fit(*data)
+    save(pipeline, path)
+    arrays, content = read_file(path)
+    steps = content["estimator"]["object"][1]["params"]["steps"]
+    scaler, classifier = (step["tuple"][1]["object"][1] for step in steps)
+    match part:
+        case "a part of scikit-learn":
+            scaler["fitted"][name] = "<script>alert(1)</script>"
+        case "an objective":
+            net = pairs(classifier["fitted"]["net"])
+            objective = pairs(net["params"][1])["objective"][1]
+            objective["object"][1]["fitted"][name] = "<script>alert(1)</script>"
+        case "the classifier":
+            classifier["params"][name] = "<script>alert(1)</script>"
+    write_file(path, arrays, content)
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("mean_", "x"),
+        ("mean_", [1.0, 2.0, 3.0, 4.0]),
+        ("mean_", None),
+        ("n_features_in_", -1),
+        ("n_features_in_", 5),
+        ("n_features_in_", 10**12),
+        ("scale_", {"slice": [0, 20_000_000, None]}),
+    ],
+)
+def test_attributes_of_another_type_are_refused(make_classifier, data, path, attribute, value):
+    pipeline = make_pipeline(StandardScaler(), make_classifier()).fit(*data)
+    forgery = Forgery(pipeline, path)
+    forgery.params["steps"][0]["tuple"][1]["object"][1]["fitted"][attribute] = value
+    if value is None:  # which a scaler without a mean has
+        forgery.write()
+        assert load(path)[0].mean_ is None
+    else:
+        assert_refused(forgery)
+
+
+def test_vocabulary_beyond_its_columns_is_refused(path):
+    # Its positions become places of a sparse matrix, which compiled code trusts.
+    vectorizer = CountVectorizer().fit(["a red fox", "two blue jays"])
+    forgery = Forgery(vectorizer, path)
+    forgery.fitted["vocabulary_"]["dict"][0][1] = {"scalar": 10**9}
+    assert_refused(forgery)
+    forgery.fitted["vocabulary_"]["dict"][0][1] = 10**9
+    assert_refused(forgery, "no vocabulary_ like")
+
+
+def test_tfidf_of_another_vocabulary_is_refused(path):
+    vectorizer = TfidfVectorizer().fit(["a red fox", "two blue jays"])
+    forgery = Forgery(vectorizer, path)
+    del forgery.fitted["vocabulary_"]["dict"][-1]
+    assert_refused(forgery)
+
+
+@pytest.mark.parametrize(
+    "attribute", ["_n_features_outs", "categories_", "_drop_idx_after_grouping"]
+)
+def test_sizes_that_a_sparse_matrix_is_built_from_are_refused(path, attribute):
+    encoder = OneHotEncoder(drop="first").fit([["a", 1], ["b", 2], ["c", 1]])
+    forgery = Forgery(encoder, path)
+    match attribute:
+        case "_n_features_outs":
+            forgery.fitted[attribute][0] = 1
+        case "categories_":
+            forgery.fitted[attribute].pop()
+        case _:
+            forgery.fitted[attribute]["array"][2][0] = 7
+    assert_refused(forgery)
+
+
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("architecture", "hidden_layer_sizes", {"tuple": [1] * 20_000}),
+        ("architecture", "hidden_layer_sizes", {"tuple": [10**9]}),
+        ("architecture", "hidden_layer_sizes", {"tuple": [10**9] * 5}),
+        ("net", "latent_dim", 10**9),
+        ("net", "latent_dim", 65_536),
+    ],
+)
+def test_sizes_without_weights_cost_nothing(forgery, part, name, value):
+    if part == "net":
+        forgery.part("net", "params", name)[1] = value
+    else:
+        forgery.fitted["architecture"]["object"][1]["params"][name] = value
+    start = time.monotonic()
+    assert_refused(forgery)
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("value", [-1, 2**53, 1.5, True, "1", None])
+def test_number_of_steps_that_no_training_has_is_refused(forgery, value):
+    forgery.part("net", "results", "n_steps_")[1] = value
+    assert_refused(forgery, "number of steps")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"row_shape": {"tuple": [5]}},
+        {"row_shape": {"tuple": [2, 2]}},
+        {"row_shape": {"tuple": [-2, -2]}},
+        {"row_shape": [4]},
+        {"image_shape": {"tuple": [2, 2, 1]}},
+        {"as_images": True},
+    ],
+)
+def test_layouts_that_rows_do_not_have_are_refused(forgery, change):
+    ((key, value),) = change.items()
+    forgery.part("layout", key)[1] = value
+    assert_refused(forgery)
+
+
+def test_levels_beyond_any_category_are_refused(forgery):
+    forgery.set_array(np.array([0, 0, 0, 10**7]), "scaler", "levels")
+    assert_refused(forgery, "levels")
+
+
+def test_settings_of_a_run_are_refused(forgery, tmp_path):
+    for name, value in {"checkpoint_dir": str(tmp_path / "else"), "resume": True}.items():
+        forgery.params[name] = value
+    assert_refused(forgery)
+    assert not (tmp_path / "else").exists()
+
+
+# --- checkpoints ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tree", [{"dict": []}, [1], None, "x", {"dict": [["history", []]]}])
+def test_checkpoints_of_another_content_are_passed_over(make_classifier, data, tmp_path, tree):
+    whole = make_classifier(max_epochs=3).fit(*data)
+    make_classifier(checkpoint_dir=tmp_path, max_epochs=2).fit(*data)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    write_file(tmp_path / names[-1], {}, tree)
+    classifier = make_classifier(max_epochs=3, checkpoint_dir=tmp_path, resume=True)
+    with pytest.warns(UserWarning, match=rf"checkpoint cannot be used.*{names[-1]}"):
+        classifier.fit(*data)
+    assert classifier.net_.n_epochs_resumed_ == 1
+    np.testing.assert_array_equal(classifier.predict_proba(data[0]), whole.predict_proba(data[0]))
+
+
+def a_generator_state(left, following, seeded=1):
+    state = torch.Generator().manual_seed(0).get_state().numpy().copy()
+    state[8:12] = np.frombuffer(np.int32(left).tobytes(), np.uint8)
+    state[12:16] = np.frombuffer(np.int32(seeded).tobytes(), np.uint8)
+    state[16:24] = np.frombuffer(np.int64(following).tobytes(), np.uint8)
+    return state
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        a_generator_state(624, 624),
+        a_generator_state(1, 10**9),
+        a_generator_state(-5, 630),
+        a_generator_state(10**9, 1),
+        a_generator_state(624, 1, seeded=0),
+        np.zeros(5056, dtype=np.uint8),
+        np.zeros(1, dtype=np.uint8),
+        np.zeros(5056, dtype=np.int8),
+        None,
+    ],
+    ids=lambda state: None,
+)
+def test_states_of_torch_generators_out_of_range_are_refused(state):
+    with pytest.raises(ValueError, match=r"random generator"):
+        check_generator_state(torch.Generator(), state)
+
+
+@given(st.lists(st.sampled_from(["rand", "randn", "randn(16)", "randperm"]), max_size=30))
+@settings(max_examples=50)
+def test_states_of_torch_generators_are_known(calls):
+    generator = torch.Generator().manual_seed(3)
+    for call in calls:
+        match call:
+            case "rand":
+                torch.rand(7, generator=generator)
+            case "randn":
+                torch.randn(3, generator=generator)
+            case "randn(16)":
+                torch.randn(160, generator=generator)
+            case _:
+                torch.randperm(200, generator=generator)
+        check_generator_state(generator, generator.get_state().numpy())
+
+
+# --- any change -----------------------------------------------------------------------------------
+
+MODELS = ["array", "critic", "frame", "pipeline", "text", "unfitted"]
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    """Return the scripts that forge files, and honest files of theirs."""
+    if not BENCHMARKS.exists():
+        pytest.skip("a source distribution comes without the benchmarks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        import fuzz_load
+
+        yield fuzz_load
+
+
+@pytest.fixture(scope="module")
+def honest(fuzz, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("honest")
+    names = [*MODELS]
+    if parse_version(sklearn.__version__) < parse_version("1.7"):
+        names.remove("pipeline")  # which holds a private class of lists there
+    return {name: fuzz.write_model(name, folder) for name in names}
+
+
+def test_honest_files_are_used(fuzz, honest, tmp_path):
+    for name, path in honest.items():
+        assert fuzz.use(path, *fuzz.inputs(name), tmp_path / "copy") == "used"
+
+
+@given(
+    st.sampled_from(["array", "critic", "frame", "pipeline", "text", "unfitted"]), st.integers(0)
+)
+@settings(max_examples=300)
+def test_any_forgery_is_refused_or_used(fuzz, honest, tmp_path_factory, name, seed):
+    path = honest.get(name, honest["array"])
+    arrays, content, _ = fuzz.forge(*read_file(path), np.random.RandomState(seed))
+    forged = tmp_path_factory.getbasetemp() / "forged"
+    try:
+        write_file(forged, arrays, content)
+    except (RecursionError, TypeError, ValueError):
+        return  # no file can say that
+    outcome = fuzz.use(forged, *fuzz.inputs(name), forged.with_name("copy"))
+    assert outcome.startswith(("refused", "used")), outcome
+    assert not outcome.startswith("refused without"), outcome
+
+
+# --- a file that is replaced ----------------------------------------------------------------------
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions and links are POSIX's")
+
+
+@POSIX
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_mode_of_an_old_file_is_kept(path, mode):
+    save(SGANClassifier(), path)
+    path.chmod(mode)
+    save(SGANClassifier(), path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@POSIX
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_new_file_obeys_the_umask(path, mask):
+    before = os.umask(mask)
+    try:
+        save(SGANClassifier(), path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+@POSIX
+def test_target_of_a_symbolic_link_is_written(path, tmp_path):
+    target = tmp_path / "elsewhere" / "target.sgan"
+    target.parent.mkdir()
+    path.symlink_to(target)
+    save(SGANClassifier(latent_dim=3), path)
+    save(SGANClassifier(latent_dim=5), path)
+    assert path.is_symlink()
+    assert load(target).latent_dim == 5
+    assert os.listdir(target.parent) == [target.name]
+
+
+def test_longest_name_is_written(tmp_path):
+    path = tmp_path / ("n" * 240)
+    save(SGANClassifier(), path)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+SAVE = """
+import sys
+from pathlib import Path
+from sgan_sklearn._files import replace_file
+print("ready", flush=True)
+sys.stdin.readline()
+while True:
+    replace_file(Path(sys.argv[1]), bytes(20_000_000))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+def test_what_a_killed_save_left_is_removed_by_the_next(path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SAVE, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        process.stdout.readline()
+        replace_file(path, b"good")
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        # Killed as soon as there is something of a temporary file.
+        while not any(p.suffix == ".tmp" and p.stat().st_size for p in path.parent.iterdir()):
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    assert path.stat().st_size in (4, 20_000_000)
+    assert len(os.listdir(path.parent)) == 2
+    replace_file(path, b"good")
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_file_that_another_process_writes_is_left_alone(path):
+    replace_file(path, b"good")
+    program = "import fcntl, sys; f = open(sys.argv[1], 'wb'); f.write(b'x'); f.flush(); "
+    program += "fcntl.flock(f, fcntl.LOCK_EX); print('locked', flush=True); sys.stdin.readline()"
+    prefix = _files._temporary_prefix(path)
+    other = path.with_name(f"{prefix}89abcdef.tmp")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, other], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        process.stdout.readline()
+        replace_file(path, b"better")
+        assert other.exists()
+        process.stdin.close()
+    replace_file(path, b"best")
+    assert not other.exists()
+
+
+LIMITED = """
+import resource, signal, sys
+import numpy as np
+from pathlib import Path
+from sgan_sklearn._files import write_file
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    write_file(Path(sys.argv[1]), {"x": np.zeros(10_000)}, {})
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sizes of files have no limits")
+@pytest.mark.parametrize("room", [0, 1, 1000, 79_000])
+def test_full_disk_leaves_the_old_file(path, room):
+    write_file(path, {}, "good")
+    before = path.read_bytes()
+    command = [sys.executable, "-c", LIMITED, path, str(room)]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "OSError\n"
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
