@@ -343,19 +343,24 @@ def measure_damaged(key: dict, folder: Path) -> dict:
 # --- tables -------------------------------------------------------------------------------------
 
 
-def summarize_damaged(cells: list[dict]) -> str:
+def summarize(cells: list[dict]) -> str:
+    """Return the table of damaged files."""
     header = ["damage", "files", "refused", "loaded or other errors"]
     rows = [
         [c["key"]["kind"], str(c["key"]["files"]), str(c["refused"]), str(len(c["others"]))]
         for c in cells
+        if c["key"]["kind"] != "forged"
     ]
     return table(header, rows)
 
 
 def summarize_forged(cells: list[dict]) -> str:
+    """Return the table of forged files."""
     header = ["model", "files", "refused", "used", "error in use", "signals", "hangs", "code run"]
     rows = []
     for cell in cells:
+        if cell["key"]["kind"] != "forged":
+            continue
         found = Counter(cell["outcomes"])
         n_errors = sum(cell["errors_in_use"].values())
         written = cell["key"]["files"] - sum(
@@ -397,7 +402,7 @@ def main() -> None:
         for name in MODELS[:-1]:
             write_model(name, Path(folder))
         run = partial(measure_damaged, folder=Path(folder))
-        print(summarize_damaged(run_cells(options.output, keys, run, jobs=options.jobs)))
+        print(summarize(run_cells(options.output, keys, run, jobs=options.jobs)))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,10 @@ def _ablation() -> str:
     return module.summarize_ablation(cells("published_systems"))
 
 
+def _forged() -> str:
+    return benchmark("fuzz_load").summarize_forged(cells("fuzz_load"))
+
+
 def _printed(name: str) -> Callable[[], str]:
     return lambda: benchmark(name).summarize(cells(name))
 
@@ -74,6 +78,7 @@ def _printed(name: str) -> Callable[[], str]:
 TABLES: dict[str, Callable[[], str]] = {
     "ablation": _ablation,
     "digits": _digits,
+    "forged": _forged,
     "published_systems": _published_systems,
     "tabular_suite": _tabular_suite,
     **{
@@ -82,6 +87,7 @@ TABLES: dict[str, Callable[[], str]] = {
             "audio",
             "fuzz_load",
             "kill_and_resume",
+            "kill_save",
             "sample_quality",
             "soak",
             "text",
@@ -92,7 +98,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 # Benchmarks of tables that have another name.
-BENCHMARK_OF = {"ablation": "published_systems"}
+BENCHMARK_OF = {"ablation": "published_systems", "forged": "fuzz_load"}
 
 
 class BenchmarkTable(SphinxDirective):
