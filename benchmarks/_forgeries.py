@@ -11,6 +11,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def forge(
     kinds: list[Callable] = []
     for _ in range(1 + rng.poisson(0.5)):
         kinds.append(_CHANGES[rng.randint(len(_CHANGES))])
-        kinds[-1](arrays, content, rng)
+        with suppress(TypeError, ValueError):  # of an earlier change that leaves nothing to change
+            kinds[-1](arrays, content, rng)
     return arrays, content, " + ".join(sorted({kind.__name__.strip("_") for kind in kinds}))
 
 
@@ -275,23 +277,26 @@ def use(path: Path, X: Any, y: Any, scratch: Path) -> str:
 
 def _actions(model: Any, X: Any, y: Any, scratch: Path) -> dict[str, Callable[[], Any]]:
     last = model[-1] if hasattr(model, "steps") and model.steps else model
-    rows = model[:-1].transform if last is not model and hasattr(model, "transform") else None
+    rows = model[:-1].transform if last is not model else lambda X: X
+    of_fitted = {
+        "predict_proba": lambda: model.predict_proba(X),
+        "predict": lambda: model.predict(X),
+        "score_samples": lambda: last.score_samples(rows(X)),
+        "sample": lambda: last.sample(3, random_state=0),
+        "sample label": lambda: last.sample(label=last.classes_[:1]),
+    }
     return {
         "repr": lambda: repr(model),
         "html": lambda: model._repr_html_(),
-        "predict_proba": lambda: model.predict_proba(X),
-        "predict": lambda: model.predict(X),
-        "score_samples": lambda: last.score_samples(X if rows is None else rows(X)),
-        "sample": lambda: last.sample(3, random_state=0),
-        "sample label": lambda: last.sample(label=last.classes_[:1]),
+        **(of_fitted if hasattr(last, "net_") else {}),
         "clone": lambda: repr(clone(model)),
         "save": lambda: save(model, scratch),
-        "pickle": lambda: copy.deepcopy(model),
-        "partial_fit": lambda: _learn(last, X if rows is None else rows(X), y),
+        "copy": lambda: copy.deepcopy(model),
+        "partial_fit": lambda: _learn(last, rows(X), y),
     }
 
 
 def _learn(model: Any, X: Any, y: Any) -> Any:
-    if getattr(model, "sampler", None) == "critic" or hasattr(model.sampler, "fit"):
+    if hasattr(model.sampler, "fit"):
         model.set_params(sampler="generator")  # `partial_fit` takes no other
     return model.partial_fit(X, y, classes=np.unique(y[y != -1]))

@@ -39,6 +39,7 @@ import pandas as pd
 import torch
 from _cells import RESULTS, run_cells, table
 from _forgeries import CANARY, forge, use
+from safetensors import SafetensorError
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
@@ -91,7 +92,7 @@ def inputs(name: str) -> tuple[Any, np.ndarray]:
     match name:
         case "frame" | "pipeline":
             frame = pd.DataFrame({"a": X[:, 0], "b": np.where(X[:, 1] > 3, "u", "v"), "c": X[:, 2]})
-            frame.loc[::7, ["a", "b"]] = None
+            frame.loc[::7, ["a", "b"] if name == "frame" else "a"] = None
             return frame, y
         case "images":
             rng = np.random.RandomState(0)
@@ -117,10 +118,7 @@ def model_of(name: str) -> Any:
             model = SGANClassifier(**small)
         case "pipeline":
             numbers = make_pipeline(SimpleImputer(add_indicator=True), PowerTransformer())
-            levels = make_pipeline(
-                SimpleImputer(strategy="most_frequent", missing_values=None),
-                OneHotEncoder(sparse_output=False, drop="first", handle_unknown="ignore"),
-            )
+            levels = OneHotEncoder(sparse_output=False, drop="first", handle_unknown="ignore")
             model = make_pipeline(
                 make_column_transformer((numbers, ["a", "c"]), (levels, ["b"])),
                 FunctionTransformer(np.exp2),
@@ -283,7 +281,7 @@ def read_forged(name: str, folder: Path, n_files: int, seed: int) -> None:
         try:
             sys.setrecursionlimit(20_000)  # to write deep contents
             write_file(path, forged, changed)
-        except (TypeError, ValueError) as error:  # no file can say that
+        except (SafetensorError, TypeError, ValueError) as error:  # no file can say that
             print(json.dumps([i, f"not written {type(error).__name__}", 0, 0, kind]), flush=True)
             continue
         finally:
@@ -302,10 +300,7 @@ def measure_forged(key: dict) -> dict:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("[")]
     honest, *forged = lines
-    if len(forged) < key["files"] or honest[1] not in (
-        "used",
-        "used, but score_samples: ValueError",
-    ):
+    if len(forged) < key["files"] or honest[1] != "used":
         print(honest, result.stderr[-2000:], file=sys.stderr)
     outcomes = Counter(re.split(r"[:,]| \d", outcome)[0] for _, outcome, *_ in forged)
     bad = ("signal", "hang", "code", "memory", "load raised", "refused without")

@@ -163,6 +163,8 @@ def check_training(net: Any, n_rows: int, state: dict[str, Any], epoch: int) -> 
         check_moments(parameters, state["optimizers"][name])
     for part, values in zip((net.objective, *net.regularizers), state["parts"], strict=True):
         _check_attributes(part, values)
+        if hasattr(part, "_check_kept"):
+            part._check_kept(values, n_rows)
     check_generator_state(torch.default_generator, state["random"])
     if device.type == "cuda":
         check_generator_state(torch.Generator(device), state["random_of_device"])

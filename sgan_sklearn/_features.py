@@ -302,7 +302,7 @@ class TableScaler(TransformerMixin, BaseEstimator):
         return X.astype(self.dtype_) if self.dtype_.kind == "f" else X
 
     def lowest_row(self) -> np.ndarray:
-        """Return a row, (1, n_features), of the smallest number or the first code of each column."""
+        """Return a row, (1, n_features), of the smallest value or the first code of a column."""
         row = np.zeros((1, len(self.levels_)))
         if self.scaler_ is not None:
             row[:, self.numbers_] = self.scaler_.lowest_row()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["UNNEEDED", "check_fitted", "is_fitted_kind", "sklearn_class", "sklearn_name"]
+__all__ = ["UNNEEDED", "check_fitted", "sklearn_class", "sklearn_name"]
 
 # Where estimators may come from that have learned nothing yet: they are as good as their
 # parameters, which scikit-learn checks.
@@ -133,6 +133,18 @@ def estimator(*classes: str, **axes: str) -> Check:
     return check
 
 
+def named_parts(value: Any, sizes: Sizes) -> bool:
+    """Check for a list of names and estimators, and what else goes with each."""
+    return isinstance(value, list) and all(
+        isinstance(item, tuple)
+        and len(item) in (2, 3)
+        and isinstance(item[0], str)
+        and (isinstance(item[1], BaseEstimator) or item[1] in ("drop", "passthrough"))
+        and simple(item[2:], sizes)
+        for item in value
+    )
+
+
 def simple(value: Any, sizes: Sizes) -> bool:
     """Check for lists, tuples and dicts of estimators, names, positions and slices."""
     if isinstance(value, dict):
@@ -152,7 +164,9 @@ dtype = instance(np.dtype, *{type(np.dtype(kind)) for kind in "bBhHiIlLqQefdgOUS
 # By class: the attributes that `fit` learns, besides `n_features_in_` and `feature_names_in_`.
 FITTED: dict[str, dict[str, Check]] = {
     "compose.ColumnTransformer": {
-        "transformers_": simple,
+        "transformers_": lambda value, sizes: (
+            named_parts(value, sizes) and all(len(item) == 3 for item in value)
+        ),
         "output_indices_": simple,
         "sparse_output_": flag,
         "_columns": simple,
@@ -274,6 +288,9 @@ FITTED: dict[str, dict[str, Check]] = {
     },
 }
 
+# Parameters that hold other estimators, by name.
+COMPOSED = ("steps", "transformer_list", "transformers")
+
 # What `set_output` has left behind.
 OUTPUTS = ("default", "pandas", "polars")
 
@@ -295,11 +312,6 @@ def sklearn_class(name: str) -> type | None:
     return cls if isinstance(cls, type) and issubclass(cls, BaseEstimator) else None
 
 
-def is_fitted_kind(cls: type) -> bool:
-    """Whether a file may hold what an estimator of this class has learned."""
-    return sklearn_name(cls) in FITTED
-
-
 def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
     """Check what an estimator of scikit-learn is said to have learned.
 
@@ -309,6 +321,9 @@ def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
         If an attribute is not one that its class has, or not of the type and shape that it has.
     """
     name = sklearn_name(type(estimator))
+    for parameter in COMPOSED:
+        if not named_parts(getattr(estimator, parameter, []), {}):
+            raise ValueError(f"The {parameter} of a {name} are pairs of a name and an estimator.")
     known: dict[str, Check] = {
         "n_features_in_": size(F),
         "feature_names_in_": array("O", F),

@@ -16,6 +16,7 @@ __all__ = [
     "check_moments",
     "check_progress",
     "check_weights",
+    "is_tensor_of",
     "moments",
     "restore_history",
     "restore_moments",
@@ -144,6 +145,11 @@ def check_progress(results: dict[str, Any]) -> None:
     flags = {name: value for name, value in results.items() if name not in _COUNTED}
     if not all(isinstance(flag, bool) for flag in flags.values()):
         raise ValueError(f"The results {sorted(flags)} of a training are booleans.")
+
+
+def is_tensor_of(value: Any, *shape: int) -> bool:
+    """Whether a value is a tensor of float32 of a shape."""
+    return isinstance(value, Tensor) and value.dtype == torch.float32 and value.shape == shape
 
 
 def check_history(history: Any) -> None:

@@ -256,6 +256,17 @@ class Regularizer(BaseEstimator, ABC):
             Number of classes.
         """
 
+    def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
+        """Raise ValueError if values from a checkpoint are none that it keeps between two steps.
+
+        Parameters
+        ----------
+        values : dict of str to object
+            Attributes, with arrays and tensors.
+        n_rows : int
+            Number of training rows.
+        """
+
     @abstractmethod
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the term, of one training step.

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
 from sgan_sklearn._distributed import mean_over_processes
+from sgan_sklearn._state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 
@@ -145,6 +146,12 @@ default="auto"
             and (np.isfinite(prior) & (prior > 0)).all()
         ):
             raise ValueError(f"A prior of {n_classes} classes has a positive share of each.")
+
+    def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
+        """Raise ValueError where the shares are not those of the classes."""
+        shares = [values[name] for name in self.passing if name in values]
+        if not all(is_tensor_of(share, len(self.prior)) for share in shares):
+            raise ValueError(f"There are not {len(self.prior)} classes.")
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the divergence of the moving mean of the class probabilities from the prior."""

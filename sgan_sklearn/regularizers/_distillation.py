@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import HasMethods
 
 from sgan_sklearn import _losses
 from sgan_sklearn._random import next_seed, turn_given_up
+from sgan_sklearn._state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 
@@ -149,6 +150,14 @@ class Distillation(Regularizer):
         known = type(self.n_classes_) is int and self.n_classes_ == n_classes
         if not known or not isinstance(getattr(self, "factor_", 0.0), float):
             raise ValueError(f"A teacher of {n_classes} classes knows their number.")
+
+    def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
+        """Raise ValueError where the targets are not those of the rows."""
+        if values["targets_"] is not None and not (
+            is_tensor_of(values["targets_"], n_rows, self.n_classes_)
+            and is_tensor_of(values["weights_"], n_rows)
+        ):
+            raise ValueError(f"There are no targets for {n_rows} rows.")
 
     def begin(self, rows: Rows, codes: Tensor) -> None:
         """Fit the teacher and ask it about all rows."""
