@@ -69,8 +69,8 @@ class Checkpoints:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.resume:
-            for path in self._files().values():
-                path.unlink(missing_ok=True)
+            self._remove(n_epochs)
+            return None
         states: dict[int, dict[str, Any]] = {}
         for epoch in sorted((e for e in self._files() if e <= n_epochs), reverse=True):
             path = self._path(epoch)
@@ -92,12 +92,25 @@ class Checkpoints:
             return None
         return states.get(epoch)
 
+    def _remove(self, n_epochs: int) -> None:
+        """Remove the files of this run, but for those of more epochs than it has."""
+        for epoch, path in self._files().items():
+            try:
+                if epoch <= n_epochs:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                warnings.warn(
+                    f"A checkpoint cannot be used, nor removed. {error}",
+                    stacklevel=4,
+                )
+
     def write(self, epoch: int, state: dict[str, Any]) -> None:
         """Keep the state after an epoch; if that fails, the training goes on with one warning."""
         try:
             arrays, tree, _ = encode(state, "checkpoint")
             write_file(self._path(epoch), arrays, tree)
-            for old in sorted(self._files())[:-N_KEPT]:
+            # A longer run of the same beginning may have left files of later epochs.
+            for old in sorted(e for e in self._files() if e <= epoch)[:-N_KEPT]:
                 self._path(old).unlink(missing_ok=True)
         except (OSError, TypeError) as error:
             if not self._warned:

@@ -275,6 +275,34 @@ def test_optimizers_keep_the_order_of_memory(make_classifier, tmp_path):
     assert_same_to_the_bit(uninterrupted, resumed, images)
 
 
+def test_shorter_run_leaves_the_files_of_a_longer_one(make_classifier, data, tmp_path):
+    make_classifier(checkpoint_dir=tmp_path, max_epochs=10).fit(*data)
+    longer = sorted(path.name for path in tmp_path.iterdir())
+    shorter = make_classifier(checkpoint_dir=tmp_path, max_epochs=8)
+    kill(shorter, 3 * 5 + 1, *data)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert set(longer) < set(names)
+    assert [int(name[-18:-12]) for name in names] == [4, 5, 9, 10]
+    resumed = shorter.set_params(resume=True, callbacks=None).fit(*data)
+    assert resumed.net_.n_epochs_resumed_ == 5
+    whole = make_classifier(max_epochs=8).fit(*data)
+    assert_same_to_the_bit(whole, resumed, data[0])
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_folder_in_place_of_a_checkpoint_is_passed_over(make_classifier, data, tmp_path, resume):
+    classifier = make_classifier(checkpoint_dir=tmp_path).fit(*data)
+    newest = max(tmp_path.iterdir())
+    newest.unlink()
+    newest.mkdir()
+    with pytest.warns(UserWarning, match=rf"checkpoint.*{newest.name}") as caught:
+        classifier.set_params(resume=resume).fit(*data)
+    assert "A checkpoint cannot be used" in str(caught[0].message)
+    assert "could not be written" in str(caught[1].message)
+    whole = make_classifier().fit(*data)
+    np.testing.assert_array_equal(classifier.predict_proba(data[0]), whole.predict_proba(data[0]))
+
+
 @pytest.mark.slow
 def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
     classifier = make_classifier(checkpoint_dir=tmp_path / "a" / "b", resume=True)
