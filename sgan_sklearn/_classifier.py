@@ -960,20 +960,28 @@ default="auto"
             for name, value in {**fitted, "net_": net}.items():
                 setattr(self, name, value)
             self._set_training_results(rows, labels, n_epochs_before)
-            self.sampler_ = given.sampler
+            interrupted = self._interrupted_sampler(given, dataset) or net.interrupted_
             self._column_map = None if in_parts else self._fit_column_map(dataset)
-            if given.sampler is not None:
-                try:
-                    self._fit_sampler(given.sampler, dataset, given.held_back)
-                except KeyboardInterrupt:
-                    self.sampler_ = None
-                    self._column_map = self._fit_column_map(dataset)
-                    warnings.warn(
-                        "The training of the sampler was interrupted; the classifier is kept, and "
-                        "sample takes rows from its generator.",
-                        stacklevel=3,
-                    )
+        if interrupted:  # the model so far is kept, and whatever calls `fit` ends as well
+            raise KeyboardInterrupt
         return self
+
+    def _interrupted_sampler(self, given: Inputs, dataset: SemiSupervisedDataset) -> bool:
+        """Fit the sampler, if there is one, and return whether that was interrupted."""
+        self.sampler_ = None if self.net_.interrupted_ else given.sampler
+        if self.sampler_ is None:
+            return False
+        try:
+            self._fit_sampler(self.sampler_, dataset, given.held_back)
+        except KeyboardInterrupt:
+            self.sampler_ = None
+            warnings.warn(
+                "The training of the sampler was interrupted. The classifier is kept, and sample "
+                "takes rows from its generator.",
+                stacklevel=4,
+            )
+            return True
+        return False
 
     def _layout_and_scaler(
         self, given: Inputs, continued: bool
@@ -1084,8 +1092,8 @@ default="auto"
         """Say so, if the training came to another end than planned."""
         if net.interrupted_:
             warnings.warn(
-                f"The training was interrupted in epoch {len(net.history) + 1}; the model so far "
-                "is kept.",
+                f"The training was interrupted after {len(net.history)} whole epochs. The model so "
+                "far is kept by the estimator: it can predict, or go on with warm_start=True.",
                 stacklevel=4,
             )
         if net.diverged_:
@@ -1109,7 +1117,7 @@ default="auto"
         )
         history = net.history
         if self.early_stopping:  # up to the epoch that is kept
-            scores = [epoch.get("validation_score", -1.0) for epoch in history]
+            scores = [epoch.get("validation_score", -1.0) for epoch in history] or [-1.0]
             history = history[: len(scores) - int(np.argmax(scores[::-1]))]
         collapsed, dead = collapsed_since(history), dead_since(history)
         # Terms of the same names may mean something else in an objective of the user's own.

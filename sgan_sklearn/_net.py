@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ from sgan_sklearn._distributed import (
     same_everywhere,
 )
 from sgan_sklearn._early_stopping import EarlyStopping
+from sgan_sklearn._interrupts import raised_by_statement
 from sgan_sklearn._precision import in_precision
 from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import give_way, next_seed, reseed, seeded
@@ -178,7 +180,7 @@ class SGANNet(NeuralNet):
     diverged_ : bool
         Whether the last training was cut short by a senseless loss.
     interrupted_ : bool
-        Whether the last training was cut short in the midst of an epoch, by Ctrl-C.
+        Whether Ctrl-C ended the last training.
     n_epochs_resumed_ : int
         Epochs of the last training that come from a checkpoint.
     """
@@ -309,6 +311,7 @@ class SGANNet(NeuralNet):
         if self._resumed is not None:
             restore_training(self, self._resumed)
             self._resumed, self._remembered = None, self.snapshot()
+            self._n_complete = len(self.history)
         return iterator
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> SGANNet:
@@ -317,7 +320,7 @@ class SGANNet(NeuralNet):
         With validation rows in the data set, the best epoch is kept in the end.
         """
         self.diverged_ = self.interrupted_ = self.stop_training_ = False
-        self._first_epoch = len(self.history)
+        self._first_epoch = self._n_complete = len(self.history)
         self._n_epochs = self.max_epochs if epochs is None else epochs
         self._early_stopping = None
         if X.validation is not None:
@@ -335,8 +338,8 @@ class SGANNet(NeuralNet):
         except _DivergedError:
             self.diverged_ = True
             self.restore(self._remembered)
-        except KeyboardInterrupt:
-            self._break_off()
+        except KeyboardInterrupt as error:
+            self._break_off(asked=raised_by_statement(error))
         finally:
             if self._early_stopping is not None:
                 self._early_stopping.restore_best(self)
@@ -348,14 +351,28 @@ class SGANNet(NeuralNet):
             self.generator_optimizer_.zero_grad(set_to_none=True)
         return self
 
-    def _break_off(self) -> None:
-        """Keep what was learned when the user, or a callback of skorch's, stops the training."""
-        # Callbacks stop it when an epoch has its record, the user at any moment.
-        if len(self.history) > self._first_epoch and "dur" not in self.history[-1]:
-            self.interrupted_ = True
+    def _break_off(self, *, asked: bool) -> None:
+        """Keep what was learned so far; `asked` says that a callback wants the end of the training.
+
+        An epoch that is not complete is left out of the history.
+        """
+        self.interrupted_ = not asked
+        if len(self.history) > self._n_complete:
             self.history.pop()
-            if not self._is_finite():
-                self.restore(self._remembered)
+        elif self.history and "dur" not in self.history[-1]:
+            timer = dict(self.callbacks_)["epoch_timer"]
+            self.history.record("dur", time.time() - timer.epoch_start_time_)
+        if not self._is_finite():
+            self.restore(self._remembered)
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> SGANNet:
+        """Train; unlike skorch's, no interrupt is lost."""
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y, **fit_params)
+        self.notify("on_train_end", X=X, y=y)
+        return self
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Stop, if that was asked for, before a new record of the history is begun."""
@@ -418,6 +435,7 @@ class SGANNet(NeuralNet):
         self._remembered = self.snapshot()
         if self._early_stopping is not None:
             self._early_stopping.look(self)
+        self._n_complete = len(self.history)
 
     @staticmethod
     def _means(

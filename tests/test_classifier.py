@@ -2,6 +2,7 @@ import copy
 import io
 import pickle
 import re
+import signal
 import warnings
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from skorch.callbacks import Callback, GradientNormClipping
 
-from sgan_sklearn import SGANClassifier, _classifier, _generation, _net
+from sgan_sklearn import SGANClassifier, _checkpoints, _classifier, _generation, _net
 from sgan_sklearn._features import SCALINGS
 from sgan_sklearn._net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
@@ -597,15 +598,20 @@ def test_callbacks(callbacks, make_classifier, data):
     )
 
 
+def interrupt(*args, **kwargs):
+    """Press Ctrl-C."""
+    signal.raise_signal(signal.SIGINT)
+
+
 class InterruptStep(Callback):
-    """Stands for Ctrl-C in a training step."""
+    """Press Ctrl-C in a training step."""
 
     def __init__(self, step):
         self.step = step
 
     def on_grad_computed(self, net, **kwargs):
         if net.n_steps_ == self.step:
-            raise KeyboardInterrupt
+            interrupt()
 
 
 @pytest.mark.parametrize("in_pipeline", [False, True])
@@ -613,7 +619,10 @@ def test_an_interrupted_training_keeps_the_model_so_far(in_pipeline, make_classi
     X, y = data
     classifier = make_classifier(callbacks=[InterruptStep(7)], max_epochs=9)
     model = make_pipeline(StandardScaler(), classifier) if in_pipeline else classifier
-    with pytest.warns(UserWarning, match="interrupted in epoch 3; the model so far is kept"):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        pytest.warns(UserWarning, match="interrupted after 2 whole epochs. The model so far is"),
+    ):
         model.fit(X, y)
     assert classifier.n_steps_ == 7
     assert classifier.n_iter_ == len(classifier.history_) == 2
@@ -635,15 +644,74 @@ def test_a_training_interrupted_at_its_first_step_keeps_the_old_model(make_class
     assert is_same_model(model_of(classifier, X), before)
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize(
+    ("event", "n_epochs"),
+    [
+        ("on_epoch_begin", 1),
+        ("on_batch_begin", 0),
+        ("on_batch_end", 0),
+        ("on_epoch_end", 1),
+    ],
+)
+def test_an_interrupt_at_any_moment_is_told(make_classifier, data, event, n_epochs, early_stopping):
+    X, y = data
+
+    class Interrupt(Callback):
+        n_calls = 0
+
+    def count(self, net, **kwargs):
+        self.n_calls += 1
+        if self.n_calls == (1 if event == "on_epoch_end" else 2):
+            interrupt()
+
+    setattr(Interrupt, event, count)
+    options = {"early_stopping": early_stopping, "validation_fraction": 0.2}
+    classifier = make_classifier(callbacks=[Interrupt()], **options)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        pytest.warns(UserWarning, match="interrupted after . whole epoch"),
+    ):
+        classifier.fit(X, y)
+    assert classifier.n_iter_ == n_epochs
+    assert all("dur" in record for record in classifier.history_)
+    assert np.isfinite(classifier.predict_proba(X)).all()
+
+
+def test_an_interrupt_while_a_checkpoint_is_written_is_told(
+    make_classifier, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_checkpoints, "write_file", interrupt)
+    classifier = make_classifier(checkpoint_dir=tmp_path)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        pytest.warns(UserWarning, match="interrupted after 1 whole epochs"),
+    ):
+        classifier.fit(*data)
+    assert classifier.n_iter_ == 1
+
+
+def test_an_interrupt_ends_a_search(make_classifier, data, labels):
+    search = GridSearchCV(
+        make_classifier(callbacks=[InterruptStep(4)]), {"latent_dim": [2, 3]}, cv=2
+    )
+    with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="interrupted after"):
+        search.fit(data[0], labels)
+    assert not hasattr(search, "cv_results_")
+
+
 def test_an_interrupted_sampler_leaves_the_classifier(make_classifier, data):
     X, y = data
 
     class Interrupted(CriticSampler):
         def fit(self, *args, **kwargs):
-            raise KeyboardInterrupt
+            interrupt()
 
     classifier = make_classifier(sampler=Interrupted())
-    with pytest.warns(UserWarning, match="training of the sampler was interrupted"):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        pytest.warns(UserWarning, match="training of the sampler was interrupted"),
+    ):
         classifier.fit(X, y)
     assert classifier.sampler_ is None
     assert classifier.sample(3).shape == (3, 4)

@@ -22,6 +22,7 @@ LAYERS = [
     "_trouble",
     "_sampling",
     "_device",
+    "_interrupts",
     "_wrapper",
     "_precision",
     "_compilation",
