@@ -1,4 +1,4 @@
-"""What tells one training from another: a digest of parameters, rows and labels."""
+"""Hash that identifies a training run: of parameters, rows, labels and the user's own code."""
 
 from __future__ import annotations
 
@@ -20,52 +20,153 @@ __all__ = ["fingerprint"]
 # Bytes of an array that are hashed at a time; a memory map is never copied as a whole.
 BYTES_AT_A_TIME = 2**24
 
+# Packages whose code is known by their versions.
+LIBRARIES = ("abc", "builtins", "numpy", "scipy", "sgan_sklearn", "sklearn", "skorch", "torch")
+
+# What a class has besides its methods and constants.
+NO_CONSTANTS = ("_abc_impl", "__annotations__", "__dict__", "__doc__", "__firstlineno__")
+NO_CONSTANTS += ("__module__", "__qualname__", "__static_attributes__", "__weakref__")
+
 
 def fingerprint(*values: Any) -> str:
-    """Return a digest, of 16 digits, that is the same in every process for equal values."""
+    """Return a digest, of 16 digits, that is the same in every process for equal values.
+
+    Of functions and classes outside of the libraries it includes the code, the constants, and the
+    plain globals, functions and classes that the code names.
+    """
     digest = hashlib.sha256()
-    for part in _parts(values):
-        # With lengths, lest "ab", "c" be the same as "a", "bc".
+    for part in _Parts().of(values):
+        # With lengths, so that "ab", "c" differs from "a", "bc".
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()[:16]
 
 
-def _parts(value: Any) -> Iterator[bytes]:
-    yield type(value).__qualname__.encode()
-    match value:
-        case np.ndarray() if value.dtype != object:
-            yield repr((value.dtype.str, value.shape)).encode()
-            rows = np.atleast_1d(value)
-            n_rows = 1 + BYTES_AT_A_TIME * len(rows) // (1 + rows.nbytes)
-            for part in gen_batches(len(rows), n_rows):
-                yield rows[part].tobytes()
-        case np.ndarray():
-            yield from _parts(value.tolist())
-        case Tensor():
-            yield from _parts(value.detach().cpu().numpy())
-        case dict():
-            for key, item in sorted(value.items(), key=lambda pair: str(pair[0])):
-                yield from _parts(key)
-                yield from _parts(item)
-        case list() | tuple():
-            for item in value:
-                yield from _parts(item)
-        case BaseEstimator():
-            yield from _parts(value.get_params(deep=False))
-        case nn.Module():
-            yield repr(value).encode()
-            yield from _parts(dict(value.state_dict()))
-        case partial():
-            yield from _parts([value.func, value.args, value.keywords])
-        case FunctionType():
-            cells = [cell.cell_contents for cell in value.__closure__ or ()]
-            yield from _parts([value.__code__, value.__defaults__, value.__kwdefaults__, cells])
-        case CodeType():
-            # Not the name of its file nor its lines.
-            yield value.co_code
-            yield from _parts([value.co_names, list(value.co_consts)])
-        case None | bool() | int() | float() | str() | np.generic():
-            yield repr(value).encode()
-        case _:
-            with suppress(Exception):  # whatever it is, its class counts at least
-                yield pickle.dumps(value)
+class _Parts:
+    """The bytes that values are made of; each function and class counts once."""
+
+    def __init__(self) -> None:
+        self._seen: list[Any] = []
+
+    def of(self, value: Any) -> Iterator[bytes]:
+        match value:
+            # NumPy's numbers count as Python's. Their repr depends on print options.
+            case np.generic() if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
+                value = value.item()
+            case np.generic():
+                value = np.asarray(value)
+        yield type(value).__qualname__.encode()
+        match value:
+            case np.ndarray() if value.dtype != object:
+                yield from self._of_array(value)
+            case np.ndarray():
+                yield repr(value.shape).encode()
+                yield from self.of(value.tolist())
+            case Tensor():
+                yield from self.of(value.detach().cpu().numpy())
+            case dict():
+                for key, item in sorted(value.items(), key=lambda pair: str(pair[0])):
+                    yield from self.of(key)
+                    yield from self.of(item)
+            case list() | tuple():
+                yield str(len(value)).encode()
+                for item in value:
+                    yield from self.of(item)
+            case set() | frozenset():
+                yield from sorted(b"".join(_Parts().of(item)) for item in value)
+            case BaseEstimator():
+                yield from self._of_class(type(value))
+                yield from self.of(value.get_params(deep=False))
+            case nn.Module():
+                yield repr(value).encode()
+                for module in value.modules():
+                    yield from self._of_class(type(module))
+                yield from self.of(dict(value.state_dict()))
+            case partial():
+                yield from self.of([value.func, value.args, value.keywords])
+            case FunctionType():
+                yield from self._of_function(value)
+            case type():
+                yield value.__qualname__.encode()
+                yield from self._of_class(value)
+            case None | bool() | int() | float() | str() | bytes():
+                yield repr(value).encode()
+            case _:
+                with suppress(Exception):  # whatever it is, its class counts at least
+                    yield pickle.dumps(value)
+
+    @staticmethod
+    def _of_array(array: np.ndarray) -> Iterator[bytes]:
+        yield repr((array.dtype.str, array.shape)).encode()
+        rows = np.atleast_1d(array)
+        n_rows = 1 + BYTES_AT_A_TIME * len(rows) // (1 + rows.nbytes)
+        for part in gen_batches(len(rows), n_rows):
+            yield rows[part].tobytes()
+
+    def _of_function(self, function: FunctionType) -> Iterator[bytes]:
+        if self._is_known(function):
+            return
+        cells = [_content(cell) for cell in function.__closure__ or ()]
+        yield from self._of_code(function.__code__)
+        yield from self.of([function.__defaults__, function.__kwdefaults__, cells])
+        for name in sorted(_names(function.__code__) & set(function.__globals__)):
+            item = function.__globals__[name]
+            if isinstance(item, type | FunctionType) or _is_plain(item):
+                yield name.encode()
+                yield from self.of(item)
+
+    def _of_code(self, code: CodeType) -> Iterator[bytes]:
+        # Not the name of its file nor its lines.
+        yield code.co_code
+        yield from self.of(code.co_names)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                yield from self._of_code(constant)
+            else:
+                yield from self.of(constant)
+
+    def _of_class(self, cls: type) -> Iterator[bytes]:
+        """Return the methods and constants of a class and of its bases."""
+        for base in cls.__mro__:
+            if self._is_known(base):
+                continue
+            for name, item in sorted(vars(base).items()):
+                # Methods may be bound to a class, or be the accessors of a property.
+                parts = [getattr(item, kind, None) for kind in ("__func__", "fget", "fset")]
+                parts = [part for part in (item, *parts) if isinstance(part, FunctionType)]
+                if name not in NO_CONSTANTS and (parts or _is_plain(item)):
+                    yield name.encode()
+                    yield from self.of(parts or item)
+
+    def _is_known(self, item: Any) -> bool:
+        """Whether a function or a class is a library's, or has been counted already."""
+        known = item.__module__.split(".")[0] in LIBRARIES if item.__module__ else False
+        if known or any(item is other for other in self._seen):
+            return True
+        self._seen.append(item)
+        return False
+
+
+def _names(code: CodeType) -> set[str]:
+    """Return the names that a function and those inside it use."""
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is made of numbers and text."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(_is_plain(key) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, np.ndarray):
+        return value.dtype != object
+    return value is None or isinstance(
+        value, bool | int | float | str | bytes | np.generic | Tensor
+    )

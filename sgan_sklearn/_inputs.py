@@ -151,7 +151,7 @@ def check_inputs(
         sampler=sampler,
         device=device,
         callbacks=check_callbacks(estimator.callbacks),
-        checkpoints=_checkpoints(estimator, rows, labels.codes, device),
+        checkpoints=_checkpoints(estimator, rows, labels.codes, device, (columns, image_shape)),
     )
 
 
@@ -315,11 +315,19 @@ def _check_checkpoints(estimator: Any, continued: bool) -> None:
 
 
 def _checkpoints(
-    estimator: Any, rows: np.ndarray, codes: np.ndarray, device: torch.device
+    estimator: Any,
+    rows: np.ndarray,
+    codes: np.ndarray,
+    device: torch.device,
+    form: tuple[TableColumns | None, tuple[int, ...] | None],
 ) -> Checkpoints | None:
+    """Return where checkpoints go; `form` is what the columns are, and the shape of the images."""
     if estimator.checkpoint_dir is None:
         return None
+    columns, image_shape = form
+    of_columns = None if columns is None else columns.plain_state()
     versions = sys.modules["sgan_sklearn"].__version__, torch.__version__, sklearn.__version__
-    run = fingerprint(versions, device.type, _params_that_matter(estimator), rows, codes)
+    params = _params_that_matter(estimator)
+    run = fingerprint(versions, device.type, params, rows, codes, of_columns, image_shape)
     folder = Path(os.fsdecode(estimator.checkpoint_dir))
     return Checkpoints(folder, run, estimator.checkpoint_every, resume=estimator.resume)
