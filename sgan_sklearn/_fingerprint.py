@@ -24,8 +24,8 @@ BYTES_AT_A_TIME = 2**24
 LIBRARIES = ("abc", "builtins", "numpy", "scipy", "sgan_sklearn", "sklearn", "skorch", "torch")
 
 # What a class has besides its methods and constants.
-NO_CONSTANTS = ("_abc_impl", "__annotations__", "__dict__", "__doc__", "__firstlineno__")
-NO_CONSTANTS += ("__module__", "__qualname__", "__static_attributes__", "__weakref__")
+NO_CONSTANTS = {"_abc_impl", "__annotations__", "__dict__", "__doc__", "__firstlineno__"}
+NO_CONSTANTS |= {"__module__", "__qualname__", "__static_attributes__", "__weakref__"}
 
 
 def fingerprint(*values: Any) -> str:

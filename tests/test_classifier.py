@@ -678,6 +678,19 @@ def test_an_interrupt_at_any_moment_is_told(make_classifier, data, event, n_epoc
     assert np.isfinite(classifier.predict_proba(X)).all()
 
 
+def test_an_interrupt_by_a_handler_of_the_program_is_told(make_classifier, data):
+    def handler(signum, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        classifier = make_classifier(callbacks=[InterruptStep(4)])
+        with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="interrupted"):
+            classifier.fit(*data)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_while_a_checkpoint_is_written_is_told(
     make_classifier, data, tmp_path, monkeypatch
 ):
