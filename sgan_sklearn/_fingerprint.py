@@ -64,7 +64,9 @@ def _parts(value: Any) -> Iterator[bytes]:
             # Not the name of its file nor its lines.
             yield value.co_code
             yield from _parts([value.co_names, list(value.co_consts)])
-        case None | bool() | int() | float() | str() | np.generic():
+        case np.generic():  # whose repr depends on numpy.set_printoptions
+            yield from _parts(np.asarray(value))
+        case None | bool() | int() | float() | str():
             yield repr(value).encode()
         case _:
             with suppress(Exception):  # whatever it is, its class counts at least
