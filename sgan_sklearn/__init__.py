@@ -1,5 +1,17 @@
 """Semi-supervised GANs as scikit-learn estimators."""
 
+import importlib
+import sys
+
+if sys.flags.optimize > 1:
+    try:
+        importlib.import_module("skorch")
+    except (AttributeError, TypeError) as error:
+        raise ImportError(
+            "sgan_sklearn needs skorch, which reads its own docstrings, and Python with -OO (or "
+            "PYTHONOPTIMIZE=2) has none. Use -O (or PYTHONOPTIMIZE=1) instead."
+        ) from error
+
 from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._display import HistoryDisplay, SamplesDisplay
 from sgan_sklearn._saving import load, save

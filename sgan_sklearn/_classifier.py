@@ -59,6 +59,7 @@ from sgan_sklearn._precision import PRECISIONS, choose_precision
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
 from sgan_sklearn._schedules import SCHEDULES
+from sgan_sklearn._settings import plain_settings, with_plain_settings
 from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sgan_sklearn._threads import mind_fork
 from sgan_sklearn._trouble import collapsed_since, dead_since
@@ -600,6 +601,7 @@ default="auto"
         """
         return self._fit(X, y, continued=hasattr(self, "net_"), in_parts=True, classes=classes)
 
+    @with_plain_settings
     def predict(self, X: Any) -> np.ndarray:
         """Return the most likely class of each row.
 
@@ -616,6 +618,7 @@ default="auto"
         logits = self._class_logits(self._to_model_space(X))
         return self.classes_[logits.argmax(axis=1)]
 
+    @with_plain_settings
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class: the softmax of the class logits.
 
@@ -631,6 +634,7 @@ default="auto"
         """
         return softmax(self._class_logits(self._to_model_space(X)), axis=1)
 
+    @with_plain_settings
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the class logits, or for two classes the log-odds of the second.
 
@@ -648,6 +652,7 @@ default="auto"
         logits = self._class_logits(self._to_model_space(X))
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
+    @with_plain_settings
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy on the rows that carry a label.
 
@@ -688,6 +693,7 @@ default="auto"
         true = without_objects(y[labeled])
         return float(accuracy_score(true, predicted, sample_weight=sample_weight))
 
+    @with_plain_settings
     def score_samples(self, X: Any) -> np.ndarray:
         """Return how real each row looks to the discriminator.
 
@@ -714,6 +720,7 @@ default="auto"
         outputs = self.net_.outputs(self._to_model_space(X))
         return self.net_.objective.realness(outputs).numpy()
 
+    @with_plain_settings
     def sample(
         self, n_samples: int = 1, random_state: RandomState = None, *, label: Any = None
     ) -> Any:
@@ -778,6 +785,7 @@ default="auto"
             return rows
         return self._columns.to_given_form(rows, np.random.RandomState(seed))
 
+    @with_plain_settings
     def save(self, path: FilePath) -> None:
         """Write the classifier to a file, without pickle; see `sgan_sklearn.save`.
 
@@ -794,6 +802,7 @@ default="auto"
         save_estimator(self, path, [SGANClassifier])
 
     @classmethod
+    @with_plain_settings
     def load(cls, path: FilePath, custom_objects: Sequence[Any] = ()) -> SGANClassifier:
         """Read a classifier from a file; see `sgan_sklearn.load`.
 
@@ -822,6 +831,7 @@ default="auto"
             )
         return loaded
 
+    @with_plain_settings
     def export_onnx(self, path: FilePath) -> None:
         """Write the classifier as an ONNX graph, for programs without Python.
 
@@ -916,7 +926,7 @@ default="auto"
     ) -> SGANClassifier:
         """Check everything, then train; `in_parts` is for `partial_fit`."""
         mind_fork()
-        with _unchanged_on_error(self):
+        with plain_settings(), _unchanged_on_error(self):
             given = check_inputs(
                 self, X, y, continued=continued, in_parts=in_parts, classes=classes
             )

@@ -192,7 +192,7 @@ class TableColumns:
 
         dtypes = self.template.dtypes
         series = [
-            pandas.Series(representable(values, dtype)).astype(dtype)
+            _as_series(representable(values, dtype), dtype)
             for values, dtype in zip(columns, dtypes, strict=True)
         ]
         frame = pandas.concat(series, axis=1)
@@ -339,6 +339,13 @@ def has_objects(X: Any) -> bool:
 
 def _dtype_name(X: Any, column: int) -> str:
     return str(_column(X, column).dtype).lower().removeprefix("sparse[")
+
+
+def _as_series(values: np.ndarray, dtype: Any) -> Any:
+    """Return a column of a frame of pandas, whose options decide what dtype it infers."""
+    import pandas
+
+    return pandas.Series(values, dtype=values.dtype).astype(dtype)
 
 
 def _column(X: Any, i: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -42,18 +43,28 @@ def compiling() -> Iterator[None]:
     # These names are older than those of PyTorch 2.6, and still known.
     limits = torch._dynamo.config.patch(cache_size_limit=_MANY, accumulated_cache_size_limit=_MANY)
     try:
-        with limits:
+        with limits, _without_warnings():
             yield
     except Exception as error:  # whichever it is, it goes on
         error.add_note("The networks were compiled: try compile=False.")
         raise
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Hide PyTorch's warnings about itself: its compiler uses what other parts of it deprecate."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
+        warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
+        yield
+
+
 @cache
 def check_compiles(device: torch.device) -> None:
     """Raise ValueError where torch.compile lacks what it needs, such as a C++ compiler."""
     try:
-        torch.compile(lambda x: (x + 1).sin())(torch.zeros(8, device=device))
+        with _without_warnings():
+            torch.compile(lambda x: (x + 1).sin())(torch.zeros(8, device=device))
     except Exception as error:  # it may come from any of the programs that take part
         lines = [line.strip() for line in str(error).splitlines()]
         reason = next((line for line in lines if line and line[-1] != ":"), "no reason given")

@@ -59,6 +59,8 @@ def _describe_pandas(dtype: Any) -> Any:
             return ["category", None, None, dtype.ordered]
         return ["category", levels.tolist(), _describe_pandas(levels.dtype), dtype.ordered]
     if pandas.api.types.pandas_dtype(str(dtype)) != dtype:
+        if isinstance(dtype, pandas.StringDtype):  # which pandas' options do not name
+            return ["string", dtype.storage, isinstance(dtype.na_value, float)]
         raise TypeError(f"columns of the dtype {dtype!r} cannot be described")
     return str(dtype)
 
@@ -68,6 +70,9 @@ def _pandas_dtype(description: Any) -> Any:
 
     if isinstance(description, str):
         return pandas.api.types.pandas_dtype(description)
+    if description[0] == "string":
+        _, storage, is_nan = description
+        return pandas.StringDtype(storage, **({"na_value": float("nan")} if is_nan else {}))
     _, levels, of_levels, ordered = description
     if levels is not None:
         levels = pandas.Index(levels, dtype=_pandas_dtype(of_levels))

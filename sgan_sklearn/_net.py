@@ -47,6 +47,7 @@ from sgan_sklearn._precision import in_precision
 from sgan_sklearn._progress import TrainingLog
 from sgan_sklearn._random import give_way, next_seed, reseed, seeded
 from sgan_sklearn._rows import Rows
+from sgan_sklearn._settings import with_plain_settings
 from sgan_sklearn._state import (
     check_history,
     check_moments,
@@ -734,6 +735,7 @@ class SGANNet(NeuralNet):
         }
         return state
 
+    @with_plain_settings
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the modules anew, on the CPU where the fitted device is missing."""
         state = dict(state)

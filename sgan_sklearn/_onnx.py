@@ -44,7 +44,7 @@ def write_onnx(
     rows = torch.from_numpy(np.zeros((2, *layout.row_shape), dtype=scaler.dtype_))
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about torch
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             model,
             (rows,),
             input_names=["X"],
@@ -53,7 +53,6 @@ def write_onnx(
             dynamo=True,
             verbose=False,
         )
-    assert program is not None  # what the older exporter returns
     graph = program.model_proto
     _put_labels(onnx, graph.graph, classes)
     onnx.checker.check_model(graph)

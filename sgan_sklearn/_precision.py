@@ -53,8 +53,9 @@ class _InBfloat16(Wrapper):
         return self._call(self.module.forward_head, features)
 
     def _call(self, function: Any, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, dtype=torch.bfloat16):
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, cache_enabled=True):
             result: Tensor = function(x)
+        torch.clear_autocast_cache()  # which only the outermost autocast of a program does itself
         return result.float()
 
 

@@ -9,10 +9,12 @@ from sklearn.base import BaseEstimator
 
 from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._persistence import FilePath, load_estimator, save_estimator
+from sgan_sklearn._settings import with_plain_settings
 
 __all__ = ["load", "save"]
 
 
+@with_plain_settings
 def save(estimator: BaseEstimator, path: FilePath) -> None:
     """Write a fitted estimator to one file, without pickle.
 
@@ -59,6 +61,7 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     save_estimator(estimator, path, [SGANClassifier])
 
 
+@with_plain_settings
 def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     """Read an estimator from a file that `save` has written.
 

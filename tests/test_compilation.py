@@ -10,16 +10,11 @@ from torch import nn
 
 from sgan_sklearn import SGANClassifier, _net
 from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
-from sgan_sklearn._compilation import Compiled, check_compiles
+from sgan_sklearn._compilation import Compiled, check_compiles, compiling
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.objectives import FeatureMatching
 
 CPU = torch.device("cpu")
-# PyTorch's compiler calls old functions of its own, and asks tensors for gradients.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
-    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
-]
 
 
 def compiles():
@@ -76,11 +71,12 @@ def test_compiled_networks_learn_the_same(architecture, precision):
 def test_the_functions_of_a_network_are_compiled_and_share_its_weights():
     module = MLPArchitecture((8,), (8,)).build_discriminator((3,), 2).eval()
     compiled, x = Compiled(module), torch.randn(5, 3)
-    torch.testing.assert_close(compiled(x), module(x))
-    features = compiled.forward_features(x)
-    torch.testing.assert_close(features, module.forward_features(x))
-    torch.testing.assert_close(compiled.forward_head(features), module(x))
-    compiled(x).sum().backward()
+    with compiling():
+        torch.testing.assert_close(compiled(x), module(x))
+        features = compiled.forward_features(x)
+        torch.testing.assert_close(features, module.forward_features(x))
+        torch.testing.assert_close(compiled.forward_head(features), module(x))
+        compiled(x).sum().backward()
     assert all(weight.grad is not None for weight in module.parameters())
 
 

@@ -16,6 +16,7 @@ FOLDER = Path(sgan_sklearn.__file__).parent
 LAYERS = [
     "_losses",
     "_threads",
+    "_settings",
     "_random",
     "_distributed",
     "_state",

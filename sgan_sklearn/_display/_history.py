@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sgan_sklearn._display._checks import check_estimator
+from sgan_sklearn._settings import with_plain_settings
 
 __all__ = ["HistoryDisplay"]
 
@@ -60,6 +61,7 @@ class HistoryDisplay:
         self.losses = losses
 
     @classmethod
+    @with_plain_settings
     def from_estimator(
         cls,
         estimator: Any,
@@ -112,6 +114,7 @@ class HistoryDisplay:
         epochs = np.array([record["epoch"] for record in history])
         return cls(epochs, losses).plot(ax=ax, **plot_kwargs)
 
+    @with_plain_settings
     def plot(self, ax: Any = None, **line_kw: Any) -> HistoryDisplay:
         """Draw the losses.
 

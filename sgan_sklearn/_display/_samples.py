@@ -16,6 +16,7 @@ from sgan_sklearn._columns import TableColumns
 from sgan_sklearn._display._checks import check_estimator
 from sgan_sklearn._images import as_picture, tiled
 from sgan_sklearn._random import RandomState
+from sgan_sklearn._settings import with_plain_settings
 
 __all__ = ["SamplesDisplay"]
 
@@ -96,6 +97,7 @@ default=None
         self.levels = levels
 
     @classmethod
+    @with_plain_settings
     def from_estimator(
         cls,
         estimator: Any,
@@ -185,6 +187,7 @@ default=None
             display = cls(generated.reshape(-1, *image_shape), real=real)
         return display.plot(ax=ax, **plot_kwargs)
 
+    @with_plain_settings
     def plot(
         self,
         ax: Any = None,

@@ -21,6 +21,7 @@ from sgan_sklearn import _losses
 from sgan_sklearn._device import device_or_cpu
 from sgan_sklearn._progress import EpochTable
 from sgan_sklearn._random import give_way, seeded
+from sgan_sklearn._settings import with_plain_settings
 from sgan_sklearn._state import (
     check_history,
     check_progress,
@@ -342,6 +343,7 @@ class CriticSampler(Sampler):
             state = {**state, "generator_": to_arrays(state["generator_"].state_dict())}
         return state
 
+    @with_plain_settings
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the generator anew, on the CPU where the fitted device is missing."""
         state = dict(state)

@@ -1,0 +1,869 @@
+"""Settings of the program around: they change nothing here, and stay as they are."""
+
+import ast
+import copy
+import inspect
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
+from torch import nn
+
+import sgan_sklearn
+from sgan_sklearn import (
+    HistoryDisplay,
+    SamplesDisplay,
+    SGANClassifier,
+    _rows,
+    _settings,
+    load,
+    save,
+)
+from sgan_sklearn._fingerprint import fingerprint
+from sgan_sklearn._settings import plain_settings
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
+from sgan_sklearn.metrics import labeled_scorer
+from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
+from sgan_sklearn.objectives import OBJECTIVES
+from sgan_sklearn.regularizers import REGULARIZERS
+from sgan_sklearn.samplers import CriticSampler
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def changed(setter, value, before):
+    """Call the function that sets something, as a program does, and undo it."""
+    setter(value)
+    try:
+        yield
+    finally:
+        setter(before)
+
+
+def default_dtype(dtype):
+    return changed(torch.set_default_dtype, dtype, torch.get_default_dtype())
+
+
+@contextmanager
+def numpy_errors(response):
+    before = np.seterr(all=response)
+    try:
+        yield
+    finally:
+        np.seterr(**before)
+
+
+SETTINGS = {
+    "pandas": lambda: sklearn.config_context(transform_output="pandas"),
+    "polars": lambda: sklearn.config_context(transform_output="polars"),
+    "assume_finite": lambda: sklearn.config_context(assume_finite=True),
+    "metadata_routing": lambda: sklearn.config_context(enable_metadata_routing=True),
+    "float64": lambda: default_dtype(torch.float64),
+    "float16": lambda: default_dtype(torch.float16),
+    "bfloat16": lambda: default_dtype(torch.bfloat16),
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "set_grad_enabled": lambda: torch.set_grad_enabled(False),
+    "set_default_device": lambda: changed(torch.set_default_device, "meta", None),
+    "with_device": lambda: torch.device("meta"),
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "errstate": lambda: np.errstate(all="raise"),
+    "seterr": lambda: numpy_errors("raise"),
+    "deterministic": lambda: changed(torch.use_deterministic_algorithms, True, False),
+    "anomaly": lambda: changed(torch.autograd.set_detect_anomaly, True, False),
+    "printoptions": lambda: np.printoptions(legacy="1.13", precision=2),
+}
+
+each_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+
+
+def state_of_program():
+    """Return the settings that this package changes for a while."""
+    return {
+        "sklearn": sklearn.get_config(),
+        "numpy": np.geterr(),
+        "grad": torch.is_grad_enabled(),
+        "inference": torch.is_inference_mode_enabled(),
+        "autocast": [torch.is_autocast_enabled(device) for device in ("cpu", "cuda")],
+        "cache": torch.is_autocast_cache_enabled(),
+        "device": torch.empty(0).device,
+        "dtype": torch.get_default_dtype(),
+    }
+
+
+# --- models -------------------------------------------------------------------------------------
+
+
+class Shifting(nn.Module):
+    """A user's network that goes by the default dtype and device whenever it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.layer(x) + torch.linspace(0, 1, 4)
+
+
+def small(architecture=None, **params):
+    architecture = MLPArchitecture((8,), (8,)) if architecture is None else architecture
+    quick = {"regularizer": "virtual_adversarial", "max_epochs": 2, "batch_size": 20}
+    return SGANClassifier(architecture, device="cpu", random_state=0, **{**quick, **params})
+
+
+@cache
+def rows():
+    X, y = make_blobs(45, n_features=4, random_state=0)
+    y[::3] = -1
+    return X, y
+
+
+@cache
+def table():
+    X, y = rows()
+    rng = np.random.RandomState(0)
+    frame = pd.DataFrame(
+        {
+            "number": X[:, 0],
+            "with_missing": np.where(rng.rand(len(X)) < 0.2, np.nan, X[:, 1]),
+            "text": rng.choice(["x", "y", "z"], len(X)),
+            "text_with_missing": rng.choice(["p", "q", None], len(X)),
+        }
+    )
+    return frame, y
+
+
+@cache
+def images():
+    return np.random.RandomState(0).randint(0, 256, (45, 8, 8)).astype(np.uint8), rows()[1]
+
+
+def own_modules():
+    discriminator = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    return ModuleArchitecture(discriminator, nn.Sequential(nn.Linear(64, 4), Shifting()))
+
+
+CASES = {
+    "numbers": (small, rows),
+    "table": (lambda: small(regularizer="auto"), table),
+    "images": (lambda: small(ConvArchitecture(width=2), regularizer="auto"), images),
+    "critic": (
+        lambda: small(sampler=CriticSampler((8,), (8,), latent_dim=4, max_epochs=2, batch_size=20)),
+        table,
+    ),
+    "early_stopping": (
+        lambda: small(early_stopping=True, validation_fraction=0.3, n_iter_no_change=1),
+        rows,
+    ),
+    "bfloat16": (lambda: small(precision="bfloat16"), rows),
+    "own_modules": (lambda: small(own_modules()), rows),
+}
+
+each_case = pytest.mark.parametrize("case", CASES)
+
+USES = {
+    "predict": lambda model, X, y: model.predict(X),
+    "predict_proba": lambda model, X, y: model.predict_proba(X),
+    "decision_function": lambda model, X, y: model.decision_function(X),
+    "score": lambda model, X, y: model.score(X, y),
+    "score_samples": lambda model, X, y: model.score_samples(X),
+    "sample": lambda model, X, y: model.sample(9, random_state=1),
+    "sample(label)": lambda model, X, y: model.sample(label=[2, 0], random_state=1),
+}
+
+
+def bits(value):
+    """Return what is equal only for values that are the same to the bit."""
+    if isinstance(value, pd.DataFrame):
+        return [(name, str(column.dtype), repr(column.tolist())) for name, column in value.items()]
+    array = np.asarray(value)
+    return array.dtype.str, array.shape, array.tobytes()
+
+
+def learned(model):
+    """Return the bits of all that a training has come to."""
+    weights = {
+        f"{name}.{key}": bits(value.numpy())
+        for name in ("module_", "averaged_module_", "generator_", "averaged_generator_")
+        for key, value in getattr(model.net_, name).state_dict().items()
+    }
+    history = [{k: v for k, v in epoch.items() if k != "dur"} for epoch in model.history_]
+    return weights, history, bits(model.label_distributions_), bits(model.transduction_)
+
+
+def results(model, X, y):
+    """Return the bits of all that a model gives."""
+    return {name: bits(use(model, X, y)) for name, use in USES.items()}
+
+
+@cache
+def plain(case):
+    """Return a model fitted and used in a plain program."""
+    make, inputs = CASES[case]
+    model = make().fit(*inputs())
+    return model, learned(model), results(model, *inputs())
+
+
+# --- the same with every setting ----------------------------------------------------------------
+
+
+def test_every_public_method_is_covered():
+    methods = {
+        name
+        for name, value in vars(SGANClassifier).items()
+        if isinstance(value, classmethod) or (inspect.isfunction(value) and name[0] != "_")
+    }
+    used = {name.partition("(")[0] for name in USES}
+    assert methods == used | {"fit", "partial_fit", "save", "load", "export_onnx"}
+
+
+@each_setting
+@each_case
+def test_a_model_is_used(case, setting):
+    model, _, expected = plain(case)
+    X, y = CASES[case][1]()
+    for name, use in USES.items():
+        with setting():
+            found = use(model, X, y)
+        assert bits(found) == expected[name], name
+
+
+@each_setting
+@each_case
+def test_a_model_is_fitted(case, setting):
+    make, inputs = CASES[case]
+    model = make()
+    with setting():
+        model.fit(*inputs())
+    _, expected, expected_results = plain(case)
+    assert learned(model) == expected
+    assert results(model, *inputs()) == expected_results
+
+
+@each_setting
+def test_a_model_is_fitted_in_parts(setting):
+    def fit():
+        model = small().partial_fit(X[:30], y[:30], classes=[0, 1, 2])
+        return model.partial_fit(X[30:], y[30:])
+
+    X, y = rows()
+    with setting():
+        model = fit()
+    assert learned(model) == learned(fit())
+
+
+def through_file(model, path):
+    model.save(path / "by_method")
+    save(SGANClassifier.load(path / "by_method"), path / "by_function")
+    return load(path / "by_function")
+
+
+COPIES = {
+    "pickle": lambda model, path: pickle.loads(pickle.dumps(model)),
+    "deepcopy": lambda model, path: copy.deepcopy(model),
+    "save": through_file,
+}
+
+
+@each_setting
+@pytest.mark.parametrize("case", ["numbers", "images", "critic", "own_modules"])
+def test_copies_are_the_same_and_go_on(case, setting, tmp_path):
+    model, _, expected = plain(case)
+    X, y = CASES[case][1]()
+    for name, make_copy in COPIES.items():
+        if (case, name) == ("own_modules", "save"):
+            continue  # a user's networks are not kept without pickle
+        with setting():
+            found = make_copy(model, tmp_path)
+        assert results(found, X, y) == expected, name
+        if case in ("numbers", "own_modules"):
+            found.partial_fit(X, y)
+            assert learned(found) == learned(copy.deepcopy(model).partial_fit(X, y)), name
+
+
+@each_setting
+def test_a_model_read_from_a_file_of_a_plain_program(setting, tmp_path):
+    model, _, expected = plain("critic")
+    save(model, tmp_path / "model")
+    data = pickle.dumps(model)
+    with setting():
+        loaded = load(tmp_path / "model"), SGANClassifier.load(tmp_path / "model")
+        found = [results(each, *table()) for each in (*loaded, pickle.loads(data))]
+    assert found == [expected] * 3
+
+
+@each_setting
+def test_displays(setting):
+    def draw():
+        of_table = SamplesDisplay.from_estimator(
+            model, X, n_samples=9, features=["text"], random_state=0
+        )
+        return [of_table.generated, of_table.real, *HistoryDisplay.from_estimator(model).losses]
+
+    X, _ = table()
+    model, _, _ = plain("table")
+    expected = draw()
+    with setting():
+        found = draw()
+    plt.close("all")
+    for a, b in zip(found, expected, strict=True):
+        assert bits(a) == bits(b)
+
+
+@each_setting
+def test_splits_and_scores(setting):
+    def split_and_score():
+        X, y = rows()
+        model, _, _ = plain("numbers")
+        few = mask_labels(np.abs(y), per_class=5, random_state=0)
+        score = labeled_scorer("accuracy")(model, X, y)
+        return few, score, *(part for parts in SemiSupervisedSplit(3).split(X, y) for part in parts)
+
+    with setting():
+        found = split_and_score()
+    assert [bits(value) for value in found] == [bits(value) for value in split_and_score()]
+
+
+@each_setting
+def test_rows_scaled_in_another_thread(setting, monkeypatch):
+    X, y = rows()
+    scaling = make_pipeline(StandardScaler(), PCA())
+    expected = small(scaling=scaling).fit(X, y)
+    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 0)
+    with setting():
+        found = small(scaling=scaling).fit(X, y)
+    assert learned(found) == learned(expected)
+
+
+# PyTorch itself cannot set the default device within a block with another one.
+names_of_settings = st.lists(
+    st.sampled_from([name for name in SETTINGS if name != "set_default_device"]),
+    min_size=2,
+    max_size=6,
+    unique=True,
+)
+
+
+@given(names_of_settings, st.sampled_from(sorted(CASES)))
+@settings(max_examples=15)
+def test_any_settings_together(names, case):
+    make, inputs = CASES[case]
+    model, before = make(), state_of_program()
+    with ExitStack() as stack:
+        for name in names:
+            stack.enter_context(SETTINGS[name]())
+        around = state_of_program()
+        model.fit(*inputs())
+        found = results(pickle.loads(pickle.dumps(model)), *inputs())
+        assert state_of_program() == around
+    assert learned(model) == plain(case)[1]
+    assert found == plain(case)[2]
+    assert state_of_program() == before
+
+
+def test_export_to_onnx(tmp_path):
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package, reason=f"{package} is not installed", exc_type=ImportError)
+    reference = pytest.importorskip("onnx.reference", exc_type=ImportError)
+    model, _, _ = plain("numbers")
+    X, _ = rows()
+    with ExitStack() as stack:
+        for name, setting in SETTINGS.items():
+            if name not in ("anomaly", "deterministic"):
+                stack.enter_context(setting())
+        around = state_of_program()
+        model.export_onnx(tmp_path / "model.onnx")
+        assert state_of_program() == around
+    label, probabilities = reference.ReferenceEvaluator(str(tmp_path / "model.onnx")).run(
+        None, {"X": X}
+    )
+    np.testing.assert_array_equal(label, model.predict(X))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["errstate", "seterr"])
+def test_probabilities_that_underflow(name):
+    X, y = rows()
+    model, _, _ = plain("numbers")
+    model = copy.deepcopy(model)
+    for weight in model.discriminator_.parameters():
+        weight.data *= 100
+    expected = model.predict_proba(X)
+    with SETTINGS[name]():
+        with pytest.raises(FloatingPointError):
+            softmax(model.decision_function(X), axis=1)
+        np.testing.assert_array_equal(model.predict_proba(X), expected)
+        sharp = small(discriminator_lr=0.5).fit(X, y)
+    assert learned(sharp) == learned(small(discriminator_lr=0.5).fit(X, y))
+
+
+# --- and back -----------------------------------------------------------------------------------
+
+
+@each_setting
+def test_settings_stay_as_they_are(setting, tmp_path):
+    X, y = rows()
+    before = state_of_program()
+    with setting():
+        around = state_of_program()
+        model = small().fit(X, y).partial_fit(X, y)
+        results(model, X, y)
+        model.save(tmp_path / "model")
+        load(tmp_path / "model")
+        copy.deepcopy(model)
+        assert state_of_program() == around
+        for fail in (
+            lambda: model.fit(X, y[1:]),
+            lambda: model.predict(X[:, 1:]),
+            lambda: model.sample(0),
+            lambda: model.score(X, np.full(len(X), -1)),
+            lambda: load(Path(__file__)),
+        ):
+            with pytest.raises(ValueError, match=r"."):
+                fail()
+            assert state_of_program() == around
+    assert state_of_program() == before
+
+
+def test_settings_stay_as_they_are_after_an_error_in_a_training():
+    class Failing(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise RuntimeError("from a callback")
+
+    with default_dtype(torch.float64), torch.inference_mode(), np.errstate(all="raise"):
+        around = state_of_program()
+        with pytest.raises(RuntimeError, match="from a callback"):
+            small(callbacks=[Failing()]).fit(*rows())
+        assert state_of_program() == around
+
+
+def test_a_plain_program_is_left_alone(monkeypatch):
+    # The one of this process has changed in other tests, and is counted since.
+    monkeypatch.setattr(_settings, "_default_dtype", _settings._DefaultDtype())
+    assert _settings._is_plain()
+    for name, setting in SETTINGS.items():
+        with setting():
+            others = ("metadata_routing", "deterministic", "anomaly", "printoptions")
+            assert _settings._is_plain() == (name in others)
+    assert _settings._is_plain()
+
+
+@each_setting
+def test_code_within_a_training_sees_plain_settings(setting):
+    class Looking(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(state_of_program())
+
+    seen = []
+    around = state_of_program()
+    with setting():
+        routing = sklearn.get_config()["enable_metadata_routing"]
+        small(callbacks=[Looking()]).fit(*rows())
+    around["sklearn"]["enable_metadata_routing"] = routing  # which changes nothing here
+    for state in seen:
+        assert {**state, "cache": True} == around
+    assert len(seen) == 2
+
+
+def test_errors_that_the_program_ignores_stay_ignored():
+    with np.errstate(all="raise", divide="ignore"), plain_settings():
+        assert np.geterr() == {
+            "divide": "ignore",
+            "over": "warn",
+            "under": "ignore",
+            "invalid": "warn",
+        }
+    with np.errstate(all="ignore"), plain_settings():
+        assert np.float64(1.0) / np.float64(0.0) == np.inf
+
+
+def test_methods_keep_their_signatures_and_docstrings():
+    assert list(inspect.signature(SGANClassifier.predict).parameters) == ["self", "X"]
+    assert list(inspect.signature(load).parameters) == ["path", "custom_objects"]
+    assert SGANClassifier.predict.__doc__.startswith("Return the most likely class")
+    request = SGANClassifier().get_metadata_routing().score.requests
+    assert request == {"sample_weight": None}
+
+
+# --- threads and processes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_threads_with_other_settings(dtype):
+    names = ["no_grad", "inference_mode", "with_device", "autocast", "errstate", "pandas"]
+    # Without a teacher, whose warnings Python can only silence for all threads.
+    model = small(regularizer=["virtual_adversarial", "class_prior"])
+    expected = learned(model.fit(*rows()))
+    together = threading.Barrier(len(names) + 1)
+
+    def work(name):
+        with SETTINGS[name]() if name else ExitStack():
+            around = state_of_program() if not name else None
+            together.wait(60)
+            for _ in range(3):
+                found = clone(model).fit(*rows())
+                model.predict(rows()[0])
+                assert learned(pickle.loads(pickle.dumps(found))) == expected
+            if not name and dtype is torch.float32:
+                assert state_of_program() == around
+        return True
+
+    with default_dtype(dtype):
+        with ThreadPoolExecutor(len(names) + 1) as pool:
+            assert all(pool.map(work, [None, *names]))
+        assert torch.get_default_dtype() is dtype
+
+
+def test_default_dtype_is_kept_as_long_as_one_thread_needs_it():
+    begun, done = threading.Event(), threading.Event()
+
+    def train():
+        with plain_settings():
+            begun.set()
+            assert done.wait(60)
+            return torch.get_default_dtype()
+
+    with default_dtype(torch.float64), ThreadPoolExecutor(1) as pool:
+        training = pool.submit(train)
+        assert begun.wait(60)
+        # Now it is float32, but not for long.
+        with plain_settings():
+            assert torch.get_default_dtype() is torch.float32
+        assert torch.get_default_dtype() is torch.float32
+        done.set()
+        assert training.result(60) is torch.float32
+        assert torch.get_default_dtype() is torch.float64
+
+
+def put_default_dtype(queue):
+    with plain_settings():
+        inside = torch.get_default_dtype()
+    queue.put([str(inside), str(torch.get_default_dtype())])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("within", [False, True])
+def test_default_dtype_in_a_forked_process(within):
+    begun, done = threading.Event(), threading.Event()
+
+    def train():
+        with plain_settings():
+            begun.set()
+            done.wait(60)
+
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=put_default_dtype, args=(queue,))
+    with default_dtype(torch.float64):
+        trainer = threading.Thread(target=train)
+        trainer.start()
+        try:
+            assert begun.wait(60)
+            with plain_settings() if within else ExitStack():
+                child.start()
+            after = "torch.float32" if within else "torch.float64"
+            assert queue.get(timeout=60) == ["torch.float32", after]
+            child.join(60)
+        finally:
+            child.kill()
+            done.set()
+            trainer.join()
+
+
+# --- single settings ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+@pytest.mark.parametrize("in_file", [False, True])
+@pytest.mark.parametrize(
+    "scaling", [StandardScaler(), make_pipeline(StandardScaler(), PCA())], ids=["one", "pipeline"]
+)
+def test_transformer_with_an_output_of_its_own(scaling, in_file, output, monkeypatch):
+    X, y = rows()
+    expected = small(scaling=scaling).fit(X, y)
+    if in_file:
+        monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 0)
+    with_output = clone(scaling).set_output(transform=output)
+    found = small(scaling=with_output).fit(X, y)
+    assert learned(found) == learned(expected)
+    assert results(found, X, y) == results(expected, X, y)
+
+
+def test_infinite_values_are_found_whatever_scikit_learn_assumes():
+    X, y = rows()
+    X = np.where(np.arange(len(X))[:, np.newaxis] == 3, np.inf, X)
+    with sklearn.config_context(assume_finite=True), pytest.raises(ValueError, match="infinity"):
+        small().fit(X, y)
+
+
+@pytest.fixture
+def deterministic():
+    with SETTINGS["deterministic"]():
+        yield
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"objective": name} for name in OBJECTIVES),
+        *({"regularizer": name} for name in REGULARIZERS),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("inputs", [table, images])
+def test_deterministic_algorithms_suffice(inputs, params, deterministic):
+    if inputs is images:
+        params = {"architecture": ConvArchitecture(width=4), "augment": "affine", **params}
+    found = learned(small(**params).fit(*inputs()))
+    torch.use_deterministic_algorithms(False)
+    assert found == learned(small(**params).fit(*inputs()))
+
+
+class Halved(nn.Module):
+    """A user's network that multiplies in bfloat16 by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 4)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.layer(x).float()
+
+
+def test_autocast_of_a_network_within_that_of_the_program():
+    discriminator = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    model = small(ModuleArchitecture(discriminator, Halved()))
+    expected = learned(model.fit(*rows()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert learned(model.fit(*rows())) == expected
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_bfloat16_with_an_autocast_around(enabled):
+    # The outermost one keeps the casts of weights, which were those of the first step.
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+        model = small(precision="bfloat16").fit(*rows())
+    assert learned(model) == plain("bfloat16")[1]
+
+
+def test_networks_made_in_inference_mode():
+    with torch.inference_mode():
+        architecture = own_modules()
+    assert learned(small(architecture).fit(*rows())) == plain("own_modules")[1]
+
+
+NUMBERS = [np.float64(0.1), np.float32(0.1), np.int64(3), np.bool_(True), np.str_("a")]
+
+
+@given(st.lists(st.sampled_from([*NUMBERS, 0.1, 3, True, "a", None]), max_size=5))
+@settings(max_examples=30)
+def test_a_run_is_known_whatever_is_printed(values):
+    expected = fingerprint(values)
+    for options in ({"legacy": "1.13"}, {"legacy": "1.25"}, {"precision": 1, "suppress": True}):
+        # An older NumPy does not know each legacy.
+        with suppress(ValueError, UserWarning), np.printoptions(**options):
+            assert fingerprint(values) == expected
+
+
+def test_runs_of_different_numbers_differ():
+    prints = {fingerprint(value) for value in [*NUMBERS, np.float64(0.2), np.int32(3)]}
+    assert len(prints) == len(NUMBERS) + 2
+
+
+def test_a_run_is_resumed_with_other_print_options(tmp_path):
+    def fit(n_epochs):
+        model = small(checkpoint_dir=tmp_path, resume=True, class_weight=weights)
+        return model.set_params(max_epochs=n_epochs).fit(X, y)
+
+    X, y = rows()
+    weights = {0: np.float64(1.0), 1: np.float64(0.1), 2: np.float32(0.1)}
+    fit(1)
+    with SETTINGS["printoptions"]():
+        model = fit(2)
+    assert model.net_.n_epochs_resumed_ == 1
+
+
+@contextmanager
+def pandas_option(name, value):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some are deprecated
+        try:
+            option = pd.option_context(name, value)
+            option.__enter__()
+        except pd.errors.OptionError:
+            pytest.skip(f"pandas {pd.__version__} has no option {name}")
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            option.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("future.infer_string", True),
+        ("future.infer_string", False),
+        ("future.python_scalars", True),
+        ("mode.copy_on_write", True),
+        ("mode.use_inf_as_na", True),
+    ],
+)
+def test_options_of_pandas(name, value, tmp_path):
+    X, y = table()
+    X = X.astype({"text": object, "text_with_missing": object})
+    model = small().fit(X, y)
+    expected = results(model, X, y)
+    with pandas_option(name, value):
+        assert learned(small().fit(X, y)) == learned(model)
+        for make_copy in COPIES.values():
+            assert results(make_copy(model, tmp_path), X, y) == expected
+
+
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_text_of_pandas_is_stored_in_another_way(storage, tmp_path):
+    if storage == "pyarrow":
+        pytest.importorskip("pyarrow", reason="not installed", exc_type=ImportError)
+    model, _, _ = plain("table")
+    X, y = table()
+    expected = [model.predict_proba(X), model.sample(9, random_state=0).to_numpy(object)]
+    with pd.option_context("mode.string_storage", storage):
+        for make_copy in COPIES.values():
+            found = make_copy(model, tmp_path)
+            sample = found.sample(9, random_state=0)
+            assert bits(found.predict_proba(X)) == bits(expected[0])
+            assert repr(sample.to_numpy(object)) == repr(expected[1])
+        assert learned(clone(model).fit(X, y)) == learned(model)
+
+
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_a_model_keeps_columns_of_text_of_either_storage(storage, tmp_path):
+    if storage == "pyarrow":
+        pytest.importorskip("pyarrow", reason="not installed", exc_type=ImportError)
+    X, y = table()
+    X = X.astype({"text": f"string[{storage}]"})
+    model = small().fit(X, y)
+    for make_copy in COPIES.values():
+        sample = make_copy(model, tmp_path).sample(2)
+        assert sample["text"].dtype == X["text"].dtype
+
+
+# --- how Python is started ----------------------------------------------------------------------
+
+HEALTHY = """
+import copy, os, pickle, tempfile
+import numpy as np
+import pandas as pd
+from sgan_sklearn import SGANClassifier, load
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
+from sgan_sklearn.regularizers import Distillation
+from sgan_sklearn.samplers import CriticSampler
+
+rng = np.random.RandomState(0)
+y = np.arange(45) % 4 - 1
+numbers = 9.0 * rng.randn(45, 2) + y[:, None]
+missing = np.where(rng.rand(45) < 0.2, np.nan, 1e3 * rng.randn(45) ** 5)
+table = pd.DataFrame({"a": numbers[:, 0], "b": missing, "c": rng.choice(["x", "y", None], 45)})
+images = rng.randint(0, 256, (45, 8, 8))
+small = {"max_epochs": 2, "batch_size": 20, "device": "cpu", "random_state": 0}
+mlp, sampler = MLPArchitecture((8,), (8,)), CriticSampler((8,), (8,), max_epochs=1)
+teacher = [Distillation(adaptive=False), "virtual_adversarial", "class_prior"]
+for X, params in (
+    (numbers, {"architecture": mlp, "early_stopping": True, "validation_fraction": 0.3}),
+    (table, {"architecture": mlp, "sampler": sampler, "regularizer": teacher}),
+    (images, {"architecture": ConvArchitecture(width=4), "precision": "bfloat16"}),
+):
+    classifier = SGANClassifier(**small, **params).fit(X, y)
+    with tempfile.TemporaryDirectory() as folder:
+        classifier.save(os.path.join(folder, "model"))
+        loaded = load(os.path.join(folder, "model"))
+    for model in (classifier, loaded, copy.deepcopy(classifier)):
+        if (model.predict_proba(X) != classifier.predict_proba(X)).any():
+            raise SystemExit("a copy predicts something else")
+        model.decision_function(X), model.score(X, y), model.score_samples(X)
+        model.sample(3), model.sample(label=[0, 1])
+try:
+    SGANClassifier(**small).fit(numbers, y[1:])
+except ValueError:
+    print("done")
+"""
+
+
+def run(script, *options, **environment):
+    command = [sys.executable, *options, "-c", script]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "options", [["-W", "error"], pytest.param(["-O"], marks=pytest.mark.slow)], ids=" ".join
+)
+def test_options_of_python(options):
+    result = run(HEALTHY, *options)
+    assert (result.stdout, result.stderr) == ("done\n", "")
+
+
+@pytest.mark.slow  # as Python compiles all modules anew
+def test_python_without_docstrings_is_refused_with_the_remedy():
+    result = run("import sgan_sklearn", PYTHONOPTIMIZE="2")
+    assert result.returncode == 1
+    error = result.stderr.splitlines()[-1]
+    assert error.startswith("ImportError: sgan_sklearn needs skorch")
+    assert error.endswith("Use -O (or PYTHONOPTIMIZE=1) instead.")
+
+
+def test_nothing_depends_on_assertions():
+    for path in Path(sgan_sklearn.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), path
+
+
+TENSORS = """
+import numpy as np, sklearn, torch
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn.architectures import MLPArchitecture
+
+X, y = torch.randn(30, 3), torch.arange(30) % 3 - 1
+classifier = SGANClassifier(MLPArchitecture((4,), (4,)), max_epochs=1, device="cpu", random_state=0)
+expected = classifier.fit(X.numpy(), y.numpy()).predict_proba(X.numpy())
+with sklearn.config_context(array_api_dispatch=True):
+    found = classifier.fit(X, y).predict_proba(X)
+    score = classifier.score(X, y)
+assert type(found) is np.ndarray and (found == expected).all() and type(score) is float
+"""
+
+
+def test_arrays_of_torch_that_scikit_learn_would_pass_on():
+    vendored = "sklearn.externals.array_api_compat"
+    pytest.importorskip(vendored, reason="older versions of scikit-learn need another package")
+    result = run(TENSORS, SCIPY_ARRAY_API="1")
+    assert (result.returncode, result.stderr) == (0, "")
