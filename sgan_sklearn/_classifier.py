@@ -43,28 +43,29 @@ from sgan_sklearn._compilation import compiling
 from sgan_sklearn._cuda_graphs import uses_compiler, uses_graphs
 from sgan_sklearn._distributed import n_processes, process_index
 from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
-from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate_of_classes
+from sgan_sklearn._generation import (
+    ask_sampler,
+    draw_codes,
+    generate,
+    generate_of_classes,
+    within_memory,
+)
 from sgan_sklearn._images import Layout, find_layout, flatten_images
 from sgan_sklearn._inputs import Inputs, as_rows, check_inputs
+from sgan_sklearn._labels import Labels, check_are_classes, check_wanted
 from sgan_sklearn._net import CHUNK, SGANNet
 from sgan_sklearn._onnx import write_onnx
 from sgan_sklearn._persistence import FilePath, load_estimator, save_estimator
 from sgan_sklearn._precision import PRECISIONS, choose_precision
+from sgan_sklearn._progress import print_rows
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sgan_sklearn._targets import check_target
 from sgan_sklearn._threads import mind_fork
 from sgan_sklearn._trouble import collapsed_since, dead_since
-from sgan_sklearn._validation import (
-    Labels,
-    check_dense,
-    check_same_length,
-    check_target,
-    check_wanted,
-    is_labeled,
-    without_objects,
-)
+from sgan_sklearn._validation import check_dense, check_same_length
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture, Heads
 from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
@@ -666,20 +667,20 @@ default="auto"
         """
         check_is_fitted(self)
         check_dense(X)
-        y = check_target(y)
-        check_same_length("y", y, X)
-        labeled = np.flatnonzero(is_labeled(y, self.unlabeled_value))
+        target = check_target(y, self.unlabeled_value)
+        check_same_length("y", target.values, X)
+        labeled, true = np.flatnonzero(target.labeled), target.given
         if len(labeled) == 0:
             raise ValueError(
-                f"y holds no class to score against: all {len(y)} rows are unlabeled "
+                f"y holds no class to score against: all {len(target.values)} rows are unlabeled "
                 f"(unlabeled_value={self.unlabeled_value!r}). Pass rows with true labels."
             )
+        check_are_classes(true)
         if sample_weight is not None:
             check_same_length("sample_weight", sample_weight, X)
             sample_weight = np.asarray(sample_weight)[labeled]
         parts = [labeled[part] for part in gen_batches(len(labeled), MAX_SCORED_ROWS)]
         predicted = np.concatenate([self.predict(_safe_indexing(X, part)) for part in parts])
-        true = without_objects(y[labeled])
         return float(accuracy_score(true, predicted, sample_weight=sample_weight))
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -754,23 +755,10 @@ default="auto"
             {"n_samples": n_samples, "random_state": random_state},
             caller_name="SGANClassifier.sample",
         )
-        codes = None if label is None else check_wanted(label, int(n_samples), self.classes_)
-        seed = draw_seed(random_state)
-        with seeded(seed, torch.device(self.net_.device)):
-            # A generator may draw as well: levels of categories.
-            if self.sampler_ is not None:
-                if codes is None:
-                    codes = draw_codes(self.label_distributions_.mean(axis=0), int(n_samples))
-                made_up = ask_sampler(self.sampler_, codes, self.net_.row_shape_[0])
-            elif codes is None:
-                made_up = generate(self.net_, int(n_samples), self._column_map)
-            else:
-                made_up = generate_of_classes(self.net_, codes, self._column_map)
-        parts = [part.numpy() for part in made_up.split(CHUNK)]
-        rows = np.concatenate([_to_units(self.scaler_, self._layout, part) for part in parts])
-        if self._columns is None:
-            return rows
-        return self._columns.to_given_form(rows, np.random.RandomState(seed))
+        n_values = self.net_.latent_dim + int(np.prod(self.net_.row_shape_))
+        with within_memory(int(n_samples), n_values):
+            codes = None if label is None else check_wanted(label, int(n_samples), self.classes_)
+            return self._sampled_rows(int(n_samples), codes, draw_seed(random_state))
 
     def save(self, path: FilePath) -> None:
         """Write the classifier to a file, without pickle; see `sgan_sklearn.save`.
@@ -898,6 +886,8 @@ default="auto"
                 self, X, y, continued=continued, in_parts=in_parts, classes=classes
             )
             labels = given.labels
+            if self.verbose and process_index() == 0:
+                print_rows(labels.codes, len(labels.classes))
             layout, scaler = self._layout_and_scaler(given, continued)
             device = torch.device(self.net_.device) if continued else given.device
             rows = training_rows(given.rows, scaler, layout, device)
@@ -1156,6 +1146,24 @@ default="auto"
                 f"{method} needs a trained generator, but unsupervised_weight=0 trains none. Fit "
                 "with unsupervised_weight > 0."
             )
+
+    def _sampled_rows(self, n_samples: int, codes: np.ndarray | None, seed: int) -> Any:
+        """Return generated rows in the form of `X`, of the classes of these codes if given."""
+        with seeded(seed, torch.device(self.net_.device)):
+            # A generator may draw as well: levels of categories.
+            if self.sampler_ is not None:
+                if codes is None:
+                    codes = draw_codes(self.label_distributions_.mean(axis=0), n_samples)
+                made_up = ask_sampler(self.sampler_, codes, self.net_.row_shape_[0])
+            elif codes is None:
+                made_up = generate(self.net_, n_samples, self._column_map)
+            else:
+                made_up = generate_of_classes(self.net_, codes, self._column_map)
+        parts = [part.numpy() for part in made_up.split(CHUNK)]
+        rows = np.concatenate([_to_units(self.scaler_, self._layout, part) for part in parts])
+        if self._columns is None:
+            return rows
+        return self._columns.to_given_form(rows, np.random.RandomState(seed))
 
     # --- prediction -------------------------------------------------------------------------
 

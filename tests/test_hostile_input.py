@@ -35,7 +35,7 @@ SECONDS = 60  # no case may take longer
 ALLOWED_WARNINGS = (
     (DataConversionWarning, "A column-vector y was passed"),
     (ConvergenceWarning, "collapsed|too strong|diverged"),
-    (UserWarning, "only class"),
+    (UserWarning, "only class|no unlabeled row"),
 )
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from skorch.callbacks import Callback
 
 from sgan_sklearn._early_stopping import EarlyStopping, draw_validation_rows
+from sgan_sklearn._labels import check_labels
 from sgan_sklearn._random import draw_seed
 from sgan_sklearn._schedules import SCHEDULES
-from sgan_sklearn._validation import check_labels
 from sgan_sklearn.regularizers import ClassPrior
 
 
