@@ -828,7 +828,8 @@ default="auto"
         --------
         >>> from sklearn.datasets import load_iris
         >>> from sgan_sklearn import SGANClassifier
-        >>> classifier = SGANClassifier(random_state=0).fit(*load_iris(return_X_y=True))
+        >>> classifier = SGANClassifier(unlabeled_value=None, random_state=0)
+        >>> classifier = classifier.fit(*load_iris(return_X_y=True))
         >>> classifier.export_onnx("iris.onnx")  # doctest: +SKIP
         >>> session = onnxruntime.InferenceSession("iris.onnx")  # doctest: +SKIP
         >>> label, probabilities = session.run(None, {"X": X})  # doctest: +SKIP

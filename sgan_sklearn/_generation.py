@@ -35,9 +35,9 @@ def within_memory(n_rows: int, n_values: int) -> Iterator[None]:
         if not is_known and "CPUAllocator" not in str(error):
             raise
         raise MemoryError(
-            f"The 'n_samples' parameter of SGANClassifier.sample asks for {n_rows} rows, which take "
-            f"at least {4 * n_values * n_rows / 2**30:.1f} GiB and do not fit in memory. Sample "
-            "fewer rows at a time."
+            f"The 'n_samples' parameter of SGANClassifier.sample asks for {n_rows} rows, which do "
+            f"not fit in memory: they take {4 * n_values * n_rows / 2**30:.1f} GiB or more. Sample "
+            "fewer at a time."
         ) from error
 
 

@@ -188,10 +188,11 @@ def test_verbose_says_that_it_resumed(make_classifier, data, tmp_path, capsys):
     kill(make_classifier(**options), 7, *data)
     capsys.readouterr()
     make_classifier(**options, resume=True).fit(*data)
-    printed = capsys.readouterr().out
+    counts, printed = capsys.readouterr().out.split("\n", 1)
+    assert counts == "40 labeled rows, 20 unlabeled rows, 3 classes"
     assert printed.startswith("resumed after epoch 2 of 4\n")
     make_classifier(**options, resume=True, random_state=1).fit(*data)
-    assert capsys.readouterr().out.startswith(f"no checkpoint of this run in {tmp_path}")
+    assert f"\nno checkpoint of this run in {tmp_path}" in capsys.readouterr().out
     assert re.search(r"^ +3/4 ", printed, re.MULTILINE)
     assert not re.search(r"^ +[12]/4 ", printed, re.MULTILINE)
 

@@ -183,6 +183,7 @@ def test_displays_of_scikit_learn(irises, learned):
     ],
     ids=["bagging", "voting", "stacking", "one-vs-rest", "calibrated"],
 )
+@pytest.mark.filterwarnings("ignore:y holds no unlabeled row:UserWarning")
 def test_wrappers_take_unlabeled_rows_for_a_class(irises, make):
     X, few, _ = irises
     assert make(quick(max_epochs=1)).fit(X, few).classes_.tolist() == [-1, 0, 1, 2]
