@@ -71,7 +71,12 @@ def write_models(folder: Path) -> list[Path]:
     """Save models of different kinds, and return their files."""
     X, y = load_iris(return_X_y=True)
     frame = pd.DataFrame({"a": X[:, 0], "b": np.where(X[:, 1] > 3, "u", "v"), "c": y})
-    small = {"architecture": MLPArchitecture((8,), (8,)), "max_epochs": 1, "random_state": 0}
+    small = {
+        "architecture": MLPArchitecture((8,), (8,)),
+        "unlabeled_value": None,
+        "max_epochs": 1,
+        "random_state": 0,
+    }
     pipeline = make_pipeline(
         make_column_transformer((OneHotEncoder(sparse_output=False), ["b"]), remainder="drop"),
         StandardScaler(),

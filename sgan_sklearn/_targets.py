@@ -187,12 +187,12 @@ def _from_list(labels: list[Any]) -> Any:
     if any(_is_list(label_type) for label_type in types):
         return labels
     kinds = {kind_of(label_type) for label_type in types}
-    if len(kinds) == 1:
+    (kind,) = kinds if len(kinds) == 1 else ("",)
+    if kind in KEPT_BY:
         array = np.array(labels)
-        (kind,) = kinds
         # NumPy drops null characters at the end of text.
         is_same = kind != "string" or array.tolist() == labels
-        if array.dtype.kind in KEPT_BY.get(kind, "") and is_same:
+        if array.dtype.kind in KEPT_BY[kind] and is_same:
             return array
     array = np.empty(len(labels), dtype=object)
     array[:] = labels
@@ -238,16 +238,21 @@ def _without_objects(labels: np.ndarray) -> np.ndarray:
         return labels
     if len(kinds) > 1:
         _check_distinct(values)
-    if kinds == {"integer"}:
-        values = [int(value) for value in values]  # NumPy makes floats of int64 next to uint64
-    array = np.array(values)
-    if kinds == {"integer"} and array.dtype.kind not in "iu":
-        raise ValueError(
-            f"y holds integers from {min(values)} to {max(values)}, which no integer dtype of 64 "
-            "bits can hold. Make the labels strings, in an array of dtype object; only unlabeled "
-            "rows may stay numbers."
-        )
-    return array
+    return _integers(values) if kinds == {"integer"} else np.array(values)
+
+
+def _integers(labels: list[Any]) -> np.ndarray:
+    """Return integers in a dtype that holds them; NumPy makes floats of int64 next to uint64."""
+    labels = [int(label) for label in labels]
+    low, high = min(labels), max(labels)
+    if low >= -(2**63) and high < 2**63:
+        return np.array(labels)
+    if low >= 0 and high < 2**64:
+        return np.array(labels, dtype=np.uint64)
+    raise ValueError(
+        f"y holds integers from {low} to {high}, which no integer dtype of 64 bits can hold. Make "
+        "the labels strings, in an array of dtype object; only unlabeled rows may stay numbers."
+    )
 
 
 def _check_distinct(labels: list[Any]) -> None:
@@ -277,10 +282,12 @@ def _holds_infinity(labels: np.ndarray) -> bool:
 
 def _differ(labels: np.ndarray, unlabeled_value: Any) -> np.ndarray:
     """Return the mask of the labels that are not the mark of unlabeled rows."""
-    if labels.dtype.kind in "iu" and _whole(unlabeled_value) is not None:
-        unlabeled_value = _whole(unlabeled_value)  # labels would be rounded to compare a float
-    if labels.dtype.kind not in "biuf" or isinstance(unlabeled_value, str):
-        labels = labels.astype(object)  # NumPy does not compare text or dates with numbers
+    whole = _whole(unlabeled_value)
+    unlabeled_value = unlabeled_value if whole is None else whole
+    # NumPy does not compare text or dates with numbers, and rounds integers to compare floats.
+    rounds = labels.dtype.kind == "f" and whole is not None and abs(whole) >= 2**11
+    if labels.dtype.kind not in "biuf" or isinstance(unlabeled_value, str) or rounds:
+        labels = labels.astype(object)
     return np.asarray(labels != unlabeled_value, dtype=bool)
 
 
