@@ -218,8 +218,8 @@ default="auto"
         steps of its own, one to five minutes; pass an instance of
         `sgan_sklearn.samplers.CriticSampler` to choose how many.
     unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows. None means that all rows are labeled, for a `y` in which
-        -1 is a class.
+        Label of the unlabeled rows. NaN stands for NaN, None, ``pd.NA`` and ``pd.NaT``. None
+        means that all rows are labeled, for a `y` in which -1 is a class.
     device : str, default="auto"
         Where the networks live: "cpu", "cuda", "cuda:1"; "auto" is the first CUDA GPU
         if there is one. A model fitted on a GPU can be unpickled on a machine without.
@@ -281,7 +281,8 @@ default="auto"
         `random_state` that is an integer. A run is known by its parameters and rows, so that
         several, such as those of a grid search, may share a folder; without an `lr_schedule` its
         length does not matter, so that a run can be resumed with more epochs. The last two files
-        of each stay there; remove them when you need them no more. None keeps nothing.
+        of each stay there; remove them when you need them no more. None keeps nothing;
+        "~" is the home folder.
     checkpoint_every : int, default=1
         Epochs from one checkpoint to the next; the last epoch always has one. A file takes about
         eight times the size of the networks' weights, and a few milliseconds for each megabyte.
@@ -295,7 +296,8 @@ default="auto"
         same model to the bit, for the same number of torch's threads; None gives another one at
         each call.
     verbose : int, default=0
-        1 prints a table of about 20 epochs with the losses and the time left, 2 all epochs.
+        1 prints the numbers of rows and classes and a table of about 20 epochs with the losses and
+        the time left, 2 all epochs.
 
     Attributes
     ----------
@@ -511,7 +513,7 @@ default="auto"
             `categorical_features`, and holes (NaN, None).
         y : array-like of shape (n_samples,)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` where
-            a row has none.
+            a row has none. Masked entries of a masked array are unlabeled.
 
         Returns
         -------
@@ -521,7 +523,9 @@ default="auto"
         Raises
         ------
         ValueError
-            If a parameter, `X` or `y` is not as described. A model fitted before is kept.
+            If a parameter, `X` or `y` is not as described, or if `y` holds what NumPy makes of
+            `unlabeled_value` where the dtype of `y` cannot hold it: the text "-1", or 255 for -1.
+            A model fitted before is kept.
         TypeError
             If `X` is sparse.
         MemoryError
@@ -533,8 +537,9 @@ default="auto"
             If the loss diverges, and the last sensible model is kept; if the generator makes nearly
             equal rows or the discriminator knows all of its rows when the training ends.
         UserWarning
-            If 1 is the only class and -1 means unlabeled, which looks like a mistake; or if Ctrl-C
-            ends the training, whose model so far is kept.
+            If no row is unlabeled though `unlabeled_value` is not None, or if 1 is the only class
+            and -1 means unlabeled, which look like mistakes; or if Ctrl-C ends the training, whose
+            model so far is kept.
         """
         self._validate_params()  # warm_start among them
         return self._fit(X, y, continued=bool(self.warm_start) and hasattr(self, "net_"))
@@ -726,9 +731,10 @@ default="auto"
             ones at each call.
         label : class label or array-like of shape (n_samples,), default=None
             Class that all rows shall be of, or that of each one; an array takes the place of
-            `n_samples`. A `sampler` makes rows of a class at will. The generator's are made until
-            enough of them are most likely of that class to the discriminator; of a class that it
-            hardly makes, the likeliest. None takes all rows as they come.
+            `n_samples`, and may be a column. A `sampler` makes rows of a class at will. The
+            generator's are made until enough of them are most likely of that class to the
+            discriminator; of a class that it hardly makes, the likeliest. None takes all rows as
+            they come.
 
         Returns
         -------
@@ -743,6 +749,8 @@ default="auto"
             If `n_samples` is not a positive integer, if `label` is no class or has another length,
             or if the classifier was fitted with ``unsupervised_weight=0``, which trains no
             generator, and without a `sampler`.
+        MemoryError
+            If the rows do not fit in memory.
         """
         check_is_fitted(self)
         if self.sampler_ is None:
@@ -807,9 +815,10 @@ default="auto"
     def export_onnx(self, path: FilePath) -> None:
         """Write the classifier as an ONNX graph, for programs without Python.
 
-        Its input "X" takes rows like those of the training, in their units, shape and dtype; it
-        gives "label" and "probabilities" as `predict` and `predict_proba` do. The scaling is part
-        of the graph. It needs torch 2.6 and the extra ``onnx``.
+        Its input "X" takes rows like those of the training, in their units, shape and dtype (of
+        this machine's byte order; float64 for objects); it gives "label" and "probabilities" as
+        `predict` and `predict_proba` do. The scaling is part of the graph. It needs torch 2.6 and
+        the extra ``onnx``.
 
         Parameters
         ----------
@@ -819,8 +828,8 @@ default="auto"
         Raises
         ------
         ValueError
-            If the scaling is a transformer that the graph cannot express, or if columns are
-            categories.
+            If the scaling is a transformer that the graph cannot express, if columns are
+            categories, or if `X` or `y` had a dtype that no graph has, such as long double.
         ImportError
             If the packages onnx or onnxscript are missing.
 

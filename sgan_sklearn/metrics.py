@@ -34,7 +34,8 @@ def labeled_scorer(scoring: Any, unlabeled_value: Any = -1) -> Any:
         A scorer: its name or a callable ``scorer(estimator, X, y)``; or several, by their names
         or as a dict from names to scorers.
     unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows. None means that all rows are labeled.
+        Label of the unlabeled rows, NaN for all missing values. None means that all rows are
+        labeled.
 
     Returns
     -------

@@ -55,7 +55,7 @@ def mask_labels(
         Whether `n_labeled` or `fraction` keep the shares of the classes, as nearly as whole rows
         allow. False leaves them to chance.
     unlabeled_value : int, float or str, default=-1
-        What the other rows get.
+        What the other rows get. NaN stands for all missing values in `y`.
     random_state : int, RandomState instance or None, default=None
         Source of the choice.
 
@@ -63,7 +63,8 @@ def mask_labels(
     -------
     masked : ndarray of shape (n_samples,)
         The labels that were kept, and `unlabeled_value`. Its dtype is that of `y` where that can
-        hold `unlabeled_value`; unsigned integers and booleans become int64, text becomes object.
+        hold `unlabeled_value`; unsigned integers and booleans become int64, text and whatever no
+        dtype of numbers can hold exactly become object.
 
     Raises
     ------
@@ -169,7 +170,8 @@ class SemiSupervisedSplit(BaseCrossValidator):
         Number of folds of a ``StratifiedKFold`` over the labeled rows, or a splitter of
         scikit-learn for them, such as ``GroupKFold()`` or ``StratifiedShuffleSplit(10)``.
     unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows. None means that all rows are labeled.
+        Label of the unlabeled rows, NaN for all missing values. None means that all rows are
+        labeled.
     shuffle : bool, default=False
         Whether the labeled rows are shuffled before they are split into folds; only for an
         integer `cv`.

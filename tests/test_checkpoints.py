@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +182,27 @@ def test_checkpoints_are_written_every_so_many_epochs(
 ):
     make_classifier(max_epochs=5, checkpoint_dir=tmp_path, checkpoint_every=every).fit(*data)
     assert sorted(int(path.stem[-6:]) for path in tmp_path.iterdir()) == epochs
+
+
+def test_a_folder_below_the_home_folder(make_classifier, data, tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("~/text", Path("~/path")):
+        fitted = make_classifier(checkpoint_dir=folder).fit(*data)
+        assert fitted.checkpoint_dir == folder
+        resumed = make_classifier(checkpoint_dir=folder, resume=True).fit(*data)
+        np.testing.assert_array_equal(resumed.predict_proba(data[0]), fitted.predict_proba(data[0]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["path", "text"]
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"'checkpoint_dir' parameter .* must be a folder"):
+        make_classifier(checkpoint_dir="~/file").fit(*data)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows makes up a home folder for any user")
+def test_the_home_folder_of_nobody(make_classifier, data):
+    with pytest.raises(ValueError, match=r"'checkpoint_dir' parameter .* Got '~no-such-user/x'"):
+        make_classifier(checkpoint_dir="~no-such-user/x").fit(*data)
 
 
 def test_verbose_says_that_it_resumed(make_classifier, data, tmp_path, capsys):
