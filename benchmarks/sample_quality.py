@@ -188,7 +188,8 @@ def measure(key: dict, folder: Path | None) -> dict:
 
 def ours(method: str, X: pd.DataFrame, y: np.ndarray, seed: int) -> Maker:
     classifier = SGANClassifier(**OURS[method].get_params(deep=False))
-    classifier.set_params(random_state=seed).fit(X, y)
+    mark = -1 if (y == -1).any() else None
+    classifier.set_params(unlabeled_value=mark, random_state=seed).fit(X, y)
     # Labels as often as the classifier finds them.
     shares = classifier.label_distributions_.mean(axis=0)
 

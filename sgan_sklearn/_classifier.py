@@ -43,9 +43,16 @@ from sgan_sklearn._compilation import compiling
 from sgan_sklearn._cuda_graphs import uses_compiler, uses_graphs
 from sgan_sklearn._distributed import n_processes, process_index
 from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
-from sgan_sklearn._generation import ask_sampler, draw_codes, generate, generate_of_classes
+from sgan_sklearn._generation import (
+    ask_sampler,
+    draw_codes,
+    generate,
+    generate_of_classes,
+    within_memory,
+)
 from sgan_sklearn._images import Layout, find_layout, flatten_images
 from sgan_sklearn._inputs import Inputs, as_rows, check_inputs
+from sgan_sklearn._labels import Labels, check_are_classes, check_wanted
 from sgan_sklearn._net import CHUNK, SGANNet, network_builders
 from sgan_sklearn._onnx import write_onnx
 from sgan_sklearn._persistence import (
@@ -56,22 +63,16 @@ from sgan_sklearn._persistence import (
     save_estimator,
 )
 from sgan_sklearn._precision import PRECISIONS, choose_precision
+from sgan_sklearn._progress import print_rows
 from sgan_sklearn._random import RandomState, draw_seed, seeded
 from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn._settings import plain_settings, with_plain_settings
 from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sgan_sklearn._targets import check_target
 from sgan_sklearn._threads import mind_fork
 from sgan_sklearn._trouble import collapsed_since, dead_since
-from sgan_sklearn._validation import (
-    Labels,
-    check_dense,
-    check_same_length,
-    check_target,
-    check_wanted,
-    is_labeled,
-    without_objects,
-)
+from sgan_sklearn._validation import check_dense, check_same_length
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture, Heads
 from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
@@ -224,8 +225,8 @@ default="auto"
         steps of its own, one to five minutes; pass an instance of
         `sgan_sklearn.samplers.CriticSampler` to choose how many.
     unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows. None means that all rows are labeled, for a `y` in which
-        -1 is a class.
+        Label of the unlabeled rows. NaN stands for NaN, None, ``pd.NA`` and ``pd.NaT``. None
+        means that all rows are labeled, for a `y` in which -1 is a class.
     device : str, default="auto"
         Where the networks live: "cpu", "cuda", "cuda:1"; "auto" is the first CUDA GPU
         if there is one. A model fitted on a GPU can be unpickled on a machine without.
@@ -287,7 +288,8 @@ default="auto"
         `random_state` that is an integer. A run is known by its parameters and rows, so that
         several, such as those of a grid search, may share a folder; without an `lr_schedule` its
         length does not matter, so that a run can be resumed with more epochs. The last two files
-        of each stay there; remove them when you need them no more. None keeps nothing.
+        of each stay there; remove them when you need them no more. None keeps nothing;
+        "~" is the home folder.
     checkpoint_every : int, default=1
         Epochs from one checkpoint to the next; the last epoch always has one. A file takes about
         eight times the size of the networks' weights, and a few milliseconds for each megabyte.
@@ -301,7 +303,8 @@ default="auto"
         same model to the bit, for the same number of torch's threads; None gives another one at
         each call.
     verbose : int, default=0
-        1 prints a table of about 20 epochs with the losses and the time left, 2 all epochs.
+        1 prints the numbers of rows and classes and a table of about 20 epochs with the losses and
+        the time left, 2 all epochs.
 
     Attributes
     ----------
@@ -517,7 +520,7 @@ default="auto"
             `categorical_features`, and holes (NaN, None).
         y : array-like of shape (n_samples,)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` where
-            a row has none.
+            a row has none. Masked entries of a masked array are unlabeled.
 
         Returns
         -------
@@ -527,7 +530,9 @@ default="auto"
         Raises
         ------
         ValueError
-            If a parameter, `X` or `y` is not as described. A model fitted before is kept.
+            If a parameter, `X` or `y` is not as described, or if `y` holds what NumPy makes of
+            `unlabeled_value` where the dtype of `y` cannot hold it: the text "-1", or 255 for -1.
+            A model fitted before is kept.
         TypeError
             If `X` is sparse.
         MemoryError
@@ -539,8 +544,9 @@ default="auto"
             If the loss diverges, and the last sensible model is kept; if the generator makes nearly
             equal rows or the discriminator knows all of its rows when the training ends.
         UserWarning
-            If 1 is the only class and -1 means unlabeled, which looks like a mistake; or if Ctrl-C
-            ends the training, whose model so far is kept.
+            If no row is unlabeled though `unlabeled_value` is not None, or if 1 is the only class
+            and -1 means unlabeled, which look like mistakes; or if Ctrl-C ends the training, whose
+            model so far is kept.
         """
         self._validate_params()  # warm_start among them
         return self._fit(X, y, continued=bool(self.warm_start) and hasattr(self, "net_"))
@@ -677,20 +683,20 @@ default="auto"
         """
         check_is_fitted(self)
         check_dense(X)
-        y = check_target(y)
-        check_same_length("y", y, X)
-        labeled = np.flatnonzero(is_labeled(y, self.unlabeled_value))
+        target = check_target(y, self.unlabeled_value)
+        check_same_length("y", target.values, X)
+        labeled, true = np.flatnonzero(target.labeled), target.given
         if len(labeled) == 0:
             raise ValueError(
-                f"y holds no class to score against: all {len(y)} rows are unlabeled "
+                f"y holds no class to score against: all {len(target.values)} rows are unlabeled "
                 f"(unlabeled_value={self.unlabeled_value!r}). Pass rows with true labels."
             )
+        check_are_classes(true)
         if sample_weight is not None:
             check_same_length("sample_weight", sample_weight, X)
             sample_weight = np.asarray(sample_weight)[labeled]
         parts = [labeled[part] for part in gen_batches(len(labeled), MAX_SCORED_ROWS)]
         predicted = np.concatenate([self.predict(_safe_indexing(X, part)) for part in parts])
-        true = without_objects(y[labeled])
         return float(accuracy_score(true, predicted, sample_weight=sample_weight))
 
     @with_plain_settings
@@ -738,9 +744,10 @@ default="auto"
             ones at each call.
         label : class label or array-like of shape (n_samples,), default=None
             Class that all rows shall be of, or that of each one; an array takes the place of
-            `n_samples`. A `sampler` makes rows of a class at will. The generator's are made until
-            enough of them are most likely of that class to the discriminator; of a class that it
-            hardly makes, the likeliest. None takes all rows as they come.
+            `n_samples`, and may be a column. A `sampler` makes rows of a class at will. The
+            generator's are made until enough of them are most likely of that class to the
+            discriminator; of a class that it hardly makes, the likeliest. None takes all rows as
+            they come.
 
         Returns
         -------
@@ -755,6 +762,8 @@ default="auto"
             If `n_samples` is not a positive integer, if `label` is no class or has another length,
             or if the classifier was fitted with ``unsupervised_weight=0``, which trains no
             generator, and without a `sampler`.
+        MemoryError
+            If the rows do not fit in memory.
         """
         check_is_fitted(self)
         if self.sampler_ is None:
@@ -767,23 +776,10 @@ default="auto"
             {"n_samples": n_samples, "random_state": random_state},
             caller_name="SGANClassifier.sample",
         )
-        codes = None if label is None else check_wanted(label, int(n_samples), self.classes_)
-        seed = draw_seed(random_state)
-        with seeded(seed, torch.device(self.net_.device)):
-            # A generator may draw as well: levels of categories.
-            if self.sampler_ is not None:
-                if codes is None:
-                    codes = draw_codes(self.label_distributions_.mean(axis=0), int(n_samples))
-                made_up = ask_sampler(self.sampler_, codes, self.net_.row_shape_[0])
-            elif codes is None:
-                made_up = generate(self.net_, int(n_samples), self._column_map)
-            else:
-                made_up = generate_of_classes(self.net_, codes, self._column_map)
-        parts = [part.numpy() for part in made_up.split(CHUNK)]
-        rows = np.concatenate([_to_units(self.scaler_, self._layout, part) for part in parts])
-        if self._columns is None:
-            return rows
-        return self._columns.to_given_form(rows, np.random.RandomState(seed))
+        n_values = self.net_.latent_dim + int(np.prod(self.net_.row_shape_))
+        with within_memory(int(n_samples), n_values):
+            codes = None if label is None else check_wanted(label, int(n_samples), self.classes_)
+            return self._sampled_rows(int(n_samples), codes, draw_seed(random_state))
 
     @with_plain_settings
     def save(self, path: FilePath) -> None:
@@ -835,9 +831,10 @@ default="auto"
     def export_onnx(self, path: FilePath) -> None:
         """Write the classifier as an ONNX graph, for programs without Python.
 
-        Its input "X" takes rows like those of the training, in their units, shape and dtype; it
-        gives "label" and "probabilities" as `predict` and `predict_proba` do. The scaling is part
-        of the graph. It needs torch 2.6 and the extra ``onnx``.
+        Its input "X" takes rows like those of the training, in their units, shape and dtype (of
+        this machine's byte order; float64 for objects); it gives "label" and "probabilities" as
+        `predict` and `predict_proba` do. The scaling is part of the graph. It needs torch 2.6 and
+        the extra ``onnx``.
 
         Parameters
         ----------
@@ -847,8 +844,8 @@ default="auto"
         Raises
         ------
         ValueError
-            If the scaling is a transformer that the graph cannot express, or if columns are
-            categories.
+            If the scaling is a transformer that the graph cannot express, if columns are
+            categories, or if `X` or `y` had a dtype that no graph has, such as long double.
         ImportError
             If the packages onnx or onnxscript are missing.
 
@@ -856,7 +853,8 @@ default="auto"
         --------
         >>> from sklearn.datasets import load_iris
         >>> from sgan_sklearn import SGANClassifier
-        >>> classifier = SGANClassifier(random_state=0).fit(*load_iris(return_X_y=True))
+        >>> classifier = SGANClassifier(unlabeled_value=None, random_state=0)
+        >>> classifier = classifier.fit(*load_iris(return_X_y=True))
         >>> classifier.export_onnx("iris.onnx")  # doctest: +SKIP
         >>> session = onnxruntime.InferenceSession("iris.onnx")  # doctest: +SKIP
         >>> label, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
@@ -931,6 +929,8 @@ default="auto"
                 self, X, y, continued=continued, in_parts=in_parts, classes=classes
             )
             labels = given.labels
+            if self.verbose and process_index() == 0:
+                print_rows(labels.codes, len(labels.classes))
             layout, scaler = self._layout_and_scaler(given, continued)
             device = torch.device(self.net_.device) if continued else given.device
             rows = training_rows(given.rows, scaler, layout, device)
@@ -1197,6 +1197,24 @@ default="auto"
                 f"{method} needs a trained generator, but unsupervised_weight=0 trains none. Fit "
                 "with unsupervised_weight > 0."
             )
+
+    def _sampled_rows(self, n_samples: int, codes: np.ndarray | None, seed: int) -> Any:
+        """Return generated rows in the form of `X`, of the classes of these codes if given."""
+        with seeded(seed, torch.device(self.net_.device)):
+            # A generator may draw as well: levels of categories.
+            if self.sampler_ is not None:
+                if codes is None:
+                    codes = draw_codes(self.label_distributions_.mean(axis=0), n_samples)
+                made_up = ask_sampler(self.sampler_, codes, self.net_.row_shape_[0])
+            elif codes is None:
+                made_up = generate(self.net_, n_samples, self._column_map)
+            else:
+                made_up = generate_of_classes(self.net_, codes, self._column_map)
+        parts = [part.numpy() for part in made_up.split(CHUNK)]
+        rows = np.concatenate([_to_units(self.scaler_, self._layout, part) for part in parts])
+        if self._columns is None:
+            return rows
+        return self._columns.to_given_form(rows, np.random.RandomState(seed))
 
     # --- prediction -------------------------------------------------------------------------
 

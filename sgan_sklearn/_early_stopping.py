@@ -13,8 +13,8 @@ from sgan_sklearn._sampling import allotted, drawn
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sgan_sklearn._labels import Labels
     from sgan_sklearn._random import RandomState
-    from sgan_sklearn._validation import Labels
 
 __all__ = ["EarlyStopping", "draw_validation_rows"]
 

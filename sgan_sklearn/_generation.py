@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,11 +13,40 @@ from torch import Tensor
 
 from sgan_sklearn.samplers import ColumnMap, Sampler
 
-__all__ = ["ask_sampler", "draw_codes", "generate", "generate_of_classes"]
+__all__ = ["ask_sampler", "draw_codes", "generate", "generate_of_classes", "within_memory"]
 
 # How often new rows are generated in search of a class, at most, and how many at least.
 MAX_ROUNDS = 20
 MIN_ROWS = 256
+
+
+@contextmanager
+def within_memory(n_rows: int, n_values: int) -> Iterator[None]:
+    """Raise a MemoryError that names `n_samples` where the rows to generate do not fit.
+
+    `n_values` is how many numbers of float32 each row takes at once, at least.
+    """
+    try:
+        if 4 * n_values * n_rows > _physical_memory():
+            raise MemoryError("They take more than the memory of this machine.")
+        yield
+    except (MemoryError, RuntimeError) as error:
+        is_known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+        if not is_known and "CPUAllocator" not in str(error):
+            raise
+        raise MemoryError(
+            f"The 'n_samples' parameter of SGANClassifier.sample asks for {n_rows} rows, which do "
+            f"not fit in memory: they take {4 * n_values * n_rows / 2**30:.1f} GiB or more. Sample "
+            "fewer at a time."
+        ) from error
+
+
+def _physical_memory() -> float:
+    """Return the bytes of this machine's memory, those of all addresses where it is not known."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # on Windows
+        return 2.0**47
 
 
 def generate(net: Any, n_rows: int, column_map: ColumnMap | None = None) -> Tensor:

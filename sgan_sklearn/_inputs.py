@@ -31,18 +31,16 @@ from sgan_sklearn._early_stopping import draw_validation_rows
 from sgan_sklearn._fingerprint import fingerprint
 from sgan_sklearn._frames import frame_kind
 from sgan_sklearn._images import check_image_shape, flatten_images
-from sgan_sklearn._random import draw_seed
-from sgan_sklearn._validation import (
+from sgan_sklearn._labels import (
     Labels,
-    check_callbacks,
     check_class_weight,
     check_classes,
-    check_dense,
     check_labels,
-    check_range,
     check_same_classes,
-    check_same_length,
+    warn_of_marks,
 )
+from sgan_sklearn._random import draw_seed
+from sgan_sklearn._validation import check_callbacks, check_dense, check_range, check_same_length
 from sgan_sklearn.architectures import Architecture
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.samplers import Sampler
@@ -103,6 +101,8 @@ def check_inputs(
         classes = check_classes(classes, before, estimator.unlabeled_value)
     X, image_shape = flatten_images(X)
     labels = check_labels(y, estimator.unlabeled_value, classes)
+    if not (continued or in_parts):
+        warn_of_marks(labels, estimator.unlabeled_value)
     if continued:
         estimator._layout.check_images(image_shape)
     expected = estimator._layout.image_shape if continued else estimator.image_shape
@@ -297,7 +297,8 @@ def _check_checkpoints(estimator: Any, continued: bool) -> None:
                 "interrupted. Got checkpoint_dir=None: give the same folder to both runs."
             )
         return
-    if folder == "" or (Path(folder).exists() and not Path(folder).is_dir()):
+    path = None if folder == "" else _expanded(folder)
+    if path is None or (path.exists() and not path.is_dir()):
         raise ValueError(
             f"The 'checkpoint_dir' parameter of SGANClassifier must be a folder, which need not "
             f"exist. Got {folder!r}."
@@ -329,5 +330,16 @@ def _checkpoints(
     versions = sys.modules["sgan_sklearn"].__version__, torch.__version__, sklearn.__version__
     params = _params_that_matter(estimator)
     run = fingerprint(versions, device.type, params, rows, codes, of_columns, image_shape)
-    folder = Path(os.fsdecode(estimator.checkpoint_dir))
+    folder = _expanded(estimator.checkpoint_dir)
     return Checkpoints(folder, run, estimator.checkpoint_every, resume=estimator.resume)
+
+
+def _expanded(folder: Any) -> Path:
+    """Return a path in which "~" is the home folder, or raise ValueError."""
+    try:
+        return Path(os.fsdecode(folder)).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            "The 'checkpoint_dir' parameter of SGANClassifier must be a folder, in which '~' is "
+            f"the home folder. Got {str(folder)!r}. {error}"
+        ) from error

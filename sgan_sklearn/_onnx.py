@@ -40,8 +40,10 @@ def write_onnx(
             f"export_onnx needs the packages onnx and onnxscript: {error}. Install them by "
             "pip install 'sgan-sklearn[onnx]'."
         ) from error
+    dtype = _check_dtype("X", scaler.dtype_)
+    labels = _labels(classes)
     model = _Predictor(discriminator, class_logits, scaler, layout).eval()
-    rows = torch.from_numpy(np.zeros((2, *layout.row_shape), dtype=scaler.dtype_))
+    rows = torch.from_numpy(np.zeros((2, *layout.row_shape), dtype=dtype))
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about torch
         program: Any = torch.onnx.export(
@@ -54,15 +56,39 @@ def write_onnx(
             verbose=False,
         )
     graph = program.model_proto
-    _put_labels(onnx, graph.graph, classes)
+    _put_labels(onnx, graph.graph, labels)
     onnx.checker.check_model(graph)
     replace_file(path, graph.SerializeToString())
 
 
-def _put_labels(onnx: Any, graph: Any, classes: np.ndarray) -> None:
+def _check_dtype(name: str, dtype: np.dtype) -> np.dtype:
+    """Return the dtype in the byte order of this machine, or raise ValueError."""
+    if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize > 8):
+        raise ValueError(
+            f"export_onnx cannot express numbers of the dtype {dtype}, which {name} had in fit. "
+            f"Fit on {name}.astype(np.float64)."
+        )
+    return dtype.newbyteorder("=")
+
+
+def _labels(classes: np.ndarray) -> np.ndarray:
+    """Return the class labels in a form that a graph can hold, or raise ValueError."""
+    if classes.dtype.kind not in "OU":
+        return classes.astype(_check_dtype("y", classes.dtype))
+    try:
+        for label in classes.tolist():
+            label.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"export_onnx cannot express the class {error.object!r}, which is no valid Unicode "
+            f"text: {error}. Give the class another name, and fit again."
+        ) from error
+    return classes.astype(object)
+
+
+def _put_labels(onnx: Any, graph: Any, labels: np.ndarray) -> None:
     """Let the graph look labels up, which torch could not where they are strings."""
-    values = classes.astype(object) if classes.dtype.kind in "OU" else classes
-    graph.initializer.append(onnx.numpy_helper.from_array(values, "classes"))
+    graph.initializer.append(onnx.numpy_helper.from_array(labels, "classes"))
     graph.node.append(onnx.helper.make_node("Gather", ["classes", CODE], ["label"]))
     kind = graph.initializer[-1].data_type
     label = onnx.helper.make_tensor_value_info("label", kind, ["n_samples"])
@@ -97,8 +123,8 @@ class _Numbers(nn.Module):
 
     def __init__(self, scaler: FeatureScaler) -> None:
         super().__init__()
-        self.dtype = torch.from_numpy(np.empty(0, scaler.float_)).dtype
-        low, high = scaler.reach().astype(scaler.float_)
+        low, high = scaler.reach().astype(np.dtype(scaler.float_).newbyteorder("="))
+        self.dtype = torch.from_numpy(low).dtype
         self.register_buffer("low", torch.from_numpy(low))
         self.register_buffer("high", torch.from_numpy(high))
         order = np.concatenate([columns for _, columns, _ in scaler.groups_])
@@ -132,7 +158,8 @@ class _Table(nn.Module):
             )
         self.numbers = _Numbers(scaler.scaler_)
         self.marked = scaler.marked_.tolist()
-        self.register_buffer("fill", torch.from_numpy(scaler.fill_.astype(scaler.dtype_)))
+        fill = scaler.fill_.astype(scaler.dtype_.newbyteorder("="))
+        self.register_buffer("fill", torch.from_numpy(fill))
 
     def forward(self, X: Tensor) -> Tensor:
         if not X.is_floating_point():

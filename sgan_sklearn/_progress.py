@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 from skorch.callbacks import Callback
 
-__all__ = ["EpochTable", "TrainingLog"]
+__all__ = ["EpochTable", "TrainingLog", "print_rows"]
 
 # Lines that verbose=1 prints, however many epochs there are.
 N_LINES = 20
@@ -111,6 +112,19 @@ class TrainingLog(Callback):
         """Say where a training was stopped."""
         if net.stop_training_ or net.interrupted_:
             self.table_.stop()
+
+
+def print_rows(codes: np.ndarray, n_classes: int) -> None:
+    """Print how many rows a training has, by their class codes, -1 where unlabeled."""
+    n_labeled = int((codes >= 0).sum())
+    print(
+        f"{_count(n_labeled, 'labeled row')}, {_count(len(codes) - n_labeled, 'unlabeled row')}, "
+        f"{_count(n_classes, 'class', 'classes')}"
+    )
+
+
+def _count(n: int, one: str, more: str | None = None) -> str:
+    return f"{n} {one}" if n == 1 else f"{n} {more or one + 's'}"
 
 
 def _clock(seconds: float) -> str:

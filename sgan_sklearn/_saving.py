@@ -51,7 +51,8 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sgan_sklearn import SGANClassifier, load, save
     >>> X, y = load_iris(return_X_y=True)
-    >>> pipeline = make_pipeline(StandardScaler(), SGANClassifier(max_epochs=5, random_state=0))
+    >>> clf = SGANClassifier(unlabeled_value=None, max_epochs=5, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), clf)
     >>> with TemporaryDirectory() as folder:
     ...     save(pipeline.fit(X, y), Path(folder) / "iris.sgan")
     ...     loaded = load(Path(folder) / "iris.sgan")

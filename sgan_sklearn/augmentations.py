@@ -44,7 +44,7 @@ class Augmentation(BaseEstimator, ABC):
     ...         return x + self.amount * torch.randn(len(x), 1, 1, 1, device=x.device)
     >>> images, y = load_digits().images[:200], load_digits().target[:200]
     >>> clf = SGANClassifier(ConvArchitecture(width=4), augment=Brightness(), max_epochs=1)
-    >>> clf.set_params(augment__amount=0.2, random_state=0).fit(images, y).n_iter_
+    >>> clf.set_params(augment__amount=0.2, unlabeled_value=None).fit(images, y).n_iter_
     1
     """
 

@@ -61,7 +61,8 @@ class SampleGridCallback(Callback):
     >>> X, y = load_digits(return_X_y=True)
     >>> with TemporaryDirectory() as folder:
     ...     grids = SampleGridCallback(folder, every_n_epochs=2)
-    ...     clf = SGANClassifier(callbacks=[grids], max_epochs=3).fit(X.reshape(-1, 8, 8), y)
+    ...     clf = SGANClassifier(callbacks=[grids], unlabeled_value=None, max_epochs=3)
+    ...     clf = clf.fit(X.reshape(-1, 8, 8), y)
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['epoch_0002.png', 'epoch_0003.png']
     """

@@ -13,7 +13,8 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _num_samples, indexable
 
-from sgan_sklearn._validation import check_same_length, check_target, is_labeled, without_objects
+from sgan_sklearn._targets import check_target
+from sgan_sklearn._validation import check_same_length
 
 __all__ = ["labeled_scorer"]
 
@@ -33,7 +34,8 @@ def labeled_scorer(scoring: Any, unlabeled_value: Any = -1) -> Any:
         A scorer: its name or a callable ``scorer(estimator, X, y)``; or several, by their names
         or as a dict from names to scorers.
     unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows. None means that all rows are labeled.
+        Label of the unlabeled rows, NaN for all missing values. None means that all rows are
+        labeled.
 
     Returns
     -------
@@ -83,13 +85,14 @@ class _LabeledScorer:
         self.unlabeled_value = unlabeled_value
 
     def __call__(self, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Any:
-        y = check_target(y, "labeled_scorer")
-        check_same_length("y", y, X)
+        target = check_target(y, self.unlabeled_value, "labeled_scorer")
+        n_rows = len(target.values)
+        check_same_length("y", target.values, X)
         (X,) = indexable(X)
-        labeled = np.flatnonzero(is_labeled(y, self.unlabeled_value))
+        labeled = np.flatnonzero(target.labeled)
         if len(labeled) == 0:
             warnings.warn(
-                f"None of the {len(y)} rows to score carries a label (unlabeled_value="
+                f"None of the {n_rows} rows to score carries a label (unlabeled_value="
                 f"{self.unlabeled_value!r}), so the score is nan. Split with SemiSupervisedSplit, "
                 "whose test rows are all labeled.",
                 UserWarning,
@@ -97,12 +100,10 @@ class _LabeledScorer:
             )
             return np.nan
         of_labeled = {
-            name: _safe_indexing(value, labeled) if _has_rows(value, len(y)) else value
+            name: _safe_indexing(value, labeled) if _has_rows(value, n_rows) else value
             for name, value in kwargs.items()
         }
-        return self.scorer(
-            estimator, _safe_indexing(X, labeled), without_objects(y[labeled]), **of_labeled
-        )
+        return self.scorer(estimator, _safe_indexing(X, labeled), target.given, **of_labeled)
 
     def get_metadata_routing(self) -> Any:
         """Return what the scorer inside asks for, for scikit-learn's metadata routing."""

@@ -19,7 +19,8 @@ from sklearn.utils.validation import indexable
 
 from sgan_sklearn._random import RandomState
 from sgan_sklearn._sampling import allotted, drawn
-from sgan_sklearn._validation import check_same_length, check_target, is_labeled, without_objects
+from sgan_sklearn._targets import check_target, is_nan
+from sgan_sklearn._validation import check_same_length
 
 __all__ = ["SemiSupervisedSplit", "mask_labels"]
 
@@ -54,7 +55,7 @@ def mask_labels(
         Whether `n_labeled` or `fraction` keep the shares of the classes, as nearly as whole rows
         allow. False leaves them to chance.
     unlabeled_value : int, float or str, default=-1
-        What the other rows get.
+        What the other rows get. NaN stands for all missing values in `y`.
     random_state : int, RandomState instance or None, default=None
         Source of the choice.
 
@@ -62,7 +63,8 @@ def mask_labels(
     -------
     masked : ndarray of shape (n_samples,)
         The labels that were kept, and `unlabeled_value`. Its dtype is that of `y` where that can
-        hold `unlabeled_value`; unsigned integers and booleans become int64, text becomes object.
+        hold `unlabeled_value`; unsigned integers and booleans become int64, text and whatever no
+        dtype of numbers can hold exactly become object.
 
     Raises
     ------
@@ -109,14 +111,12 @@ def mask_labels(
             "mask_labels takes exactly one of 'n_labeled', 'fraction' and 'per_class'. Got "
             f"{', '.join(named) or 'none of them'}."
         )
-    y = check_target(y, "mask_labels")
-    labeled = np.flatnonzero(is_labeled(y, unlabeled_value))
-    classes, codes, counts = np.unique(
-        without_objects(y[labeled]), return_inverse=True, return_counts=True
-    )
+    target = check_target(y, unlabeled_value, "mask_labels")
+    labels, labeled = target.values, np.flatnonzero(target.labeled)
+    classes, codes, counts = np.unique(target.given, return_inverse=True, return_counts=True)
     if len(classes) == 0:
         raise ValueError(
-            f"y holds no class: all {len(y)} rows are unlabeled "
+            f"y holds no class: all {len(labels)} rows are unlabeled "
             f"(unlabeled_value={unlabeled_value!r}). Pass the labels of which some are to be kept."
         )
     n_kept = _number_to_keep(given, named[0], classes, counts)
@@ -125,8 +125,10 @@ def mask_labels(
     else:
         wanted = allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
     chosen = labeled[drawn(codes, wanted, n_kept, check_random_state(random_state))]
-    masked = np.full(len(y), unlabeled_value, dtype=_dtype_for(y, unlabeled_value))
-    masked[chosen] = y[chosen]
+    masked = np.full(
+        len(labels), unlabeled_value, dtype=_dtype_for(labels[labeled], unlabeled_value)
+    )
+    masked[chosen] = labels[chosen]
     return masked
 
 
@@ -168,7 +170,8 @@ class SemiSupervisedSplit(BaseCrossValidator):
         Number of folds of a ``StratifiedKFold`` over the labeled rows, or a splitter of
         scikit-learn for them, such as ``GroupKFold()`` or ``StratifiedShuffleSplit(10)``.
     unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows. None means that all rows are labeled.
+        Label of the unlabeled rows, NaN for all missing values. None means that all rows are
+        labeled.
     shuffle : bool, default=False
         Whether the labeled rows are shuffled before they are split into folds; only for an
         integer `cv`.
@@ -248,17 +251,16 @@ class SemiSupervisedSplit(BaseCrossValidator):
             raise ValueError(
                 "SemiSupervisedSplit.split needs y, which tells the labeled rows. Got None."
             )
-        y = check_target(y, "SemiSupervisedSplit.split")
-        check_same_length("y", y, X)
+        target = check_target(y, self.unlabeled_value, "SemiSupervisedSplit.split")
+        check_same_length("y", target.values, X)
         (X,) = indexable(X)
-        mask = is_labeled(y, self.unlabeled_value)
-        labeled, unlabeled = np.flatnonzero(mask), np.flatnonzero(~mask)
+        labeled, unlabeled = np.flatnonzero(target.labeled), np.flatnonzero(~target.labeled)
         if len(labeled) == 0:
             raise ValueError(
-                f"y holds no labeled row to split: all {len(y)} rows are unlabeled "
+                f"y holds no labeled row to split: all {len(target.values)} rows are unlabeled "
                 f"(unlabeled_value={self.unlabeled_value!r})."
             )
-        labels = without_objects(y[labeled])
+        labels = target.given
         if isinstance(inner, StratifiedKFold):
             _check_folds(inner.n_splits, labels)
         if isinstance(inner, RepeatedStratifiedKFold):
@@ -295,11 +297,12 @@ class SemiSupervisedSplit(BaseCrossValidator):
         inner = self._splitter()
         if y is None:
             return int(inner.get_n_splits(X, y, groups))
-        labeled = np.flatnonzero(is_labeled(check_target(y), self.unlabeled_value))
-        X, y, groups = (
-            None if values is None else _safe_indexing(values, labeled) for values in (X, y, groups)
+        target = check_target(y, self.unlabeled_value, "SemiSupervisedSplit.get_n_splits")
+        labeled = np.flatnonzero(target.labeled)
+        X, groups = (
+            None if values is None else _safe_indexing(values, labeled) for values in (X, groups)
         )
-        return int(inner.get_n_splits(X, y, groups))
+        return int(inner.get_n_splits(X, target.given, groups))
 
     def _splitter(self) -> Any:
         """Return the splitter of the labeled rows, its parameters checked."""
@@ -363,12 +366,20 @@ def _spread(labeled: np.ndarray, unlabeled: np.ndarray) -> np.ndarray:
     return np.concatenate([labeled, unlabeled])[order]
 
 
-def _dtype_for(y: np.ndarray, unlabeled_value: Any) -> Any:
+def _dtype_for(labels: np.ndarray, unlabeled_value: Any) -> Any:
     """Return a dtype that holds the labels and the unlabeled value side by side."""
-    if y.dtype.kind not in "biuf" or isinstance(unlabeled_value, str):
+    if labels.dtype.kind not in "biuf" or isinstance(unlabeled_value, str):
         return object
-    if not isinstance(unlabeled_value, Integral):
-        return np.result_type(y.dtype, np.float64)
-    if y.dtype.kind in "ub":
-        return np.int64 if int(y.max(initial=0)) <= np.iinfo(np.int64).max else object
-    return np.result_type(y.dtype, np.min_scalar_type(int(unlabeled_value)))
+    own = np.dtype(np.int64) if labels.dtype.kind in "ub" else labels.dtype
+    if isinstance(unlabeled_value, Integral):
+        dtype = np.result_type(own, np.min_scalar_type(int(unlabeled_value)))
+    elif own.kind == "f" and is_nan(unlabeled_value):
+        dtype = own
+    else:
+        dtype = np.result_type(own, np.float64)
+    classes = np.unique(labels)
+    (mark,) = np.full(1, unlabeled_value, dtype=dtype).tolist()
+    # As Python's numbers, since NumPy rounds integers to compare them with floats.
+    is_exact = classes.astype(dtype).tolist() == classes.tolist()
+    is_exact &= mark == unlabeled_value or is_nan(unlabeled_value)
+    return dtype if is_exact else object

@@ -92,7 +92,7 @@ class Objective(BaseEstimator):
     ...         return {"loss": -self.realness(discriminator(generated)).mean()}
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = SGANClassifier(MLPArchitecture((16,), (16,)), Hinge(), regularizer=None, max_epochs=1)
-    >>> clf = clf.set_params(objective__margin=0.5, random_state=0).fit(X, y)
+    >>> clf = clf.set_params(objective__margin=0.5, unlabeled_value=None).fit(X, y)
     >>> "real" in clf.history_[0]
     True
     """

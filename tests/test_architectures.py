@@ -229,8 +229,9 @@ def test_builders_leave_the_architecture_alone(name, rng):
 @each_name
 def test_training_on_images_end_to_end(name, make_classifier, rng):
     X, y = rng.uniform(size=(30, 8, 8)), np.arange(30) % 3
-    classifier = make_classifier(architecture=small(name), image_shape=(8, 8), max_epochs=1)
-    classifier.fit(X, y)
+    classifier = make_classifier(
+        architecture=small(name), image_shape=(8, 8), max_epochs=1, unlabeled_value=None
+    ).fit(X, y)
     assert np.isfinite(classifier.predict_proba(X)).all()
     assert classifier.sample(3).shape == (3, 8, 8)
 
@@ -661,14 +662,18 @@ def test_module_training_on_a_table(make_classifier, data):
 
 def test_module_training_on_images(make_classifier, rng):
     X, y = rng.uniform(size=(30, 8, 8)), np.arange(30) % 3
-    classifier = make_classifier(architecture=own_images_architecture(), latent_dim=6)
+    classifier = make_classifier(
+        architecture=own_images_architecture(), latent_dim=6, unlabeled_value=None
+    )
     assert classifier.fit(X, y).sample(2).shape == (2, 8, 8)
     assert classifier.net_.augment is not None
 
 
 def test_module_of_wrong_shape_is_told_before_training(make_classifier, rng, monkeypatch):
     X, y = rng.uniform(size=(30, 8, 8)), np.arange(30) % 3
-    classifier = make_classifier(architecture=own_images_architecture(n_outputs=4), latent_dim=6)
+    classifier = make_classifier(
+        architecture=own_images_architecture(n_outputs=4), latent_dim=6, unlabeled_value=None
+    )
     monkeypatch.setattr("sgan_sklearn._net.SGANNet.train_step", lambda *args: pytest.fail("step"))
     with pytest.raises(ValueError, match="'discriminator' parameter of ModuleArchitecture"):
         classifier.fit(X, y)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,15 +184,37 @@ def test_checkpoints_are_written_every_so_many_epochs(
     assert sorted(int(path.stem[-6:]) for path in tmp_path.iterdir()) == epochs
 
 
+def test_a_folder_below_the_home_folder(make_classifier, data, tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("~/text", Path("~/path")):
+        fitted = make_classifier(checkpoint_dir=folder).fit(*data)
+        assert fitted.checkpoint_dir == folder
+        resumed = make_classifier(checkpoint_dir=folder, resume=True).fit(*data)
+        np.testing.assert_array_equal(resumed.predict_proba(data[0]), fitted.predict_proba(data[0]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["path", "text"]
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"'checkpoint_dir' parameter .* must be a folder"):
+        make_classifier(checkpoint_dir="~/file").fit(*data)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows makes up a home folder for any user")
+def test_the_home_folder_of_nobody(make_classifier, data):
+    with pytest.raises(ValueError, match=r"'checkpoint_dir' parameter .* Got '~no-such-user/x'"):
+        make_classifier(checkpoint_dir="~no-such-user/x").fit(*data)
+
+
 def test_verbose_says_that_it_resumed(make_classifier, data, tmp_path, capsys):
     options = {"max_epochs": 4, "checkpoint_dir": tmp_path, "verbose": 1}
     kill(make_classifier(**options), 7, *data)
     capsys.readouterr()
     make_classifier(**options, resume=True).fit(*data)
-    printed = capsys.readouterr().out
+    counts, printed = capsys.readouterr().out.split("\n", 1)
+    assert counts == "40 labeled rows, 20 unlabeled rows, 3 classes"
     assert printed.startswith("resumed after epoch 2 of 4\n")
     make_classifier(**options, resume=True, random_state=1).fit(*data)
-    assert capsys.readouterr().out.startswith(f"no checkpoint of this run in {tmp_path}")
+    assert f"\nno checkpoint of this run in {tmp_path}" in capsys.readouterr().out
     assert re.search(r"^ +3/4 ", printed, re.MULTILINE)
     assert not re.search(r"^ +[12]/4 ", printed, re.MULTILINE)
 

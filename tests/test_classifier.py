@@ -101,7 +101,7 @@ def test_few_labels_on_easy_data(make_learner, data, labels):
 
 def test_real_rows_look_more_real_than_noise(make_learner, rng):
     X, y = make_blobs(200, centers=[[-5, -5], [5, 5]], cluster_std=0.3, random_state=0)
-    classifier = make_learner(max_epochs=100, generator_lr=1e-2).fit(X, y)
+    classifier = make_learner(max_epochs=100, generator_lr=1e-2, unlabeled_value=None).fit(X, y)
     noise = rng.uniform(-10, 10, (200, 2))
     realness = classifier.score_samples(np.concatenate([X, noise]))
     assert realness.shape == (400,)
@@ -113,7 +113,11 @@ def test_generated_rows_come_to_lie_among_the_real_ones(make_classifier, rng):
     X[0] = [-7, -70]  # widens the range that rows are generated in
     y = np.arange(200) % 2
     classifier = make_classifier(
-        max_epochs=60, scaling="standard", averaging_decay=0.9, generator_lr=3e-3
+        max_epochs=60,
+        scaling="standard",
+        averaging_decay=0.9,
+        generator_lr=3e-3,
+        unlabeled_value=None,
     )
     rows = classifier.fit(X, y).sample(200, random_state=0)
     np.testing.assert_allclose(rows.mean(axis=0), X.mean(axis=0), rtol=0.1)
@@ -210,7 +214,7 @@ def test_fit_leaves_parameters_and_data_alone(make_classifier, data):
 @pytest.mark.parametrize("n_classes", [1, 2, 3])
 def test_probabilities(n_classes, make_classifier, data, labels):
     X, _ = data
-    classifier = make_classifier().fit(X, labels % n_classes + 5)
+    classifier = make_classifier(unlabeled_value=None).fit(X, labels % n_classes + 5)
     probabilities = classifier.predict_proba(X)
     assert probabilities.shape == (len(X), n_classes)
     assert (probabilities >= 0).all()
@@ -221,7 +225,9 @@ def test_probabilities(n_classes, make_classifier, data, labels):
 
 def test_decision_function_of_two_classes(make_classifier, data, labels):
     X, _ = data
-    classifier = make_classifier(max_epochs=20).fit(X, np.where(labels == 0, "b", "a"))
+    classifier = make_classifier(max_epochs=20, unlabeled_value=None).fit(
+        X, np.where(labels == 0, "b", "a")
+    )
     scores = classifier.decision_function(X)
     assert scores.shape == (len(X),)
     np.testing.assert_array_equal(classifier.predict(X), np.where(scores > 0, "b", "a"))
@@ -277,7 +283,8 @@ def test_predictions_are_of_the_kind_of_y(names, make_classifier, data, labels):
     y = names[labels]
     if y.dtype.kind != "U":
         y[::3] = -1
-    classifier = make_classifier().fit(X, y)
+    mark = None if y.dtype.kind == "U" else -1
+    classifier = make_classifier(unlabeled_value=mark).fit(X, y)
     assert classifier.classes_.tolist() == names.tolist()
     for predicted in (classifier.classes_, classifier.predict(X), classifier.transduction_):
         assert predicted.dtype == names.dtype
@@ -286,7 +293,7 @@ def test_predictions_are_of_the_kind_of_y(names, make_classifier, data, labels):
 
 def test_bool_labels(make_learner, data, labels):
     X, _ = data
-    classifier = make_learner().fit(X, labels == 1)
+    classifier = make_learner(unlabeled_value=None).fit(X, labels == 1)
     assert classifier.predict(X).dtype == bool
     assert classifier.score(X, labels == 1) > 0.9
 
@@ -391,7 +398,9 @@ def test_sample_has_dtype_range_and_order_of_the_columns(dtype, make_classifier,
     X = rng.integers(0, 9, (50, 3)) + np.array([0, 20, 90])
     X = (X % 2 if dtype == "bool" else X).astype(dtype)
     X[:, 0] = X[0, 0]
-    rows = make_classifier().fit(X, np.arange(50) % 2).sample(100, random_state=0)
+    rows = (
+        make_classifier(unlabeled_value=None).fit(X, np.arange(50) % 2).sample(100, random_state=0)
+    )
     assert rows.dtype == X.dtype
     assert (rows >= X.min(axis=0)).all()
     assert (rows <= X.max(axis=0)).all()
@@ -476,8 +485,10 @@ def test_global_generators_are_left_alone(random_state, make_classifier, data):
 
 def test_refit_equals_a_fresh_fit(make_classifier, data, rng):
     X, y = data
-    classifier = make_classifier().fit(rng.normal(size=(33, 7)), np.arange(33) % 5)
-    refitted = classifier.fit(X, y)
+    classifier = make_classifier(unlabeled_value=None).fit(
+        rng.normal(size=(33, 7)), np.arange(33) % 5
+    )
+    refitted = classifier.set_params(unlabeled_value=-1).fit(X, y)
     assert is_same_model(model_of(refitted, X), model_of(make_classifier().fit(X, y), X))
     assert refitted.n_steps_ == 9
     assert refitted.n_iter_ == 3
@@ -562,7 +573,7 @@ def test_warm_start_refuses_other_data(change, message, make_classifier, data):
 
 
 def test_without_warm_start_other_data_are_welcome(fitted, rng):
-    fitted.fit(rng.normal(size=(20, 2)), np.arange(20) % 5)
+    fitted.set_params(unlabeled_value=None).fit(rng.normal(size=(20, 2)), np.arange(20) % 5)
     assert fitted.classes_.tolist() == [0, 1, 2, 3, 4]
     assert fitted.n_features_in_ == 2
 
@@ -972,7 +983,7 @@ def test_constant_columns(scaling, make_classifier, data):
 
 def test_nothing_but_constant_columns(make_classifier):
     X, y = np.ones((20, 3)), np.arange(20) % 2
-    classifier = make_classifier().fit(X, y)
+    classifier = make_classifier(unlabeled_value=None).fit(X, y)
     np.testing.assert_allclose(classifier.predict_proba(X), 0.5, atol=0.2)
     np.testing.assert_array_equal(classifier.sample(4), np.ones((4, 3)))
 
@@ -981,7 +992,7 @@ def test_nothing_but_constant_columns(make_classifier):
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
 def test_few_rows(n_rows, batch_size, make_classifier, data):
     X, y = data[0][:n_rows], np.arange(n_rows) % 2
-    classifier = make_classifier(batch_size=batch_size).fit(X, y)
+    classifier = make_classifier(batch_size=batch_size, unlabeled_value=None).fit(X, y)
     assert set(classifier.predict(X)) <= {0, 1}
     assert classifier.sample(3).shape == (3, 4)
     assert np.isfinite(classifier.score_samples(X)).all()
@@ -1161,7 +1172,7 @@ class ArrayFinder(pickle.Pickler):
 def test_rows_are_not_kept(frame, make_classifier, rng):
     n_rows, n_features, n_classes = 57, 5, 3
     X, y = rng.normal(size=(n_rows, n_features)), np.arange(n_rows) % n_classes
-    classifier = make_classifier()
+    classifier = make_classifier(unlabeled_value=None)
     classifier.fit(pd.DataFrame(X, columns=list("abcde")) if frame else X, y)
     finder = ArrayFinder(io.BytesIO())
     finder.dump(classifier)
@@ -1332,7 +1343,7 @@ def test_the_likeliest_rows_stand_in_for_a_class_that_never_comes():
 @pytest.mark.parametrize(
     ("n_samples", "label", "message"),
     [
-        (1, 7, r"must be a class or an array of some, which are \[0, 1, 2\]. Got 7"),
+        (1, 7, r"'label' parameter .* must be a class, .* classes are \[0, 1, 2\]. Got 7"),
         (1, ["a", "b"], "Got 'a'"),
         (3, [0, 1], "one class for each of the 3 rows. Got 2"),
         (1, [], r"Got \[\]"),

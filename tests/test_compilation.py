@@ -160,7 +160,7 @@ def test_a_compiler_that_fails_is_named_before_the_training(monkeypatch, message
         raise RuntimeError(message)
 
     X, y = load_digits(return_X_y=True)
-    clf = small(ARCHITECTURES["mlp"], random_state=0).fit(X[:100], y[:100])
+    clf = small(ARCHITECTURES["mlp"], random_state=0, unlabeled_value=None).fit(X[:100], y[:100])
     before = clf.predict_proba(X)
     check_compiles.cache_clear()
     monkeypatch.setattr(torch, "compile", missing)
@@ -176,4 +176,6 @@ def test_compile_is_a_boolean():
 
 def test_nothing_is_compiled_unasked(monkeypatch):
     monkeypatch.setattr(_net, "Compiled", None)
-    SGANClassifier(max_epochs=1, device="cpu", random_state=0).fit([[0.0], [1.0]], [0, 1])
+    SGANClassifier(max_epochs=1, device="cpu", random_state=0, unlabeled_value=None).fit(
+        [[0.0], [1.0]], [0, 1]
+    )

@@ -36,7 +36,7 @@ def labels():
 
 @pytest.fixture(scope="module")
 def of_table(table, labels):
-    return SGANClassifier(**QUICK).fit(table, labels)
+    return SGANClassifier(unlabeled_value=None, **QUICK).fit(table, labels)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def of_images(images, labels):
-    return SGANClassifier(batch_size=20, **QUICK).fit(images, labels)
+    return SGANClassifier(batch_size=20, unlabeled_value=None, **QUICK).fit(images, labels)
 
 
 # --- SamplesDisplay: images --------------------------------------------------------------------
@@ -78,7 +78,9 @@ def test_samples_of_images_with_real_ones_above(of_images, images):
 
 def test_samples_of_flat_images(images, labels):
     gray = images[..., 0].reshape(40, -1)
-    classifier = SGANClassifier(image_shape=(8, 9), architecture="mlp", **QUICK).fit(gray, labels)
+    classifier = SGANClassifier(
+        image_shape=(8, 9), architecture="mlp", unlabeled_value=None, **QUICK
+    ).fit(gray, labels)
     display = SamplesDisplay.from_estimator(classifier, gray, n_samples=4, n_columns=4)
     assert display.generated.shape == display.real.shape == (4, 8, 9, 1)
     assert display.ax_.images[0].get_array().shape == (2 * 10, 4 * 11)
@@ -155,7 +157,7 @@ def test_a_random_state_instance_first_draws_the_generated_rows(of_table, table)
 
 def test_a_table_may_have_a_single_column(labels):
     X = np.linspace(0, 1, 40)[:, np.newaxis]
-    classifier = SGANClassifier(**QUICK).fit(X, labels)
+    classifier = SGANClassifier(unlabeled_value=None, **QUICK).fit(X, labels)
     display = SamplesDisplay.from_estimator(classifier, X)
     assert display.axes_.shape == (1, 1)
     assert display.feature_names == ["x0"]
@@ -241,7 +243,9 @@ def test_features_are_refused_for_images(of_images):
 
 
 def test_samples_display_needs_a_generator(table, labels):
-    classifier = SGANClassifier(unsupervised_weight=0, **QUICK).fit(table, labels)
+    classifier = SGANClassifier(unsupervised_weight=0, unlabeled_value=None, **QUICK).fit(
+        table, labels
+    )
     with pytest.raises(ValueError, match="trained generator"):
         SamplesDisplay.from_estimator(classifier, table)
 
@@ -259,7 +263,9 @@ def test_displays_need_a_fitted_classifier(display):
 
 @pytest.mark.parametrize("display", [SamplesDisplay, HistoryDisplay])
 def test_displays_say_what_to_pass_of_a_pipeline(display, table, labels):
-    pipeline = make_pipeline(StandardScaler(), SGANClassifier(**QUICK)).fit(table, labels)
+    pipeline = make_pipeline(StandardScaler(), SGANClassifier(unlabeled_value=None, **QUICK)).fit(
+        table, labels
+    )
     with pytest.raises(TypeError, match=r"Got Pipeline: .* pipeline\[-1\]"):
         display.from_estimator(pipeline)
     display.from_estimator(
@@ -304,20 +310,26 @@ def test_history_of_some_terms_in_given_axes(of_table):
 
 
 def test_history_of_one_epoch_is_seen(table, labels):
-    classifier = SGANClassifier(**{**QUICK, "max_epochs": 1}).fit(table, labels)
+    classifier = SGANClassifier(unlabeled_value=None, **{**QUICK, "max_epochs": 1}).fit(
+        table, labels
+    )
     display = HistoryDisplay.from_estimator(classifier)
     assert {line.get_marker() for line in display.lines_.values()} == {"o"}
 
 
 def test_history_leaves_what_callbacks_record_out(table, labels):
     callbacks = [LRScheduler("StepLR", step_size=1)]
-    classifier = SGANClassifier(callbacks=callbacks, **QUICK).fit(table, labels)
+    classifier = SGANClassifier(callbacks=callbacks, unlabeled_value=None, **QUICK).fit(
+        table, labels
+    )
     assert "event_lr" in classifier.history_[0]
     assert "event_lr" not in HistoryDisplay.from_estimator(classifier).lines_
 
 
 def test_history_of_a_term_that_came_later(table, labels):
-    classifier = SGANClassifier(unsupervised_weight=0, warm_start=True, **QUICK).fit(table, labels)
+    classifier = SGANClassifier(
+        unsupervised_weight=0, warm_start=True, unlabeled_value=None, **QUICK
+    ).fit(table, labels)
     classifier.set_params(unsupervised_weight=1.0, max_epochs=1).fit(table, labels)
     line = HistoryDisplay.from_estimator(classifier).lines_["generator_loss"]
     assert line.get_xdata().tolist() == [4]
@@ -333,7 +345,7 @@ def test_wrong_terms(of_table, terms):
 def test_pair_plots_name_the_levels_of_categories(make_classifier):
     levels = ["left", "a name that is too long"]
     X = pd.DataFrame({"side": np.array(levels)[np.arange(40) % 2], "size": np.arange(40.0)})
-    classifier = make_classifier().fit(X, np.arange(40) % 2)
+    classifier = make_classifier(unlabeled_value=None).fit(X, np.arange(40) % 2)
     display = SamplesDisplay.from_estimator(classifier, X, random_state=0)
     assert display.levels == {0: sorted(levels)}
     of_side = [label.get_text() for label in display.axes_[1, 0].get_xticklabels()]
@@ -365,6 +377,6 @@ def test_wrong_levels_of_samples_display(levels):
 
 def test_levels_beyond_count_are_not_named(make_classifier):
     X = pd.DataFrame({"word": [f"w{i % 40}" for i in range(80)], "size": np.arange(80.0)})
-    classifier = make_classifier().fit(X, np.arange(80) % 2)
+    classifier = make_classifier(unlabeled_value=None).fit(X, np.arange(80) % 2)
     display = SamplesDisplay.from_estimator(classifier, X, random_state=0)
     assert "w1" not in [label.get_text() for label in display.axes_[1, 0].get_xticklabels()]

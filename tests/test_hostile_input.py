@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +23,9 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils.fixes import parse_version
 
 from sgan_sklearn import SGANClassifier
+from sgan_sklearn._labels import check_labels, check_wanted
 from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.model_selection import mask_labels
 
 pytestmark = pytest.mark.skipif(
     parse_version(np.__version__) < parse_version("1.24"),
@@ -35,7 +39,7 @@ SECONDS = 60  # no case may take longer
 ALLOWED_WARNINGS = (
     (DataConversionWarning, "A column-vector y was passed"),
     (ConvergenceWarning, "collapsed|too strong|diverged"),
-    (UserWarning, "only class"),
+    (UserWarning, "only class|no unlabeled row"),
 )
 
 
@@ -199,32 +203,254 @@ def test_any_rows_are_fitted_or_refused(X):
 
 LABELS = [0, 1, 2, -1, -2, 0.0, 1.5, -1.0, math.nan, math.inf, None, "", "a", "-1", b"a", True]
 LABELS += [10**30, 2**63, np.nan, pd.NA, pd.NaT, 1j, (1,), Decimal(1), np.float32(1), np.str_("b")]
+LABELS += [np.bool_(True), np.uint8(255), 255, "-1.0", " -1 ", "nan", "1", b"-1", np.ma.masked]
+LABELS += [np.timedelta64(1, "s"), np.datetime64("2020"), pd.Timestamp("2020"), "a\0", 2**53 + 1]
+
+WHOLE = [0, 1, 2, -1, 255, 254, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63)]
+LABELS_OF = {
+    "integer": WHOLE,
+    "float": [0.0, 1.0, -1.0, 3.0, 255.0, 2.0**52, 2.0**53],
+    "bool": [True, False],
+    "string": ["", "a", "b", "-1", "-1.0", "1", "nan", "None", "unknown", "unk", "a\0", "é"],
+    "mixed": [0, 1, 1.0, True, np.bool_(False), "a", "1", -1, np.int8(1), np.float32(1), 2**53 + 1],
+}
+NULLABLE = {"integer": "Int64", "float": "Float64", "bool": "boolean", "string": "string"}
+ARROW = {"integer": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
+STRINGS = getattr(getattr(np, "dtypes", None), "StringDType", None)  # from NumPy 2 on
+MARKS = [-1, None, math.nan, np.nan, 0, 255, -1.0, 1, "unknown", "-1", "", 2**53 + 1]
+
+
+def objects(labels):
+    array = np.empty(len(labels), dtype=object)
+    array[:] = labels
+    return array
+
+
+def masked(labels):
+    known = [label for label in labels if label is not None]
+    data = np.array([known[0] if label is None else label for label in labels])
+    return np.ma.masked_array(data, [label is None for label in labels])
+
+
+# The forms that y may have, made of a list of labels of a kind, None among them.
+FORMS_OF_Y = {
+    "list": lambda labels, kind: list(labels),
+    "tuple": lambda labels, kind: tuple(labels),
+    "column of lists": lambda labels, kind: [[label] for label in labels],
+    "array": lambda labels, kind: np.array(labels),
+    "objects": lambda labels, kind: objects(labels),
+    "numpy scalars": lambda labels, kind: objects([*np.array(labels)]),
+    "strings": lambda labels, kind: np.array(labels, dtype=STRINGS(na_object=None)),
+    "masked": lambda labels, kind: masked(labels),
+    "series": lambda labels, kind: pd.Series(labels, dtype=object, index=range(5, 17)),
+    "plain series": lambda labels, kind: pd.Series(labels),
+    "nullable": lambda labels, kind: pd.array(labels, dtype=NULLABLE[kind]),
+    "nullable series": lambda labels, kind: pd.Series(labels, dtype=NULLABLE[kind]),
+    "unsigned": lambda labels, kind: pd.Series(labels, dtype="UInt64"),
+    "frame": lambda labels, kind: pd.DataFrame({"y": pd.array(labels, dtype=NULLABLE[kind])}),
+    "category": lambda labels, kind: pd.Categorical(labels),
+    "category series": lambda labels, kind: pd.Series(pd.Categorical(labels)),
+    "arrow series": lambda labels, kind: pd.Series(labels, dtype=pd.ArrowDtype(ARROW[kind])),
+    "arrow": lambda labels, kind: pa.array(labels, type=ARROW[kind]),
+    "arrow chunks": lambda labels, kind: pa.chunked_array([labels[:5], labels[5:]], ARROW[kind]),
+    "arrow dictionary": lambda labels, kind: pa.array(labels).dictionary_encode(),
+    "polars": lambda labels, kind: pl.Series(labels),
+    "polars category": lambda labels, kind: pl.Series(labels, dtype=pl.Categorical),
+    "polars frame": lambda labels, kind: pl.DataFrame({"y": labels}),
+}
+FAILURES = (TypeError, ValueError, KeyError, IndexError, OverflowError, pl.exceptions.PolarsError)
+FAILURES += (pa.ArrowException,)
+
+
+def kept_by(y):
+    """Return the labels that a form of y holds, None where one is missing."""
+    if isinstance(y, pd.DataFrame | pl.DataFrame):
+        y = y["y"]
+    if isinstance(y, np.ma.MaskedArray):
+        return [None if gap else v for v, gap in zip(y.data.tolist(), y.mask, strict=True)]
+    if isinstance(y, pa.Array | pa.ChunkedArray):
+        return y.to_pylist()
+    labels = list(y.astype(object)) if hasattr(y, "astype") else list(y)
+    labels = [label[0] if isinstance(label, list) else label for label in labels]
+    labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    return [None if label is pd.NA or label != label else label for label in labels]
+
+
+@st.composite
+def labeled_forms(draw):
+    """Return a form of y, the labels in it, and their kind."""
+    kind = draw(st.sampled_from([*LABELS_OF, "string", "integer"]))
+    some = draw(st.lists(st.sampled_from(LABELS_OF[kind]), min_size=1, max_size=4))
+    some += [None] * draw(st.integers(0, 1))
+    labels = (some * 12)[:12]
+    form = draw(st.sampled_from(sorted(FORMS_OF_Y)))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            y = FORMS_OF_Y[form](labels, kind)
+            held = kept_by(y)
+    except FAILURES:  # the form is for other labels
+        y, held = labels, labels
+    # What the form itself has made of the labels cannot be known from it.
+    is_same = held == labels and list(map(is_number, held)) == list(map(is_number, labels))
+    return (y, labels, kind) if is_same else (labels, labels, kind)
+
+
+def is_number(label):
+    return isinstance(label, int | float | np.number) and not isinstance(label, bool | np.bool_)
+
+
+def reads_as(text, number):
+    try:
+        return float(text) == number or (number != number and math.isnan(float(text)))
+    except ValueError:
+        return False
+
+
+def has_to_work(y, labels, kind, mark):
+    """Say whether labels leave no doubt, so that they must not be refused."""
+    known = [label for label in labels if label is not None]
+    has_gaps = len(known) < len(labels)
+    gaps_are_unlabeled = (mark is not None and mark != mark) or (
+        isinstance(y, np.ma.MaskedArray) and mark is not None
+    )
+    given = [label for label in known if label != mark]
+    if kind == "mixed" or not given or (has_gaps and not gaps_are_unlabeled):
+        return False
+    if kind == "integer" and not (min(given) >= -(2**63) and max(given) < 2**63):
+        return False
+    if kind == "float" and max(map(abs, given)) >= 2**53:
+        return False
+    if isinstance(mark, str):
+        is_cut = any(isinstance(label, str) and mark.startswith(label) for label in given)
+        return not is_cut and not any(is_number(label) and reads_as(mark, label) for label in given)
+    texts = [label for label in given if isinstance(label, str)]
+    return mark is None or not any(reads_as(text, mark) for text in texts)
+
+
+@given(labeled_forms(), st.sampled_from(MARKS))
+@cases(600)
+def test_labels_of_any_form_are_exact_or_refused(form, mark):
+    y, labels, kind = form
+    refused = None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A column-vector y was passed")
+        try:
+            found = check_labels(y, mark)
+        except ValueError as error:
+            refused = str(error)
+    if refused is not None:
+        assert re.search(r"\by\b", refused)
+        assert not has_to_work(y, labels, kind, mark), refused
+        return
+    classes = found.classes.tolist()
+    for label, code in zip(labels, found.codes.tolist(), strict=True):
+        if code < 0:
+            assert label is None or label == mark
+        else:
+            assert classes[code] == label
+            assert is_number(classes[code]) == is_number(label)
+            assert mark is None or label != mark
+    given = {label for label in labels if label is not None and (mark is None or label != mark)}
+    assert len(classes) == len(given)
+
+
+@given(labeled_forms(), st.sampled_from([mark for mark in MARKS if mark is not None]))
+@cases(200)
+def test_masked_labels_are_exact_or_refused(form, mark):
+    y, labels, kind = form
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A column-vector y was passed")
+        try:
+            found = mask_labels(y, per_class=1, unlabeled_value=mark, random_state=0)
+        except ValueError as error:
+            refused = str(error)
+        else:
+            refused = None
+    if refused is not None:
+        assert re.search(r"\by\b", refused)
+        assert not has_to_work(y, labels, kind, mark), refused
+        return
+    unlabeled = [value == mark or value != value for value in found.tolist()]
+    kept = [value for value, is_gap in zip(found.tolist(), unlabeled, strict=True) if not is_gap]
+    assert len(kept) == len({label for label in labels if label is not None and label != mark})
+    for value, label, is_gap in zip(found.tolist(), labels, unlabeled, strict=True):
+        assert is_gap or value == label  # of booleans, numbers are made
+
+
+@given(
+    labeled_forms() | st.sampled_from([({0}, None, ""), ({0: 1}, None, ""), ([[0, 1]], None, "")]),
+    st.sampled_from(["integer", "float", "bool", "string"]),
+)
+@cases(200)
+def test_wanted_classes_of_any_form_are_exact_or_refused(form, kind):
+    label, wanted, _ = form
+    classes = np.unique(np.array([name for name in LABELS_OF[kind] if name != 2**64]))
+    try:
+        codes = check_wanted(label, 1, classes)
+    except ValueError as error:
+        refused = str(error)
+    else:
+        refused = None
+    if refused is not None:
+        assert "'label' parameter" in refused
+        assert wanted is None or any(name not in classes.tolist() for name in wanted)
+    else:
+        assert [classes.tolist()[code] for code in codes] == wanted
+
+
+@given(
+    st.sampled_from(["u1", "u2", "u4", "u8", "i1", "i2", "i4"]),
+    st.sampled_from([-1, -2, -1.0, -300, 300, 2**40]),
+    st.sampled_from(
+        [np.asarray, pd.Series, pl.Series, pa.array, pd.Categorical, "nullable", "arrow"]
+    ),
+    st.booleans(),
+)
+def test_marks_that_a_dtype_changes_are_refused(dtype, mark, convert, is_partial):
+    limits = np.iinfo(dtype)
+    if limits.min <= mark <= limits.max:
+        return
+    y = np.array([0, 1, int(mark)] * 4, dtype=np.int64).astype(dtype)
+    if convert == "nullable":
+        y = pd.Series(y, dtype=np.dtype(dtype).name.replace("ui", "UI").replace("int", "Int", 1))
+    elif convert == "arrow":
+        y = pd.Series(y, dtype=f"{np.dtype(dtype).name}[pyarrow]")
+    else:
+        y = convert(y)
+    wrapped = int(np.int64(mark).astype(dtype))
+    classes = np.array([0, 1]) if is_partial else None
+    message = rf"y has the dtype {np.dtype(dtype)}, .* unlabeled_value={mark}: .* into {wrapped}"
+    with pytest.raises(ValueError, match=message):
+        check_labels(y, mark, classes)
 
 
 @st.composite
 def targets(draw):
     """Return some form of labels for 12 rows."""
+    if draw(st.booleans()):
+        return draw(labeled_forms())[0]
     some = draw(st.lists(st.sampled_from(LABELS), min_size=1, max_size=3))
     y = (some * 12)[:12]
     form = draw(
         st.sampled_from(["list", "array", "objects", "series", "column", "matrix", "short"])
     )
     try:
-        match form:
-            case "array":
-                y = np.array(y)
-            case "objects":
-                array = np.empty(12, dtype=object)
-                array[:] = y
-                y = array
-            case "series":
-                y = pd.Series(y, index=range(5, 17))
-            case "column":
-                y = np.array(y)[:, np.newaxis]
-            case "matrix":
-                y = np.array([y, y]).T
-            case "short":
-                y = y[:-1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            match form:
+                case "array":
+                    y = np.array(y)
+                case "objects":
+                    y = objects(y)
+                case "series":
+                    y = pd.Series(y, index=range(5, 17))
+                case "column":
+                    y = np.array(y)[:, np.newaxis]
+                case "matrix":
+                    y = np.array([y, y]).T
+                case "short":
+                    y = y[:-1]
     except (OverflowError, TypeError, ValueError):  # not of these labels
         pass
     return y
@@ -256,11 +482,30 @@ odd_targets = st.sampled_from(
         np.ma.masked_array([0, 1] * 6, [True, False] * 6),
         np.array([0, 1, -1] * 4, dtype=">i4"),
         np.array([0, 1, -1] * 4, dtype=np.float16),
+        np.array([0, 1, 255] * 4, dtype=np.uint8),
+        np.array([0, 1, -1] * 4, dtype=np.longdouble),
+        np.array([(0, 1)] * 12, dtype="i4,i4"),
+        np.ma.masked_array([0, 1] * 6, [True] * 12),
+        np.ma.masked_array(["a", "b"] * 6, [True, False] * 6),
+        pd.Series(["a", "b", None] * 4, dtype="category"),
+        pd.Series(pd.date_range("2020", periods=12, tz="UTC")),
+        pd.Series(pd.interval_range(0, 12)),
+        pd.Series(pd.arrays.SparseArray([0, 1] * 6)),
+        pl.Series([[1], [2]] * 6),
+        pl.Series([b"a", b"b"] * 6),
+        pl.Series([1, 2] * 6, dtype=pl.Decimal(5, 2)),
+        pa.array([b"a", None] * 6),
+        pa.array([{"a": 1}] * 12),
+        pa.table({"y": [0, 1] * 6}),
+        pa.nulls(12),
+        [np.ma.masked, 0, 1] * 4,
+        [["a"], [-1], ["b"]] * 4,
+        bytearray([0, 1, 255] * 4),
     ]
 )
 
 
-@given(targets() | odd_targets, st.sampled_from([-1, None, "", 0, math.nan]))
+@given(targets() | odd_targets, st.sampled_from([-1, None, "", 0, math.nan, "unknown", 1]))
 @cases(80)
 def test_any_labels_are_fitted_or_refused(y, unlabeled_value):
     X = np.random.RandomState(0).randn(12, 3)

@@ -32,6 +32,8 @@ LAYERS = [
     "_early_stopping",
     "_sklearn_callbacks",
     "_validation",
+    "_targets",
+    "_labels",
     "model_selection",
     "metrics",
     "_frames",

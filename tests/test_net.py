@@ -489,6 +489,6 @@ def test_unpickling_leaves_the_global_generator_alone():
 @pytest.mark.parametrize("seed", range(10))
 def test_two_rows_do_not_diverge(seed):
     # Nearly half of the seeds did: the deviations of two values had set the scale of each unit.
-    clf = SGANClassifier(max_epochs=1, device="cpu", random_state=seed)
+    clf = SGANClassifier(unlabeled_value=None, max_epochs=1, device="cpu", random_state=seed)
     losses = clf.fit([[0.0], [1.0]], [0, 1]).history_[0]
     assert losses["discriminator_loss"] < 10

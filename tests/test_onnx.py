@@ -104,6 +104,84 @@ def test_labels_are_those_of_the_classifier(make_classifier, data, run, classes)
     assert_same(classifier, X, run(classifier, X))
 
 
+@pytest.mark.parametrize(
+    "dtype", ["f2", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">f8", ">i4", "O"]
+)
+def test_rows_of_every_dtype_are_exported(make_classifier, data, run, dtype):
+    X, y = data
+    X = (X * 3 > 5) if dtype == "?" else (np.abs(X) * 3).astype(dtype)
+    classifier = make_classifier().fit(X, y)
+    native = X.astype(np.float64 if dtype == "O" else np.dtype(dtype).newbyteorder("="))
+    assert_same(classifier, native, run(classifier, native))
+
+
+@pytest.mark.parametrize("dtype", ["f2", ">f8", "O"])
+def test_missing_numbers_of_every_dtype_are_exported(make_classifier, data, run, dtype):
+    X = data[0].astype(dtype)
+    X[::4, 1] = np.nan
+    classifier = make_classifier().fit(X, data[1])
+    native = X.astype(np.float64 if dtype == "O" else np.dtype(dtype).newbyteorder("="))
+    assert_same(classifier, native, run(classifier, native))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "u8", "?", ">f4"])
+def test_images_of_every_dtype_are_exported(make_classifier, run, dtype):
+    rng = np.random.RandomState(0)
+    images = (rng.randint(0, 255, (30, 8, 8)) // (128 if dtype == "?" else 1)).astype(dtype)
+    classifier = make_classifier(architecture=ConvArchitecture(width=4), max_epochs=1)
+    classifier.fit(images, rng.randint(-1, 2, 30))
+    native = images.astype(np.dtype(dtype).newbyteorder("="))
+    assert_same(classifier, native, run(classifier, native))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "i1", "u8", "?", ">f8", ">i4", ">U3"])
+def test_classes_of_every_dtype_are_exported(make_classifier, data, run, dtype):
+    X, y = data
+    classes = np.array([0, 1] if dtype == "?" else [1, 2, 3]).astype(dtype)
+    classifier = make_classifier(unlabeled_value=None).fit(X, classes[np.abs(y) % len(classes)])
+    assert_same(classifier, X, run(classifier, X))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array([2**63, 2**64 - 1, 2**63 + 1], dtype=np.uint64),
+        np.array(["a\0", "", "é" * 300], dtype=object),
+        np.array([np.str_("a"), "b", "c"], dtype=object),
+    ],
+    ids=["uint64", "odd strings", "strings of NumPy"],
+)
+def test_unusual_classes_are_exported(make_classifier, data, run, classes):
+    X, y = data
+    classifier = make_classifier(unlabeled_value=None).fit(X, classes[np.abs(y)])
+    assert_same(classifier, X, run(classifier, X))
+
+
+needs_long_doubles = pytest.mark.skipif(
+    np.dtype(np.longdouble).itemsize == 8, reason="long doubles are float64 here"
+)
+
+
+@needs_long_doubles
+def test_long_doubles_are_refused(make_classifier, data, tmp_path):
+    X, y = data
+    long = np.longdouble
+    for rows, labels, name in ((X.astype(long), y, "X"), (X, y.astype(long), "y")):
+        classifier = make_classifier().fit(rows, labels)
+        message = rf"dtype {np.dtype(long)}, which {name} had.*Fit on {name}\.astype\(np\.float64"
+        with pytest.raises(ValueError, match=message):
+            classifier.export_onnx(tmp_path / "classifier.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_that_are_no_valid_text_are_refused(make_classifier, data, tmp_path):
+    X, y = data
+    classes = np.array(["a", "\ud800", "c"], dtype=object)
+    classifier = make_classifier(unlabeled_value=None).fit(X, classes[np.abs(y)])
+    with pytest.raises(ValueError, match=r"cannot express the class '\\ud800'.*another name"):
+        classifier.export_onnx(tmp_path / "classifier.onnx")
+
+
 def test_frame_of_numbers_is_exported(make_classifier, data, run):
     frame = pd.DataFrame(data[0], columns=list("abcd"))
     classifier = make_classifier().fit(frame, data[1])

@@ -184,7 +184,10 @@ def test_images_are_kept(make_classifier, path, dtype):
     images = np.random.RandomState(0).randint(0, 255, (30, 8, 8)).astype(dtype)
     y = np.arange(30) % 2
     classifier = make_classifier(
-        architecture=ConvArchitecture(width=4), max_epochs=1, augment=AffineAugmentation(shift=0.05)
+        architecture=ConvArchitecture(width=4),
+        max_epochs=1,
+        augment=AffineAugmentation(shift=0.05),
+        unlabeled_value=None,
     ).fit(images, y)
     loaded = saved_and_loaded(classifier, path)
     assert_same(classifier, loaded, images)

@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 
 from sgan_sklearn._progress import _clock
@@ -27,7 +28,7 @@ def test_silent_by_default(make_classifier, data, capsys):
 def test_verbose_prints_a_header_and_about_20_lines(
     verbose, max_epochs, make_classifier, data, capsys
 ):
-    _, (header, *lines) = fit_and_read(
+    _, (_, header, *lines) = fit_and_read(
         make_classifier, data, capsys, verbose=verbose, max_epochs=max_epochs
     )
     names = header.split()
@@ -44,7 +45,7 @@ def test_verbose_prints_a_header_and_about_20_lines(
 
 
 def test_table_shows_the_recorded_losses(make_classifier, data, capsys):
-    classifier, (header, *lines) = fit_and_read(
+    classifier, (_, header, *lines) = fit_and_read(
         make_classifier, data, capsys, verbose=2, max_epochs=2
     )
     names = header.split()
@@ -56,21 +57,47 @@ def test_table_shows_the_recorded_losses(make_classifier, data, capsys):
 
 
 def test_columns_are_aligned(make_classifier, data, capsys):
-    _, lines = fit_and_read(make_classifier, data, capsys, verbose=2, max_epochs=12)
+    _, (_, *lines) = fit_and_read(make_classifier, data, capsys, verbose=2, max_epochs=12)
     assert len({len(line) for line in lines}) == 1
 
 
 def test_very_verbose_prints_every_epoch(make_classifier, data, capsys):
-    _, (_, *lines) = fit_and_read(make_classifier, data, capsys, verbose=2, max_epochs=45)
+    _, (_, _, *lines) = fit_and_read(make_classifier, data, capsys, verbose=2, max_epochs=45)
     assert epochs_of(lines) == [f"{i}/45" for i in range(1, 46)]
 
 
 def test_warm_start_counts_its_own_epochs(make_classifier, data, capsys):
     classifier, _ = fit_and_read(make_classifier, data, capsys, verbose=2, warm_start=True)
     classifier.fit(*data)
-    header, *lines = capsys.readouterr().out.splitlines()
+    _, header, *lines = capsys.readouterr().out.splitlines()
     assert header.split()[0] == "epoch"
     assert epochs_of(lines) == ["1/3", "2/3", "3/3"]
+
+
+@pytest.mark.parametrize(
+    ("y", "unlabeled_value", "line"),
+    [
+        ([0, 1, 2, -1], -1, "3 labeled rows, 1 unlabeled row, 3 classes"),
+        ([0, -1, -1, -1], -1, "1 labeled row, 3 unlabeled rows, 1 class"),
+        ([0, 1, 1, 0], None, "4 labeled rows, 0 unlabeled rows, 2 classes"),
+        (["a", None, "b", None], float("nan"), "2 labeled rows, 2 unlabeled rows, 2 classes"),
+    ],
+)
+def test_the_first_line_counts_rows_and_classes(make_classifier, capsys, y, unlabeled_value, line):
+    X = np.arange(8.0).reshape(4, 2)
+    params = {"verbose": 1, "unlabeled_value": unlabeled_value}
+    _, lines = fit_and_read(make_classifier, (X, y), capsys, **params)
+    assert lines[0] == line
+    assert lines[1].split()[0] == "epoch"
+
+
+def test_each_part_counts_its_rows(make_classifier, data, capsys):
+    X, y = data
+    classifier = make_classifier(verbose=1).partial_fit(X[:7], y[:7], classes=[0, 1, 2])
+    classifier.partial_fit(X[:1], [-1])
+    first, second = [line for line in capsys.readouterr().out.splitlines() if "labeled" in line]
+    assert first == "4 labeled rows, 3 unlabeled rows, 3 classes"
+    assert second == "0 labeled rows, 1 unlabeled row, 3 classes"
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,9 @@ def test_values_that_come_again_and_again_come_back_exactly(make_classifier, rng
             rng.normal(size=300),
         ]
     )
-    classifier = make_classifier(sampler=small(max_epochs=20)).fit(X, np.arange(300) % 2)
+    classifier = make_classifier(sampler=small(max_epochs=20), unlabeled_value=None).fit(
+        X, np.arange(300) % 2
+    )
     made_up = classifier.sample(1_000, random_state=0)
     assert abs((made_up[:, 0] == 0).mean() - 0.7) < 0.1
     assert set(made_up[:, 1]) <= {0.1, 0.2, 0.7}
@@ -319,7 +321,9 @@ def test_constant_columns_stay(rng):
 
 def test_images_are_refused(make_classifier, rng):
     images = rng.random((20, 8, 8))
-    classifier = make_classifier(architecture="mlp", image_shape=(8, 8), sampler="critic")
+    classifier = make_classifier(
+        architecture="mlp", image_shape=(8, 8), sampler="critic", unlabeled_value=None
+    )
     with pytest.raises(ValueError, match=r"'sampler' parameter .* must be 'generator' for images"):
         classifier.fit(images.reshape(20, 64), np.arange(20) % 2)
 
@@ -386,7 +390,8 @@ def test_polars_string_labels_and_empty_columns(make_classifier, table):
 
 def test_pipelines_grids_and_memory_maps(make_classifier, data, labels, tmp_path):
     X, _ = data
-    pipeline = make_pipeline(StandardScaler(), make_classifier(sampler=small()))
+    classifier = make_classifier(sampler=small(), unlabeled_value=None)
+    pipeline = make_pipeline(StandardScaler(), classifier)
     grid = {"sganclassifier__sampler__latent_dim": [2, 4]}
     search = GridSearchCV(pipeline, grid, cv=2).fit(X, labels)
     classifier = search.best_estimator_[-1]
@@ -453,7 +458,7 @@ def test_the_generators_columns_are_those_of_the_training_rows(rng):
         [rng.gamma(0.5, size=600), rng.integers(4, size=600), rng.normal(size=(600))]
     )
     y = (X[:, 2] > 0).astype(int)
-    clf = SGANClassifier(max_epochs=3, device="cpu", random_state=0).fit(X, y)
+    clf = SGANClassifier(max_epochs=3, device="cpu", random_state=0, unlabeled_value=None).fit(X, y)
     rows = clf.sample(2_000, random_state=0)
     for i in range(3):
         assert ks_2samp(rows[:, i], X[:, i]).statistic < 0.08
@@ -463,9 +468,10 @@ def test_the_generators_columns_are_those_of_the_training_rows(rng):
 
 def test_parts_leave_the_columns_as_they_are(rng):
     X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
-    clf = SGANClassifier(max_epochs=1, device="cpu", random_state=0).fit(X, y)
+    clf = SGANClassifier(max_epochs=1, device="cpu", random_state=0, unlabeled_value=None).fit(X, y)
     assert clf._column_map is not None
     assert clf.set_params(sampler=small()).fit(X, y)._column_map is None  # has its own
     clf.set_params(sampler="generator").fit(X, y)
     assert clf.partial_fit(X, y, classes=[0, 1])._column_map is None
-    assert SGANClassifier(unsupervised_weight=0, max_epochs=1).fit(X, y)._column_map is None
+    clf.set_params(unsupervised_weight=0)
+    assert clf.fit(X, y)._column_map is None

@@ -183,6 +183,7 @@ def test_displays_of_scikit_learn(irises, learned):
     ],
     ids=["bagging", "voting", "stacking", "one-vs-rest", "calibrated"],
 )
+@pytest.mark.filterwarnings("ignore:y holds no unlabeled row:UserWarning")
 def test_wrappers_take_unlabeled_rows_for_a_class(irises, make):
     X, few, _ = irises
     assert make(quick(max_epochs=1)).fit(X, few).classes_.tolist() == [-1, 0, 1, 2]
@@ -232,6 +233,21 @@ def test_calibration_of_a_frozen_member(irises, halves, members):
     assert calibrated.classes_.tolist() == [0, 1, 2]
     assert calibrated.score(X, y) > 0.8
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("mark", [-1, float("nan")])
+def test_calibration_of_names_beside_another_mark(irises, mark):
+    X, few, y = irises
+    names = np.array(["ash", "elm", "oak"], dtype=object)
+    few, y = np.where(few == -1, mark, names[few]), names[y]
+    # scikit-learn refuses such a y before it calls the classifier.
+    with pytest.raises(ValueError, match=r"Unknown label type|NaN"):
+        CalibratedClassifierCV(quick(unlabeled_value=mark)).fit(X, few)
+    train, test = next(SemiSupervisedSplit(2, unlabeled_value=mark).split(X, few))
+    fitted = quick(unlabeled_value=mark).fit(X[train], few[train])
+    calibrated = CalibratedClassifierCV(FrozenEstimator(fitted)).fit(X[test], few[test])
+    assert calibrated.classes_.tolist() == names.tolist()
+    assert calibrated.score(X, y) > 0.8
 
 
 def test_a_frozen_selection_of_columns(irises):

@@ -132,7 +132,9 @@ def test_a_hole_that_no_training_row_had_counts_as_the_median(make_classifier, d
 @pytest.mark.parametrize("chosen", [[1], [False, True], np.array([1])])
 def test_categories_of_an_array_by_index_or_mask(chosen, make_classifier, rng):
     X = np.column_stack([rng.normal(size=40), rng.integers(0, 3, 40) * 10.0])
-    classifier = make_classifier(categorical_features=chosen).fit(X, np.arange(40) % 2)
+    classifier = make_classifier(categorical_features=chosen, unlabeled_value=None).fit(
+        X, np.arange(40) % 2
+    )
     assert classifier.scaler_.blocks_ == [slice(1, 4)]
     made_up = classifier.sample(50, random_state=0)
     assert set(made_up[:, 1]) == {0.0, 10.0, 20.0}
@@ -149,7 +151,9 @@ def test_categories_of_an_array_by_index_or_mask(chosen, make_classifier, rng):
 @pytest.mark.parametrize("dtype", [np.int32, np.float32, np.float64])
 def test_arrays_keep_their_dtype(dtype, make_classifier, rng):
     X = np.column_stack([rng.integers(0, 3, 40), rng.integers(0, 50, 40)]).astype(dtype)
-    classifier = make_classifier(categorical_features=[0]).fit(X, np.arange(40) % 2)
+    classifier = make_classifier(categorical_features=[0], unlabeled_value=None).fit(
+        X, np.arange(40) % 2
+    )
     made_up = classifier.sample(10)
     assert made_up.dtype == dtype
     assert set(made_up[:, 0]) <= {0, 1, 2}
@@ -161,7 +165,9 @@ def test_arrays_keep_their_dtype(dtype, make_classifier, rng):
 
 def test_levels_of_another_precision_are_the_same(make_classifier):
     X = np.array([[0.1], [0.2], [0.3]] * 10, dtype=np.float32)
-    classifier = make_classifier(categorical_features=[0]).fit(X, np.arange(30) % 3)
+    classifier = make_classifier(categorical_features=[0], unlabeled_value=None).fit(
+        X, np.arange(30) % 3
+    )
     exact = np.array([[0.1], [0.2], [0.3]])
     np.testing.assert_array_equal(classifier.predict_proba(exact), classifier.predict_proba(X[:3]))
 
@@ -169,12 +175,15 @@ def test_levels_of_another_precision_are_the_same(make_classifier):
 def test_holes_keep_the_dtype(make_classifier, rng):
     X = rng.normal(size=(30, 2)).astype(np.float32)
     X[::5, 0] = np.nan
-    assert make_classifier().fit(X, np.arange(30) % 2).sample(3).dtype == np.float32
+    assert (
+        make_classifier(unlabeled_value=None).fit(X, np.arange(30) % 2).sample(3).dtype
+        == np.float32
+    )
 
 
 def test_lists_of_numbers_and_text(make_classifier):
     X = [[1.5, "a"], [2.5, "b"]] * 10
-    classifier = make_classifier(categorical_features=[1]).fit(X, [0, 1] * 10)
+    classifier = make_classifier(categorical_features=[1], unlabeled_value=None).fit(X, [0, 1] * 10)
     assert classifier.predict(X[:3]).shape == (3,)
     with pytest.raises(ValueError, match="Expected 2D array"):
         classifier.predict(X[0])
@@ -190,7 +199,7 @@ def test_frames_of_a_subclass_and_objects_of_every_kind(make_classifier):
             "number": np.array([1, 2.5, pd.NA, None] * 5, dtype=object),
         }
     )
-    classifier = make_classifier().fit(frame, np.arange(20) % 2)
+    classifier = make_classifier(unlabeled_value=None).fit(frame, np.arange(20) % 2)
     assert classifier.scaler_.blocks_ == [slice(1, 4), slice(4, 6)]
     assert set(classifier.sample(50)["flag"].dropna()) <= {True, False}
 
@@ -198,7 +207,7 @@ def test_frames_of_a_subclass_and_objects_of_every_kind(make_classifier):
 def test_objects_of_nothing_but_numbers_and_holes(make_classifier):
     numbers = np.array([[1, 2.5], [pd.NA, None]] * 10, dtype=object)
     for X in (numbers, pd.DataFrame(numbers)):
-        classifier = make_classifier().fit(X, np.arange(20) % 2)
+        classifier = make_classifier(unlabeled_value=None).fit(X, np.arange(20) % 2)
         assert np.isfinite(classifier.predict_proba(X)).all()
 
 
@@ -231,7 +240,9 @@ def test_an_architecture_that_knows_no_heads(table, make_classifier):
 
 def test_categories_of_an_array_of_text(make_classifier, rng):
     X = np.array([[1.5, "a"], [2.5, "b"], [3.5, None]] * 10, dtype=object)
-    classifier = make_classifier(categorical_features=[1]).fit(X, np.arange(30) % 3)
+    classifier = make_classifier(categorical_features=[1], unlabeled_value=None).fit(
+        X, np.arange(30) % 3
+    )
     made_up = classifier.sample(40, random_state=0)
     assert made_up.dtype == object
     assert set(made_up[:, 1]) <= {"a", "b", None}
@@ -283,7 +294,7 @@ def test_a_column_of_holes(make_classifier, data):
 
 def test_categories_alone(make_classifier):
     frame = pd.DataFrame({"a": ["x", "y"] * 10, "b": [True, False, False, True] * 5})
-    classifier = make_classifier().fit(frame, np.arange(20) % 2)
+    classifier = make_classifier(unlabeled_value=None).fit(frame, np.arange(20) % 2)
     assert classifier.scaler_.scaler_ is None
     assert list(classifier.sample(5).dtypes) == list(frame.dtypes)
 
@@ -352,7 +363,7 @@ def test_frames_unlike_those_of_the_training(change, message, table, make_classi
 def test_text_in_an_array_is_told_how_to_be_taken(make_classifier):
     X = np.array([["a", 1.0], ["b", 2.0]] * 10, dtype=object)
     with pytest.raises(ValueError, match="categorical_features"):
-        make_classifier().fit(X, np.arange(20) % 2)
+        make_classifier(unlabeled_value=None).fit(X, np.arange(20) % 2)
 
 
 # --- the parts --------------------------------------------------------------------------------

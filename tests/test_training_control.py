@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from skorch.callbacks import Callback
 
 from sgan_sklearn._early_stopping import EarlyStopping, draw_validation_rows
+from sgan_sklearn._labels import check_labels
 from sgan_sklearn._random import draw_seed
 from sgan_sklearn._schedules import SCHEDULES
-from sgan_sklearn._validation import check_labels
 from sgan_sklearn.regularizers import ClassPrior
 
 
@@ -156,8 +156,8 @@ def test_partial_fit_keeps_the_old_model_on_error(make_classifier, data):
         ([-1], "at least one class label besides unlabeled_value"),
         ([0, 1], r"y holds \[2\], but the classes are \[0, 1\]"),
         ([0.5, 1.2], "Unknown label type"),
-        ([[0, 1], [1, 2]], "classes of partial_fit must be a list or an array"),
-        ({0, 1, 2}, "classes of partial_fit must be a list or an array"),
+        ([[0, 1], [1, 2]], "'classes' parameter .* must be a list or an array"),
+        ({0, 1, 2}, "'classes' parameter .* must be a list or an array"),
     ],
 )
 def test_partial_fit_of_bad_classes(make_classifier, data, classes, message):
@@ -264,7 +264,11 @@ def test_early_stopping_without_a_tolerance_takes_equal_scores_for_gains():
 def test_early_stopping_of_a_classifier(make_learner, data, labels):
     X, _ = data
     classifier = make_learner(
-        early_stopping=True, validation_fraction=0.3, n_iter_no_change=4, max_epochs=200
+        early_stopping=True,
+        validation_fraction=0.3,
+        n_iter_no_change=4,
+        max_epochs=200,
+        unlabeled_value=None,
     )
     classifier.fit(X, labels)
     scores = classifier.validation_scores_

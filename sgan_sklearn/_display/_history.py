@@ -46,7 +46,7 @@ class HistoryDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from sgan_sklearn import HistoryDisplay, SGANClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = SGANClassifier(max_epochs=5, random_state=0).fit(X, y)
+    >>> clf = SGANClassifier(unlabeled_value=None, max_epochs=5, random_state=0).fit(X, y)
     >>> display = HistoryDisplay.from_estimator(clf)
     >>> sorted(display.lines_)[:2]
     ['class_prior', 'discriminator_loss']

@@ -73,7 +73,8 @@ default=None
     >>> from sklearn.datasets import load_digits
     >>> from sgan_sklearn import SamplesDisplay, SGANClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> clf = SGANClassifier(image_shape=(8, 8), max_epochs=1, random_state=0).fit(X, y)
+    >>> clf = SGANClassifier(image_shape=(8, 8), unlabeled_value=None, max_epochs=1)
+    >>> clf = clf.set_params(random_state=0).fit(X, y)
     >>> display = SamplesDisplay.from_estimator(clf, n_samples=30, random_state=0)
     >>> display.generated.shape
     (30, 8, 8, 1)

@@ -215,7 +215,7 @@ class Architecture(BaseEstimator, ABC):
     ...         perceptrons = MLPArchitecture(generator_hidden_layer_sizes=(self.n_units,))
     ...         return perceptrons.build_generator(latent_dim, bounds, heads)
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = SGANClassifier(SmallArchitecture(), max_epochs=1, random_state=0)
+    >>> clf = SGANClassifier(SmallArchitecture(), unlabeled_value=None, max_epochs=1)
     >>> clf.set_params(architecture__n_units=8).fit(X, y).discriminator_
     SmallDiscriminator(
       (hidden): Linear(in_features=4, out_features=8, bias=True)

@@ -187,7 +187,7 @@ class ConvArchitecture(Architecture):
     >>> from sgan_sklearn import SGANClassifier
     >>> from sgan_sklearn.architectures import ConvArchitecture
     >>> digits = load_digits()
-    >>> clf = SGANClassifier(architecture=ConvArchitecture(width=8), max_epochs=1, random_state=0)
+    >>> clf = SGANClassifier(ConvArchitecture(width=8), unlabeled_value=None, max_epochs=1)
     >>> clf.fit(digits.images, digits.target).sample(2).shape
     (2, 8, 8)
     """

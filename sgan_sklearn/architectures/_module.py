@@ -95,7 +95,7 @@ class ModuleArchitecture(Architecture):
     ... )
     >>> digits = load_digits()
     >>> architecture = ModuleArchitecture(discriminator, generator)
-    >>> clf = SGANClassifier(architecture, max_epochs=1, random_state=0)
+    >>> clf = SGANClassifier(architecture, unlabeled_value=None, max_epochs=1, random_state=0)
     >>> clf.fit(digits.images, digits.target).predict_proba(digits.images).shape
     (1797, 10)
     """

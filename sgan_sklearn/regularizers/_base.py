@@ -180,7 +180,7 @@ class Regularizer(BaseEstimator, ABC):
     ...         return unlabeled.logits.square().mean()
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = SGANClassifier(MLPArchitecture((16,), (16,)), regularizer=SmallLogits(), max_epochs=1)
-    >>> clf = clf.set_params(regularizer__weight=0.1, random_state=0).fit(X, y)
+    >>> clf = clf.set_params(regularizer__weight=0.1, unlabeled_value=None).fit(X, y)
     >>> "small_logits" in clf.history_[0]
     True
     """

@@ -52,7 +52,8 @@ class Sampler(BaseEstimator, ABC):
     ...         return rows + self.noise * torch.randn_like(rows)
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = SGANClassifier(MLPArchitecture((16,), (16,)), sampler=Jitter(), max_epochs=1)
-    >>> clf.set_params(sampler__noise=0.05, random_state=0).fit(X, y).sample(label=[0, 2, 2]).shape
+    >>> clf = clf.set_params(sampler__noise=0.05, unlabeled_value=None).fit(X, y)
+    >>> clf.sample(label=[0, 2, 2]).shape
     (3, 4)
     """
 

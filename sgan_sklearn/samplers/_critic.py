@@ -127,7 +127,7 @@ class CriticSampler(Sampler):
     >>> from sgan_sklearn.samplers import CriticSampler
     >>> X, y = load_wine(return_X_y=True, as_frame=True)
     >>> sampler = CriticSampler(hidden_layer_sizes=(64,), max_epochs=50)
-    >>> clf = SGANClassifier(sampler=sampler, max_epochs=5, random_state=0).fit(X, y)
+    >>> clf = SGANClassifier(sampler=sampler, unlabeled_value=None, max_epochs=5).fit(X, y)
     >>> clf.sample(label=[0, 2], random_state=0).shape
     (2, 13)
     """
