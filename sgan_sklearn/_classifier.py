@@ -832,7 +832,7 @@ default="auto"
         ------
         ValueError
             If the scaling is a transformer that the graph cannot express, or if columns are
-            categories.
+            categories, dates or integers beyond 2**53.
         ImportError
             If the packages onnx or onnxscript are missing.
 
@@ -847,6 +847,12 @@ default="auto"
         """
         check_is_fitted(self)
         mind_fork()
+        if self._columns is not None and self._columns.has_origins:
+            raise ValueError(
+                "export_onnx cannot express columns of dates, nor of integers beyond 2**53. Make "
+                "them floats before the classifier, such as days since a date; or save the "
+                "classifier."
+            )
         write_onnx(
             Path(path),
             copy.deepcopy(self.discriminator_).cpu(),
