@@ -9,10 +9,11 @@ from typing import Any
 
 from sklearn.base import clone
 
-from sgan_sklearn._columns import TableColumns, as_table
+from sgan_sklearn._columns import TableColumns
 from sgan_sklearn._features import FeatureScaler, TableScaler
 from sgan_sklearn._frames import frame_kind
 from sgan_sklearn._images import Layout, refuse_augmentation, refuse_images
+from sgan_sklearn._reading import as_table
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn.architectures import (
     ARCHITECTURES,
@@ -75,11 +76,16 @@ def choose_architecture(
     return architecture
 
 
-def choose_columns(choice: Any, X: Any) -> TableColumns | None:
-    """Return what the columns of a table are, or None for an array of nothing but numbers."""
-    if frame_kind(X) is None and (choice is None or isinstance(choice, str)):
+def choose_columns(choice: Any, X: Any, *, is_table: bool) -> TableColumns | None:
+    """Return what the columns of X are, or None for an array of nothing but numbers."""
+    choice = choice if is_table else None
+    is_dates = is_table and getattr(getattr(X, "dtype", None), "kind", "") in ("M", "m")
+    if frame_kind(X) is None and not is_dates and (choice is None or isinstance(choice, str)):
         return None
-    return TableColumns(as_table(X), choice)
+    columns = TableColumns(as_table(X), choice)
+    if not is_table:
+        columns.check_pixels()
+    return columns
 
 
 def choose_scaler(

@@ -845,7 +845,8 @@ default="auto"
         ------
         ValueError
             If the scaling is a transformer that the graph cannot express, if columns are
-            categories, or if `X` or `y` had a dtype that no graph has, such as long double.
+            categories, dates or integers beyond 2**53, or if `X` or `y` had a dtype that no graph
+            has, such as long double.
         ImportError
             If the packages onnx or onnxscript are missing.
 
@@ -861,6 +862,12 @@ default="auto"
         """
         check_is_fitted(self)
         mind_fork()
+        if self._columns is not None and self._columns.has_origins:
+            raise ValueError(
+                "export_onnx cannot express columns of dates, nor of integers beyond 2**53. Make "
+                "them floats before the classifier, such as days since a date; or save the "
+                "classifier."
+            )
         write_onnx(
             Path(path),
             copy.deepcopy(self.discriminator_).cpu(),

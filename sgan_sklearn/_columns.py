@@ -1,66 +1,44 @@
-"""Columns of a table, with categories and holes, from frames and arrays to numbers and back."""
+"""Columns of a table: categories, numbers, dates and missing values to numbers, and back."""
 
 from __future__ import annotations
 
-import re
-from numbers import Integral, Number
+import math
+import warnings
+from collections import Counter
+from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import OrdinalEncoder
-from sklearn.utils.validation import check_array
 
-from sgan_sklearn._frames import describe_frame, described_frame, frame_kind
-from sgan_sklearn._validation import is_missing
+from sgan_sklearn._dtypes import DATES, UNITS, is_plain, numpy_dtype, plain
+from sgan_sklearn._frames import (
+    build_frame,
+    column_dtype,
+    describe_frame,
+    described_columns,
+    frame_kind,
+)
+from sgan_sklearn._integers import EXACT, difference, multiples
+from sgan_sklearn._reading import Column, as_numbers, as_objects, ordinary_numbers, read_column
 
-__all__ = ["TableColumns", "as_table", "has_objects", "representable", "with_nan"]
+__all__ = ["TableColumns"]
 
-# Dtypes of integers by their names in NumPy, pandas and polars, all in small letters.
-_INTEGERS = re.compile(r"u?int(8|16|32|64)\b")
+# What the columns are known by.
+_STATE = ("form", "kinds", "levels", "rare", "rare_counts", "integers", "whole")
 
 # Categories of a column that are told apart; the rarest of more than that share one code.
 MAX_LEVELS = 100
 
-# Beginnings of the dtypes, of pandas and polars, whose columns are categories or numbers.
-CATEGORICAL_DTYPES = ("category", "str", "bool", "categorical", "enum", "utf8")
-NUMERIC_DTYPES = ("int8", "int16", "int32", "int64", "int128", "uint", "float", "double", "decimal")
+# Rows from which on a column may be known to be useless.
+ENOUGH_ROWS = 20
 
-
-def as_table(X: Any) -> Any:
-    """Return a frame as it is, anything else as an array of two dimensions, or raise ValueError.
-
-    Lists of numbers and text become objects, lest the numbers become text.
-    """
-    if frame_kind(X) is not None:
-        return X
-    if not hasattr(X, "dtype"):
-        plain = np.asarray(X)
-        X = plain if plain.dtype.kind in "biuf" else np.asarray(X, dtype=object)
-    return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
-
-
-def representable(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return numbers that a dtype can hold: as a float the largest integer is one too large."""
-    name = _INTEGERS.match(str(getattr(dtype, "name", dtype)).lower())
-    if name is None or values.dtype.kind != "f":
-        return values
-    limits = np.iinfo(name.group())
-    highest = float(limits.max)
-    if int(highest) > limits.max:
-        highest = float(np.nextafter(highest, 0.0))
-    return np.clip(values.astype(np.float64), limits.min, highest)
-
-
-def with_nan(X: Any) -> Any:
-    """Return an array of objects with NaN for whatever is missing, anything else as it is."""
-    if getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 2:
-        return X
-    missing = [[is_missing(value) for value in row] for row in X.tolist()]
-    return np.where(missing, np.nan, X) if np.any(missing) else X
+# Pairs of equal values that integers drawn at random would have, on average, at least: if there
+# is none among the integers of a column, they are no measurements but names of rows.
+MANY_PAIRS = 7
 
 
 class TableColumns:
-    """What the columns of X are: names, dtypes, and the levels of the categories.
+    """What the columns of X are: names, dtypes, levels of categories, ranges of integers.
 
     Parameters
     ----------
@@ -71,223 +49,403 @@ class TableColumns:
 
     Attributes
     ----------
-    encoders : dict of int to OrdinalEncoder
-        That of each column of categories.
-    n_levels : list of int
-        Number of levels of each column; 0 for numbers.
+    form : list
+        Kind of X, names and dtypes of its columns, as strings and numbers; see `describe_frame`.
+    frame : "pandas", "polars" or None
+        Kind of the frame.
+    names : list of str
+        What messages call the columns.
+    kinds : list of str
+        What each column holds: "category", "integer", "number", or a kind of dates.
+    levels : dict of int to list
+        Levels of each category that have a code of their own, in order.
+    rare : dict of int to list
+        Levels that share the next code, of the categories with many.
+    rare_counts : dict of int to list of int
+        How often each of these came.
+    integers : dict of int to list of int
+        For each column of integers or dates: what is subtracted from it; its smallest and its
+        largest value; the step between values; and the attoseconds of 1, for dates.
+    whole : list of int
+        Columns of numbers of a frame that are all whole.
     """
 
     def __init__(self, X: Any, categorical_features: Any) -> None:
-        self.frame = frame_kind(X)
-        self.template = _without_rows(X)
         n_columns = X.shape[1]
-        self.check_dtypes(X)
-        self.encoders: dict[int, OrdinalEncoder] = {}
-        # Of the levels that share a code: their names and how often each came.
-        self.rare: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.frequent: dict[int, np.ndarray] = {}
-        for i in np.flatnonzero(_categorical_columns(X, categorical_features)).tolist():
-            values, known = self._values(X, i)
-            self._learn_levels(i, values[known])
-        # Columns of a frame that hold whole numbers, of whatever dtype.
-        self.whole = [
-            self.frame is not None and i not in self.encoders and self._is_whole(X, i)
-            for i in range(n_columns)
-        ]
-        self.n_levels = [
-            len(self.frequent[i]) + (i in self.rare) if i in self.encoders else 0
-            for i in range(n_columns)
+        if n_columns == 0:
+            raise ValueError(
+                f"X must have at least one column. Got a {type(X).__name__} without columns: "
+                f"0 feature(s) (shape={X.shape}) while a minimum of 1 is required."
+            )
+        self.form = describe_frame(X) if frame_kind(X) else _describe_array(X)
+        self.kinds: list[str] = []
+        self.levels: dict[int, list[Any]] = {}
+        self.rare: dict[int, list[Any]] = {}
+        self.rare_counts: dict[int, list[int]] = {}
+        self.integers: dict[int, list[int]] = {}
+        self.whole: list[int] = []
+        self._set_names()
+        chosen = _categorical_columns(X, categorical_features)
+        remarks = []
+        for i, name in enumerate(self.names):
+            column = read_column(X, i)
+            if column.kind == "category" if chosen is None else chosen[i]:
+                remark = self._learn_category(i, column)
+            else:
+                remark = self._learn_numbers(i, as_numbers(column, name))
+            remarks += [f"{name} ({remark})"] if remark else []
+        if remarks:
+            warnings.warn(
+                f"Columns of X seem to name the rows or to hold text: {', '.join(remarks)}. From a "
+                "value that does not come again nothing can be learned. Drop columns that name the "
+                "rows, and make numbers of text first, as in the user guide.",
+                UserWarning,
+                stacklevel=6,
+            )
+
+    def _set_names(self) -> None:
+        """Set what follows from the form."""
+        self.frame = None if self.form[0] == "array" else self.form[0]
+        if self.frame is None:
+            self.names = [str(i) for i in range(self.form[2])]
+        else:
+            self.names = [repr(name) for name in described_columns(self.form)[0]]
+
+    @property
+    def n_levels(self) -> list[int]:
+        """Number of levels of each column; 0 for numbers."""
+        return [
+            len(self.levels[i]) + (i in self.rare) if i in self.levels else 0
+            for i in range(len(self.kinds))
         ]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Replace the template by a description, which not only pickle can keep."""
-        template = self.template if self.frame is None else describe_frame(self.template)
-        return {**vars(self), "template": template}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        if self.frame is not None:
-            self.template = described_frame(state["template"])
+    def check_pixels(self) -> None:
+        """Refuse columns that are no pixels of images."""
+        for name, kind in zip(self.names, self.kinds, strict=True):
+            if kind in DATES:
+                raise ValueError(
+                    f"Column {name} holds values of the kind {kind!r}, but with image_shape all "
+                    "columns of X are pixels, which must be numbers. Drop it."
+                )
 
     def plain_state(self) -> dict[str, Any]:
-        """Return what `from_plain_state` needs."""
-        template = self.template.dtype if self.frame is None else describe_frame(self.template)
-        return {
-            "frame": self.frame,
-            "template": template,
-            "n_columns": len(self.n_levels),
-            "levels": {i: encoder.categories_[0] for i, encoder in self.encoders.items()},
-            "rare": self.rare,
-            "frequent": self.frequent,
-            "whole": self.whole,
-        }
+        """Return what `from_plain_state` needs: strings, numbers, lists and dicts."""
+        return {name: getattr(self, name) for name in _STATE}
 
     @classmethod
     def from_plain_state(cls, state: dict[str, Any]) -> TableColumns:
-        """Return the columns of a plain state, or raise an error if there can be none."""
-        raise NotImplementedError
+        """Return the columns of a plain state, or raise ValueError if there can be none."""
+        columns = cls.__new__(cls)
+        columns.__setstate__(state)
+        return columns
 
-    def _learn_levels(self, column: int, values: np.ndarray) -> None:
-        encoder = OrdinalEncoder(
-            handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MAX_LEVELS
-        )
-        if len(values) == 0:
-            values = np.array([""], dtype=object)  # a column of holes: one level that never comes
-        try:
-            encoder.fit(values[:, np.newaxis])
-        except (TypeError, ValueError) as error:
+    def __getstate__(self) -> dict[str, Any]:
+        return self.plain_state()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _check_state(state)
+        vars(self).update(state)
+        self._set_names()
+
+    def _learn_category(self, i: int, column: Column) -> str:
+        """Learn the levels of a category; return why they teach nothing, if they do not."""
+        if column.kind in DATES:
             raise ValueError(
-                f"The categories of column {self._name(column)} have no common order. Make them "
-                "all strings or all numbers."
-            ) from error
-        levels, rare = encoder.categories_[0], encoder.infrequent_categories_[0]
-        if rare is None:
-            self.frequent[column] = levels
-        else:
-            names = set(rare.tolist())
-            is_rare = np.array([level in names for level in levels.tolist()])
-            self.frequent[column] = levels[~is_rare]
-            came = values[np.array([value in names for value in values.tolist()])]
-            self.rare[column] = np.unique(came, return_counts=True)
-        self.encoders[column] = encoder
+                "The 'categorical_features' parameter of SGANClassifier must not name columns of "
+                f"dates, times or durations. Got {self.names[i]}: leave it out, so that it counts "
+                "as a number, or make a category of it first, such as the names of the months."
+            )
+        values = column.values[column.known].tolist()
+        levels, rare, counts = _find_levels(values, self.names[i])
+        self.kinds.append("category")
+        self.levels[i] = levels
+        if rare:
+            self.rare[i], self.rare_counts[i] = rare, counts
+        n_levels, n_rows = len(levels) + len(rare), len(values)
+        if n_rows < ENOUGH_ROWS or 2 * n_levels <= n_rows:
+            return ""
+        return f"another one in {'each row' if n_levels == n_rows else 'most rows'}"
+
+    def _learn_numbers(self, i: int, column: Column) -> str:
+        """Learn what brings numbers back; return why they teach nothing, if they do not."""
+        self.kinds.append(column.kind)
+        values = column.values[column.known]
+        if column.kind == "number":
+            is_whole = self.frame is not None and bool((np.rint(values) == values).all())
+            self.whole += [i] if is_whole else []
+            return ""
+        low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+        if column.kind in DATES:
+            self.integers[i] = [low, low, high, _common_step(values, low, column.tick), column.tick]
+            return ""
+        # As floats, integers beyond 2**53 are exact only as differences.
+        origin = low if max(-low, high) > EXACT else 0
+        self.integers[i] = [origin, low, high, 1, 1]
+        return "another integer in each row" if _name_rows(values) else ""
+
+    # --- to numbers -------------------------------------------------------------------------------
+
+    @property
+    def has_origins(self) -> bool:
+        """Whether the numbers of some columns are counted from another one than zero."""
+        dates = any(kind in DATES for kind in self.kinds)
+        return dates or any(origin for origin, *_ in self.integers.values())
 
     def to_numbers(self, X: Any) -> np.ndarray:
-        """Return codes of categories and numbers as they are, float64; NaN where missing.
+        """Return codes of categories and numbers, NaN where missing.
 
-        A category that the training rows did not have is missing too.
+        A category that the training rows did not have is missing too. Dates are counted from the
+        first of the training rows.
         """
-        self.check_dtypes(X)
-        numbers = np.full((len(X), len(self.n_levels)), np.nan)
-        for i in range(len(self.n_levels)):
-            if i not in self.encoders:
-                numbers[:, i] = self._as_numbers(X, i)
-                continue
-            values, known = self._values(X, i)
-            if known.any():
-                numbers[known, i] = self.encoders[i].transform(values[known, np.newaxis])[:, 0]
+        self._check_names(X)
+        if not self.levels and not self.has_origins:
+            ordinary = ordinary_numbers(X)
+            if ordinary is not None:
+                return ordinary
+        numbers = np.full((len(X), len(self.kinds)), np.nan)
+        for i, kind in enumerate(self.kinds):
+            column = read_column(X, i)
+            if (kind in DATES or column.kind in DATES) and kind != column.kind:
+                if column.known.any():
+                    raise ValueError(
+                        f"Column {self.names[i]} has the dtype {column_dtype(X, i)}, but in the "
+                        f"training rows it held values of the kind {kind!r}. Convert it to the "
+                        "dtype that it had, with pandas.to_datetime or dt.tz_localize for example."
+                    )
+            elif kind == "category":
+                numbers[:, i] = self._codes(X, i, column)
+            else:
+                column = as_numbers(column, self.names[i])
+                numbers[column.known, i] = self._differences(i, column)[column.known]
         return numbers
+
+    def _codes(self, X: Any, i: int, column: Column) -> np.ndarray:
+        codes = np.full(len(column.values), np.nan)
+        values, levels = column.values[column.known], self.levels[i]
+        rare = self.rare.get(i, [])
+        precision = self._precision(X)
+        if precision is not None:
+            # 0.1 as float32 is not another level than 0.1 as float64.
+            values = values.astype(precision)
+            levels, rare = (np.array(some, dtype=precision).tolist() for some in (levels, rare))
+        by_level = {level: float(code) for code, level in enumerate(levels)}
+        by_level |= dict.fromkeys(rare, float(len(levels)))
+        found = np.array([by_level.get(value, np.nan) for value in values.tolist()])
+        codes[column.known] = found
+        if len(found) and np.isnan(found).all():
+            warnings.warn(
+                f"Column {self.names[i]} of X holds none of the values that the training rows had: "
+                f"it holds {values.tolist()[0]!r}, for example, and they had {levels[0]!r}. All of "
+                "it counts as missing. Write values as in the training rows, with the same type, "
+                "spelling and capitals.",
+                UserWarning,
+                stacklevel=8,
+            )
+        return codes
+
+    def _precision(self, X: Any) -> np.dtype | None:
+        """Return the lower precision of the floats of X and the training rows, or None."""
+        if self.frame is not None or frame_kind(X) is not None:
+            return None
+        dtypes = np.dtype(self.form[1]), X.dtype
+        if any(dtype.kind != "f" for dtype in dtypes):
+            return None
+        return min(dtypes, key=lambda dtype: dtype.itemsize)
+
+    def _differences(self, i: int, column: Column) -> np.ndarray:
+        """Return how many steps each value is away from the origin, as float64."""
+        if i not in self.integers:
+            return column.values.astype(np.float64)
+        origin, _, _, step, tick = self.integers[i]
+        if column.kind == "number":
+            return column.values - float(origin)
+        # From the steps that X is counted in to those of the training rows.
+        start, rest = divmod(origin * tick, column.tick)
+        common = math.gcd(column.tick, step * tick)
+        steps = difference(column.values, start) * (column.tick // common)
+        return steps / (step * tick // common) - rest / (step * tick)
+
+    def _check_names(self, X: Any) -> None:
+        """Refuse names that are not strings in another order; scikit-learn looks at strings."""
+        if self.frame is None or frame_kind(X) is None:
+            return
+        names = [repr(name) for name in X.columns]
+        quotes = ("'", '"')
+        if names != self.names and not any(
+            all(name.startswith(quotes) for name in some) for some in (names, self.names)
+        ):
+            raise ValueError(
+                "The feature names should match those that were passed during fit, in the same "
+                f"order. They were {_shortened(self.names)}, and X has {_shortened(names)}. Select "
+                "the columns in that order, or pass X.to_numpy() if they only have other names."
+            )
+
+    # --- and back ---------------------------------------------------------------------------------
 
     def to_given_form(self, numbers: np.ndarray, rng: np.random.RandomState) -> Any:
         """Return rows of numbers in the form of X: a frame of its dtypes, or an array."""
-        columns = [self._decoded(numbers[:, i], i, rng) for i in range(len(self.n_levels))]
-        if self.frame is None:
-            return self._as_array(columns)
-        if self.frame == "polars":
-            import polars
+        columns = [self._decoded(numbers[:, i], i, rng) for i in range(len(self.kinds))]
+        return self._as_array(columns) if self.frame is None else build_frame(self.form, columns)
 
-            return polars.DataFrame(
-                {
-                    name: polars.Series(
-                        [
-                            None if is_missing(value) else value
-                            for value in representable(values, dtype).tolist()
-                        ]
-                    ).cast(dtype)
-                    for (name, dtype), values in zip(
-                        self.template.schema.items(), columns, strict=True
-                    )
-                }
-            )
-        import pandas
-
-        dtypes = self.template.dtypes
-        series = [
-            _as_series(representable(values, dtype), dtype)
-            for values, dtype in zip(columns, dtypes, strict=True)
-        ]
-        frame = pandas.concat(series, axis=1)
-        frame.columns = self.template.columns
-        return frame
-
-    def _as_array(self, columns: list[np.ndarray]) -> np.ndarray:
-        dtype = self.template.dtype
-        if dtype.kind not in "biuf":
-            return np.array(columns, dtype=object).T
-        rows = np.array([column.astype(np.float64) for column in columns]).T
-        return rows.astype(dtype) if dtype.kind == "f" else np.rint(rows).astype(dtype)
-
-    def _decoded(self, numbers: np.ndarray, column: int, rng: np.random.RandomState) -> np.ndarray:
-        if column not in self.encoders:
-            return np.rint(numbers) if self.whole[column] else numbers
+    def _decoded(
+        self, numbers: np.ndarray, i: int, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the values of a column, and the mask of those that are not missing."""
         known = ~np.isnan(numbers)
+        if i in self.integers:
+            origin, low, high, step, _ = self.integers[i]
+            found = multiples(numbers[known] - float(low - origin), low, high, step)
+            values = np.zeros(len(numbers), dtype=found.dtype)
+            values[known] = found
+            return values, known
+        if self.kinds[i] == "number":
+            return np.rint(numbers) if i in self.whole else numbers, known
         codes = numbers[known].astype(int)
-        frequent = self.frequent[column]
+        levels = as_objects(self.levels[i])
         values = np.full(len(numbers), None, dtype=object)
-        if column in self.rare:
-            names, counts = self.rare[column]
-            is_rare = codes == len(frequent)
-            drawn = rng.choice(names, len(codes), p=counts / counts.sum())
-            values[known] = np.where(is_rare, drawn, frequent[np.where(is_rare, 0, codes)])
+        if i in self.rare:
+            shares = np.array(self.rare_counts[i]) / sum(self.rare_counts[i])
+            drawn = rng.choice(as_objects(self.rare[i]), len(codes), p=shares)
+            is_rare = codes == len(levels)
+            values[known] = np.where(is_rare, drawn, levels[np.where(is_rare, 0, codes)])
         else:
-            values[known] = frequent[codes]
-        return values
+            values[known] = levels[codes]
+        return values, known
 
-    def check_dtypes(self, X: Any) -> None:
-        """Refuse columns of a frame that are neither numbers nor categories, such as dates."""
-        if frame_kind(X) is None:
-            return
-        for i in range(X.shape[1]):
-            dtype = _dtype_name(X, i)
-            if not dtype.startswith(("object", "null", *CATEGORICAL_DTYPES, *NUMERIC_DTYPES)):
-                raise ValueError(
-                    f"Column {X.columns[i]!r} has the dtype {dtype}, which is neither numbers nor "
-                    "categories. Turn it into numbers, such as days since a date, into "
-                    "categories, or drop it."
-                )
-
-    def _as_numbers(self, X: Any, column: int) -> np.ndarray:
-        values = _column(X, column)
-        try:
-            if frame_kind(X) == "pandas":
-                return values.to_numpy(dtype=np.float64, na_value=np.nan)
-            if _dtype_name(X, column).startswith("object"):
-                values = [np.nan if is_missing(value) else value for value in list(values)]
-            return np.asarray(values, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"Column {self._name(column)} must hold numbers, or be named among the "
-                f"categorical_features. {error}"
-            ) from error
-
-    def _values(self, X: Any, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a column's values as objects, and the mask of those that are not missing."""
-        column = _column(X, i)
-        if frame_kind(X) is None and self.frame is None and column.dtype.kind in "biuf":
-            # Lest 0.1 as float32 be another level than 0.1 as float64.
-            numeric = self.template.dtype.kind in "biuf"
-            column = column.astype(self.template.dtype) if numeric else column
-        listed = list(column.tolist() if frame_kind(X) is None else column.to_list())
-        values = np.empty(len(listed), dtype=object)
-        values[:] = listed
-        return values, ~np.array([is_missing(value) for value in listed], dtype=bool)
-
-    def _is_whole(self, X: Any, column: int) -> bool:
-        values = self._as_numbers(X, column)
-        return bool((np.rint(values) == values)[~np.isnan(values)].all())
-
-    def _name(self, column: int) -> str:
-        return repr(self.template.columns[column]) if self.frame else str(column)
+    def _as_array(self, columns: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        dtype = np.dtype(self.form[1])
+        rows = np.empty((len(columns[0][0]), len(columns)), dtype)
+        if dtype.kind not in "biufMm":
+            rows = rows.astype(object)
+        for i, (values, known) in enumerate(columns):
+            if dtype.kind in "Mm":
+                exact = "M8[D]" if np.datetime_data(dtype)[0] in ("M", "Y") else dtype
+                values = np.where(known, values, np.iinfo(np.int64).min).view(exact)
+            elif rows.dtype == object and not known.all() and self.kinds[i] != "category":
+                values = np.where(known, values.astype(object), np.nan)
+            rows[:, i] = values
+        return rows
 
 
-def _without_rows(X: Any) -> Any:
-    """Return the names and dtypes of X, in its form; no view, which would keep X alive."""
-    match frame_kind(X):
-        case "pandas":
-            return X.iloc[:0].reset_index(drop=True).copy()
-        case "polars":
-            return X.clear()
-        case _:
-            return np.empty((0, X.shape[1]), dtype=X.dtype)
+def _find_levels(values: list[Any], name: str) -> tuple[list[Any], list[Any], list[int]]:
+    """Return levels in order: those with a code of their own, the others, how often these came."""
+    counts = {plain(level): count for level, count in Counter(values).items()}
+    try:
+        levels = sorted(counts or [""])  # of a column of missing values one that never comes
+    except TypeError as error:
+        raise ValueError(
+            f"The categories of column {name} have no common order. Make them all strings or all "
+            "numbers."
+        ) from error
+    if len(levels) <= MAX_LEVELS:
+        return levels, [], []
+    by_count = np.argsort([counts[level] for level in levels], kind="stable")
+    is_rare = np.ones(len(levels), dtype=bool)
+    is_rare[by_count[1 - MAX_LEVELS :]] = False
+    rare = [level for level, seldom in zip(levels, is_rare, strict=True) if seldom]
+    frequent = [level for level, seldom in zip(levels, is_rare, strict=True) if not seldom]
+    return frequent, rare, [counts[level] for level in rare]
 
 
-def _categorical_columns(X: Any, categorical_features: Any) -> np.ndarray:
-    """Return the mask of the columns that are categories, or raise ValueError."""
+def _common_step(ticks: np.ndarray, low: int, tick: int) -> int:
+    """Return how many ticks the longest unit of time has of which all values are multiples."""
+    since = ticks.astype(np.uint64) - np.uint64(low % 2**64)
+    for unit in ("D", "h", "m", "s", "ms", "us", "ns", "ps", "fs"):
+        step, rest = divmod(UNITS[unit], tick)
+        if step > 1 and not rest and step < 2**63 and not (since % np.uint64(step)).any():
+            return step
+    return 1
+
+
+def _name_rows(values: np.ndarray) -> bool:
+    """Say whether integers name the rows: all differ, by order or where chance would repeat some.
+
+    Of n integers drawn at random from a range of m, about n**2 / (2 m) pairs are equal.
+    """
+    n = len(values)
+    if n < ENOUGH_ROWS or n > int(values.max()) - int(values.min()) + 1:
+        return False
+    if (values[1:] > values[:-1]).all() or (values[1:] < values[:-1]).all():
+        return True
+    n_pairs = n * (n - 1) / 2 / (int(values.max()) - int(values.min()) + 1)
+    return n_pairs > MANY_PAIRS and len(np.unique(values)) == n
+
+
+def _describe_array(X: np.ndarray) -> list[Any]:
+    return ["array", X.dtype.str if X.dtype.kind in "biufmM" else "|O", X.shape[1]]
+
+
+def _check_state(state: Any) -> None:
+    """Raise ValueError where no columns have such a state, which may come from a file."""
+    try:
+        known = set(state) == set(_STATE) and _has_sense(**state)
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"No table has such columns. {error}") from error
+    if not known:
+        raise ValueError("No table has such columns.")
+
+
+def _has_sense(
+    form: list[Any],
+    kinds: list[str],
+    levels: dict[int, list[Any]],
+    rare: dict[int, list[Any]],
+    rare_counts: dict[int, list[int]],
+    integers: dict[int, list[int]],
+    whole: list[int],
+) -> bool:
+    if form[0] == "array":
+        _, name, n_columns = form
+        numpy_dtype(name)
+    else:
+        n_columns = len(described_columns(form)[1])
+    of_kind = {
+        name: {i for i, kind in enumerate(kinds) if kind in some}
+        for name, some in {"levels": ["category"], "integers": ["integer", *DATES]}.items()
+    }
+    numbers = {i for i, kind in enumerate(kinds) if kind == "number"}
+    return (
+        type(n_columns) is int
+        and n_columns == len(kinds) == len(numbers) + sum(map(len, of_kind.values()))
+        and set(levels) == of_kind["levels"]
+        and set(integers) == of_kind["integers"]
+        and set(whole) <= numbers
+        and set(rare) == set(rare_counts) <= set(levels)
+        and all(_are_levels(some) and len(some) <= MAX_LEVELS for some in levels.values())
+        and all(_are_levels(some) and len(some) == len(rare_counts[i]) for i, some in rare.items())
+        and all(type(n) is int and n > 0 for counts in rare_counts.values() for n in counts)
+        and all(_are_ranges(*numbers) for numbers in integers.values())
+    )
+
+
+def _are_levels(levels: Any) -> bool:
+    known = isinstance(levels, list) and all(is_plain(level) for level in levels)
+    return known and len(set(levels)) == len(levels) > 0 and sorted(levels) == levels
+
+
+def _are_ranges(origin: int, low: int, high: int, step: int, tick: int) -> bool:
+    if any(type(number) is not int for number in (origin, low, high, step, tick)):
+        return False
+    fits = -(2**63) <= low <= high < (2**63 if low < 0 else 2**64) and origin in (0, low)
+    exact = origin == low or max(-low, high) <= EXACT
+    return fits and exact and 0 < step < 2**63 and 0 < tick <= UNITS["W"] * 10**9
+
+
+def _shortened(names: list[str]) -> str:
+    return f"[{', '.join(names[:5])}{', ...' * (len(names) > 5)}]"
+
+
+def _categorical_columns(X: Any, categorical_features: Any) -> np.ndarray | None:
+    """Return the mask of the columns that are categories, None if dtypes say it.
+
+    Raises ValueError.
+    """
     n_columns = X.shape[1]
     names = list(X.columns) if frame_kind(X) else []
     if categorical_features is None:
         return np.zeros(n_columns, dtype=bool)
     if isinstance(categorical_features, str):  # "from_dtype"
-        return np.array([_is_categorical(X, i) for i in range(n_columns)], dtype=bool)
+        return None
     rule = "The 'categorical_features' parameter of SGANClassifier must"
     if np.ndim(categorical_features) != 1:
         raise ValueError(f"{rule} be a list of columns or a mask. Got {categorical_features!r}.")
@@ -307,7 +465,7 @@ def _categorical_columns(X: Any, categorical_features: Any) -> np.ndarray:
                     f"{rule} name columns of X. Got {item!r}, "
                     + (f"but they are {names}." if names else "but X has no column names.")
                 )
-            mask[names.index(item)] = True
+            mask |= [name == item for name in names]
         elif isinstance(item, Integral) and 0 <= int(item) < n_columns:
             mask[int(item)] = True
         else:
@@ -316,43 +474,3 @@ def _categorical_columns(X: Any, categorical_features: Any) -> np.ndarray:
                 f"mask. Got {item!r}."
             )
     return mask
-
-
-def _is_categorical(X: Any, column: int) -> bool:
-    """Say whether the dtype of a frame's column is one of categories."""
-    if frame_kind(X) is None:
-        return False
-    dtype = _dtype_name(X, column)
-    if dtype.startswith("object"):
-        # Numbers may come as objects, for the sake of a None among them.
-        values = [value for value in _column(X, column).to_list() if not is_missing(value)]
-        return not all(
-            isinstance(value, Number) and not isinstance(value, bool | np.bool_) for value in values
-        )
-    return dtype.startswith(CATEGORICAL_DTYPES)
-
-
-def has_objects(X: Any) -> bool:
-    """Say whether a table has columns of objects, which only a look at each value can judge."""
-    return any(_dtype_name(X, i).startswith("object") for i in range(X.shape[1]))
-
-
-def _dtype_name(X: Any, column: int) -> str:
-    return str(_column(X, column).dtype).lower().removeprefix("sparse[")
-
-
-def _as_series(values: np.ndarray, dtype: Any) -> Any:
-    """Return a column of a frame of pandas, whose options decide what dtype it infers."""
-    import pandas
-
-    return pandas.Series(values, dtype=values.dtype).astype(dtype)
-
-
-def _column(X: Any, i: int) -> Any:
-    match frame_kind(X):
-        case "pandas":
-            return X.iloc[:, i]
-        case "polars":
-            return X.to_series(i)
-        case _:
-            return X[:, i]

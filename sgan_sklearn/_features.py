@@ -16,7 +16,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import gen_batches
 
-from sgan_sklearn._columns import MAX_LEVELS, representable
+from sgan_sklearn._columns import MAX_LEVELS
+from sgan_sklearn._integers import difference, representable
 
 __all__ = ["SCALINGS", "FeatureScaler", "TableScaler"]
 
@@ -34,10 +35,17 @@ HEAVY_TAIL = 6.0
 # Scaled values beyond this say no more than "far away", and would overflow in the networks.
 LIMIT = 1e3
 
+# The values of a column are differences if they span less than this part of their size: the
+# resolution of float32.
+NARROW = 1e-7
+
 # Values of a column that are known to come again, at most, and how far float32 may miss them: this
 # part of their size.
 MAX_REPEATED = 1_000
 ROUNDING = 1e-5
+
+# The size of a value counts as no more than so many times the range of its column.
+MOST_SPREADS = 100
 
 # Values whose squares, summed up over many rows, are numbers of float32 as well.
 LARGEST_IN_FLOAT32 = 1e12
@@ -62,7 +70,10 @@ default="auto"
     bounds_ : ndarray of shape (2, n_features)
         Smallest and largest value of each column in the model space; float32.
     range_ : ndarray of shape (2, n_features)
-        Smallest and largest value of each column of `X`; of all pixels for "image".
+        Smallest and largest value of each column of `X`, in its dtype; of all pixels for "image".
+    offset_ : ndarray of shape (n_features,)
+        What is subtracted before all else, in the dtype of `X`: the smallest value where a column
+        varies so little for its size that float32 could not tell its values apart; otherwise 0.
     dtype_ : dtype
         Type of `X`, which `inverse_transform` gives back.
     float_ : dtype
@@ -77,20 +88,27 @@ default="auto"
         self.dtype_ = X.dtype
         if self._is_image():
             X = _pixel_range(X)  # two rows that say all there is to know
+        self.range_ = np.stack([X.min(axis=0), X.max(axis=0)])
+        self.offset_ = np.where(
+            _is_narrow(self.range_) & isinstance(self.scaling, str), self.range_[0], 0
+        ).astype(X.dtype)
+        X = self._without_offset(X)
         self.float_ = _float_for(X)
         X = X.astype(self.float_, copy=False)
-        self.range_ = np.stack([X.min(axis=0), X.max(axis=0)])
         self.groups_ = []
-        for kind, columns in _group_columns(X, self.range_, self.scaling):
+        for kind, columns in _group_columns(X, self.range_, self.offset_, self.scaling):
             transformer = _make_transformer(kind, self.scaling)
             transformer.fit(_as_seen_by(kind, X[:, columns]))
             self.groups_.append((kind, columns, transformer))
-        scaled = self.transform(X)
+        scaled = self._scaled(X)
         self.bounds_ = np.stack([scaled.min(axis=0), scaled.max(axis=0)])
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the rows in the model space; float32, every value within ``LIMIT``."""
+        return self._scaled(self._without_offset(X))
+
+    def _scaled(self, X: np.ndarray) -> np.ndarray:
         scaled = np.empty(X.shape, dtype=np.float32)
         for rows in gen_batches(len(X), IMAGES_AT_A_TIME if self._is_image() else len(X)):
             self._transform_into(scaled[rows], X[rows])
@@ -110,6 +128,19 @@ default="auto"
                 )
             scaled[:, columns] = np.clip(part.reshape(len(X), -1), -LIMIT, LIMIT)
 
+    def _without_offset(self, X: np.ndarray) -> np.ndarray:
+        """Return rows minus the offsets as floats; as they are where there are none."""
+        if not self.offset_.any():
+            return X
+        if X.dtype.kind == "f" or self.offset_.dtype.kind == "f":
+            exact = np.result_type(X.dtype, np.float64)
+            return np.asarray(X.astype(exact) - self.offset_.astype(exact))
+        wide = X if X.dtype == np.uint64 else X.astype(np.int64)
+        return difference(wide, self.offset_)
+
+    def _range_without_offset(self) -> np.ndarray:
+        return self._without_offset(self.range_).astype(np.float64)
+
     @property
     def needs_all_rows(self) -> bool:
         """Whether a sample of the rows will not do for `fit`: it takes the range of pixels."""
@@ -126,8 +157,11 @@ default="auto"
         return isinstance(self.scaling, str) and self.scaling == "image"
 
     def reach(self) -> np.ndarray:
-        """Return the range, (2, n_features), that values are pulled into, lest they overflow."""
-        low, high = self.range_.astype(np.float64)
+        """Return the range, (2, n_features), that values minus the offsets are clipped to.
+
+        Values further away would overflow.
+        """
+        low, high = self._range_without_offset()
         with np.errstate(over="ignore"):
             margin = LIMIT * np.maximum(high - low, np.maximum(np.abs(low), np.abs(high)))
             return np.stack([low - margin, high + margin])
@@ -139,17 +173,21 @@ default="auto"
             part = _as_seen_by(kind, scaled[:, columns].astype(np.float64))
             part = transformer.inverse_transform(part)
             X[:, columns] = np.asarray(part).reshape(len(X), len(columns))
-        X = np.clip(X, *self.range_)
+        X = np.clip(X, *self._range_without_offset())
         X = np.rint(X) if self.dtype_.kind in "biu" else X
-        return representable(X, self.dtype_).astype(self.dtype_)
+        X = representable(X, self.dtype_).astype(self.dtype_)
+        if self.offset_.any():
+            X = X + self.offset_
+        # Large integers have left the range by their rounding as floats.
+        return np.clip(X, *self.range_)
 
     def lowest_row(self) -> np.ndarray:
         """Return a row, (1, n_features), of the smallest value of each column, as in `X`."""
-        return representable(self.range_[:1], self.dtype_).astype(self.dtype_)
+        return self.range_[:1]
 
     def plain_state(self) -> dict[str, Any]:
         """Return what `from_plain_state` needs."""
-        names = ("scaling", "dtype_", "float_", "range_", "bounds_", "groups_")
+        names = ("scaling", "dtype_", "float_", "offset_", "range_", "bounds_", "groups_")
         return {name: getattr(self, name) for name in names}
 
     @classmethod
@@ -159,7 +197,8 @@ default="auto"
         scaler.dtype_, scaler.float_ = _checked_dtype(state["dtype_"]), state["float_"]
         if scaler.float_ not in (np.float32, np.float64, np.longdouble):
             raise ValueError(f"Columns are not scaled as {scaler.float_!r}.")
-        scaler.range_ = _checked_array(state["range_"], scaler.float_, (2, n_features))
+        scaler.offset_ = _checked_array(state["offset_"], scaler.dtype_, (n_features,))
+        scaler.range_ = _checked_array(state["range_"], scaler.dtype_, (2, n_features))
         scaler.bounds_ = _checked_array(state["bounds_"], np.dtype(np.float32), (2, n_features))
         scaler.groups_ = [
             (kind, columns, _checked_transformer(kind, scaler.scaling, len(columns), transformer))
@@ -287,8 +326,10 @@ class TableScaler(TransformerMixin, BaseEstimator):
         X = np.empty((len(rows), len(self.levels_)))
         if self.scaler_ is not None:
             numbers = self.scaler_.inverse_transform(rows[:, : len(self.numbers_)])
+            low, high = self.scaler_.range_.astype(np.float64)
             for place, (values, size) in enumerate(self.repeated_):
-                numbers[:, place] = _snapped(numbers[:, place], values, size)
+                spread = high[place] - low[place]
+                numbers[:, place] = _snapped(numbers[:, place], values, size, spread)
             if not self.blocks_:
                 return numbers
             X[:, self.numbers_] = numbers
@@ -402,15 +443,18 @@ def _repeated(values: np.ndarray) -> tuple[np.ndarray, float]:
     return np.sort(distinct[often]), float(size)
 
 
-def _snapped(numbers: np.ndarray, values: np.ndarray, size: float) -> np.ndarray:
-    """Return numbers with those that miss one of the values by rounding alone put onto it."""
+def _snapped(numbers: np.ndarray, values: np.ndarray, size: float, spread: float) -> np.ndarray:
+    """Return numbers with those that miss one of the values by rounding alone put onto it.
+
+    `size` is the mean size of the values, `spread` their range.
+    """
     if len(values) == 0 or numbers.dtype.kind != "f":
         return numbers
     after = np.searchsorted(values, numbers).clip(1, max(len(values) - 1, 1))
     low, high = values[after - 1], values[np.minimum(after, len(values) - 1)]
     nearest = np.where(np.abs(numbers - low) <= np.abs(high - numbers), low, high)
-    tolerance = ROUNDING * np.maximum(np.abs(nearest), size)
-    return np.where(np.abs(numbers - nearest) <= tolerance, nearest, numbers)
+    size = np.minimum(np.maximum(np.abs(nearest), size), MOST_SPREADS * spread)
+    return np.where(np.abs(numbers - nearest) <= ROUNDING * size, nearest, numbers)
 
 
 def _is_hole(X: np.ndarray) -> np.ndarray:
@@ -423,6 +467,19 @@ def _float_for(X: np.ndarray) -> np.dtype:
     if dtype == np.float32 and max(abs(float(X.min())), abs(float(X.max()))) > LARGEST_IN_FLOAT32:
         return np.dtype(np.float64)
     return dtype
+
+
+def _is_narrow(value_range: np.ndarray) -> np.ndarray:
+    """Return the mask of the columns whose values are the same but for their last digits."""
+    low, high = value_range
+    if value_range.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            spread = high.astype(np.float64) - low.astype(np.float64)
+    else:
+        low, high = (v if v.dtype == np.uint64 else v.astype(np.int64) for v in (low, high))
+        spread = difference(high, low)
+    size = np.abs(value_range.astype(np.float64)).max(axis=0)
+    return np.asarray((high > low) & (spread < NARROW * size))
 
 
 def _pixel_range(X: np.ndarray) -> np.ndarray:
@@ -465,22 +522,26 @@ def _make_transformer(kind: str, scaling: Any) -> Any:
 
 
 def _group_columns(
-    X: np.ndarray, value_range: np.ndarray, scaling: Any
+    X: np.ndarray, value_range: np.ndarray, offset: np.ndarray, scaling: Any
 ) -> list[tuple[str, np.ndarray]]:
-    """Say how each column is scaled; see ``SGANClassifier(scaling="auto")``."""
+    """Say how each column is scaled; see ``SGANClassifier(scaling="auto")``.
+
+    `X` is without the `offset`, `value_range` with it.
+    """
     columns = np.arange(X.shape[1])
     if not isinstance(scaling, str):
         return [("own", columns)]
     if scaling != "auto":
         return [(scaling, columns)]
+    varying = value_range[1] > value_range[0]
     low, high = value_range.astype(np.float64)
-    varying = high > low
     if varying.any():
         total = high[varying].max() - low[varying].min()
         usual = np.quantile((high - low)[varying], SHARED_QUANTILE, method="lower")
         if usual >= SHARED_RANGE * total:
             groups = [("shared", columns[varying]), ("standard", columns[~varying])]
             return [(kind, group) for kind, group in groups if len(group)]
+    low, high = low - offset, high - offset
     mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
     heavy = varying & (np.maximum(high - mean, mean - low) > HEAVY_TAIL * std)
     groups = [("standard", columns[~heavy]), ("asinh", columns[heavy])]

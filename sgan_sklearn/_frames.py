@@ -1,10 +1,57 @@
-"""Frames of pandas and polars: what they are, and their columns without the rows."""
+"""Frames of pandas and polars: described without their rows, and built from columns."""
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Context, Decimal
+from typing import Any, NoReturn
 
-__all__ = ["describe_frame", "described_frame", "frame_kind"]
+import numpy as np
+
+from sgan_sklearn._dtypes import (
+    DATES,
+    describe_names,
+    describe_pandas,
+    describe_polars,
+    described_names,
+    level_names,
+    pandas_dtype,
+    pandas_kind,
+    polars_dtype,
+)
+
+__all__ = [
+    "build_frame",
+    "column_dtype",
+    "column_name",
+    "describe_frame",
+    "described_columns",
+    "described_frame",
+    "frame_kind",
+    "refuse_column",
+]
+
+# What to do about columns of a dtype or a type, by the beginning of its name in small letters.
+_REMEDIES = {
+    "array": "Make each of its entries a column",
+    "bytes": "Decode it to text",
+    "binary": "Decode it to text",
+    "complex": "Make two columns of it, for the real and the imaginary parts",
+    "date": "Make it a column of dates with pandas.to_datetime",
+    "decimal": "Make it a column of floats",
+    "dict": "Make each of its entries a column",
+    "interval": "Make it categories with astype('category'), or numbers",
+    "large_list": "Make each of its entries a column",
+    "list": "Make each of its entries a column",
+    "period": "Make it dates with dt.to_timestamp()",
+    "struct": "Make each of its fields a column",
+    "timedelta": "Make it a column of durations with pandas.to_timedelta",
+    "timestamp": "Make it a column of dates with pandas.to_datetime",
+    "tuple": "Make each of its entries a column",
+    "uuid": "Make it text with astype(str), if it is a category",
+}
+
+# Digits of the widest decimals, and more.
+_DIGITS = Context(prec=100)
 
 
 def frame_kind(X: Any) -> str | None:
@@ -16,84 +63,198 @@ def frame_kind(X: Any) -> str | None:
     return None
 
 
-def describe_frame(frame: Any) -> list[Any]:
-    """Return names and dtypes of the columns of a frame: lists, strings, numbers and names.
+def column_name(X: Any, i: int) -> str:
+    """Return what messages call a column: its name, or its place in an array."""
+    return str(i) if frame_kind(X) is None else repr(list(X.columns)[i])
 
-    Raises TypeError where `described_frame` would make other dtypes of that.
+
+def column_dtype(X: Any, i: int) -> Any:
+    """Return the dtype of a column of a frame or an array."""
+    return X.dtype if frame_kind(X) is None else list(X.dtypes)[i]
+
+
+def refuse_column(X: Any, i: int, found: str, what: str) -> NoReturn:
+    """Raise ValueError for a column of a dtype, or a type, that cannot be used."""
+    fitting = [name for name in _REMEDIES if what.lower().startswith(name)]
+    remedy = _REMEDIES[max(fitting, key=len)] if fitting else "Make it numbers or categories"
+    raise ValueError(
+        f"Column {column_name(X, i)} {found} {what}, which is neither numbers, dates nor "
+        f"categories. {remedy}, or drop it."
+    )
+
+
+# --- described ------------------------------------------------------------------------------------
+
+
+def describe_frame(frame: Any) -> list[Any]:
+    """Return names and dtypes of the columns of a frame as lists of strings and numbers.
+
+    Raises ValueError, with the name of the column, where `described_frame` would not make the
+    same of that.
     """
-    if frame_kind(frame) == "polars":
-        columns = [[name, _describe_polars(dtype)] for name, dtype in frame.schema.items()]
-        return ["polars", columns]
-    names = frame.columns
-    dtypes = [_describe_pandas(dtype) for dtype in frame.dtypes]
-    of_names = None if names.nlevels > 1 else _describe_pandas(names.dtype)
-    return ["pandas", names.tolist(), list(names.names), of_names, dtypes]
+    kind = frame_kind(frame)
+    describe = describe_polars if kind == "polars" else describe_pandas
+    dtypes = []
+    for i, dtype in enumerate(frame.dtypes):
+        try:
+            dtypes.append(describe(dtype))
+        except (TypeError, ValueError):
+            if str(dtype) == "category":
+                raise ValueError(
+                    f"Column {column_name(frame, i)} has categories of the dtype "
+                    f"{dtype.categories.dtype}, but levels must be text, numbers, dates or "
+                    "intervals. Make them text with astype(str).astype('category'), or drop it."
+                ) from None
+            refuse_column(frame, i, "has the dtype", str(dtype))
+    if kind == "polars":
+        return [kind, list(frame.columns), [None], dtypes]
+    try:
+        return [kind, *describe_names(frame.columns), dtypes]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "The names of the columns of X must be strings, numbers or dates, or tuples of strings "
+            "and numbers. Make them strings: X.columns = X.columns.astype(str)."
+        ) from error
+
+
+def described_columns(description: Any) -> tuple[Any, list[Any]]:
+    """Return the names and the dtypes of the columns of a frame, or raise ValueError."""
+    try:
+        match description:
+            case ["pandas", list(labels), list(names), list(dtypes)]:
+                index: Any = described_names(labels, names)
+                made = [pandas_dtype(dtype) for dtype in dtypes]
+            case ["polars", list(index), [None], list(dtypes)]:
+                if not all(type(name) is str for name in index):
+                    raise TypeError("Names of polars are strings.")
+                made = [polars_dtype(dtype) for dtype in dtypes]
+            case _:
+                raise TypeError("There is no frame of that kind.")
+        if len(index) != len(made):
+            raise ValueError("There are not as many names as dtypes.")
+    except Exception as error:  # whatever a file that was tampered with may lead to
+        raise ValueError(f"It describes no frame. {type(error).__name__}: {error}") from error
+    return index, made
 
 
 def described_frame(description: list[Any]) -> Any:
-    """Return a frame without rows, as it was described."""
-    kind, *content = description
-    if kind == "polars":
+    """Return a frame without rows, as it was described, or raise ValueError."""
+    nothing = np.empty(0, dtype=object), np.empty(0, dtype=bool)
+    return build_frame(description, [nothing] * len(described_columns(description)[1]))
+
+
+# --- built ----------------------------------------------------------------------------------------
+
+
+def build_frame(description: list[Any], columns: list[tuple[np.ndarray, np.ndarray]]) -> Any:
+    """Return a frame of columns: of each the values, and the mask of those that are not missing.
+
+    Values are objects, float64, or int64 and uint64, which stand for dates as well.
+    """
+    names, dtypes = described_columns(description)
+    pairs = list(zip(dtypes, columns, strict=True))
+    if description[0] == "polars":
         import polars
 
-        return polars.DataFrame(schema={name: _polars_dtype(*d) for name, d in content[0]})
+        made = [_polars_series(dtype, *column) for dtype, column in pairs]
+        return polars.DataFrame(dict(zip(names, made, strict=True)))
     import pandas
 
-    labels, names, of_names, dtypes = content
-    frame = pandas.DataFrame(
-        {i: pandas.Series([], dtype=_pandas_dtype(dtype)) for i, dtype in enumerate(dtypes)}
-    )
-    if of_names is None:
-        frame.columns = pandas.MultiIndex.from_tuples(labels, names=names)
-    else:
-        frame.columns = pandas.Index(labels, dtype=_pandas_dtype(of_names), name=names[0])
+    made = [pandas.Series(_pandas_array(dtype, *column)) for dtype, column in pairs]
+    frame = pandas.DataFrame(dict(enumerate(made)))
+    frame.columns = names
     return frame
 
 
-def _describe_pandas(dtype: Any) -> Any:
+def _pandas_array(dtype: Any, values: np.ndarray, known: np.ndarray) -> Any:
     import pandas
 
-    if isinstance(dtype, pandas.CategoricalDtype):
-        levels = dtype.categories
-        if levels is None:
-            return ["category", None, None, dtype.ordered]
-        return ["category", levels.tolist(), _describe_pandas(levels.dtype), dtype.ordered]
-    if pandas.api.types.pandas_dtype(str(dtype)) != dtype:
-        if isinstance(dtype, pandas.StringDtype):  # which pandas' options do not name
-            return ["string", dtype.storage, isinstance(dtype.na_value, float)]
-        raise TypeError(f"columns of the dtype {dtype!r} cannot be described")
-    return str(dtype)
+    match dtype:
+        case pandas.ArrowDtype():
+            return pandas.arrays.ArrowExtensionArray(_arrow_array(dtype, values, known))
+        case pandas.SparseDtype():
+            return pandas.Series(values.astype(dtype.subtype)).astype(dtype)
+        case pandas.CategoricalDtype() if (names := level_names(dtype)) is not None:
+            codes = {name: code for code, name in enumerate(names)}
+            of_values = [codes.get(value, -1) for value in _with_none(values, known)]
+            return pandas.Categorical.from_codes(of_values, dtype=dtype)
+    is_whole = values.dtype.kind in "iu"
+    if is_whole and pandas_kind(dtype) in DATES:
+        zoned = isinstance(dtype, pandas.DatetimeTZDtype)
+        unit = dtype.unit if zoned else np.datetime_data(dtype)[0]
+        ticks = np.where(known, values, np.iinfo(np.int64).min)  # NaT
+        dates = pandas.Series(ticks.view(f"M8[{unit}]" if zoned else dtype))
+        return dates.dt.tz_localize("UTC").astype(dtype) if zoned else dates
+    if values.dtype == object or (is_whole and pandas_kind(dtype) == "object"):
+        return pandas.Series(_with_none(values, known), dtype=object).astype(dtype)
+    series = pandas.Series(values)
+    if is_whole and not known.all():
+        series = series.astype("UInt64" if values.dtype.kind == "u" else "Int64").where(known)
+    return series.astype(dtype)
 
 
-def _pandas_dtype(description: Any) -> Any:
-    import pandas
+def _arrow_array(dtype: Any, values: np.ndarray, known: np.ndarray) -> Any:
+    import pyarrow
 
-    if isinstance(description, str):
-        return pandas.api.types.pandas_dtype(description)
-    if description[0] == "string":
-        _, storage, is_nan = description
-        return pandas.StringDtype(storage, **({"na_value": float("nan")} if is_nan else {}))
-    _, levels, of_levels, ordered = description
-    if levels is not None:
-        levels = pandas.Index(levels, dtype=_pandas_dtype(of_levels))
-    return pandas.CategoricalDtype(levels, ordered=ordered)
+    kind, types = dtype.pyarrow_dtype, pyarrow.types
+    if types.is_decimal(kind) and values.dtype != object:
+        return pyarrow.array(_decimals(values, kind.precision, kind.scale), type=kind)
+    if types.is_null(kind):
+        return pyarrow.nulls(len(values))
+    if types.is_dictionary(kind):
+        levels, codes = np.unique(values[known], return_inverse=True)
+        indices = np.zeros(len(values), dtype=np.int64)
+        indices[known] = codes
+        return pyarrow.DictionaryArray.from_arrays(
+            pyarrow.array(indices, mask=~known).cast(kind.index_type),
+            pyarrow.array(levels.tolist(), type=kind.value_type),
+            ordered=kind.ordered,
+        )
+    if values.dtype == object:
+        return pyarrow.array(_with_none(values, known), type=kind)
+    if types.is_float16(kind):
+        values = values.astype(np.float16)
+    elif types.is_date32(kind) or types.is_time32(kind):
+        values = values.astype(np.int32)
+    return pyarrow.array(values, mask=~known).cast(kind)
 
 
-def _describe_polars(dtype: Any) -> list[Any]:
-    name = dtype.__name__ if isinstance(dtype, type) else type(dtype).__name__
-    match name:
-        case "Enum":
-            return [name, dtype.categories.to_list()]
-        case "Decimal":
-            return [name, dtype.precision, dtype.scale]
-        case _:
-            return [name]
-
-
-def _polars_dtype(name: str, *arguments: Any) -> Any:
+def _polars_series(dtype: Any, values: np.ndarray, known: np.ndarray) -> Any:
     import polars
 
-    dtype = getattr(polars, name)
-    if not (isinstance(dtype, type) and issubclass(dtype, polars.DataType)):
-        raise TypeError(f"polars.{name} is no dtype")
-    return dtype(*arguments) if arguments else dtype
+    text = polars.String if hasattr(polars, "String") else polars.Utf8
+    if dtype == polars.Decimal and values.dtype != object:
+        return polars.Series(_decimals(values, dtype.precision, dtype.scale), dtype=dtype)
+    if dtype == polars.Null:
+        return polars.Series([None] * len(values), dtype=dtype)
+    found = _with_none(values, known)
+    if dtype == polars.Object:
+        return polars.Series(found, dtype=dtype)
+    if dtype in (polars.Categorical, polars.Enum):
+        # Numbers only where the categories are not to be taken as such.
+        names = [value if value is None else f"{value}" for value in found]
+        return polars.Series(names, dtype=text).cast(dtype, strict=False)
+    match values.dtype.kind:
+        case "O":
+            return polars.Series(found, dtype=dtype)
+        case "f":
+            return polars.Series(found, dtype=polars.Float64).cast(dtype)
+    series = polars.Series(found, dtype=polars.UInt64 if values.dtype.kind == "u" else polars.Int64)
+    return series.cast(polars.Int32).cast(dtype) if dtype == polars.Date else series.cast(dtype)
+
+
+def _with_none(values: np.ndarray, known: np.ndarray) -> list[Any]:
+    return [value if found else None for value, found in zip(values.tolist(), known, strict=True)]
+
+
+def _decimals(numbers: np.ndarray, precision: int, scale: int) -> list[Decimal | None]:
+    """Return numbers as decimals of so many digits, and of so many of them after the point."""
+    step = Decimal(1).scaleb(-scale)
+    largest = (10**precision - 1) * step
+
+    def of_number(number: float) -> Decimal | None:
+        if number != number:
+            return None
+        return max(-largest, min(largest, Decimal(number).quantize(step, context=_DIGITS)))
+
+    return [of_number(number) for number in numbers.tolist()]

@@ -83,7 +83,7 @@ def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     Raises ValueError, with the remedy, where X looks like images in another form than
     (n, height, width) or (n, height, width, channels).
     """
-    X = _stacked(X)
+    X = _without_mask(_stacked(X))
     n_dims = len(getattr(X, "shape", ()))
     if n_dims < 3:
         return X, None
@@ -191,6 +191,23 @@ def tiled(pictures: np.ndarray, n_columns: int) -> np.ndarray:
     lines = tiles.reshape(-1, n_columns, *tiles.shape[1:]).swapaxes(1, 2)
     height, width = lines.shape[1], n_columns * lines.shape[3]
     return lines.reshape(len(lines) * height, width, *tiles.shape[3:])
+
+
+def _without_mask(X: Any) -> Any:
+    """Return a masked array as a plain one, where masked values of a table are missing."""
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    masked: Any = X
+    if not np.ma.is_masked(masked):
+        return masked.data
+    if X.ndim > 2:
+        raise ValueError(
+            f"X is a masked array in which {np.ma.count_masked(X)} pixels are masked. Images must "
+            "hold a number in each pixel: fill masked ones first, as in X.filled(0)."
+        )
+    if X.dtype.kind in "fMm":
+        return masked.filled(np.nan if X.dtype.kind == "f" else "NaT")
+    return masked.astype(object).filled(None)
 
 
 def _with_channels(shape: tuple[int, ...]) -> tuple[int, int, int]:

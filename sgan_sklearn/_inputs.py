@@ -22,7 +22,7 @@ from sgan_sklearn._choices import (
     choose_sampler,
     component,
 )
-from sgan_sklearn._columns import TableColumns, as_table, has_objects, with_nan
+from sgan_sklearn._columns import TableColumns
 from sgan_sklearn._compilation import check_compiles
 from sgan_sklearn._cuda_graphs import uses_compiler
 from sgan_sklearn._device import resolve_device
@@ -40,6 +40,7 @@ from sgan_sklearn._labels import (
     warn_of_marks,
 )
 from sgan_sklearn._random import draw_seed
+from sgan_sklearn._reading import as_table, frame_to_numbers, with_nan
 from sgan_sklearn._validation import check_callbacks, check_dense, check_range, check_same_length
 from sgan_sklearn.architectures import Architecture
 from sgan_sklearn.objectives import OBJECTIVES, Objective
@@ -113,8 +114,9 @@ def check_inputs(
     columns = None
     if continued:
         columns = estimator._columns
-    elif image_shape is None and estimator.image_shape is None:
-        columns = choose_columns(estimator.categorical_features, X)
+    elif image_shape is None:
+        is_table = estimator.image_shape is None
+        columns = choose_columns(estimator.categorical_features, X, is_table=is_table)
     is_table = image_shape is None and expected is None
     sampler = choose_sampler(estimator.sampler, is_table=is_table)
     rows = as_rows(estimator, X, columns, is_table, reset=not continued)
@@ -180,34 +182,32 @@ def _as_rows(
     estimator: Any, X: Any, columns: TableColumns | None, is_table: bool, reset: bool
 ) -> np.ndarray:
     finite = "allow-nan" if is_table else True
-    if columns is None or (frame_kind(X) is None and not columns.encoders):
+    is_frame = frame_kind(X) is not None
+    try:
+        if is_frame or columns is not None:
+            X = as_table(X)
+            # Names and number of columns.
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            X = frame_to_numbers(X) if columns is None else columns.to_numbers(X)
+            return check_array(X, ensure_all_finite=finite, input_name="X")
         X = with_nan(X) if is_table else X
-        try:
-            rows = validate_data(estimator, X, reset=reset, ensure_all_finite=finite)
-            if rows.dtype == object:  # lists with None in them
-                rows = check_array(with_nan(rows), ensure_all_finite=finite, input_name="X")
-            return rows
-        except ValueError as error:
-            if not is_table and re.search("contains (NaN|infinity)", str(error)):
-                first = str(error).split(". ")[0].splitlines()[0].rstrip(".")
-                raise ValueError(
-                    f"{first}. Images must hold a finite number in each pixel: fill "
-                    "the holes first, with the mean of their neighbors for example."
-                ) from error
-            if not is_table or "could not convert string to float" not in str(error):
-                raise
+        rows = validate_data(estimator, X, reset=reset, ensure_all_finite=finite)
+        if rows.dtype == object:  # lists with None in them
+            rows = check_array(with_nan(rows), ensure_all_finite=finite, input_name="X")
+        return rows
+    except ValueError as error:
+        if not is_table and re.search("contains (NaN|infinity)", str(error)):
+            first = str(error).split(". ")[0].splitlines()[0].rstrip(".")
             raise ValueError(
-                f"{error}. If columns hold categories, name them in categorical_features, or "
-                "pass a DataFrame."
+                f"{first}. Images must hold a finite number in each pixel: fill missing ones "
+                "first, with the mean of their neighbors for example."
             ) from error
-    X = as_table(X)
-    # Names and number of columns.
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    if columns.encoders or has_objects(X):
-        X = columns.to_numbers(X)
-    else:
-        columns.check_dtypes(X)
-    return check_array(X, ensure_all_finite=finite, input_name="X")
+        if is_frame or not is_table or "could not convert string to float" not in str(error):
+            raise
+        raise ValueError(
+            f"{error}. If columns hold categories, name them in categorical_features, or pass a "
+            "DataFrame."
+        ) from error
 
 
 def _check_can_learn_in_parts(estimator: Any) -> None:

@@ -120,11 +120,16 @@ class _Numbers(nn.Module):
 
     low: Tensor
     high: Tensor
+    offset: Tensor
 
     def __init__(self, scaler: FeatureScaler) -> None:
         super().__init__()
-        low, high = scaler.reach().astype(np.dtype(scaler.float_).newbyteorder("="))
-        self.dtype = torch.from_numpy(low).dtype
+        native = np.dtype(scaler.float_).newbyteorder("=")
+        self.dtype = torch.from_numpy(np.empty(0, native)).dtype
+        self.has_offset = bool(scaler.offset_.any())
+        wide = np.int64 if scaler.offset_.dtype.kind == "i" else np.float64
+        self.register_buffer("offset", torch.from_numpy(scaler.offset_.astype(wide)))
+        low, high = scaler.reach().astype(native)
         self.register_buffer("low", torch.from_numpy(low))
         self.register_buffer("high", torch.from_numpy(high))
         order = np.concatenate([columns for _, columns, _ in scaler.groups_])
@@ -133,6 +138,8 @@ class _Numbers(nn.Module):
         self.steps = [_steps(transformer, self.dtype) for _, _, transformer in scaler.groups_]
 
     def forward(self, X: Tensor) -> Tensor:
+        if self.has_offset:
+            X = X.to(self.offset.dtype) - self.offset
         X = torch.clamp(X.to(self.dtype), self.low, self.high)
         parts = []
         for columns, steps in zip(self.columns, self.steps, strict=True):

@@ -44,7 +44,14 @@ def check_range(X: np.ndarray) -> None:
 
 
 def check_dense(X: Any) -> None:
-    """Refuse a sparse `X`, with the remedy."""
+    """Refuse an `X` that is sparse, lazy or a table of Arrow, with the remedy."""
+    module, name = type(X).__module__.split(".")[0], type(X).__name__
+    remedy = {"LazyFrame": "X.collect()", "Table": "X.to_pandas()", "RecordBatch": "X.to_pandas()"}
+    if module in ("polars", "pyarrow") and name in remedy:
+        raise TypeError(
+            f"X must be an array or a DataFrame of pandas or polars. Got a {module}.{name}: pass "
+            f"{remedy[name]}."
+        )
     if sparse.issparse(X):
         raise TypeError(
             "Sparse data was passed for X, but dense data is required: the generator makes dense "
@@ -80,8 +87,10 @@ def is_missing(value: Any) -> bool:
     """Say whether a value is None, NaN or the like."""
     try:
         return value is None or value is np.ma.masked or bool(value != value)
-    except TypeError:  # pandas.NA has no truth value
+    except ArithmeticError:  # of a signaling NaN among decimals
         return True
+    except (TypeError, ValueError):  # pandas.NA has no truth value, and neither have arrays
+        return type(value).__name__ == "NAType"
 
 
 def check_layer_sizes(part: Any, *names: str) -> None:

@@ -103,7 +103,9 @@ def test_new_and_missing_categories_at_predict(table, make_classifier):
     missing["owner"] = None
     missing["grade"] = None
     expected = classifier.predict_proba(missing)
-    np.testing.assert_array_equal(classifier.predict_proba(changed), expected)
+    with pytest.warns(UserWarning, match="none of the values that the training rows had"):
+        found = classifier.predict_proba(changed)
+    np.testing.assert_array_equal(found, expected)
     missing[["size", "rooms"]] = np.nan
     assert np.isfinite(classifier.predict_proba(missing)).all()
 
@@ -143,9 +145,9 @@ def test_categories_of_an_array_by_index_or_mask(chosen, make_classifier, rng):
     between[:, 1] = 5.0
     missing = X.copy()
     missing[:, 1] = np.nan
-    np.testing.assert_array_equal(
-        classifier.predict_proba(between), classifier.predict_proba(missing)
-    )
+    with pytest.warns(UserWarning, match=r"it holds 5\.0, for example, and they had 0\.0"):
+        found = classifier.predict_proba(between)
+    np.testing.assert_array_equal(found, classifier.predict_proba(missing))
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32, np.float64])
@@ -223,8 +225,6 @@ def test_a_model_does_not_keep_the_training_frame(make_classifier, data):
     X, y = data
     frame = pd.DataFrame(X, index=[f"row {i} of a long index" * 50 for i in range(len(X))])
     classifier = make_classifier().fit(frame, y)
-    template = classifier._columns.template
-    assert not any(np.shares_memory(template[c].to_numpy(), frame[c].to_numpy()) for c in frame)
     assert b"a long index" not in pickle.dumps(classifier)
 
 
@@ -272,12 +272,13 @@ def test_many_levels_share_one(make_classifier, rng):
     X = pd.DataFrame({"id": [f"level {code}" for code in codes], "x": rng.normal(size=12_000)})
     y = np.where(np.arange(12_000) < 100, codes % 2, -1)
     y[:2] = [0, 1]
-    classifier = make_classifier(max_epochs=1, batch_size=500).fit(X, y)
+    with pytest.warns(UserWarning, match="'id' \\(another one in most rows\\)"):
+        classifier = make_classifier(max_epochs=1, batch_size=500).fit(X, y)
     assert classifier.scaler_.bounds_.shape[1] == 1 + MAX_LEVELS
     made_up = classifier.sample(200, random_state=0)
     assert set(made_up["id"]) <= set(X["id"])
-    frequent = classifier._columns.encoders[0].categories_[0]
-    assert len(frequent) == 10_001
+    columns = classifier._columns
+    assert len(columns.levels[0]) + len(columns.rare[0]) == 10_001
     assert made_up["id"].nunique() > 30  # those that share a level are drawn too
 
 
@@ -331,7 +332,6 @@ def test_bad_categorical_features(chosen, message, table, make_classifier):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f.assign(when=pd.Timestamp("2026-01-01")), "'when' has the dtype datetime64"),
         (lambda f: f.assign(size=np.inf), "Input X contains infinity"),
         (lambda f: f.assign(size=pd.interval_range(0, 90)), "'size' has the dtype interval"),
         (lambda f: f.assign(city=[1, "a"] * 45), "column 'city' have no common order"),

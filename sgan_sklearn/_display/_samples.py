@@ -352,9 +352,9 @@ def _drawn_rows(
 def _level_names(columns: TableColumns, chosen: list[int]) -> dict[int, list[str]]:
     """Return the names of the levels of the chosen columns that are categories, by place."""
     return {
-        place: [*map(str, columns.frequent[i]), *(["other"] if i in columns.rare else [])]
+        place: [*map(str, columns.levels[i]), *(["other"] if i in columns.rare else [])]
         for place, i in enumerate(chosen)
-        if i in columns.encoders
+        if i in columns.levels
     }
 
 

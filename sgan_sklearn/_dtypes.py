@@ -1,0 +1,422 @@
+"""Dtypes of NumPy, pandas, polars and Arrow: what a column of each holds, and dtypes as lists.
+
+A description is a list of strings and numbers, so that a fitted model can be kept with or without
+pickle. Only the dtypes named here are built from one, since a file may come from a stranger.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "DATES",
+    "UNITS",
+    "arrow_kind",
+    "attoseconds",
+    "describe_names",
+    "describe_pandas",
+    "describe_polars",
+    "described_names",
+    "is_ordinary",
+    "is_plain",
+    "level_names",
+    "numpy_dtype",
+    "numpy_kind",
+    "pandas_dtype",
+    "pandas_kind",
+    "plain",
+    "polars_dtype",
+    "polars_kind",
+]
+
+# The kinds of columns that count time: values of two of them cannot be compared.
+DATES = ("date", "date with time zone", "duration", "time")
+
+# What the kinds of NumPy's dtypes hold. Objects must be looked at one by one.
+_NUMPY_KINDS = {
+    **{"b": "category", "i": "integer", "u": "integer", "f": "number"},
+    **{"M": "date", "m": "duration", "O": "object", "U": "object", "S": "object", "T": "object"},
+}
+
+_NULLABLE = {
+    **{f"{sign}Int{bits}": "integer" for sign in ("", "U") for bits in (8, 16, 32, 64)},
+    **{"Float32": "number", "Float64": "number", "boolean": "category"},
+}
+
+_POLARS = {
+    **{f"{sign}Int{bits}": "integer" for sign in ("", "U") for bits in (8, 16, 32, 64, 128)},
+    **{f"Float{bits}": "number" for bits in (16, 32, 64)},
+    **{"Boolean": "category", "String": "category", "Utf8": "category"},
+    **{"Date": "date", "Time": "time", "Null": "number", "Object": "object"},
+}
+
+# Types of Arrow without parameters, by the names of their functions in pyarrow.
+_ARROW = {
+    **{f"{sign}int{bits}": "integer" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": "number" for bits in (16, 32, 64)},
+    **{"bool_": "category", "string": "category", "large_string": "category"},
+    **{"string_view": "category", "date32": "date", "date64": "date", "null": "number"},
+}
+
+# Attoseconds in each unit of time, whose names are NumPy's.
+UNITS = dict(
+    zip(("as", "fs", "ps", "ns", "us", "ms", "s"), (1000**i for i in range(7)), strict=True)
+)
+UNITS |= {"m": 60 * UNITS["s"], "h": 3600 * UNITS["s"], "D": 86_400 * UNITS["s"]}
+UNITS["W"] = 7 * UNITS["D"]
+
+# Dtypes of NumPy that a description may name.
+_NUMPY = re.compile(r"\|O|[<>|]?[biuf](1|2|4|8|16)|[<>]?[mM]8\[\d{0,9}[A-Za-z]{1,2}\]")
+
+# Dtypes of pandas and polars, besides NumPy's, of which scikit-learn makes arrays of numbers.
+_ORDINARY = re.compile(
+    r"U?Int(8|16|32|64)|Float(32|64)|Boolean|(u?int(8|16|32|64)|float|double)\[pyarrow\]"
+)
+
+# Time zones that a description may name: no paths, and none that dateutil would look up.
+_ZONE = re.compile(r"(?!dateutil)[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*){0,3}|(UTC)?[+-]\d\d:\d\d")
+
+
+def attoseconds(dtype: np.dtype) -> int | None:
+    """Return what one step of a dtype of dates or durations is, or None if that is not fixed."""
+    unit, count = np.datetime_data(dtype)
+    if dtype.kind == "M" and unit in ("M", "Y"):
+        return UNITS["D"]  # as which they can be read
+    return count * UNITS[unit] if unit in UNITS else None
+
+
+def plain(value: Any) -> Any:
+    """Return text and numbers as Python's own types, which can be kept; others as they are."""
+    if isinstance(value, np.generic):
+        return value.item()
+    for cls in (str, bool, int, float):
+        if isinstance(value, cls):
+            return str.__str__(value) if cls is str else cls(value)
+    return float(value) if isinstance(value, Real | Decimal) else value
+
+
+# --- what a column holds --------------------------------------------------------------------------
+
+
+def numpy_kind(dtype: np.dtype) -> str | None:
+    """Return what a dtype of NumPy holds, or None."""
+    kind = _NUMPY_KINDS.get(dtype.kind)
+    return None if kind in DATES and attoseconds(dtype) is None else kind
+
+
+def pandas_kind(dtype: Any) -> str | None:
+    """Return what a dtype of pandas holds, or None."""
+    import pandas
+
+    match dtype:
+        case np.dtype():
+            return numpy_kind(dtype)
+        case pandas.CategoricalDtype() | pandas.StringDtype():
+            return "category"
+        case pandas.DatetimeTZDtype():
+            return "date with time zone"
+        case pandas.SparseDtype():
+            plain = isinstance(dtype.subtype, np.dtype) and dtype.subtype.kind in "biuf"
+            return numpy_kind(dtype.subtype) if plain else None
+        case pandas.ArrowDtype():
+            return arrow_kind(dtype.pyarrow_dtype)
+    return _NULLABLE.get(dtype.name)
+
+
+def polars_kind(dtype: Any) -> str | None:
+    """Return what a dtype of polars holds, or None."""
+    name = _polars_name(dtype)
+    match name:
+        case "Datetime":
+            return "date" if dtype.time_zone is None else "date with time zone"
+        case "Categorical" | "Enum":
+            return "category"
+        case "Duration":
+            return "duration"
+        case "Decimal":
+            return "number"
+        case _:
+            return _POLARS.get(name)
+
+
+def arrow_kind(kind: Any) -> str | None:
+    """Return what a type of Arrow holds, or None."""
+    name, *_ = _describe_arrow(kind) or [None]
+    match name:
+        case "timestamp":
+            return "date" if kind.tz is None else "date with time zone"
+        case "duration":
+            return "duration"
+        case "time32" | "time64":
+            return "time"
+        case "decimal128" | "decimal256":
+            return "number"
+        case "dictionary":
+            return "category"
+        case _:
+            return _ARROW.get(str(name))
+
+
+def is_ordinary(dtype: Any) -> bool:
+    """Say whether scikit-learn makes an array of numbers of columns of a dtype."""
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "biuf"
+    return bool(_ORDINARY.fullmatch(str(dtype)))
+
+
+# --- as lists, and back ---------------------------------------------------------------------------
+
+
+def describe_pandas(dtype: Any) -> list[Any]:
+    """Return a dtype of pandas as a list, or raise TypeError if none of it would make the same."""
+    description = _describe_pandas(dtype)
+    if description is None or pandas_dtype(description) != dtype:
+        raise TypeError(f"The dtype {dtype} cannot be described.")
+    return description
+
+
+def _describe_pandas(dtype: Any) -> list[Any] | None:
+    import pandas
+
+    match dtype:
+        case np.dtype():
+            return ["numpy", dtype.str]
+        case pandas.CategoricalDtype():
+            levels = dtype.categories
+            return ["category", None if levels is None else describe_index(levels), dtype.ordered]
+        case pandas.StringDtype():
+            missing = getattr(dtype, "na_value", pandas.NA)
+            return ["string", dtype.storage, "NA" if missing is pandas.NA else "nan"]
+        case pandas.DatetimeTZDtype():
+            return ["datetime", dtype.unit, str(dtype.tz)]
+        case pandas.SparseDtype():
+            fill = dtype.fill_value
+            return ["sparse", dtype.subtype.str, getattr(fill, "item", lambda: fill)()]
+        case pandas.ArrowDtype():
+            described = _describe_arrow(dtype.pyarrow_dtype)
+            return None if described is None else ["arrow", *described]
+    return ["nullable", dtype.name] if dtype.name in _NULLABLE else None
+
+
+def pandas_dtype(description: list[Any]) -> Any:
+    """Return a dtype of pandas, or raise TypeError or ValueError."""
+    import pandas
+
+    match description:
+        case ["numpy", str(name)]:
+            return numpy_dtype(name)
+        case ["category", None, bool(ordered) | (None as ordered)]:
+            return pandas.CategoricalDtype(None, ordered=ordered)
+        case ["category", [[str(kind), *_], *_] as levels, bool(ordered) | (None as ordered)]:
+            if kind == "category":
+                raise TypeError("Levels are no categories themselves.")
+            return pandas.CategoricalDtype(described_index(levels), ordered=ordered)
+        case ["string", "python" | "pyarrow" | "pyarrow_numpy" as storage, "NA"]:
+            return pandas.StringDtype(storage)
+        case ["string", "python" | "pyarrow" | "pyarrow_numpy" as storage, "nan"]:
+            if storage == "pyarrow_numpy":  # of pandas 2.1 and 2.2
+                return pandas.StringDtype(storage)
+            return pandas.StringDtype(storage, na_value=np.nan)
+        case ["datetime", "s" | "ms" | "us" | "ns" as unit, str(zone)] if _ZONE.fullmatch(zone):
+            return pandas.DatetimeTZDtype(unit, zone)
+        case ["sparse", str(name), bool(fill) | int(fill) | float(fill)]:
+            return pandas.SparseDtype(numpy_dtype(name), fill)
+        case ["arrow", *kind]:
+            return pandas.ArrowDtype(_arrow_type(kind))
+        case ["nullable", str(name)] if name in _NULLABLE:
+            return getattr(pandas, f"{name[0].upper()}{name[1:]}Dtype")()
+    raise TypeError(f"{description!r} describes no dtype of pandas.")
+
+
+def describe_index(index: Any) -> list[Any]:
+    """Return the dtype of an index of pandas and its values as lists, or raise TypeError."""
+    import pandas
+
+    if isinstance(index, pandas.IntervalIndex):
+        return [["interval", index.closed], describe_index(index.left), describe_index(index.right)]
+    described = describe_pandas(index.dtype)
+    values = [plain(value) for value in getattr(index, "asi8", index).tolist()]
+    if not all(is_plain(value) for value in values):
+        raise TypeError("Only strings and numbers can be described.")
+    return [described, values]
+
+
+def described_index(description: list[Any]) -> Any:
+    """Return an index of pandas, or raise TypeError or ValueError."""
+    import pandas
+
+    match description:
+        case [["interval", str(closed)], [[str(kind), *_], _] as left, [_, _] as right]:
+            if kind == "interval":
+                raise TypeError("The ends of intervals are no intervals themselves.")
+            ends = described_index(left), described_index(right)
+            return pandas.IntervalIndex.from_arrays(*ends, closed=closed)
+        case [["numpy" | "datetime" as kind, *_] as described, list(values)]:
+            dtype = pandas_dtype(described)
+            if kind == "datetime" or dtype.kind in "mM":
+                unit = dtype.unit if kind == "datetime" else np.datetime_data(dtype)[0]
+                ticks = np.array(values, dtype=np.int64)
+                name = f"{'M' if kind == 'datetime' else dtype.kind}8[{unit}]"
+                dates = pandas.Index(ticks.view(name))
+                return dates.tz_localize("UTC").astype(dtype) if kind == "datetime" else dates
+            return pandas.Index(values, dtype=dtype, tupleize_cols=False)
+        case [["string" | "nullable" | "arrow", *_] as described, list(values)]:
+            return pandas.Index(values, dtype=pandas_dtype(described))
+    raise TypeError("It describes no index of pandas.")
+
+
+def describe_names(names: Any) -> list[Any]:
+    """Return the names of columns, and those of their levels, or raise TypeError."""
+    of_levels = list(names.names)
+    described = ["multi", names.tolist()] if names.nlevels > 1 else describe_index(names)
+    if not all(is_plain(value) for value in [*of_levels, *described[1]]):
+        raise TypeError("Only strings and numbers can be described.")
+    return [described, of_levels]
+
+
+def described_names(description: Any, of_levels: Any) -> Any:
+    """Return the names of columns, or raise TypeError or ValueError."""
+    import pandas
+
+    match description:
+        case ["multi", list(labels)]:
+            return pandas.MultiIndex.from_tuples(labels, names=of_levels)
+        case _:
+            return described_index(description).set_names(of_levels)
+
+
+def level_names(dtype: Any) -> list[str] | None:
+    """Return names for levels of a category that are dates or intervals, otherwise None."""
+    levels = dtype.categories
+    usual = ("category", "integer", "number", "object")
+    if levels is None or pandas_kind(levels.dtype) in usual:
+        return None
+    return [str(level) for level in levels]
+
+
+def is_plain(value: Any) -> bool:
+    """Say whether JSON knows a value, or a tuple of such."""
+    if isinstance(value, tuple):
+        return all(is_plain(item) for item in value)
+    return value is None or type(value) in (str, int, float, bool)
+
+
+def describe_polars(dtype: Any) -> list[Any]:
+    """Return a dtype of polars as a list, or raise TypeError if none of it would make the same."""
+    name = _polars_name(dtype)
+    description: list[Any]
+    match name:
+        case "Enum":
+            description = [name, dtype.categories.to_list()]
+        case "Decimal":
+            description = [name, dtype.precision, dtype.scale]
+        case "Datetime":
+            description = [name, dtype.time_unit, dtype.time_zone]
+        case "Duration":
+            description = [name, dtype.time_unit]
+        case "Categorical" if hasattr(dtype, "categories"):
+            own = dtype.categories
+            description = [name, own.name(), own.namespace(), _polars_name(own.physical())]
+            description = [name] if own.is_global() else description
+        case "Categorical":  # of polars before 1.32
+            description = [name, getattr(dtype, "ordering", "physical")]
+        case _:
+            description = [name]
+    if polars_dtype(description) != dtype:
+        raise TypeError(f"The dtype {dtype} cannot be described.")
+    return description
+
+
+def polars_dtype(description: list[Any]) -> Any:
+    """Return a dtype of polars, or raise TypeError or ValueError."""
+    import polars
+
+    match description:
+        case [str(name)] if name in _POLARS and hasattr(polars, name):
+            return getattr(polars, name)
+        case ["Enum", list(levels)] if all(isinstance(level, str) for level in levels):
+            return polars.Enum(levels)
+        case ["Decimal", int(precision), int(scale)] if 0 <= scale <= precision <= 38:
+            return polars.Decimal(precision, scale)
+        case ["Datetime", "ms" | "us" | "ns" as unit, None]:
+            return polars.Datetime(unit)
+        case ["Datetime", "ms" | "us" | "ns" as unit, str(zone)] if _ZONE.fullmatch(zone):
+            polars.Series([0]).cast(polars.Datetime(unit, zone))  # which knows all zones
+            return polars.Datetime(unit, zone)
+        case ["Duration", "ms" | "us" | "ns" as unit]:
+            return polars.Duration(unit)
+        case ["Categorical", "physical" | "lexical" as ordering] if not _has_categories():
+            return polars.Categorical(ordering)
+        case ["Categorical"] | ["Categorical", "physical" | "lexical"]:
+            return polars.Categorical()
+        case ["Categorical", str(own), str(space), "UInt8" | "UInt16" | "UInt32" as physical]:
+            if not _has_categories():
+                raise ValueError("Categories with a name need polars 1.32.")
+            return polars.Categorical(polars.Categories(own, space, getattr(polars, physical)))
+    raise TypeError(f"{description!r} describes no dtype of polars.")
+
+
+def _polars_name(dtype: Any) -> str:
+    """Return the name of a dtype of polars, of which there are classes and instances."""
+    return str(dtype.base_type().__name__)
+
+
+def _has_categories() -> bool:
+    import polars
+
+    return hasattr(polars, "Categories")
+
+
+def _describe_arrow(kind: Any) -> list[Any] | None:
+    import pyarrow
+
+    types = pyarrow.types
+    if types.is_timestamp(kind):
+        known = kind.tz is None or _ZONE.fullmatch(kind.tz)
+        return ["timestamp", kind.unit, kind.tz] if known else None
+    if types.is_duration(kind):
+        return ["duration", kind.unit]
+    if types.is_time(kind):
+        return [f"time{kind.bit_width}", kind.unit]
+    if types.is_decimal(kind) and kind.bit_width in (128, 256):
+        return [f"decimal{kind.bit_width}", kind.precision, kind.scale]
+    if types.is_dictionary(kind):
+        index, levels = _describe_arrow(kind.index_type), _describe_arrow(kind.value_type)
+        plain = index and levels and levels[0] in _ARROW and arrow_kind(kind.value_type) != "date"
+        return ["dictionary", index, levels, bool(kind.ordered)] if plain else None
+    names = (name for name in _ARROW if hasattr(pyarrow, name))
+    return next(([name] for name in names if getattr(pyarrow, name)() == kind), None)
+
+
+def _arrow_type(description: list[Any]) -> Any:
+    import pyarrow
+
+    match description:
+        case [str(name)] if name in _ARROW and hasattr(pyarrow, name):
+            return getattr(pyarrow, name)()
+        case ["timestamp", str(unit), None]:
+            return pyarrow.timestamp(unit)
+        case ["timestamp", str(unit), str(zone)] if _ZONE.fullmatch(zone):
+            return pyarrow.timestamp(unit, zone)
+        case ["duration", str(unit)]:
+            return pyarrow.duration(unit)
+        case ["time32" | "time64" as name, str(unit)]:
+            return getattr(pyarrow, name)(unit)
+        case ["decimal128" | "decimal256" as name, int(precision), int(scale)]:
+            return getattr(pyarrow, name)(precision, scale)
+        case ["dictionary", [str(_)] as index, [str(_)] as levels, bool(ordered)]:
+            return pyarrow.dictionary(_arrow_type(index), _arrow_type(levels), ordered)
+    raise TypeError(f"{description!r} describes no type of Arrow.")
+
+
+def numpy_dtype(name: str) -> np.dtype:
+    """Return a dtype of NumPy, or raise TypeError."""
+    # NumPy takes other text for lists of dtypes, and has Python parse parts of it.
+    if not _NUMPY.fullmatch(name):
+        raise TypeError(f"{name!r} is no dtype of a column.")
+    return np.dtype(name)
