@@ -328,7 +328,8 @@ def test_folder_in_place_of_a_checkpoint_is_passed_over(make_classifier, data, t
 
 @pytest.mark.slow
 def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
-    classifier = make_classifier(checkpoint_dir=tmp_path / "a" / "b", resume=True)
+    options = {"checkpoint_dir": tmp_path / "a" / "b", "resume": True, "unlabeled_value": None}
+    classifier = make_classifier(**options)
     search = GridSearchCV(classifier, {"latent_dim": [2, 3]}, cv=2, n_jobs=2)
     search.fit(data[0], labels)
     n_files = len(os.listdir(tmp_path / "a" / "b"))

@@ -716,9 +716,8 @@ def test_an_interrupt_while_a_checkpoint_is_written_is_told(
 
 
 def test_an_interrupt_ends_a_search(make_classifier, data, labels):
-    search = GridSearchCV(
-        make_classifier(callbacks=[InterruptStep(4)]), {"latent_dim": [2, 3]}, cv=2
-    )
+    classifier = make_classifier(callbacks=[InterruptStep(4)], unlabeled_value=None)
+    search = GridSearchCV(classifier, {"latent_dim": [2, 3]}, cv=2)
     with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="interrupted after"):
         search.fit(data[0], labels)
     assert not hasattr(search, "cv_results_")

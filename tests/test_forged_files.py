@@ -438,9 +438,7 @@ def test_honest_files_are_used(fuzz, honest, tmp_path):
         assert fuzz.use(path, *fuzz.inputs(name), tmp_path / "copy") == "used"
 
 
-@given(
-    st.sampled_from(["array", "critic", "frame", "pipeline", "text", "unfitted"]), st.integers(0)
-)
+@given(st.sampled_from(MODELS), st.integers(0, 2**32 - 1))
 @settings(max_examples=300)
 def test_any_forgery_is_refused_or_used(fuzz, honest, tmp_path_factory, name, seed):
     path = honest.get(name, honest["array"])
