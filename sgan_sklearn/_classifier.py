@@ -545,8 +545,11 @@ default="auto"
             equal rows or the discriminator knows all of its rows when the training ends.
         UserWarning
             If no row is unlabeled though `unlabeled_value` is not None, or if 1 is the only class
-            and -1 means unlabeled, which look like mistakes; or if Ctrl-C ends the training, whose
-            model so far is kept.
+            and -1 means unlabeled, which look like mistakes; or if Ctrl-C ends the training.
+
+        Notes
+        -----
+        Ctrl-C raises KeyboardInterrupt; the estimator has the model so far.
         """
         self._validate_params()  # warm_start among them
         return self._fit(X, y, continued=bool(self.warm_start) and hasattr(self, "net_"))

@@ -86,6 +86,7 @@ TABLES: dict[str, Callable[[], str]] = {
         for name in (
             "audio",
             "fuzz_load",
+            "interrupts",
             "kill_and_resume",
             "kill_save",
             "sample_quality",
