@@ -135,7 +135,7 @@ def check_wanted(label: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
 
 
 def _listed(label: Any) -> list[Any] | None:
-    """Return labels of any form as a list, in which a list is no class; None for a single label."""
+    """Return labels of any form as a list, or None for a single label."""
     if isinstance(label, str) or np.ma.is_masked(label):
         return [label] if np.ma.is_masked(label) else None
     try:

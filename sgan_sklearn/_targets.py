@@ -24,7 +24,7 @@ class Target(NamedTuple):
     """Labels as an array, and which rows carry one."""
 
     values: np.ndarray
-    """Label of each row, shape (n,); without a meaning where the row is unlabeled."""
+    """Label of each row, shape (n,); arbitrary where the row is unlabeled."""
 
     labeled: np.ndarray
     """Mask of the rows that carry a label."""
@@ -40,8 +40,8 @@ def check_target(
 ) -> Target:
     """Return `y` as an array and the mask of labeled rows, or raise ValueError with the remedy.
 
-    Raises ValueError as well where the mark of unlabeled rows has become another value on the way
-    to `y`, which would otherwise pass for one more class.
+    Raises ValueError as well where `y` holds what its dtype has made of the mark of unlabeled
+    rows, which would otherwise become one more class.
     """
     if y is None:
         raise ValueError(
@@ -78,8 +78,8 @@ def check_target(
 def as_array(y: Any) -> tuple[Any, np.ndarray | None]:
     """Return labels as an array that keeps each of them exact, and a mask of the missing ones.
 
-    Whatever NumPy takes without a change is returned as it is. The mask is None where missing
-    labels are NaN or None in the array; where there is a mask, the array holds anything there.
+    What NumPy reads without a change is returned as it is. Without a mask (None), missing labels
+    are NaN or None in the array; with one, the array holds arbitrary labels in their place.
     """
     if isinstance(y, list | tuple):
         return _from_list(list(y)), None
@@ -292,7 +292,7 @@ def _differ(labels: np.ndarray, unlabeled_value: Any) -> np.ndarray:
 
 
 def _check_not_as_text(labels: np.ndarray, unlabeled_value: Any, name: str) -> None:
-    """Refuse text that reads as the number that marks unlabeled rows, and the other way round."""
+    """Refuse the mark of unlabeled rows where a number has become text or text a number."""
     if isinstance(unlabeled_value, str):
         for number in _numbers(labels):
             if _reads_as(unlabeled_value, number):

@@ -70,8 +70,8 @@ def test_compiled_networks_learn_the_same(architecture, precision):
 @needs_compiler
 def test_the_functions_of_a_network_are_compiled_and_share_its_weights():
     module = MLPArchitecture((8,), (8,)).build_discriminator((3,), 2).eval()
-    compiled, x = Compiled(module), torch.randn(5, 3)
     with compiling():
+        compiled, x = Compiled(module), torch.randn(5, 3)
         torch.testing.assert_close(compiled(x), module(x))
         features = compiled.forward_features(x)
         torch.testing.assert_close(features, module.forward_features(x))
@@ -82,7 +82,8 @@ def test_the_functions_of_a_network_are_compiled_and_share_its_weights():
 
 def test_train_and_eval_reach_the_network():
     module = nn.Dropout(0.5).eval()
-    compiled = Compiled(module)
+    with compiling():
+        compiled = Compiled(module)
     assert not compiled.training
     compiled.train()
     assert module.training
