@@ -83,8 +83,10 @@ def choose_columns(choice: Any, X: Any, *, is_table: bool) -> TableColumns | Non
     if frame_kind(X) is None and not is_dates and (choice is None or isinstance(choice, str)):
         return None
     columns = TableColumns(as_table(X), choice)
-    if not is_table:
-        columns.check_pixels()
+    if is_table:
+        columns.warn_of_useless()
+    else:
+        columns.take_as_pixels()
     return columns
 
 

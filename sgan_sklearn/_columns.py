@@ -34,7 +34,7 @@ ENOUGH_ROWS = 20
 
 # Pairs of equal values that integers drawn at random would have, on average, at least: if there
 # is none among the integers of a column, they are no measurements but names of rows.
-MANY_PAIRS = 7
+MANY_PAIRS = 10
 
 
 class TableColumns:
@@ -68,6 +68,8 @@ class TableColumns:
         largest value; the step between values; and the attoseconds of 1, for dates.
     whole : list of int
         Columns of numbers of a frame that are all whole.
+    remarks : list of str
+        Columns of the training rows from which nothing can be learned, and why. They are not kept.
     """
 
     def __init__(self, X: Any, categorical_features: Any) -> None:
@@ -86,22 +88,14 @@ class TableColumns:
         self.whole: list[int] = []
         self._set_names()
         chosen = _categorical_columns(X, categorical_features)
-        remarks = []
+        self.remarks: list[str] = []
         for i, name in enumerate(self.names):
             column = read_column(X, i)
             if column.kind == "category" if chosen is None else chosen[i]:
                 remark = self._learn_category(i, column)
             else:
                 remark = self._learn_numbers(i, as_numbers(column, name))
-            remarks += [f"{name} ({remark})"] if remark else []
-        if remarks:
-            warnings.warn(
-                f"Columns of X seem to name the rows or to hold text: {', '.join(remarks)}. From a "
-                "value that does not come again nothing can be learned. Drop columns that name the "
-                "rows, and make numbers of text first, as in the user guide.",
-                UserWarning,
-                stacklevel=6,
-            )
+            self.remarks += [f"{name} ({remark})"] if remark else []
 
     def _set_names(self) -> None:
         """Set what follows from the form."""
@@ -119,14 +113,31 @@ class TableColumns:
             for i in range(len(self.kinds))
         ]
 
-    def check_pixels(self) -> None:
-        """Refuse columns that are no pixels of images."""
+    def take_as_pixels(self) -> None:
+        """Take all columns for pixels of images, which have one range."""
         for name, kind in zip(self.names, self.kinds, strict=True):
             if kind in DATES:
                 raise ValueError(
                     f"Column {name} holds values of the kind {kind!r}, but with image_shape all "
                     "columns of X are pixels, which must be numbers. Drop it."
                 )
+        self.whole = []
+        ranges = np.array([some[:3] for some in self.integers.values()], dtype=object)
+        for some in self.integers.values():
+            low, high = ranges[:, 1].min(), ranges[:, 2].max()
+            some[:3] = low if ranges[:, 0].any() else 0, low, high
+
+    def warn_of_useless(self) -> None:
+        """Warn of columns from which nothing can be learned, if there are any."""
+        if self.remarks:
+            warnings.warn(
+                "Columns of X seem to name the rows or to hold text: "
+                f"{', '.join(self.remarks)}. From a value that does not come again nothing can be "
+                "learned. Drop columns that name the rows, and make numbers of text first, as in "
+                "the user guide.",
+                UserWarning,
+                stacklevel=6,
+            )
 
     def plain_state(self) -> dict[str, Any]:
         """Return what `from_plain_state` needs: strings, numbers, lists and dicts."""

@@ -224,7 +224,7 @@ def pandas_dtype(description: list[Any]) -> Any:
             return pandas.StringDtype(storage, na_value=np.nan)
         case ["datetime", "s" | "ms" | "us" | "ns" as unit, str(zone)] if _ZONE.fullmatch(zone):
             return pandas.DatetimeTZDtype(unit, zone)
-        case ["sparse", str(name), bool(fill) | int(fill) | float(fill)]:
+        case ["sparse", str(name), bool(fill) | int(fill) | float(fill)] if "O" not in name:
             return pandas.SparseDtype(numpy_dtype(name), fill)
         case ["arrow", *kind]:
             return pandas.ArrowDtype(_arrow_type(kind))
@@ -276,6 +276,8 @@ def describe_names(names: Any) -> list[Any]:
     described = ["multi", names.tolist()] if names.nlevels > 1 else describe_index(names)
     if not all(is_plain(value) for value in [*of_levels, *described[1]]):
         raise TypeError("Only strings and numbers can be described.")
+    if not described_names(described, of_levels).equals(names):
+        raise TypeError("Names of their dtype cannot be described.")
     return [described, of_levels]
 
 

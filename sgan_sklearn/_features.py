@@ -89,14 +89,14 @@ default="auto"
         if self._is_image():
             X = _pixel_range(X)  # two rows that say all there is to know
         self.range_ = np.stack([X.min(axis=0), X.max(axis=0)])
-        self.offset_ = np.where(
-            _is_narrow(self.range_) & isinstance(self.scaling, str), self.range_[0], 0
-        ).astype(X.dtype)
+        floats = X.astype(_float_for(X), copy=False)
+        groups = _group_columns(floats, self.range_, self.scaling)
+        self.offset_ = _offsets(self.range_, groups)
         X = self._without_offset(X)
         self.float_ = _float_for(X)
         X = X.astype(self.float_, copy=False)
         self.groups_ = []
-        for kind, columns in _group_columns(X, self.range_, self.offset_, self.scaling):
+        for kind, columns in groups:
             transformer = _make_transformer(kind, self.scaling)
             transformer.fit(_as_seen_by(kind, X[:, columns]))
             self.groups_.append((kind, columns, transformer))
@@ -469,17 +469,27 @@ def _float_for(X: np.ndarray) -> np.dtype:
     return dtype
 
 
-def _is_narrow(value_range: np.ndarray) -> np.ndarray:
-    """Return the mask of the columns whose values are the same but for their last digits."""
-    low, high = value_range
-    if value_range.dtype.kind == "f":
+def _offsets(value_range: np.ndarray, groups: list[tuple[str, np.ndarray]]) -> np.ndarray:
+    """Return what to subtract from columns whose values are the same but for their last digits."""
+    offset = np.zeros_like(value_range[0])
+    for kind, columns in groups:
+        low, high = value_range[:, columns]
+        if kind in ("shared", "image"):
+            low, high = low.min(keepdims=True), high.max(keepdims=True)
+        if kind != "own":
+            offset[columns] = np.where(_is_narrow(low, high), low, np.zeros_like(low))
+    return offset
+
+
+def _is_narrow(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    if low.dtype.kind == "f":
         with np.errstate(over="ignore"):
             spread = high.astype(np.float64) - low.astype(np.float64)
     else:
         low, high = (v if v.dtype == np.uint64 else v.astype(np.int64) for v in (low, high))
         spread = difference(high, low)
-    size = np.abs(value_range.astype(np.float64)).max(axis=0)
-    return np.asarray((high > low) & (spread < NARROW * size))
+    size = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
+    return np.asarray((spread > 0) & (spread < NARROW * size))
 
 
 def _pixel_range(X: np.ndarray) -> np.ndarray:
@@ -522,12 +532,9 @@ def _make_transformer(kind: str, scaling: Any) -> Any:
 
 
 def _group_columns(
-    X: np.ndarray, value_range: np.ndarray, offset: np.ndarray, scaling: Any
+    X: np.ndarray, value_range: np.ndarray, scaling: Any
 ) -> list[tuple[str, np.ndarray]]:
-    """Say how each column is scaled; see ``SGANClassifier(scaling="auto")``.
-
-    `X` is without the `offset`, `value_range` with it.
-    """
+    """Say how each column is scaled; see ``SGANClassifier(scaling="auto")``."""
     columns = np.arange(X.shape[1])
     if not isinstance(scaling, str):
         return [("own", columns)]
@@ -541,7 +548,6 @@ def _group_columns(
         if usual >= SHARED_RANGE * total:
             groups = [("shared", columns[varying]), ("standard", columns[~varying])]
             return [(kind, group) for kind, group in groups if len(group)]
-    low, high = low - offset, high - offset
     mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
     heavy = varying & (np.maximum(high - mean, mean - low) > HEAVY_TAIL * std)
     groups = [("standard", columns[~heavy]), ("asinh", columns[heavy])]

@@ -83,7 +83,7 @@ def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     Raises ValueError, with the remedy, where X looks like images in another form than
     (n, height, width) or (n, height, width, channels).
     """
-    X = _without_mask(_stacked(X))
+    X = _plain_array(_stacked(X))
     n_dims = len(getattr(X, "shape", ()))
     if n_dims < 3:
         return X, None
@@ -193,8 +193,13 @@ def tiled(pictures: np.ndarray, n_columns: int) -> np.ndarray:
     return lines.reshape(len(lines) * height, width, *tiles.shape[3:])
 
 
-def _without_mask(X: Any) -> Any:
-    """Return a masked array as a plain one, where masked values of a table are missing."""
+def _plain_array(X: Any) -> Any:
+    """Return masked arrays, and those of NumPy's own strings, as arrays of numbers or objects.
+
+    Masked values of a table are missing.
+    """
+    if isinstance(X, np.ndarray) and X.dtype.kind == "T":
+        return X.astype(object)
     if not isinstance(X, np.ma.MaskedArray):
         return X
     masked: Any = X
@@ -207,7 +212,7 @@ def _without_mask(X: Any) -> Any:
         )
     if X.dtype.kind in "fMm":
         return masked.filled(np.nan if X.dtype.kind == "f" else "NaT")
-    return masked.astype(object).filled(None)
+    return np.where(masked.mask, None, masked.data.astype(object))
 
 
 def _with_channels(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,12 @@ MIN_WIDTH = 9
 
 # What the record of an epoch holds besides, and the table has in another form or not.
 LEFT_OUT = ("dur", "generated_spread")
+
+
+def say(text: str) -> None:
+    """Print a line, unless standard output is closed: that must not end a training."""
+    with suppress(OSError, ValueError):
+        print(text)
 
 
 class EpochTable:
@@ -44,7 +51,7 @@ class EpochTable:
         """Begin after epochs of an earlier run."""
         self._epoch = self._n_before = n_epochs
         if self._verbose and n_epochs:
-            print(f"resumed after epoch {n_epochs} of {self._n_epochs}")
+            say(f"resumed after epoch {n_epochs} of {self._n_epochs}")
 
     def add(self, record: dict[str, Any]) -> None:
         """Take the record of the next epoch, and print it if it is due."""
@@ -59,7 +66,7 @@ class EpochTable:
         if self._verbose:
             if self._pending is not None:
                 self._print_epoch(self._pending)
-            print(f"stopped after {self._epoch} of {self._n_epochs} epochs")
+            say(f"stopped after {self._epoch} of {self._n_epochs} epochs")
 
     def _print_epoch(self, record: dict[str, Any]) -> None:
         self._pending = None
@@ -84,7 +91,7 @@ class EpochTable:
         """Print the header, which sets the widths of the columns, or a line below it."""
         if self._widths is None:
             self._widths = [max(len(cell), MIN_WIDTH) for cell in cells]
-        print("  ".join(f"{cell:>{n}}" for cell, n in zip(cells, self._widths, strict=True)))
+        say("  ".join(f"{cell:>{n}}" for cell, n in zip(cells, self._widths, strict=True)))
 
 
 class TrainingLog(Callback):
@@ -102,7 +109,7 @@ class TrainingLog(Callback):
             self.begun_ = True
             searched = net.checkpoints is not None and net.checkpoints.resume
             if net.verbose and searched and not net.n_epochs_resumed_:
-                print(f"no checkpoint of this run in {net.checkpoints.folder}: begun anew")
+                say(f"no checkpoint of this run in {net.checkpoints.folder}: start from scratch")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Print a line if one is due."""
@@ -117,7 +124,7 @@ class TrainingLog(Callback):
 def print_rows(codes: np.ndarray, n_classes: int) -> None:
     """Print how many rows a training has, by their class codes, -1 where unlabeled."""
     n_labeled = int((codes >= 0).sum())
-    print(
+    say(
         f"{_count(n_labeled, 'labeled row')}, {_count(len(codes) - n_labeled, 'unlabeled row')}, "
         f"{_count(n_classes, 'class', 'classes')}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from numbers import Integral, Real
@@ -57,13 +58,21 @@ def as_table(X: Any) -> Any:
     Lists of numbers and text become objects, so that the numbers do not become text.
     """
     if frame_kind(X) is not None:
+        _check_names(X)
         return X
     if not hasattr(X, "dtype"):
         plain = np.asarray(X)
         X = plain if plain.dtype.kind in "biuf" else np.asarray(X, dtype=object)
-    if getattr(X.dtype, "kind", "") == "T":  # NumPy's own strings of any length
-        X = np.asarray(X).astype(object)
     return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+
+
+def _check_names(X: Any) -> None:
+    names = Counter(X.columns)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"X has several columns of the name {twice[0]!r}. Give each column a name of its own."
+        )
 
 
 def with_nan(X: Any) -> Any:
@@ -118,9 +127,14 @@ def read_column(X: Any, i: int) -> Column:
         refuse_column(X, i, "has the dtype", str(column.dtype))
     try:
         found = read(column, kind)
+        return _look_at_objects(X, i, found) if found.kind == "object" else found
+    except OverflowError as error:
+        raise ValueError(
+            f"Column {column_name(X, i)} holds integers of more than 64 bits. Make them floats, or "
+            "text if they are names."
+        ) from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"Column {column_name(X, i)} cannot be read. {error}") from error
-    return _look_at_objects(X, i, found) if found.kind == "object" else found
 
 
 def as_numbers(column: Column, name: str) -> Column:
@@ -217,7 +231,7 @@ def _read_polars(series: Any, kind: str) -> Column:
     try:
         ticks = series.cast(polars.UInt64 if unsigned else polars.Int64)
     except polars.exceptions.PolarsError as error:
-        raise ValueError("It holds integers of more than 64 bits: make them floats.") from error
+        raise OverflowError from error
     return Column(kind, ticks.fill_null(0).to_numpy(), ~series.is_null().to_numpy(), tick)
 
 
@@ -249,10 +263,7 @@ def _look_at_objects(X: Any, i: int, column: Column) -> Column:
     if found and all(issubclass(cls, Integral) for cls in types):
         whole = [int(value) for value in found]
         if min(whole) < -(2**63) or max(whole) >= (2**63 if min(whole) < 0 else 2**64):
-            raise ValueError(
-                f"Column {column_name(X, i)} holds {max(whole, key=abs)}, an integer of more than "
-                "64 bits. Make such integers floats, or text if they are names."
-            )
+            raise OverflowError
         integers = np.zeros(len(known), dtype=np.uint64 if max(whole) >= 2**63 else np.int64)
         integers[known] = whole
         return Column("integer", integers, known)

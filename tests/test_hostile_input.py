@@ -4,7 +4,9 @@
 """
 
 import contextlib
+import copy
 import math
+import pickle
 import re
 import time
 import warnings
@@ -16,6 +18,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from frame_strategies import frames, refused_columns
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -39,7 +42,8 @@ SECONDS = 60  # no case may take longer
 ALLOWED_WARNINGS = (
     (DataConversionWarning, "A column-vector y was passed"),
     (ConvergenceWarning, "collapsed|too strong|diverged"),
-    (UserWarning, "only class|no unlabeled row"),
+    (UserWarning, "only class|no unlabeled row|seem to name the rows"),
+    (UserWarning, "none of the values that the training rows"),
 )
 
 
@@ -176,6 +180,18 @@ odd_tables = st.sampled_from(
         pd.DataFrame([[1, 2], [3, 4]], columns=["a", 1]),
         pd.DataFrame(),
         pd.Series([1.0, 2.0]),
+        pl.DataFrame(),
+        pl.Series([1.0, 2.0]),
+        pl.LazyFrame({"a": [1.0, 2.0]}),
+        pd.DataFrame(np.eye(4), columns=[1, 1, 2, 3]),
+        pd.DataFrame(np.eye(4), columns=[["a", "a", "b", "b"], [1, 2, 1, 2]]),
+        np.ma.masked_array(np.eye(4), np.eye(4) == 0),
+        np.ma.masked_array(np.zeros((6, 3, 3)), True),
+        np.array([["2020-01-01"], ["NaT"]] * 3, dtype="M8[D]"),
+        *(
+            pd.DataFrame({"a": column}) if isinstance(column, pd.Series) else column.to_frame("a")
+            for column in refused_columns(6).values()
+        ),
         (x for x in range(3)),
         iter([[1.0], [2.0]]),
         sparse.eye(4).tocoo(),
@@ -190,13 +206,53 @@ def length(X):
         return 4
 
 
-@given(tables() | tables() | tables() | odd_tables)
+@given(tables() | tables() | tables() | odd_tables | frames(12))
 @cases(120)
 def test_any_rows_are_fitted_or_refused(X):
     y = np.resize([0, 1, -1, 2, -1], length(X))
     fit_or_refuse(
         classifier(), X, y, r"\bX\b|\barray\b|sample|feature|[Cc]olumn|rows|dtype|y holds"
     )
+
+
+@given(frames(12))
+@cases(60)
+def test_a_fitted_model_of_any_frame_can_be_kept(tmp_path_factory, X):
+    estimator = classifier()
+    assert fit_or_refuse(estimator, X, [0, 1, -1] * 4, OF_X)
+    path = tmp_path_factory.getbasetemp() / "kept"
+    estimator.save(path)
+    expected, rows = estimator.predict_proba(X), estimator.sample(9, random_state=0)
+    for again in (
+        pickle.loads(pickle.dumps(estimator)),
+        copy.deepcopy(estimator),
+        SGANClassifier.load(path),
+    ):
+        np.testing.assert_array_equal(again.predict_proba(X), expected)
+        made = again.sample(9, random_state=0)
+        assert type(made) is type(X)
+        assert list(made.columns) == list(X.columns)
+        assert list(made.dtypes) == list(X.dtypes)
+        assert repr(made) == repr(rows)
+
+
+@given(frames(12), frames(12) | tables())
+@cases(60)
+def test_any_rows_are_predicted_or_refused_after_any_frame(X, other):
+    estimator = classifier()
+    assert fit_or_refuse(estimator, X, [0, 1, -1] * 4, OF_X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
+        warnings.filterwarnings("ignore", ".*none of the values that the training rows")
+        try:
+            probabilities, refused = estimator.predict_proba(other), None
+        except (TypeError, ValueError) as error:
+            refused = str(error)
+    if refused is not None:
+        assert re.search(OF_X, refused)
+    else:
+        assert np.isfinite(probabilities).all()
 
 
 # --- y --------------------------------------------------------------------------------------------
