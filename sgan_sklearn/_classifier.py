@@ -86,6 +86,9 @@ MIN_EPOCHS = 10
 MIN_STEPS = 2_000
 MAX_STEPS = 10_000
 
+# Longer latent vectors would only fill the memory.
+MAX_LATENT_DIM = 2**16
+
 # More than this of anything that is counted is a mistake.
 MANY = 2**31 - 1
 
@@ -138,8 +141,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "distillation". They add about half to the training time of tables and a quarter to that of
         images.
     latent_dim : int, default=64
-        Length of the random vectors that the generator turns into rows. Too few limit the
-        variety of the rows; more cost little.
+        Length of the random vectors that the generator turns into rows, up to 65,536. Too few limit
+        the variety of the rows; more cost little.
     categorical_features : "from_dtype", array-like of str, int or bool, or None, \
 default="from_dtype"
         Which columns of a table are categories. "from_dtype" takes the columns of a DataFrame that
@@ -388,7 +391,7 @@ default="auto"
         "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
         "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, tuple, None],
-        "latent_dim": [Interval(Integral, 1, MANY, closed="both")],
+        "latent_dim": [Interval(Integral, 1, MAX_LATENT_DIM, closed="both")],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "image_shape": [tuple, list, None],
         "augment": [StrOptions({"auto", *AUGMENTATIONS}), Augmentation, None],

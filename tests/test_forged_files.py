@@ -298,6 +298,7 @@ def test_sizes_that_a_sparse_matrix_is_built_from_are_refused(path, attribute):
         ("architecture", "hidden_layer_sizes", {"tuple": [10**9] * 5}),
         ("net", "latent_dim", 10**9),
         ("net", "latent_dim", 65_536),
+        ("net", "latent_dim", 65_537),
     ],
 )
 def test_sizes_without_weights_cost_nothing(forgery, part, name, value):

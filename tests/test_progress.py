@@ -1,3 +1,4 @@
+import io
 import re
 
 import numpy as np
@@ -115,3 +116,15 @@ def test_each_part_counts_its_rows(make_classifier, data, capsys):
 )
 def test_clock(seconds, text):
     assert _clock(seconds) == text
+
+
+def test_closed_standard_output_ends_no_training(make_classifier, data, monkeypatch):
+    quiet = make_classifier().fit(*data)
+    for stream in (io.StringIO(), None):
+        if stream is not None:
+            stream.close()
+        monkeypatch.setattr(sys, "stdout", stream)
+        classifier = make_classifier(verbose=2).fit(*data)
+        np.testing.assert_array_equal(
+            classifier.predict_proba(data[0]), quiet.predict_proba(data[0])
+        )

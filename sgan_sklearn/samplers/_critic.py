@@ -88,7 +88,7 @@ class CriticSampler(Sampler):
     critic_hidden_layer_sizes : tuple of int, default=(256, 256)
         Units of each hidden layer of the critic.
     latent_dim : int, default=128
-        Length of the random vectors that the generator turns into rows.
+        Length of the random vectors that the generator turns into rows, up to 65,536.
     penalty : float, default=1.0
         Weight of the gradient penalty. More of it makes a smoother and more forgiving critic.
     max_epochs : int or "auto", default="auto"
@@ -135,7 +135,7 @@ class CriticSampler(Sampler):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like"],
         "critic_hidden_layer_sizes": ["array-like"],
-        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "latent_dim": [Interval(Integral, 1, 2**16, closed="both")],
         "penalty": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
