@@ -1,5 +1,6 @@
 import io
 import re
+import sys
 
 import numpy as np
 import pytest
