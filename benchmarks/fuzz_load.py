@@ -203,9 +203,8 @@ def watch(alarms: list[str], scratch: Path) -> None:
         if opened or FORBIDDEN.match(event):
             alarm = f"{event} {arguments!r:.200}"
             # Python reads the modules that are installed, and `save` writes where it is told to.
-            installed = (
-                r"(exec|compile|marshal\.loads) .*(site-packages|python3|code object|<string>)"
-            )
+            events = r"(exec|compile|marshal\.loads|ctypes\.dlopen)"
+            installed = rf"{events} .*(site-packages|python3|code object|<string>)"
             if scratch.name not in alarm and not re.match(installed, alarm):
                 alarms.append(alarm)
 
