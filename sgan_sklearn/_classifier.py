@@ -534,9 +534,9 @@ default="auto"
             If the loss diverges, and the last sensible model is kept; if the generator makes nearly
             equal rows or the discriminator knows all of its rows when the training ends.
         UserWarning
-            If 1 is the only class and -1 means unlabeled, which looks like a mistake; if columns of a
-            DataFrame name the rows or hold text, from which nothing can be learned; or if Ctrl-C
-            ends the training, whose model so far is kept.
+            If 1 is the only class and -1 means unlabeled, which looks like a mistake; if columns
+            of a DataFrame name the rows or hold text, from which nothing can be learned; or if
+            Ctrl-C ends the training, whose model so far is kept.
         """
         self._validate_params()  # warm_start among them
         return self._fit(X, y, continued=bool(self.warm_start) and hasattr(self, "net_"))
