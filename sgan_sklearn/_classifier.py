@@ -147,7 +147,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 default="from_dtype"
         Which columns of a table are categories. "from_dtype" takes the columns of a DataFrame that
         hold text, booleans or the dtype "category", and none of an array; else their names, their
-        indices, or a mask; None takes all columns for numbers. Each level becomes an input of the
+        indices, or a mask; None takes all columns for numbers. Columns of dates, times and
+        durations count as numbers and cannot be categories. Each level becomes an input of the
         networks; of more than 100 in a column the rarest share one. Categories that are missing
         are a level of their own, and new ones count as missing. Missing numbers are filled by the
         column's median, with an input that says so.
@@ -520,7 +521,8 @@ default="auto"
         X : array-like or DataFrame of shape (n_samples, n_features), or array of shape \
 (n_samples, height, width) or (n_samples, height, width, channels)
             Rows or images, unscaled: `scaling` takes care of that. Tables may have categories, see
-            `categorical_features`, and holes (NaN, None).
+            `categorical_features`, dates, and missing values (NaN, None, NaT). Columns of a
+            DataFrame may have any dtype that is numbers, dates or categories.
         y : array-like of shape (n_samples,)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` where
             a row has none. Masked entries of a masked array are unlabeled.
@@ -537,7 +539,7 @@ default="auto"
             `unlabeled_value` where the dtype of `y` cannot hold it: the text "-1", or 255 for -1.
             A model fitted before is kept.
         TypeError
-            If `X` is sparse.
+            If `X` is sparse, or a frame that must be collected first.
         MemoryError
             If a GPU's memory is too small; a model fitted before is kept here, too.
 
@@ -548,7 +550,8 @@ default="auto"
             equal rows or the discriminator knows all of its rows when the training ends.
         UserWarning
             If no row is unlabeled though `unlabeled_value` is not None, or if 1 is the only class
-            and -1 means unlabeled, which look like mistakes; or if Ctrl-C ends the training.
+            and -1 means unlabeled, which look like mistakes; if columns of a DataFrame name the
+            rows or hold text, from which nothing can be learned; or if Ctrl-C ends the training.
 
         Notes
         -----
@@ -626,6 +629,11 @@ default="auto"
         -------
         y : ndarray of shape (n_samples,)
             Class labels, of the dtype of ``classes_``.
+
+        Warns
+        -----
+        UserWarning
+            If a column of categories holds none of the values that the training rows had.
         """
         logits = self._class_logits(self._to_model_space(X))
         return self.classes_[logits.argmax(axis=1)]

@@ -369,17 +369,20 @@ def _common_step(ticks: np.ndarray, low: int, tick: int) -> int:
 
 
 def _name_rows(values: np.ndarray) -> bool:
-    """Say whether integers name the rows: all differ, by order or where chance would repeat some.
+    """Say whether integers name the rows: all differ, in order or where chance would repeat some.
 
     Of n integers drawn at random from a range of m, about n**2 / (2 m) pairs are equal.
     """
-    n = len(values)
-    if n < ENOUGH_ROWS or n > int(values.max()) - int(values.min()) + 1:
+    if len(values) < ENOUGH_ROWS:
         return False
     if (values[1:] > values[:-1]).all() or (values[1:] < values[:-1]).all():
         return True
-    n_pairs = n * (n - 1) / 2 / (int(values.max()) - int(values.min()) + 1)
-    return n_pairs > MANY_PAIRS and len(np.unique(values)) == n
+    size = int(values.max()) - int(values.min()) + 1
+    n_enough = math.isqrt(2 * MANY_PAIRS * size) + 1
+    # First some of the values, among which most measurements have equal ones.
+    return n_enough <= len(values) <= size and all(
+        len(np.unique(some)) == len(some) for some in (values[:n_enough], values)
+    )
 
 
 def _describe_array(X: np.ndarray) -> list[Any]:

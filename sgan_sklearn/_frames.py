@@ -132,6 +132,8 @@ def described_columns(description: Any) -> tuple[Any, list[Any]]:
                 raise TypeError("There is no frame of that kind.")
         if len(index) != len(made):
             raise ValueError("There are not as many names as dtypes.")
+    except ImportError:
+        raise
     except Exception as error:  # whatever a file that was tampered with may lead to
         raise ValueError(f"It describes no frame. {type(error).__name__}: {error}") from error
     return index, made

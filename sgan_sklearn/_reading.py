@@ -232,7 +232,8 @@ def _read_polars(series: Any, kind: str) -> Column:
         ticks = series.cast(polars.UInt64 if unsigned else polars.Int64)
     except polars.exceptions.PolarsError as error:
         raise OverflowError from error
-    return Column(kind, ticks.fill_null(0).to_numpy(), ~series.is_null().to_numpy(), tick)
+    whole = ticks.fill_null(strategy="zero").to_numpy()
+    return Column(kind, whole, ~series.is_null().to_numpy(), tick)
 
 
 def as_objects(values: list[Any]) -> np.ndarray:

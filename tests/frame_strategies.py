@@ -308,3 +308,15 @@ def refused_columns(n):
             else {}
         ),
     }
+
+
+def as_lists(X):
+    """Return the columns of a frame as lists with None for what is missing."""
+    if isinstance(X, pl.DataFrame):
+        columns = [X[name].to_list() for name in X.columns]
+    else:
+        columns = [X.iloc[:, i].to_list() for i in range(X.shape[1])]
+    return [
+        [None if value is None or value is pd.NA or value != value else value for value in column]
+        for column in columns
+    ]

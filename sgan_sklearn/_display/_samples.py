@@ -123,8 +123,8 @@ default=None
         n_samples : int, default=100
             Number of generated rows, and of real ones at most.
         features : sequence of int or str, default=None
-            Columns of a table to draw, by index or name; None takes the first four. Of no use
-            for images.
+            Columns of a table to draw, by index or name; None takes the first four. Dates are
+            counted from the first one of the training rows. Of no use for images.
         random_state : int, RandomState instance or None, default=None
             Source of the rows.
         ax : matplotlib.axes.Axes, default=None
