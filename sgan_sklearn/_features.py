@@ -92,9 +92,8 @@ default="auto"
         floats = X.astype(_float_for(X), copy=False)
         groups = _group_columns(floats, self.range_, self.scaling)
         self.offset_ = _offsets(self.range_, groups)
-        X = self._without_offset(X)
+        X = self._without_offset(X) if self.offset_.any() else floats
         self.float_ = _float_for(X)
-        X = X.astype(self.float_, copy=False)
         self.groups_ = []
         for kind, columns in groups:
             transformer = _make_transformer(kind, self.scaling)

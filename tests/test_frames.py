@@ -303,9 +303,8 @@ def everything(n):
 def test_processes_may_share_a_classifier_of_any_frame(make_classifier):
     X = everything(30)
     y = np.arange(30) % 2
-    scores = cross_val_score(
-        make_classifier(max_epochs=1, unlabeled_value=None), X, y, cv=2, n_jobs=2
-    )
+    classifier = make_classifier(max_epochs=1, unlabeled_value=None)
+    scores = cross_val_score(classifier, X, y, cv=2, n_jobs=2)
     assert np.isfinite(scores).all()
 
 
