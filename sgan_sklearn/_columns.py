@@ -29,6 +29,9 @@ _STATE = ("form", "kinds", "levels", "rare", "rare_counts", "integers", "whole")
 # Categories of a column that are told apart; the rarest of more than that share one code.
 MAX_LEVELS = 100
 
+# Levels of a column that has no values: one that never comes.
+NO_LEVELS = [""]
+
 # Rows from which on a column may be known to be useless.
 ENOUGH_ROWS = 20
 
@@ -243,7 +246,7 @@ class TableColumns:
         by_level |= dict.fromkeys(rare, float(len(levels)))
         found = np.array([by_level.get(value, np.nan) for value in values.tolist()])
         codes[column.known] = found
-        if len(found) and np.isnan(found).all():
+        if len(found) and np.isnan(found).all() and levels != NO_LEVELS:
             warnings.warn(
                 f"Column {self.names[i]} of X holds none of the values that the training rows had: "
                 f"it holds {values.tolist()[0]!r}, for example, and they had {levels[0]!r}. All of "
@@ -342,7 +345,7 @@ def _find_levels(values: list[Any], name: str) -> tuple[list[Any], list[Any], li
     """Return levels in order: those with a code of their own, the others, how often these came."""
     counts = {plain(level): count for level, count in Counter(values).items()}
     try:
-        levels = sorted(counts or [""])  # of a column of missing values one that never comes
+        levels = sorted(counts or NO_LEVELS)
     except TypeError as error:
         raise ValueError(
             f"The categories of column {name} have no common order. Make them all strings or all "

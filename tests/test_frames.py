@@ -797,6 +797,13 @@ def test_a_column_of_nothing_but_unknown_values(known, given, examples, make_cla
     classifier.predict(X.assign(city=None))
 
 
+def test_a_column_that_was_empty_knows_no_values(make_classifier):
+    X = pd.DataFrame({"x": RANDOM.randn(30), "city": pd.Series([None] * 30, dtype="string")})
+    classifier = make_classifier().fit(X, LABELS)
+    expected = classifier.predict_proba(X)
+    np.testing.assert_array_equal(classifier.predict_proba(X.assign(city="Bonn")), expected)
+
+
 def test_categories_of_another_frame_are_the_same(make_classifier):
     X = pd.DataFrame({"x": RANDOM.randn(30), "city": ["a", "b", None] * 10})
     classifier = make_classifier().fit(X, LABELS)
