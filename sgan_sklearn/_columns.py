@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from numbers import Integral
 from typing import Any
@@ -20,6 +19,7 @@ from sgan_sklearn._frames import (
 )
 from sgan_sklearn._integers import EXACT, difference, multiples
 from sgan_sklearn._reading import Column, as_numbers, as_objects, ordinary_numbers, read_column
+from sgan_sklearn._validation import warn_user
 
 __all__ = ["TableColumns"]
 
@@ -133,13 +133,11 @@ class TableColumns:
     def warn_of_useless(self) -> None:
         """Warn of columns from which nothing can be learned, if there are any."""
         if self.remarks:
-            warnings.warn(
+            warn_user(
                 "Columns of X seem to name the rows or to hold text: "
                 f"{', '.join(self.remarks)}. From a value that does not come again nothing can be "
                 "learned. Drop columns that name the rows, and make numbers of text first, as in "
-                "the user guide.",
-                UserWarning,
-                stacklevel=6,
+                "the user guide."
             )
 
     def plain_state(self) -> dict[str, Any]:
@@ -247,13 +245,11 @@ class TableColumns:
         found = np.array([by_level.get(value, np.nan) for value in values.tolist()])
         codes[column.known] = found
         if len(found) and np.isnan(found).all() and levels != NO_LEVELS:
-            warnings.warn(
+            warn_user(
                 f"Column {self.names[i]} of X holds none of the values that the training rows had: "
                 f"it holds {values.tolist()[0]!r}, for example, and they had {levels[0]!r}. All of "
                 "it counts as missing. Write values as in the training rows, with the same type, "
-                "spelling and capitals.",
-                UserWarning,
-                stacklevel=8,
+                "spelling and capitals."
             )
         return codes
 
