@@ -59,7 +59,7 @@ def forge(
     kinds: list[Callable] = []
     for _ in range(1 + rng.poisson(0.5)):
         kinds.append(_CHANGES[rng.randint(len(_CHANGES))])
-        with suppress(TypeError, ValueError):  # of an earlier change that leaves nothing to change
+        with suppress(RecursionError, TypeError, ValueError):  # after an earlier change
             kinds[-1](arrays, content, rng)
     return arrays, content, " + ".join(sorted({kind.__name__.strip("_") for kind in kinds}))
 
