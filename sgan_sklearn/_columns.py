@@ -432,7 +432,9 @@ def _has_sense(
 
 
 def _are_levels(levels: Any) -> bool:
-    known = isinstance(levels, list) and all(is_plain(level) for level in levels)
+    known = isinstance(levels, list) and all(
+        is_plain(level) and level is not None and level == level for level in levels
+    )
     return known and len(set(levels)) == len(levels) > 0 and sorted(levels) == levels
 
 

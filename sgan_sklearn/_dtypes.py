@@ -71,7 +71,7 @@ UNITS |= {"m": 60 * UNITS["s"], "h": 3600 * UNITS["s"], "D": 86_400 * UNITS["s"]
 UNITS["W"] = 7 * UNITS["D"]
 
 # Dtypes of NumPy that a description may name.
-_NUMPY = re.compile(r"\|O|[<>|]?[biuf](1|2|4|8|16)|[<>]?[mM]8\[\d{0,9}[A-Za-z]{1,2}\]")
+_NUMPY = re.compile(r"\|O|[<>|]?[biuf](1|2|4|8|16)|[<>]?[mM]8\[([1-9]\d{0,8})?[A-Za-z]{1,2}\]")
 
 # Dtypes of pandas and polars, besides NumPy's, of which scikit-learn makes arrays of numbers.
 _ORDINARY = re.compile(
@@ -385,11 +385,12 @@ def _describe_arrow(kind: Any) -> list[Any] | None:
         return ["duration", kind.unit]
     if types.is_time(kind):
         return [f"time{kind.bit_width}", kind.unit]
-    if types.is_decimal(kind) and kind.bit_width in (128, 256):
+    if types.is_decimal(kind) and kind.bit_width in (128, 256) and kind.scale >= 0:
         return [f"decimal{kind.bit_width}", kind.precision, kind.scale]
     if types.is_dictionary(kind):
         index, levels = _describe_arrow(kind.index_type), _describe_arrow(kind.value_type)
-        plain = index and levels and levels[0] in _ARROW and arrow_kind(kind.value_type) != "date"
+        plain = index and levels and levels[0] in _ARROW and levels[0] != "null"
+        plain = plain and arrow_kind(kind.value_type) != "date"
         return ["dictionary", index, levels, bool(kind.ordered)] if plain else None
     names = (name for name in _ARROW if hasattr(pyarrow, name))
     return next(([name] for name in names if getattr(pyarrow, name)() == kind), None)
@@ -409,9 +410,15 @@ def _arrow_type(description: list[Any]) -> Any:
             return pyarrow.duration(unit)
         case ["time32" | "time64" as name, str(unit)]:
             return getattr(pyarrow, name)(unit)
-        case ["decimal128" | "decimal256" as name, int(precision), int(scale)]:
+        # PyArrow reads out of bounds where the scale is beyond the digits.
+        case ["decimal128" | "decimal256" as name, int(precision), int(scale)] if (
+            0 <= scale <= precision
+        ):
             return getattr(pyarrow, name)(precision, scale)
-        case ["dictionary", [str(_)] as index, [str(_)] as levels, bool(ordered)]:
+        # PyArrow crashes where the levels of a dictionary are of the type null.
+        case ["dictionary", [str(_)] as index, [str(name)] as levels, bool(ordered)] if (
+            name != "null"
+        ):
             return pyarrow.dictionary(_arrow_type(index), _arrow_type(levels), ordered)
     raise TypeError(f"{description!r} describes no type of Arrow.")
 

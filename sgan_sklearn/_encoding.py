@@ -20,7 +20,13 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from sgan_sklearn._sklearn_parts import UNNEEDED, check_fitted, sklearn_class, sklearn_name
+from sgan_sklearn._sklearn_parts import (
+    UNNEEDED,
+    check_fitted,
+    check_params,
+    sklearn_class,
+    sklearn_name,
+)
 
 __all__ = ["decode", "encode"]
 
@@ -29,7 +35,7 @@ PACKAGE = __name__.split(".")[0]
 _REMEDY = "which is not kept without pickle: use skops or joblib instead"
 
 # What names a dtype: "<f4", "float32", "datetime64[ns]".
-_DTYPE = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[[A-Za-z0-9]+\])?")
+_DTYPE = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[([1-9][0-9]{0,8})?[A-Za-z]{1,2}\])?")
 
 # Kinds of dtypes whose values are stored, and those that are stored as bytes.
 _KINDS, _AS_BYTES = "biufUSmM", "USmM"
@@ -37,8 +43,17 @@ _KINDS, _AS_BYTES = "biufUSmM", "USmM"
 # Parameters that must be None: where a joblib cache is, which is read by pickle.
 FORBIDDEN = ("memory",)
 
-# Levels of lists and dicts, one inside the other.
+# Levels of lists and dicts, one inside the other, and of estimators; and estimators in all. Each
+# level of a pipeline doubles what scikit-learn does to show it.
 MAX_DEPTH = 100
+MAX_NESTED = 8
+MAX_ESTIMATORS = 1_000
+
+# Keys of a dict that are no strings: many of equal hashes would take quadratic time.
+MAX_NUMBER_KEYS = 10_000
+
+# What the parts of this package learn.
+_LEARNED = {"Distillation": ("factor_", "n_classes_")}
 
 
 def encode(value: Any, name: str) -> tuple[dict[str, np.ndarray], Any, list[Any]]:
@@ -95,6 +110,8 @@ def decode(
         return decoder.decode(tree)
     except _UnknownNameError as error:
         raise ValueError(str(error)) from None
+    except MemoryError:
+        raise
     except Exception as error:  # a forged file may lead to any
         raise ValueError(
             f"It does not describe a model: {type(error).__name__}: {error}"
@@ -108,8 +125,8 @@ class _UnknownNameError(Exception):
 def _check_attributes(estimator: Any, fitted: dict[str, Any]) -> None:
     """Check the names of what an estimator has learned, and the values of scikit-learn's.
 
-    No attribute may replace one that the class has, such as a method, and none may begin with two
-    underscores. Those of this package end in one.
+    Those of this package are listed. Those of the user's own classes may not replace one that the
+    class has, such as a method, nor begin with two underscores.
     """
     cls = type(estimator)
     if sklearn_name(cls) is not None:
@@ -117,8 +134,9 @@ def _check_attributes(estimator: Any, fitted: dict[str, Any]) -> None:
         return
     own = cls.__module__.split(".")[0] == PACKAGE
     for name in fitted:
-        usual = name.endswith("_") or (not own and name.startswith("_"))
-        if not (name.isidentifier() and usual) or name.startswith("__") or hasattr(cls, name):
+        usual = name.isidentifier() and (name.endswith("_") or name.startswith("_"))
+        usual = usual and not name.startswith("__") and not hasattr(cls, name)
+        if not (name in _LEARNED.get(cls.__name__, ()) if own else usual):
             raise ValueError(f"A {cls.__name__} cannot learn an attribute named {name!r}.")
 
 
@@ -245,7 +263,7 @@ class _Decoder:
         self.arrays = dict(arrays)
         self.classes = {f"{PACKAGE}.{cls.__name__}": cls for cls in classes}
         self.custom = {item.__qualname__: item for item in custom_objects}
-        self.depth = 0
+        self.depth = self.n_nested = self.n_estimators = 0
 
     def decode(self, tree: Any) -> Any:
         """Return the value of a JSON form."""
@@ -266,7 +284,7 @@ class _Decoder:
             "scalar": lambda content: self._array(content)[()],
             "float": self._float,
             "tuple": lambda content: tuple(self.decode(content)),
-            "dict": lambda content: {self.decode(k): self.decode(v) for k, v in content},
+            "dict": self._dict,
             "slice": self._slice,
             "array": self._array,
             "tensor": lambda content: torch.from_numpy(self._array(content)),
@@ -313,6 +331,11 @@ class _Decoder:
     @staticmethod
     def _float(name: str) -> float:
         return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[name]
+
+    def _dict(self, content: Any) -> dict[Any, Any]:
+        if sum(type(key) is not str for key, _ in content) > MAX_NUMBER_KEYS:
+            raise ValueError(f"a dict of more than {MAX_NUMBER_KEYS} keys that are no strings")
+        return {self.decode(key): self.decode(value) for key, value in content}
 
     def _slice(self, content: Any) -> slice:
         parts = self.decode(content)
@@ -363,11 +386,24 @@ class _Decoder:
         return self.custom[name]
 
     def _object(self, content: Any) -> Any:
+        self.n_nested, self.n_estimators = self.n_nested + 1, self.n_estimators + 1
+        if self.n_nested > MAX_NESTED or self.n_estimators > MAX_ESTIMATORS:
+            raise ValueError(
+                f"it holds more than {MAX_NESTED} estimators inside one another, or more than "
+                f"{MAX_ESTIMATORS} in all"
+            )
+        estimator = self._estimator(content)
+        self.n_nested -= 1
+        return estimator
+
+    def _estimator(self, content: Any) -> Any:
         name, state = content
         cls = self._class(str(name))
         params = {key: self.decode(value) for key, value in state["params"].items()}
         if any(params.get(parameter) is not None for parameter in FORBIDDEN):
             raise TypeError(f"a {name} with a cache of pickles")
+        if sklearn_name(cls) is not None:
+            check_params(name, params)
         estimator = cls(**params)
         if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()

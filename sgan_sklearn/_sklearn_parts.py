@@ -9,36 +9,22 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["UNNEEDED", "check_fitted", "sklearn_class", "sklearn_name"]
-
-# Where estimators may come from that have learned nothing yet: they are as good as their
-# parameters, which scikit-learn checks.
-MODULES = (
-    "compose",
-    "decomposition",
-    "discriminant_analysis",
-    "dummy",
-    "feature_extraction.text",
-    "feature_selection",
-    "impute",
-    "kernel_approximation",
-    "linear_model",
-    "multioutput",
-    "naive_bayes",
-    "pipeline",
-    "preprocessing",
-    "random_projection",
-)
+__all__ = ["UNNEEDED", "check_fitted", "check_params", "sklearn_class", "sklearn_name"]
 
 # Attributes that estimators of scikit-learn have besides their parameters, and do without.
 UNNEEDED = ("_sklearn_version", "_stop_words_id", "_fit_svd_solver")
 
-LARGEST_SIZE = 2**31 - 1
+# No table has more columns, and no array of a model more rows.
+LARGEST_SIZE = 2**22
+
+# Bytes of a value of a dtype that an estimator fills arrays with.
+MAX_BYTES = 256
 
 # Whether a value is what `fit` would have learned. `sizes` are the lengths that are known so far,
 # by the letters of axes; a check adds those that it sees first.
@@ -77,11 +63,6 @@ def each(check: Check, axis: str) -> Check:
     )
 
 
-def instance(*classes: type) -> Check:
-    """Return a check for objects of some classes."""
-    return lambda value, sizes: type(value) in classes
-
-
 def _is_single(value: Any) -> bool:
     return value is None or isinstance(value, str | bool | int | float | np.generic)
 
@@ -107,10 +88,16 @@ def places(value: Any, sizes: Sizes) -> bool:
 
 
 def categories(value: Any, sizes: Sizes) -> bool:
-    """Check for the categories of one column: a vector of distinct values."""
+    """Check for the categories of one column: a vector of distinct values, numbers in order.
+
+    scikit-learn finds numbers by bisection, and takes the places for columns of a sparse matrix.
+    """
     if not array("biufUSO", "any")(value, {}):
         return False
-    return len(set(map(str, value.tolist()))) == len(value)
+    if value.dtype.kind in "biuf":
+        known = value[:-1] if len(value) and value[-1] != value[-1] else value
+        return bool((known[1:] > known[:-1]).all() and (known == known).all())
+    return len(set(value.tolist())) == len(value)
 
 
 def vocabulary(value: Any, sizes: Sizes) -> bool:
@@ -159,7 +146,12 @@ def simple(value: Any, sizes: Sizes) -> bool:
 F = "features"
 floats, whole, flag = array("f", F), array("iu"), array("b")
 per_component = array("f", "components")
-dtype = instance(np.dtype, *{type(np.dtype(kind)) for kind in "bBhHiIlLqQefdgOUS?"})
+
+
+def dtype(value: Any, sizes: Sizes) -> bool:
+    """Check for dtypes of numbers and objects, whose values are short."""
+    return isinstance(value, np.dtype) and value.kind in "biufOUS" and value.itemsize <= MAX_BYTES
+
 
 # By class: the attributes that `fit` learns, besides `n_features_in_` and `feature_names_in_`.
 FITTED: dict[str, dict[str, Check]] = {
@@ -288,6 +280,48 @@ FITTED: dict[str, dict[str, Check]] = {
     },
 }
 
+# Estimators that have learned nothing yet, such as the teacher of a distillation.
+UNFITTED = ("linear_model.LogisticRegression",)
+
+
+def _is_short(value: Any) -> bool:
+    return all(isinstance(n, int) and 1 <= n <= 10 for n in value)
+
+
+def _is_function(value: Any) -> bool:
+    """Check for functions of one array; the user's own come from the caller of `load`."""
+    one = isinstance(value, np.ufunc) and (value.nin, value.nout) == (1, 1)
+    return value is None or one or isinstance(value, FunctionType)
+
+
+def _is_dtype(value: Any) -> bool:
+    try:
+        return np.dtype(value).kind in "biufO"
+    except TypeError:
+        return False
+
+
+# What parameters must be besides what scikit-learn asks of them: they may neither start processes,
+# open files, match text by an expression of the file's author, nor name sizes without an array.
+PARAMS: dict[str, Callable[[Any], bool]] = {
+    "analyzer": lambda value: value in ("char", "char_wb", "word"),
+    "dtype": _is_dtype,
+    "encoding": lambda value: value == "utf-8",
+    "func": _is_function,
+    "input": lambda value: value == "content",
+    "inv_kw_args": lambda value: value is None,
+    "inverse_func": _is_function,
+    "kw_args": lambda value: value is None,
+    "max_iter": lambda value: value <= 10_000,
+    "n_features": lambda value: value <= LARGEST_SIZE,
+    "n_jobs": lambda value: value is None,
+    "ngram_range": _is_short,
+    "preprocessor": lambda value: value is None,
+    "token_pattern": lambda value: value == r"(?u)\b\w\w+\b",
+    "tokenizer": lambda value: value is None,
+    "verbose_feature_names_out": lambda value: isinstance(value, bool),
+}
+
 # Parameters that hold other estimators, by name.
 COMPOSED = ("steps", "transformer_list", "transformers")
 
@@ -305,11 +339,18 @@ def sklearn_name(cls: type) -> str | None:
 
 def sklearn_class(name: str) -> type | None:
     """Return an estimator of scikit-learn by its public name, or None if no file may hold it."""
-    module, _, own_name = name.rpartition(".")
-    if module not in MODULES:
+    if name not in FITTED and name not in UNFITTED:
         return None
-    cls = vars(importlib.import_module(f"sklearn.{module}")).get(own_name)
-    return cls if isinstance(cls, type) and issubclass(cls, BaseEstimator) else None
+    module, _, own_name = name.rpartition(".")
+    cls: type = getattr(importlib.import_module(f"sklearn.{module}"), own_name)
+    return cls
+
+
+def check_params(name: str, params: dict[str, Any]) -> None:
+    """Raise ValueError where a parameter would do more than transform numbers and text."""
+    for parameter, value in params.items():
+        if parameter in PARAMS and not PARAMS[parameter](value):
+            raise ValueError(f"The parameter {parameter} of a {name} has a value that no file may.")
 
 
 def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
@@ -320,7 +361,7 @@ def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
     ValueError
         If an attribute is not one that its class has, or not of the type and shape that it has.
     """
-    name = sklearn_name(type(estimator))
+    name = str(sklearn_name(type(estimator)))
     for parameter in COMPOSED:
         if not named_parts(getattr(estimator, parameter, []), {}):
             raise ValueError(f"The {parameter} of a {name} are pairs of a name and an estimator.")
@@ -332,15 +373,25 @@ def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
             and list(value) == ["transform"]
             and value["transform"] in (None, *OUTPUTS)
         ),
-        **FITTED.get(str(name), {}),
+        **FITTED.get(name, {}),
     }
+    needed = {attribute for attribute in known if not attribute.startswith("_")}
+    needed -= {"feature_names_in_", *(() if has_columns(name) else ("n_features_in_",))}
+    if fitted and (set(fitted) - set(known) or needed - set(fitted)):
+        raise ValueError(f"A fitted {name} has the attributes {sorted(known)}.")
     sizes: Sizes = {}
-    # In the order of the table, whatever the order in the file.
-    for attribute in sorted(fitted, key=list(known).index if set(fitted) <= set(known) else None):
-        if attribute not in known or not known[attribute](fitted[attribute], sizes):
+    for attribute in (name for name in known if name in fitted):
+        if not known[attribute](fitted[attribute], sizes):
             raise ValueError(f"A {name} has no {attribute} like the one in the file.")
     if name == "preprocessing.OneHotEncoder" and "categories_" in fitted:
         _check_one_hot(estimator, fitted)
+
+
+def has_columns(name: str) -> bool:
+    """Whether an estimator learns the number of columns: not from texts, nor by its parts."""
+    return not name.startswith(
+        ("feature_extraction.text.C", "feature_extraction.text.H", "pipeline")
+    ) and (name != "feature_extraction.text.TfidfVectorizer")
 
 
 def _check_one_hot(estimator: Any, fitted: dict[str, Any]) -> None:
