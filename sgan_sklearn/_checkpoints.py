@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from sgan_sklearn._state import (
     to_arrays,
     to_tensors,
 )
+from sgan_sklearn._validation import warn_user
 
 __all__ = ["Checkpoints", "check_training", "restore_training", "training_state"]
 
@@ -78,13 +78,10 @@ class Checkpoints:
                 state = decode(*read_file(path))
                 check(state, epoch)
                 states[epoch] = state
-            except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+            except Exception as error:  # a forged file may lead to any
                 named = str(path) in str(error)
                 reason = f"{error}" if named else f"{path} holds no state of this run: {error}"
-                warnings.warn(
-                    f"A checkpoint cannot be used, the one before it is taken. {reason}",
-                    stacklevel=2,
-                )
+                warn_user(f"A checkpoint cannot be used and is skipped. {reason}")
             if states and n_processes() == 1:
                 break
         epoch = least(max(states, default=0), device)
@@ -99,10 +96,7 @@ class Checkpoints:
                 if epoch <= n_epochs:
                     path.unlink(missing_ok=True)
             except OSError as error:
-                warnings.warn(
-                    f"A checkpoint cannot be used, nor removed. {error}",
-                    stacklevel=4,
-                )
+                warn_user(f"A checkpoint cannot be used, nor removed. {error}")
 
     def write(self, epoch: int, state: dict[str, Any]) -> None:
         """Keep the state after an epoch; if that fails, the training goes on with one warning."""
@@ -114,10 +108,9 @@ class Checkpoints:
                 self._path(old).unlink(missing_ok=True)
         except (OSError, TypeError) as error:
             if not self._warned:
-                warnings.warn(
+                warn_user(
                     f"The checkpoint of epoch {epoch} could not be written to {self.folder}, and "
-                    f"the training goes on without it: {error}",
-                    stacklevel=2,
+                    f"the training goes on without it: {error}"
                 )
             self._warned = True
 
@@ -159,16 +152,18 @@ def training_state(net: Any) -> dict[str, Any]:
     }
 
 
-def check_training(net: Any, n_rows: int, state: dict[str, Any], epoch: int) -> None:
+def check_training(net: Any, dataset: Any, state: dict[str, Any], epoch: int) -> None:
     """Check the state after an epoch, before anything of a net is changed.
 
-    Raises ValueError, or another error, where it is none of the net's training on so many rows.
+    Raises ValueError, or another error, where it is none of the net's training on these rows.
     """
     device = torch.device(net.device)
     check_history(state["history"])
     if len(state["history"]) != epoch:
         raise ValueError(f"It has {len(state['history'])} epochs in place of {epoch}.")
     check_progress({name: state[name] for name in OF_NET})
+    _check_names(state["networks"], net.network_names)
+    _check_names(state["optimizers"], net.optimizer_names)
     for name in net.network_names:
         check_weights(getattr(net, name), state["networks"][name])
     for name in net.optimizer_names:
@@ -177,34 +172,54 @@ def check_training(net: Any, n_rows: int, state: dict[str, Any], epoch: int) -> 
     for part, values in zip((net.objective, *net.regularizers), state["parts"], strict=True):
         _check_attributes(part, values)
         if hasattr(part, "_check_kept"):
-            part._check_kept(values, n_rows)
+            part._check_kept(values, len(dataset))
     check_generator_state(torch.default_generator, state["random"])
     if device.type == "cuda":
         check_generator_state(torch.Generator(device), state["random_of_device"])
     check_generator_state(torch.Generator(device), state["latent_order"])
-    batches = state["batches"]
+    _check_batches(dataset, state["batches"], device)
+    _check_watch(net, state["watch"])
+
+
+def _check_names(values: dict[str, Any], names: Iterable[str]) -> None:
+    if set(values) != set(names):
+        raise ValueError(f"A training has {sorted(names)}, not {sorted(values)}.")
+
+
+def _check_batches(dataset: Any, batches: dict[str, Any], device: torch.device) -> None:
+    """Raise ValueError where the rows of the next batches are not among those of the training."""
     check_generator_state(torch.Generator(device), batches["order"])
-    for rest in batches["rests"]:
-        if rest.ndim != 1 or rest.dtype != np.int64 or not ((rest >= 0) & (rest < n_rows)).all():
-            raise ValueError(f"The rows of the next batches are not among {n_rows} rows.")
-    watch = state["watch"]
+    every = np.arange(len(dataset))
+    streams = (dataset.labeled_indices.cpu().numpy(), every, every)
+    for rest, known in zip(batches["rests"], streams, strict=True):
+        if rest.ndim != 1 or rest.dtype != np.int64 or not np.isin(rest, known).all():
+            raise ValueError(f"The rows of the next batches are not among {len(dataset)} rows.")
+
+
+def _check_watch(net: Any, watch: dict[str, Any] | None) -> None:
+    """Raise ValueError where early stopping cannot remember that."""
     if (watch is None) != (net._early_stopping is None):
         raise ValueError("Early stopping was on in one run and off in the other.")
-    if watch is not None and watch["best"] is not None:
+    if watch is None:
+        return
+    _check_names(watch, OF_WATCH)
+    if not (isinstance(watch["best_score"], float) and type(watch["n_without_gain"]) is int):
+        raise ValueError("What early stopping remembers are a score and a number of epochs.")
+    if watch["best"] is not None:
+        _check_names(watch["best"], ("n_steps_", *net.network_names))
         check_progress({"n_steps_": watch["best"]["n_steps_"], "loss_names_": []})
         for name in net.network_names:
             check_weights(getattr(net, name), watch["best"][name])
-    if watch is not None and not (
-        isinstance(watch["best_score"], float) and type(watch["n_without_gain"]) is int
-    ):
-        raise ValueError("What early stopping remembers are a score and a number of epochs.")
 
 
 def _check_attributes(part: Any, values: dict[str, Any]) -> None:
-    """Raise ValueError where values would replace a parameter or a method of a part."""
-    params = part.get_params(deep=False)
+    """Raise ValueError where values would replace a parameter or an attribute of the class."""
+    cls, params = type(part), part.get_params(deep=False)
+    own = cls.__module__.split(".")[0] == __name__.split(".")[0]
     for name in values:
-        replaces = name in params or callable(getattr(type(part), name, None))
+        # A class of the user's own may give an attribute its first value.
+        taken = hasattr(cls, name) and (own or callable(getattr(cls, name)))
+        replaces = name in params or (taken and name not in getattr(cls, "passing", ()))
         if not name.isidentifier() or name.startswith("__") or replaces:
             raise ValueError(f"A {type(part).__name__} does not keep {name!r} between two steps.")
 

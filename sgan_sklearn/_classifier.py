@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,6 +56,7 @@ from sgan_sklearn._net import CHUNK, SGANNet, network_builders
 from sgan_sklearn._onnx import write_onnx
 from sgan_sklearn._persistence import (
     FilePath,
+    expanded,
     fitted_state,
     load_estimator,
     restore_fitted_state,
@@ -138,8 +138,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         from `sgan_sklearn.regularizers` to choose its options, which a grid then reaches as
         ``regularizer__weight`` (not through a list). "auto" is "pseudo_label" for images, otherwise
         "virtual_adversarial" and, unless there is a `class_weight`, "class_prior" and
-        "distillation". They add about half to the training time of tables and a quarter to that of
-        images.
+        "distillation". Training takes about half as long again for tables with them, and a quarter
+        for images.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows, up to 65,536. Too few limit
         the variety of the rows; more cost little.
@@ -155,7 +155,7 @@ default="from_dtype"
     image_shape : None, (height, width) or (height, width, channels), default=None
         How a flat row is laid out as an image, with 1 or 3 channels, for images that come through
         a `Pipeline` or another tool that needs two-dimensional `X`. Images in an array of three
-        or four dimensions need it not.
+        or four dimensions do not need it.
     augment : {"auto", "affine"}, Augmentation or None, default="auto"
         How the real images of each training batch are changed at random, anew each time, which
         tells the networks what leaves a class as it is. "affine" shifts, turns and scales them a
@@ -242,7 +242,7 @@ default="auto"
         "auto" is "bfloat16" for images on such a GPU, unless the architecture is "mlp", and
         "float32" otherwise.
     compile : {"auto"} or bool, default="auto"
-        Whether to spare Python's part of the training. On a GPU, one step is recorded as a CUDA
+        Whether to take Python out of the training steps. On a GPU, one step is recorded as a CUDA
         graph and repeated, which trains the same model: small networks, whose operations take less
         time than to start them from Python, made seven times as many steps a second on an H200.
         What Python does in a step, such as the changes that a callback makes to an objective or to
@@ -292,7 +292,7 @@ default="auto"
         `random_state` that is an integer. A run is known by its parameters and rows, so that
         several, such as those of a grid search, may share a folder; without an `lr_schedule` its
         length does not matter, so that a run can be resumed with more epochs. The last two files
-        of each stay there; remove them when you need them no more. None keeps nothing;
+        of each stay there; remove them when you no longer need them. None keeps nothing;
         "~" is the home folder.
     checkpoint_every : int, default=1
         Epochs from one checkpoint to the next; the last epoch always has one. A file takes about
@@ -836,7 +836,7 @@ default="auto"
         loaded = load_estimator(path, [SGANClassifier], [cls, *custom_objects])
         if not isinstance(loaded, cls):
             raise ValueError(
-                f"{path} holds a {type(loaded).__name__}, which is no {cls.__name__}. Read it with "
+                f"{path} holds a {type(loaded).__name__}, not an {cls.__name__}. Read it with "
                 "sgan_sklearn.load."
             )
         return loaded
@@ -883,7 +883,7 @@ default="auto"
                 "classifier."
             )
         write_onnx(
-            Path(path),
+            expanded(path),
             copy.deepcopy(self.discriminator_).cpu(),
             self.net_.objective.class_logits,
             self.scaler_,

@@ -134,10 +134,10 @@ class TableColumns:
         """Warn of columns from which nothing can be learned, if there are any."""
         if self.remarks:
             warn_user(
-                "Columns of X seem to name the rows or to hold text: "
-                f"{', '.join(self.remarks)}. From a value that does not come again nothing can be "
-                "learned. Drop columns that name the rows, and make numbers of text first, as in "
-                "the user guide."
+                "Columns of X seem to identify the rows or to hold text: "
+                f"{', '.join(self.remarks)}. A value that occurs only once teaches nothing. "
+                "Drop columns that identify rows, and turn text into numbers first (user guide, "
+                "Text)."
             )
 
     def plain_state(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class TableColumns:
         n_levels, n_rows = len(levels) + len(rare), len(values)
         if n_rows < ENOUGH_ROWS or 2 * n_levels <= n_rows:
             return ""
-        return f"another one in {'each row' if n_levels == n_rows else 'most rows'}"
+        return f"a different value in {'each row' if n_levels == n_rows else 'most rows'}"
 
     def _learn_numbers(self, i: int, column: Column) -> str:
         """Learn what brings numbers back; return why they teach nothing, if they do not."""
@@ -193,7 +193,7 @@ class TableColumns:
         # As floats, integers beyond 2**53 are exact only as differences.
         origin = low if max(-low, high) > EXACT else 0
         self.integers[i] = [origin, low, high, 1, 1]
-        return "another integer in each row" if _name_rows(values) else ""
+        return "a different integer in each row" if _name_rows(values) else ""
 
     # --- to numbers -------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ __all__ = ["decode", "encode"]
 
 PACKAGE = __name__.split(".")[0]
 
-_REMEDY = "which is not kept without pickle: use skops or joblib instead"
+_REMEDY = "which cannot be saved without pickle: use skops or joblib instead"
 
 # What names a dtype: "<f4", "float32", "datetime64[ns]".
 _DTYPE = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[([1-9][0-9]{0,8})?[A-Za-z]{1,2}\])?")

@@ -401,7 +401,7 @@ def _checked_dtype(dtype: Any) -> np.dtype:
 
 def _checked_scaling(scaling: Any) -> Any:
     if not (scaling in SCALINGS if isinstance(scaling, str) else hasattr(scaling, "transform")):
-        raise ValueError(f"There is no scaling {scaling!r}.")
+        raise ValueError("There is no such scaling.")
     return scaling
 
 
@@ -419,10 +419,10 @@ def _checked_transformer(kind: Any, scaling: Any, n_columns: int, transformer: A
     new = _make_transformer(kind, scaling)
     for made, given in zip(_steps(new), _steps(transformer), strict=True):
         if type(made) is not type(given):
-            raise ValueError(f"Columns are scaled by {new!r}, not by {transformer!r}.")
+            raise ValueError(f"Columns are scaled by {new!r}, not by a {type(given).__name__}.")
     n_expected = 1 if kind in ("shared", "image") else n_columns
     if getattr(transformer, "n_features_in_", n_expected) != n_expected:
-        raise ValueError(f"{transformer!r} was not fitted on {n_expected} columns.")
+        raise ValueError(f"The scaling was not fitted on {n_expected} columns.")
     return transformer
 
 

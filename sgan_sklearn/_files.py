@@ -44,7 +44,8 @@ CHECKSUM = re.compile(rb'"checksum":"([0-9a-f]{64})"')
 # A process locks a temporary file within this time of creating it.
 SECONDS_TO_LOCK = 5.0
 
-MAX_HEADER = 100_000_000  # bytes, as in safetensors
+# Bytes of the header, which Python makes many times larger objects of.
+MAX_HEADER = 2**24
 
 
 def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
@@ -63,6 +64,12 @@ def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
     metadata = {"format": f"sgan_sklearn {FORMAT}", "checksum": UNKNOWN, "content": text}
     # Old versions of safetensors leave the metadata out where there is no array.
     arrays = arrays or {"": np.zeros(0, dtype=np.uint8)}
+    if len(text) > MAX_HEADER // 2:
+        raise ValueError(
+            f"{path.name} cannot be written: besides its arrays it would take {len(text)} "
+            f"characters, and at most {MAX_HEADER // 2} can be read. Save parts of it in files of "
+            "their own, such as a vocabulary of millions of words."
+        )
     data = format_arrays({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata)
     start, end = _place_of_checksum(data)
     whole = memoryview(bytearray(data))
@@ -81,6 +88,10 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} to.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no regular file, but a device or a pipe. Name another one.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} must not be written. Name another file, or allow it.")
     _remove_leftovers(path)
     temporary = path.with_name(f"{_temporary_prefix(path)}{secrets.token_hex(4)}.tmp")
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from sgan_sklearn._targets import as_array, check_target, kind_of
+from sgan_sklearn._targets import as_array, check_target, is_nan, kind_of
 from sgan_sklearn._validation import warn_user
 
 __all__ = [
@@ -61,7 +61,13 @@ def warn_of_marks(labels: Labels, unlabeled_value: Any) -> None:
     if unlabeled_value is None:
         return
     classes, codes = labels.classes.tolist(), labels.codes
-    if (codes >= 0).all():
+    if is_nan(unlabeled_value) and len(classes) > 2 and -1 in classes:
+        warn_user(
+            "-1 is a class of y, since unlabeled_value=np.nan says that missing values mark the "
+            "unlabeled rows. If -1 marks some as well, replace it, as in np.where(y == -1, np.nan, "
+            "y)."
+        )
+    elif (codes >= 0).all():
         counts = np.bincount(codes)
         most = int(counts.argmax())
         hint = (

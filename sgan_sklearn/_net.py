@@ -328,7 +328,7 @@ class SGANNet(NeuralNet):
             self._early_stopping = EarlyStopping(X.validation, self.n_iter_no_change, self.tol)
         self._remembered = self.snapshot()
         if self.checkpoints is not None:
-            check = partial(check_training, self, len(X))
+            check = partial(check_training, self, X)
             self._resumed = self.checkpoints.begin(torch.device(self.device), self._n_epochs, check)
         self.n_epochs_resumed_ = 0 if self._resumed is None else len(self._resumed["history"])
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,18 @@ __all__ = ["write_onnx"]
 
 # Name of the most likely class code in the graph; torch gives simple names to steps of its own.
 CODE = "sgan_sklearn_class_code"
+
+
+@contextmanager
+def _without_log(name: str) -> Iterator[None]:
+    """Leave out what a library logs of its own parts that are not installed."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def write_onnx(
@@ -44,7 +58,7 @@ def write_onnx(
     labels = _labels(classes)
     model = _Predictor(discriminator, class_logits, scaler, layout).eval()
     rows = torch.from_numpy(np.zeros((2, *layout.row_shape), dtype=dtype))
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), _without_log("torch.onnx"):
         warnings.simplefilter("ignore")  # of torch about torch
         program: Any = torch.onnx.export(
             model,

@@ -30,10 +30,11 @@ from sgan_sklearn.architectures import ARCHITECTURES, Architecture
 from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
-from sgan_sklearn.samplers import SAMPLERS, ColumnMap, Sampler
+from sgan_sklearn.samplers import SAMPLERS, ColumnMap, CriticSampler, Sampler
 
 __all__ = [
     "FilePath",
+    "expanded",
     "fitted_state",
     "load_estimator",
     "restore_fitted_state",
@@ -52,7 +53,7 @@ PARTS = (
 )
 
 # Bytes of a class label, at most: predictions repeat it.
-MAX_LABEL_BYTES = 2**16
+MAX_LABEL_BYTES = 2**12
 
 
 def save_estimator(estimator: Any, path: FilePath, classes: Iterable[type]) -> None:
@@ -62,6 +63,7 @@ def save_estimator(estimator: Any, path: FilePath, classes: Iterable[type]) -> N
             "save takes an estimator, such as an SGANClassifier or a Pipeline that ends in one. "
             f"Got {estimator!r}."
         )
+    path = expanded(path)
     names = ("sgan_sklearn", "sklearn", "torch", "numpy")
     versions = {name: str(sys.modules[name].__version__) for name in names}
     arrays, tree, custom = encode(estimator, type(estimator).__name__)
@@ -69,15 +71,15 @@ def save_estimator(estimator: Any, path: FilePath, classes: Iterable[type]) -> N
         decode(arrays, tree, (*PARTS, *classes), custom)
     except ValueError as error:  # better now than when it is needed
         raise TypeError(
-            f"{type(estimator).__name__} cannot be kept without pickle: use skops or joblib "
+            f"{type(estimator).__name__} cannot be saved without pickle: use skops or joblib "
             f"instead. {error}"
         ) from error
-    write_file(Path(path), arrays, {"versions": versions, "estimator": tree})
+    write_file(path, arrays, {"versions": versions, "estimator": tree})
 
 
 def load_estimator(path: FilePath, classes: Iterable[type], custom_objects: Sequence[Any]) -> Any:
     """Read an estimator from a file; see `sgan_sklearn.load`."""
-    path = Path(path)
+    path = expanded(path)
     _check_custom_objects(custom_objects)
     arrays, content = read_file(path)
     tree = content.get("estimator") if isinstance(content, dict) else None
@@ -88,6 +90,13 @@ def load_estimator(path: FilePath, classes: Iterable[type], custom_objects: Sequ
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"{path} cannot be loaded. It holds no estimator.")
     return estimator
+
+
+def expanded(path: Any) -> Path:
+    """Return the path of a file, in which "~" is the home folder, or raise TypeError."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"The path of a file must be a string or a path. Got {path!r}.")
+    return Path(os.fsdecode(path)).expanduser()
 
 
 def _check_custom_objects(custom_objects: Any) -> None:
@@ -134,32 +143,46 @@ def restore_fitted_state(classifier: Any, state: dict[str, Any]) -> None:
     classifier.n_features_in_ = state["n_features"]
     names = state["feature_names"]
     if names is not None:
-        if not (isinstance(names, np.ndarray) and names.shape == (state["n_features"],)):
-            raise ValueError("The names of the columns are not as many as the columns.")
+        known = isinstance(names, np.ndarray) and names.shape == (state["n_features"],)
+        if not known or not all(isinstance(name, str) for name in names):
+            raise ValueError("The names of the columns are not as many strings as columns.")
         classifier.feature_names_in_ = names
     if state["columns"] is not None:
         classifier._columns = TableColumns.from_plain_state(state["columns"])
     else:
         classifier._columns = None
+    _check_levels(classifier._columns, state, is_table=layout.image_shape is None)
     scaler_class: Any = TableScaler if layout.image_shape is None else FeatureScaler
     scaler = scaler_class.from_plain_state(state["scaler"], state["n_features"])
     classifier.scaler_ = scaler
     classifier.net_ = net = _restored_net(classifier, state, layout, scaler)
     heads = choose_heads(scaler)
     sampler: Any = state["sampler"]
-    classifier.sampler_ = sampler
-    if not (sampler is None or isinstance(sampler, Sampler)):
-        raise ValueError(f"{sampler!r} is no Sampler.")
-    if state["sampler_state"] is not None:
+    kind = Sampler if state["sampler_state"] is None else CriticSampler
+    if sampler is not None and not isinstance(sampler, kind):
+        raise ValueError(f"A {type(sampler).__name__} is no Sampler.")
+    if isinstance(sampler, CriticSampler) and state["sampler_state"] is not None:
         n_units = scaler.bounds_.shape[1]
-        restored: Any = sampler
-        restored._restore_fitted_state(state["sampler_state"], heads, n_units, len(classes))
+        sampler._restore_fitted_state(state["sampler_state"], heads, n_units, len(classes))
+    classifier.sampler_ = sampler
     column_map = state["column_map"]
     if column_map is not None:
         column_map = ColumnMap._from_plain_state(column_map, heads, scaler.bounds_.shape[1])
     classifier._column_map = column_map
     _restore_results(classifier, state, net)
     _check_works(classifier)
+
+
+def _check_levels(columns: TableColumns | None, state: dict[str, Any], *, is_table: bool) -> None:
+    """Compare the levels of the columns with those of the scaling, before room is made for them."""
+    n_levels = [0] * state["n_features"] if columns is None else columns.n_levels
+    same = len(n_levels) == state["n_features"]
+    if is_table:
+        same = same and state["scaler"]["levels"].tolist() == n_levels
+    elif columns is not None:
+        same = same and not any(n_levels)
+    if not same:
+        raise ValueError("The levels of the columns are not those of the scaling.")
 
 
 def _checked_classes(classes: Any) -> np.ndarray:
@@ -171,7 +194,8 @@ def _checked_classes(classes: Any) -> np.ndarray:
         and classes.dtype.kind in "biufUO"
         and np.array_equal(np.unique(classes), classes)
     )
-    if not sorted_labels or max(len(str(label)) for label in classes) > MAX_LABEL_BYTES:
+    longest = max(len(label) for label in classes) if classes.dtype == object else 0
+    if not sorted_labels or max(classes.dtype.itemsize, longest) > MAX_LABEL_BYTES:
         raise ValueError("The classes are not sorted class labels.")
     return classes
 
@@ -217,7 +241,7 @@ def _restored_net(
     parts += [(regularizer, Regularizer) for regularizer in regularizers]
     for part, kind in parts:
         if not isinstance(part, kind):
-            raise ValueError(f"{part!r} is no {kind.__name__}.")
+            raise ValueError(f"A {type(part).__name__} is no {kind.__name__}.")
     n_classes = len(classifier.classes_)
     for regularizer in regularizers:
         regularizer._check_prepared(n_classes)
@@ -236,7 +260,8 @@ def _restore_results(classifier: Any, state: dict[str, Any], net: SGANNet) -> No
     seed, scores = state["validation_seed"], state["validation_scores"]
     if not (seed is None or (type(seed) is int and 0 <= seed < 2**32)):
         raise ValueError(f"The seed of the validation rows is an integer, not {seed!r}.")
-    if scores is not None and not all(isinstance(score, float) for score in scores):
+    is_list = isinstance(scores, list) and all(isinstance(score, float) for score in scores)
+    if not (scores is None or is_list):
         raise ValueError("The validation scores are numbers.")
     shares = state["label_distributions"]
     known = isinstance(shares, np.ndarray) and shares.dtype == np.float32 and shares.ndim == 2
@@ -252,7 +277,7 @@ def _restore_results(classifier: Any, state: dict[str, Any], net: SGANNet) -> No
 
 
 def _check_works(classifier: Any) -> None:
-    """Raise an error where a restored classifier does not predict a row, nor sample one."""
+    """Raise an error where a restored classifier cannot predict a row, or sample one."""
     layout, scaler = classifier._layout, classifier.scaler_
     with np.errstate(all="ignore"):
         rows = layout.to_given_form(scaler.lowest_row())

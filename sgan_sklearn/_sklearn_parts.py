@@ -280,6 +280,16 @@ FITTED: dict[str, dict[str, Check]] = {
     },
 }
 
+# Those that do not learn the number of columns themselves.
+WITHOUT_COLUMNS = (
+    "feature_extraction.text.CountVectorizer",
+    "feature_extraction.text.HashingVectorizer",
+    "feature_extraction.text.TfidfVectorizer",
+    "multioutput.MultiOutputClassifier",
+    "pipeline.FeatureUnion",
+    "pipeline.Pipeline",
+)
+
 # Estimators that have learned nothing yet, such as the teacher of a distillation.
 UNFITTED = ("linear_model.LogisticRegression",)
 
@@ -376,7 +386,7 @@ def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
         **FITTED.get(name, {}),
     }
     needed = {attribute for attribute in known if not attribute.startswith("_")}
-    needed -= {"feature_names_in_", *(() if has_columns(name) else ("n_features_in_",))}
+    needed -= {"feature_names_in_", *(("n_features_in_",) if name in WITHOUT_COLUMNS else ())}
     if fitted and (set(fitted) - set(known) or needed - set(fitted)):
         raise ValueError(f"A fitted {name} has the attributes {sorted(known)}.")
     sizes: Sizes = {}
@@ -385,13 +395,6 @@ def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
             raise ValueError(f"A {name} has no {attribute} like the one in the file.")
     if name == "preprocessing.OneHotEncoder" and "categories_" in fitted:
         _check_one_hot(estimator, fitted)
-
-
-def has_columns(name: str) -> bool:
-    """Whether an estimator learns the number of columns: not from texts, nor by its parts."""
-    return not name.startswith(
-        ("feature_extraction.text.C", "feature_extraction.text.H", "pipeline")
-    ) and (name != "feature_extraction.text.TfidfVectorizer")
 
 
 def _check_one_hot(estimator: Any, fitted: dict[str, Any]) -> None:

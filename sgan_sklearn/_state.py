@@ -73,6 +73,8 @@ def check_weights(module: nn.Module, arrays: Any) -> None:
         _check_like(tensor, arrays[name], f"the weights {name}")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"The weights {name} are not finite.")
+        if name.endswith("running_var") and (arrays[name] < 0).any():
+            raise ValueError(f"The variances {name} are negative.")
 
 
 def _check_like(tensor: Tensor, array: Any, name: str) -> None:
@@ -105,8 +107,9 @@ def check_moments(parameters: Sequence[Tensor], kept: Any) -> None:
         _check_like(torch.zeros((), dtype=torch.float32), values["step"], "the number of steps")
         for name in _MOMENTS:
             _check_like(parameters[place], values[name], f"the moments of weight {place}")
-        if not (values["step"] >= 0 and (values["exp_avg_sq"] >= 0).all()):
-            raise ValueError(f"The moments of weight {place} are negative or not numbers.")
+        finite = all(np.isfinite(value).all() for value in values.values())
+        if not (finite and values["step"] >= 0 and (values["exp_avg_sq"] >= 0).all()):
+            raise ValueError(f"The moments of weight {place} are negative or not finite.")
 
 
 def restore_moments(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
@@ -148,8 +151,9 @@ def check_progress(results: dict[str, Any]) -> None:
 
 
 def is_tensor_of(value: Any, *shape: int) -> bool:
-    """Whether a value is a tensor of float32 of a shape."""
-    return isinstance(value, Tensor) and value.dtype == torch.float32 and value.shape == shape
+    """Whether a value is a tensor of finite float32 of a shape."""
+    known = isinstance(value, Tensor) and value.dtype == torch.float32 and value.shape == shape
+    return known and bool(value.isfinite().all())
 
 
 def check_history(history: Any) -> None:

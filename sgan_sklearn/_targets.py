@@ -48,6 +48,11 @@ def check_target(
             f"{caller} requires y to be passed, but the target y is None. Mark unlabeled rows "
             "with unlabeled_value (-1 by default)."
         )
+    if type(y).__name__ in ("LazyFrame", "Expr"):
+        raise ValueError(
+            f"{name} is a {type(y).__name__} of polars, which holds no values yet. Pass a Series, "
+            "such as the column of frame.collect()."
+        )
     values, missing, masked = _read(y, caller, name)
     if unlabeled_value is None and masked.any():
         raise ValueError(
@@ -58,9 +63,9 @@ def check_target(
     if missing.any() and not is_nan(unlabeled_value):
         raise ValueError(
             f"{name} contains NaN or None in {missing.sum()} of {len(values)} rows, but input "
-            f"{name} must hold no missing value. If these rows are unlabeled, set "
-            "unlabeled_value=np.nan, or mark them with unlabeled_value (-1 by default), as in "
-            "y = np.where(pd.isna(y), -1, y), for strings with dtype object."
+            f"{name} must hold no missing value. If these rows are unlabeled, mark them with "
+            "unlabeled_value (-1 by default), as in y = np.where(pd.isna(y), -1, y), for strings "
+            "with dtype object. If no row is marked otherwise, unlabeled_value=np.nan does it."
         )
     labeled = ~(missing | masked)
     seen = values[labeled]
@@ -361,6 +366,8 @@ def _numbers(labels: np.ndarray) -> set[Any]:
 
 def _reads_as(text: str, number: Any) -> bool:
     """Say whether text is a way to write a number."""
+    if is_nan(number) and text.strip().lower() in ("none", "<na>", "nat"):
+        return True
     try:
         read = float(text)
     except ValueError:

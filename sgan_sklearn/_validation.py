@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
 __all__ = [
+    "MAX_LAYERS",
     "check_callbacks",
     "check_dense",
     "check_layer_sizes",
@@ -111,8 +112,8 @@ def check_layer_sizes(part: Any, *names: str) -> None:
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the caller outside this package."""
-    package = f"{Path(__file__).parent}{os.sep}"
+    inside = (__name__.split(".")[0], "contextlib", "skorch")
     stacklevel, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(inside):
         stacklevel, frame = stacklevel + 1, frame.f_back
     warnings.warn(message, category, stacklevel=stacklevel)

@@ -15,12 +15,21 @@ import sklearn
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
 from sklearn.utils.fixes import parse_version
 
 from sgan_sklearn import SGANClassifier, _files, load, save
+from sgan_sklearn._dtypes import numpy_dtype, pandas_dtype
+from sgan_sklearn._encoding import decode, encode
 from sgan_sklearn._files import read_file, replace_file, write_file
 from sgan_sklearn._state import check_generator_state
 
@@ -287,6 +296,103 @@ def test_sizes_that_a_sparse_matrix_is_built_from_are_refused(path, attribute):
     assert_refused(forgery)
 
 
+PARAMS = [
+    (FeatureUnion([("a", StandardScaler()), ("b", StandardScaler())]), "n_jobs", 12),
+    (HashingVectorizer(), "input", "filename"),
+    (HashingVectorizer(), "n_features", 2**28),
+    (HashingVectorizer(), "preprocessor", {"type": "str"}),
+    (TfidfVectorizer(), "token_pattern", "(?:a|a)+$"),
+    (CountVectorizer(), "ngram_range", {"tuple": [1, 10**6]}),
+    (CountVectorizer(), "analyzer", {"ufunc": "positive"}),
+    (FunctionTransformer(np.exp), "kw_args", {"dict": [["where", False]]}),
+    (FunctionTransformer(np.exp), "func", {"ufunc": "add"}),
+    (OrdinalEncoder(), "dtype", {"dtype": "<U1000000"}),
+    (ColumnTransformer([]), "verbose_feature_names_out", "{feature_name:>1500000000}"),
+    (LogisticRegression(), "max_iter", 10**9),
+]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "value"), PARAMS, ids=[f"{type(e).__name__}-{n}" for e, n, _ in PARAMS]
+)
+def test_parameters_that_start_open_or_hang_are_refused(path, estimator, name, value):
+    forgery = Forgery(estimator, path)
+    assert load(path).get_params(deep=False).keys() == forgery.params.keys()
+    forgery.params[name] = value
+    assert_refused(forgery)
+
+
+@pytest.mark.parametrize("name", ["SVC", "RandomForestClassifier", "AdditiveChi2Sampler"])
+def test_other_estimators_of_scikit_learn_are_refused(path, name):
+    modules = {"SVC": "svm", "AdditiveChi2Sampler": "kernel_approximation"}
+    full = f"sklearn.{modules.get(name, 'ensemble')}.{name}"
+    write_file(path, {}, {"estimator": {"object": [full, {"params": {}, "fitted": {}}]}})
+    with pytest.raises(ValueError, match="It names the class"):
+        load(path)
+
+
+@pytest.mark.parametrize("levels", [[2.0, 1.0], [1.0, 1.0], [np.nan, 1.0]])
+def test_categories_of_numbers_are_in_order(path, levels):
+    # An unsorted one had an index beyond the last column of a sparse matrix.
+    encoder = OneHotEncoder(handle_unknown="ignore").fit([[1.0], [2.0]])
+    forgery = Forgery(encoder, path)
+    forgery.arrays[forgery.fitted["categories_"][0]["array"][3]] = np.array(levels)
+    assert_refused(forgery, "categories_")
+
+
+def test_estimators_within_many_others_are_refused(path):
+    # Each level doubles the time of repr.
+    forgery = Forgery(Pipeline([("a", StandardScaler())]), path)
+    tree = forgery.content["estimator"]
+    for _ in range(20):
+        tree = {
+            "object": [
+                "sklearn.pipeline.Pipeline",
+                {"params": {"steps": [{"tuple": ["a", tree]}]}, "fitted": {}},
+            ]
+        }
+    forgery.content["estimator"] = tree
+    assert_refused(forgery, "estimators inside one another")
+
+
+def test_estimator_without_all_that_it_learns_is_refused(path):
+    forgery = Forgery(StandardScaler().fit([[1.0], [2.0]]), path)
+    del forgery.fitted["mean_"]
+    assert_refused(forgery, "A fitted preprocessing.StandardScaler has")
+
+
+def test_many_keys_of_equal_hashes_are_refused(path):
+    forgery = Forgery(SGANClassifier(), path)
+    forgery.params["class_weight"] = {"dict": [[(2**61 - 1) * i, 1] for i in range(40_000)]}
+    start = time.monotonic()
+    assert_refused(forgery, "keys that are no strings")
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        ["arrow", "decimal128", 38, 2**31 - 1],
+        ["arrow", "decimal128", 38, -5],
+        ["arrow", "decimal256", 76, 77],
+        ["arrow", "dictionary", ["int8"], ["null"], False],
+    ],
+    ids=str,
+)
+def test_types_of_arrow_that_crash_it_are_refused(dtype):
+    with pytest.raises((TypeError, ValueError)):
+        pandas_dtype(dtype)
+
+
+@pytest.mark.parametrize("name", ["<M8[0s]", "m8[0D]", "<m8[00s]"])
+def test_units_of_time_without_a_length_are_refused(path, name):
+    with pytest.raises(TypeError, match="dtype"):
+        numpy_dtype(name)
+    forgery = Forgery(OrdinalEncoder(), path)
+    forgery.params["dtype"] = {"dtype": name}
+    assert_refused(forgery)
+
+
 # --- sizes ----------------------------------------------------------------------------------------
 
 
@@ -296,6 +402,7 @@ def test_sizes_that_a_sparse_matrix_is_built_from_are_refused(path, attribute):
         ("architecture", "hidden_layer_sizes", {"tuple": [1] * 20_000}),
         ("architecture", "hidden_layer_sizes", {"tuple": [10**9]}),
         ("architecture", "hidden_layer_sizes", {"tuple": [10**9] * 5}),
+        ("architecture", "generator_hidden_layer_sizes", {"tuple": [1] * 20_000}),
         ("net", "latent_dim", 10**9),
         ("net", "latent_dim", 65_536),
         ("net", "latent_dim", 65_537),
@@ -360,6 +467,50 @@ def test_checkpoints_of_another_content_are_passed_over(make_classifier, data, t
         classifier.fit(*data)
     assert classifier.net_.n_epochs_resumed_ == 1
     np.testing.assert_array_equal(classifier.predict_proba(data[0]), whole.predict_proba(data[0]))
+
+
+CHANGES = {
+    "watch of other attributes": lambda state: state["watch"].update(look="x"),
+    "another network": lambda state: state["networks"].update(x={}),
+    "another optimizer": lambda state: state["optimizers"].update(x={}),
+    "an optimizer as network": lambda state: state["networks"].update(optimizer_={}),
+    "two streams of rows": lambda state: state["batches"]["rests"].pop(),
+    "an unlabeled row": lambda state: state["batches"]["rests"].__setitem__(0, np.array([0])),
+    "a row too many": lambda state: state["batches"]["rests"].__setitem__(1, np.array([48])),
+    "a constant of a class": lambda state: state["parts"][1].update(name=[1]),
+    "a method": lambda state: state["parts"][0].update(generator_loss="x"),
+    "moments": lambda state: state["optimizers"]["optimizer_"]["state"][0].update(step=np.zeros(3)),
+    "shares of other classes": lambda state: state["parts"][2].update(mean_=torch.zeros(7)),
+    "shares that are no numbers": lambda state: state["parts"][2]["mean_"].fill_(np.nan),
+    "an epoch less": lambda state: state["history"].pop(),
+    "a position": lambda state: state["latent_order"].__setitem__(slice(8, 12), 255),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_forged_checkpoints_are_passed_over(make_classifier, data, tmp_path, change):
+    options = {
+        "max_epochs": 3,
+        "early_stopping": True,
+        "validation_fraction": 0.3,
+        "regularizer": ["virtual_adversarial", "class_prior"],
+    }
+    X, y = data
+    whole = make_classifier(**options).fit(X, y)
+    make_classifier(**options, checkpoint_dir=tmp_path).set_params(max_epochs=2).fit(X, y)
+    newest = max(tmp_path.iterdir())
+    state = decode(*read_file(newest))
+    CHANGES[change](state)
+    arrays, tree, _ = encode(state, "checkpoint")
+    write_file(newest, arrays, tree)
+    classifier = make_classifier(**options, checkpoint_dir=tmp_path, resume=True)
+    with pytest.warns(
+        UserWarning, match=rf"cannot be used and is skipped.*{newest.name}"
+    ) as caught:
+        classifier.fit(X, y)
+    assert caught[0].filename == __file__
+    assert classifier.net_.n_epochs_resumed_ == 1
+    np.testing.assert_array_equal(classifier.predict_proba(X), whole.predict_proba(X))
 
 
 def a_generator_state(left, following, seeded=1):
@@ -466,6 +617,36 @@ def test_mode_of_an_old_file_is_kept(path, mode):
     path.chmod(mode)
     save(SGANClassifier(), path)
     assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@POSIX
+def test_pipes_and_devices_are_not_replaced(path):
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no regular file"):
+        save(SGANClassifier(), path)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 0)() == 0, reason="root may write any file")
+def test_file_that_must_not_be_written_is_kept(path):
+    save(SGANClassifier(latent_dim=3), path)
+    path.chmod(0o444)
+    with pytest.raises(PermissionError, match="must not be written"):
+        save(SGANClassifier(), path)
+    assert load(path).latent_dim == 3
+
+
+def test_home_folder_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    save(SGANClassifier(latent_dim=3), "~/model.sgan")
+    assert load("~/model.sgan").latent_dim == 3
+
+
+@pytest.mark.parametrize("name", [None, b"model", 3])
+def test_names_of_files_are_strings_or_paths(name):
+    with pytest.raises(TypeError, match="The path of a file must be a string or a path"):
+        save(SGANClassifier(), name)
 
 
 @POSIX

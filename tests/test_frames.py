@@ -653,7 +653,7 @@ def test_integers_stay_in_their_range(form, X, data):
 
 def test_integers_of_more_than_64_bits_are_refused_when_predicting(make_classifier):
     X = pd.DataFrame({"a": list(range(30))}, dtype=object)
-    with pytest.warns(UserWarning, match=r"'a' \(another integer in each row\)"):
+    with pytest.warns(UserWarning, match=r"'a' \(a different integer in each row\)"):
         classifier = make_classifier().fit(X, LABELS)
     with pytest.raises(ValueError, match=r"Column 'a' holds .* more than 64 bits"):
         classifier.predict(pd.DataFrame({"a": [2**70] * 3}))
@@ -758,9 +758,7 @@ def test_columns_that_name_the_rows_are_named_once(make_classifier):
             "when": pd.date_range("2020", periods=30),
         }
     )
-    message = (
-        r"'id' \(another integer in each row\), 'name' \(another one in each row\)\. .*Drop columns"
-    )
+    message = r"'id' \(a different integer in each row\), 'name' \(a different value in each row\)\. .*Drop columns"
     with pytest.warns(UserWarning, match=message) as caught:
         classifier = make_classifier().fit(X, LABELS)
     assert len(caught) == 1

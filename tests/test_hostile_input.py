@@ -42,7 +42,7 @@ SECONDS = 60  # no case may take longer
 ALLOWED_WARNINGS = (
     (DataConversionWarning, "A column-vector y was passed"),
     (ConvergenceWarning, "collapsed|too strong|diverged"),
-    (UserWarning, "only class|no unlabeled row|seem to name the rows"),
+    (UserWarning, "only class|no unlabeled row|seem to identify the rows"),
     (UserWarning, "none of the values that the training rows"),
 )
 

@@ -290,7 +290,7 @@ def test_subclass_is_loaded_by_its_own_method(data, path):
 
 def test_method_refuses_another_estimator(path):
     save(StandardScaler(), path)
-    with pytest.raises(ValueError, match="holds a StandardScaler, which is no SGANClassifier"):
+    with pytest.raises(ValueError, match="holds a StandardScaler, not an SGANClassifier"):
         SGANClassifier.load(path)
 
 

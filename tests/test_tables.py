@@ -272,7 +272,7 @@ def test_many_levels_share_one(make_classifier, rng):
     X = pd.DataFrame({"id": [f"level {code}" for code in codes], "x": rng.normal(size=12_000)})
     y = np.where(np.arange(12_000) < 100, codes % 2, -1)
     y[:2] = [0, 1]
-    with pytest.warns(UserWarning, match="'id' \\(another one in most rows\\)"):
+    with pytest.warns(UserWarning, match="'id' \\(a different value in most rows\\)"):
         classifier = make_classifier(max_epochs=1, batch_size=500).fit(X, y)
     assert classifier.scaler_.bounds_.shape[1] == 1 + MAX_LEVELS
     made_up = classifier.sample(200, random_state=0)

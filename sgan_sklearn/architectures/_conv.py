@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sgan_sklearn._validation import MAX_LAYERS
 from sgan_sklearn.architectures._base import (
     NO_HEADS,
     Architecture,
@@ -238,6 +239,11 @@ class ConvArchitecture(Architecture):
     def _validate_params(self) -> None:
         super()._validate_params()
         layers: Any = self.width if isinstance(self.width, tuple | list) else [1]
+        if len(layers) > MAX_LAYERS:
+            raise ValueError(
+                f"The 'width' parameter of ConvArchitecture must hold at most {MAX_LAYERS} "
+                f"integers, one for each layer. Got {len(layers)}."
+            )
         if not layers or not all(isinstance(n, Integral) and int(n) >= 1 for n in layers):
             raise ValueError(
                 "The 'width' parameter of ConvArchitecture must hold integers of at least 1, one "

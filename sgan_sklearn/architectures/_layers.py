@@ -199,17 +199,18 @@ class TableHeads(nn.Module):
         for i, block in enumerate(heads.blocks):
             places[i, : sizes[i]] = torch.arange(block.start, block.stop)
             is_level[i, : sizes[i]] = True
-        self.register_buffer("places", places)
-        self.register_buffer("is_level", is_level)
+        self.register_buffer("places", places, persistent=False)
+        self.register_buffer("is_level", is_level, persistent=False)
         # As numbers: what a mask chooses, a GPU would have to tell before anything goes on.
         own_columns = [i for block in heads.blocks for i in range(block.start, block.stop)]
         own_cells = [max(sizes) * i + j for i, size in enumerate(sizes) for j in range(size)]
         for name, numbers in {"level_columns": own_columns, "level_cells": own_cells}.items():
             self.register_buffer(name, torch.tensor(numbers), persistent=False)
         columns, marks, fill = zip(*heads.holes, strict=True) if heads.holes else ((), (), ())
-        self.register_buffer("columns", torch.tensor(columns, dtype=torch.long))
-        self.register_buffer("marks", torch.tensor(marks, dtype=torch.long))
-        self.register_buffer("fill", torch.tensor(fill, dtype=torch.float32))
+        # Not in a file, since they follow from the columns.
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.long), persistent=False)
+        self.register_buffer("marks", torch.tensor(marks, dtype=torch.long), persistent=False)
+        self.register_buffer("fill", torch.tensor(fill, dtype=torch.float32), persistent=False)
 
     def forward(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Return rows with levels and filled holes in their places."""
