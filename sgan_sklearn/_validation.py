@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,8 +109,8 @@ def check_layer_sizes(part: Any, *names: str) -> None:
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the caller outside this package."""
-    inside = (__name__.split(".")[0], "contextlib", "skorch")
+    """Warn at the line of the caller outside this package and those that call it."""
+    inside = (__name__.split(".")[0], "contextlib", "sklearn", "skorch")
     stacklevel, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(inside):
         stacklevel, frame = stacklevel + 1, frame.f_back
