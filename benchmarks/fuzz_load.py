@@ -281,7 +281,7 @@ def read_forged(name: str, folder: Path, n_files: int, seed: int) -> None:
         forged, changed, kind = forge(arrays, content, np.random.RandomState([seed, i]))
         try:
             write_file(path, forged, changed)
-        except (SafetensorError, TypeError, ValueError) as error:  # no file can say that
+        except (SafetensorError, TypeError, ValueError):  # no file can say that
             print(json.dumps([i, "not written", 0, 0, kind]), flush=True)
             continue
         finally:
