@@ -37,6 +37,8 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     TypeError
         If the estimator holds what only pickle can keep, such as trees of a forest or the modules
         of a `ModuleArchitecture`.
+    PermissionError
+        If there is such a file that must not be written.
 
     See Also
     --------
@@ -66,9 +68,9 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
 def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     """Read an estimator from a file that `save` has written.
 
-    Nothing in a file is ever executed. It may name classes of this package, those of
-    scikit-learn's that work with arrays in Python (of `sklearn.preprocessing`, `sklearn.pipeline`
-    and the like, but no trees or support vector machines), and those that you pass.
+    Nothing in a file is ever executed. It may name classes of this package, the transformers of
+    scikit-learn that the user guide lists, and what you pass. A file that describes what no `fit`
+    could have learned is refused.
 
     .. versionadded:: 0.1
 
@@ -88,8 +90,9 @@ def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     Raises
     ------
     ValueError
-        If the file is damaged, is none that `save` has written, was written by a newer version, or
-        names a class or a function that is not known.
+        If the file is damaged, is none that `save` has written, was written by a newer version,
+        names a class or a function that is not known, or describes what no `fit` could have
+        learned.
 
     See Also
     --------
