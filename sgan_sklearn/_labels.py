@@ -146,6 +146,8 @@ def _listed(label: Any) -> list[Any] | None:
         return [label] if np.ma.is_masked(label) else None
     try:
         array, missing = as_array(label)
+        if isinstance(array, list):  # of lists
+            return array
         array = np.asarray(array)
     except (TypeError, ValueError):  # a list of unequal lists
         return list(label)

@@ -292,7 +292,10 @@ def _differ(labels: np.ndarray, unlabeled_value: Any) -> np.ndarray:
     # NumPy does not compare text or dates with numbers, and rounds integers to compare floats.
     rounds = labels.dtype.kind == "f" and whole is not None and abs(whole) >= 2**11
     if labels.dtype.kind not in "biuf" or isinstance(unlabeled_value, str) or rounds:
-        labels = labels.astype(object)
+        dates = np.datetime64 | np.timedelta64  # old versions of NumPy warn of their comparison
+        listed = labels.astype(object).tolist()
+        differ = [isinstance(item, dates) or bool(item != unlabeled_value) for item in listed]
+        return np.array(differ, dtype=bool)
     return np.asarray(labels != unlabeled_value, dtype=bool)
 
 
