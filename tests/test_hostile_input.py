@@ -42,7 +42,7 @@ SECONDS = 60  # no case may take longer
 ALLOWED_WARNINGS = (
     (DataConversionWarning, "A column-vector y was passed"),
     (ConvergenceWarning, "collapsed|too strong|diverged"),
-    (UserWarning, "only class|no unlabeled row|seem to identify the rows"),
+    (UserWarning, "only class|no unlabeled row|-1 is a class|seem to identify the rows"),
     (UserWarning, "none of the values that the training rows"),
 )
 
@@ -356,7 +356,12 @@ def is_number(label):
     return isinstance(label, int | float | np.number) and not isinstance(label, bool | np.bool_)
 
 
+MISSING_AS_TEXT = ("none", "<na>", "nat")
+
+
 def reads_as(text, number):
+    if number != number and text.strip().lower() in MISSING_AS_TEXT:
+        return True
     try:
         return float(text) == number or (number != number and math.isnan(float(text)))
     except ValueError:
