@@ -71,18 +71,22 @@ def outcome(kind: str, folder: Path, started: int) -> str:
     if kind == "grid":
         grid = {"latent_dim": [8, 16, 32]}
         model = GridSearchCV(estimator, grid, cv=SemiSupervisedSplit(2), refit=False)
-    arrived = []
+    arrived: list[int] = []
+    fits: list[bool] = []
 
     def handler(signum: int, frame: Any) -> None:
-        arrived.append(signum)
-        raise KeyboardInterrupt
+        if fits:  # a signal before or after `fit` is none of its business
+            arrived.append(signum)
+            raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, handler)
     os.write(started, b"started ")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            fits.append(True)
             model.fit(X, y)
+            fits.clear()
             found = "finished before"
         except KeyboardInterrupt:
             found = "interrupted"
