@@ -265,7 +265,7 @@ def use(path: Path, X: Any, y: Any, scratch: Path) -> str:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found = action()
-        except Exception as error:
+        except Exception as error:  # whichever it is, it is counted
             failed.append(f"{name}: {type(error).__name__}")
             continue
         if isinstance(found, str) and MARKUP in found and name == "html":

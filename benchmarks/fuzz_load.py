@@ -221,7 +221,7 @@ def resume(path: Path, honest: Path, scratch: Path) -> str:
         warnings.simplefilter("always")
         try:
             checkpointed(folder, resume=True).fit(*inputs("checkpoint"))
-        except Exception as error:
+        except Exception as error:  # whichever it is, it is counted
             return f"used, but fit: {type(error).__name__}"
     passed_over = any("checkpoint cannot be used" in str(warning.message) for warning in caught)
     if CANARY in os.environ:
@@ -329,7 +329,7 @@ def measure_damaged(key: dict, folder: Path) -> dict:
             others.append(repr(sgan_sklearn.load(path))[:100])
         except ValueError:
             refused += 1
-        except Exception as error:
+        except Exception as error:  # whichever it is, it is counted
             others.append(f"{type(error).__name__}: {error}"[:100])
     return {"refused": refused, "others": others}
 
