@@ -1,0 +1,179 @@
+"""Hashes of the models of fourteen settings, to see whether a change of the code changes a model.
+
+Each model is fitted on data that scikit-learn bundles; its hash covers the weights of the four
+networks, the history without its times, the probabilities, and the generated rows. Run it before
+and after a change, on one machine:
+
+    python benchmarks/model_hashes.py --output before.json
+    python benchmarks/model_hashes.py --compare before.json
+
+It takes about a minute. The exit status is 1 if a hash differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from _cells import environment, few_labels, table
+from rich.progress import track
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+
+from sgan_sklearn import SGANClassifier, load
+from sgan_sklearn.objectives import Complement
+from sgan_sklearn.regularizers import ConditionalEntropy, VirtualAdversarial
+
+NETWORKS = ("module_", "generator_", "averaged_module_", "averaged_generator_")
+
+
+def digits(n_rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    X, y = load_digits(return_X_y=True)
+    return X[:n_rows], few_labels(y[:n_rows], 10, 0)
+
+
+def images(n_rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    X, y = digits(n_rows)
+    return X.reshape(-1, 8, 8).astype(np.uint8), y
+
+
+def numbers() -> tuple[np.ndarray, np.ndarray]:
+    X, y = load_breast_cancer(return_X_y=True)
+    return X, few_labels(y, 10, 0)
+
+
+def frame() -> tuple[pd.DataFrame, np.ndarray]:
+    """Return columns of categories, dates, integers and missing values, and text labels."""
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    X = X.iloc[:, :6].copy()
+    X["cut"] = pd.cut(X["alcohol"], 4, labels=list("abcd")).astype(str)
+    X["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(range(len(X)), unit="D")
+    X["whole"] = (10 * X["ash"]).astype(int)
+    X.loc[::7, "ash"] = np.nan
+    labels = np.array(["red", "rose", "white"], dtype=object)[y]
+    return X, np.where(few_labels(y, 10, 0) < 0, "unknown", labels)
+
+
+def fitted(data: Callable[[], tuple[Any, Any]], **params: Any) -> tuple[SGANClassifier, Any]:
+    X, y = data()
+    return classifier(**params).fit(X, y), X
+
+
+def classifier(**params: Any) -> SGANClassifier:
+    return SGANClassifier(**{"max_epochs": 3, "device": "cpu", "random_state": 0, **params})
+
+
+def in_parts() -> tuple[SGANClassifier, Any]:
+    X, y = digits()
+    model = classifier()
+    for start in (0, 200):
+        part = slice(start, start + 200)
+        model.partial_fit(X[part], y[part], classes=np.arange(10))
+    return model, X
+
+
+def continued() -> tuple[SGANClassifier, Any]:
+    model, X = fitted(numbers, warm_start=True)
+    return model.fit(*numbers()), X
+
+
+def resumed_and_loaded() -> tuple[SGANClassifier, Any]:
+    """Resume a training from a checkpoint, then save, load and continue the model."""
+    with TemporaryDirectory() as folder:
+        params = {"checkpoint_dir": folder, "warm_start": False}
+        fitted(digits, max_epochs=1, **params)
+        model, X = fitted(digits, resume=True, **params)
+        path = Path(folder) / "model.sgan"
+        model.save(path)
+        model = load(path)
+    return model.set_params(warm_start=True, checkpoint_dir=None, resume=False).fit(*digits()), X
+
+
+SETTINGS: dict[str, Callable[[], tuple[SGANClassifier, Any]]] = {
+    "table": lambda: fitted(numbers),
+    "frame": lambda: fitted(frame, unlabeled_value="unknown"),
+    "images": lambda: fitted(images),
+    "images as rows, perceptron": lambda: fitted(
+        images, architecture="mlp", image_shape=(8, 8), regularizer=None
+    ),
+    "images, VAT, one step in two": lambda: fitted(
+        images, regularizer=["virtual_adversarial", "pseudo_label"], adversarial_every=2
+    ),
+    "complement, VAT, bfloat16": lambda: fitted(
+        numbers,
+        objective=Complement(),
+        regularizer=[VirtualAdversarial(weight=0.5)],
+        precision="bfloat16",
+    ),
+    "softmax, early stopping, cosine": lambda: fitted(
+        digits,
+        objective="softmax",
+        early_stopping=True,
+        validation_fraction=0.2,
+        lr_schedule="cosine",
+        class_weight="balanced",
+    ),
+    "two-headed, without averages": lambda: fitted(
+        digits, objective="two_headed", averaging_decay=0.0, regularizer=ConditionalEntropy()
+    ),
+    "labels alone": lambda: fitted(digits, unsupervised_weight=0.0),
+    "stacked, consistency": lambda: fitted(digits, objective="stacked", regularizer="consistency"),
+    "critic": lambda: fitted(frame, unlabeled_value="unknown", sampler="critic", max_epochs=1),
+    "in parts": in_parts,
+    "continued": continued,
+    "resumed, loaded, continued": resumed_and_loaded,
+}
+
+
+def digest(model: SGANClassifier, X: Any) -> str:
+    """Return the hash of all that a model has learned and gives back."""
+    found = hashlib.sha256()
+    for name in NETWORKS:
+        for key, value in sorted(getattr(model.net_, name).state_dict().items()):
+            found.update(key.encode() + value.numpy().tobytes())
+    for record in model.history_:
+        kept = {name: value for name, value in record.items() if name != "dur"}
+        found.update(repr(sorted(kept.items())).encode())
+    found.update(model.predict_proba(X).tobytes() + model.label_distributions_.tobytes())
+    found.update(repr(model.predict(X).tolist()).encode())
+    if model.net_.unsupervised_weight > 0:
+        rows = model.sample(20, random_state=0)
+        rows = rows.to_csv() if isinstance(rows, pd.DataFrame) else repr(rows.tolist())
+        found.update(rows.encode() + model.score_samples(X).tobytes())
+    return found.hexdigest()[:16]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, help="file for the hashes")
+    parser.add_argument("--compare", type=Path, help="file of the hashes to compare with")
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # the sums of several threads are others
+    hashes = {name: digest(*SETTINGS[name]()) for name in track(SETTINGS, "models")}
+    if options.output is not None:
+        content = {"environment": environment(), "hashes": hashes}
+        options.output.write_text(json.dumps(content, indent=1) + "\n")
+    if options.compare is None:
+        print(table(["setting", "hash"], [[*item] for item in hashes.items()]))
+        return 0
+    before = json.loads(options.compare.read_text())["hashes"]
+    rows = [
+        [name, value, "same" if before.get(name) == value else f"differs from {before.get(name)}"]
+        for name, value in hashes.items()
+    ]
+    print(table(["setting", "hash", "compared"], rows))
+    return int(before != hashes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
