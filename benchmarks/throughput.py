@@ -44,8 +44,9 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch.callbacks import Callback
 from torch.utils.flop_counter import FlopCounterMode
 
-from sgan_sklearn import SGANClassifier, _net
-from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn._training import net as net_module
 from sgan_sklearn.architectures import MLPArchitecture
 
 PARTS = ("steps", "share", "profile", "rows", "processes", "accuracy")
@@ -383,7 +384,7 @@ def train_together(key: dict) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo" if key["device"] == "cpu" else "nccl")
     if key["way"] == "one, reversed":
-        _net.SemiSupervisedBatches = ReversedBatches
+        net_module.SemiSupervisedBatches = ReversedBatches
     X, y = load_digits(return_X_y=True)
     y = few_labels(y, 10, seed=0)
     X, y = X[np.argsort(y < 0, kind="stable")], y[np.argsort(y < 0, kind="stable")]

@@ -27,8 +27,26 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sgan_sklearn._batches import SemiSupervisedDataset
-from sgan_sklearn._choices import (
+from sgan_sklearn._data.batches import SemiSupervisedDataset
+from sgan_sklearn._data.columns import TableColumns
+from sgan_sklearn._data.images import Layout, find_layout, flatten_images
+from sgan_sklearn._data.labels import Labels, check_are_classes, check_wanted
+from sgan_sklearn._data.rows import Rows, StreamedRows, sample_places, training_rows
+from sgan_sklearn._data.scaling import SCALINGS, FeatureScaler, TableScaler
+from sgan_sklearn._data.targets import check_target
+from sgan_sklearn._data.validation import check_dense, check_same_length
+from sgan_sklearn._fitted_state import PARTS, fitted_state, restore_fitted_state
+from sgan_sklearn._runtime.compilation import compiling
+from sgan_sklearn._runtime.precision import PRECISIONS, choose_precision
+from sgan_sklearn._runtime.processes import n_processes, process_index
+from sgan_sklearn._runtime.progress import print_rows
+from sgan_sklearn._runtime.random import RandomState, draw_seed, seeded
+from sgan_sklearn._runtime.recorded_steps import uses_compiler, uses_graphs
+from sgan_sklearn._runtime.settings import plain_settings, with_plain_settings
+from sgan_sklearn._runtime.threads import mind_fork
+from sgan_sklearn._storage.estimators import FilePath, expanded, load_estimator, save_estimator
+from sgan_sklearn._storage.onnx import write_onnx
+from sgan_sklearn._training.choices import (
     choose_augmentation,
     choose_decay,
     choose_heads,
@@ -37,42 +55,22 @@ from sgan_sklearn._choices import (
     choose_scaler,
     choose_schedule,
 )
-from sgan_sklearn._columns import TableColumns
-from sgan_sklearn._compilation import compiling
-from sgan_sklearn._cuda_graphs import uses_compiler, uses_graphs
-from sgan_sklearn._distributed import n_processes, process_index
-from sgan_sklearn._features import SCALINGS, FeatureScaler, TableScaler
-from sgan_sklearn._generation import (
+from sgan_sklearn._training.diagnostics import collapsed_since, dead_since
+from sgan_sklearn._training.generation import (
     ask_sampler,
     draw_codes,
     generate,
     generate_of_classes,
     within_memory,
 )
-from sgan_sklearn._images import Layout, find_layout, flatten_images
-from sgan_sklearn._inputs import Inputs, as_rows, check_inputs
-from sgan_sklearn._labels import Labels, check_are_classes, check_wanted
-from sgan_sklearn._net import CHUNK, SGANNet, network_builders
-from sgan_sklearn._onnx import write_onnx
-from sgan_sklearn._persistence import (
-    FilePath,
-    expanded,
-    fitted_state,
-    load_estimator,
-    restore_fitted_state,
-    save_estimator,
+from sgan_sklearn._training.inputs import Inputs, as_rows, check_inputs
+from sgan_sklearn._training.net import CHUNK, SGANNet, network_builders
+from sgan_sklearn._training.schedules import SCHEDULES
+from sgan_sklearn._training.sklearn_callbacks import (
+    CallbackSupportMixin,
+    EpochReporter,
+    with_callbacks,
 )
-from sgan_sklearn._precision import PRECISIONS, choose_precision
-from sgan_sklearn._progress import print_rows
-from sgan_sklearn._random import RandomState, draw_seed, seeded
-from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
-from sgan_sklearn._schedules import SCHEDULES
-from sgan_sklearn._settings import plain_settings, with_plain_settings
-from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
-from sgan_sklearn._targets import check_target
-from sgan_sklearn._threads import mind_fork
-from sgan_sklearn._trouble import collapsed_since, dead_since
-from sgan_sklearn._validation import check_dense, check_same_length
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture, Heads
 from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
@@ -809,7 +807,7 @@ default="auto"
         TypeError
             If a parameter is something that only pickle can keep.
         """
-        save_estimator(self, path, [SGANClassifier])
+        save_estimator(self, path, [*PARTS, SGANClassifier])
 
     @classmethod
     @with_plain_settings
@@ -833,7 +831,7 @@ default="auto"
         ValueError
             If the file holds no such classifier, or as in `sgan_sklearn.load`.
         """
-        loaded = load_estimator(path, [SGANClassifier], [cls, *custom_objects])
+        loaded = load_estimator(path, [*PARTS, SGANClassifier], [cls, *custom_objects])
         if not isinstance(loaded, cls):
             raise ValueError(
                 f"{path} holds a {type(loaded).__name__}, not an {cls.__name__}. Read it with "

@@ -8,8 +8,9 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from sgan_sklearn._classifier import SGANClassifier
-from sgan_sklearn._persistence import FilePath, load_estimator, save_estimator
-from sgan_sklearn._settings import with_plain_settings
+from sgan_sklearn._fitted_state import PARTS
+from sgan_sklearn._runtime.settings import with_plain_settings
+from sgan_sklearn._storage.estimators import FilePath, load_estimator, save_estimator
 
 __all__ = ["load", "save"]
 
@@ -61,7 +62,7 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     >>> bool((loaded.predict_proba(X) == pipeline.predict_proba(X)).all())
     True
     """
-    save_estimator(estimator, path, [SGANClassifier])
+    save_estimator(estimator, path, [*PARTS, SGANClassifier])
 
 
 @with_plain_settings
@@ -107,4 +108,4 @@ def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     ...     load(f"{folder}/classifier.sgan")
     SGANClassifier(latent_dim=8)
     """
-    return load_estimator(path, [SGANClassifier], custom_objects)
+    return load_estimator(path, [*PARTS, SGANClassifier], custom_objects)

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from sgan_sklearn._images import as_picture, tiled
+from sgan_sklearn._data.images import as_picture, tiled
 
 __all__ = ["SampleGridCallback"]
 

@@ -13,8 +13,8 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _num_samples, indexable
 
-from sgan_sklearn._targets import check_target
-from sgan_sklearn._validation import check_same_length
+from sgan_sklearn._data.targets import check_target
+from sgan_sklearn._data.validation import check_same_length
 
 __all__ = ["labeled_scorer"]
 

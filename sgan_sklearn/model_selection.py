@@ -17,10 +17,10 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import indexable
 
-from sgan_sklearn._random import RandomState
-from sgan_sklearn._sampling import allotted, drawn
-from sgan_sklearn._targets import check_target, is_nan
-from sgan_sklearn._validation import check_same_length
+from sgan_sklearn._data.stratification import allotted, drawn
+from sgan_sklearn._data.targets import check_target, is_nan
+from sgan_sklearn._data.validation import check_same_length
+from sgan_sklearn._runtime.random import RandomState
 
 __all__ = ["SemiSupervisedSplit", "mask_labels"]
 

@@ -15,12 +15,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
-from sgan_sklearn._distributed import mean_over_processes, rows_of_processes
+from sgan_sklearn._runtime.processes import mean_over_processes, rows_of_processes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sgan_sklearn._batches import Batch
+    from sgan_sklearn._data.batches import Batch
     from sgan_sklearn.architectures import Discriminator
 
 __all__ = [

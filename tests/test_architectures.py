@@ -674,7 +674,9 @@ def test_module_of_wrong_shape_is_told_before_training(make_classifier, rng, mon
     classifier = make_classifier(
         architecture=own_images_architecture(n_outputs=4), latent_dim=6, unlabeled_value=None
     )
-    monkeypatch.setattr("sgan_sklearn._net.SGANNet.train_step", lambda *args: pytest.fail("step"))
+    monkeypatch.setattr(
+        "sgan_sklearn._training.net.SGANNet.train_step", lambda *args: pytest.fail("step")
+    )
     with pytest.raises(ValueError, match="'discriminator' parameter of ModuleArchitecture"):
         classifier.fit(X, y)
 

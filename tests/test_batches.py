@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
 
 
 def make_batches(n, n_labeled, batch_size, weights=None):

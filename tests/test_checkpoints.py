@@ -19,8 +19,9 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
 
-from sgan_sklearn import SGANClassifier, _checkpoints, load
-from sgan_sklearn._checkpoints import Checkpoints
+from sgan_sklearn import SGANClassifier, load
+from sgan_sklearn._storage import checkpoints as checkpoints_module
+from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.objectives import FeatureMatching
 from sgan_sklearn.samplers import CriticSampler
@@ -416,17 +417,17 @@ def test_killed_process_is_resumed(tmp_path):
 
 def test_processes_take_the_same_epoch(tmp_path, monkeypatch):
     # Of two processes, one was killed before it could write its last file.
-    monkeypatch.setattr(_checkpoints, "n_processes", lambda: 2)
+    monkeypatch.setattr(checkpoints_module, "n_processes", lambda: 2)
     least = []
-    monkeypatch.setattr(_checkpoints, "least", lambda number, device: least[0])
+    monkeypatch.setattr(checkpoints_module, "least", lambda number, device: least[0])
     for index, n_written in ((0, 4), (1, 3)):
-        monkeypatch.setattr(_checkpoints, "process_index", lambda index=index: index)
+        monkeypatch.setattr(checkpoints_module, "process_index", lambda index=index: index)
         writer = Checkpoints(tmp_path, "run", 1, resume=True)
         for epoch in range(1, n_written + 1):
             writer.write(epoch, {"epoch": epoch})
     least.append(3)
     for index in (0, 1):
-        monkeypatch.setattr(_checkpoints, "process_index", lambda index=index: index)
+        monkeypatch.setattr(checkpoints_module, "process_index", lambda index=index: index)
         checkpoints = Checkpoints(tmp_path, "run", 1, resume=True)
         state = checkpoints.begin(torch.device("cpu"), 9, lambda state, epoch: None)
         assert state == {"epoch": 3}

@@ -27,9 +27,12 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from skorch.callbacks import Callback, GradientNormClipping
 
-from sgan_sklearn import SGANClassifier, _checkpoints, _classifier, _generation, _net
-from sgan_sklearn._features import SCALINGS
-from sgan_sklearn._net import SGANNet
+from sgan_sklearn import SGANClassifier, _classifier
+from sgan_sklearn._data.scaling import SCALINGS
+from sgan_sklearn._storage import checkpoints as checkpoints_module
+from sgan_sklearn._training import generation as generation_module
+from sgan_sklearn._training import net as net_module
+from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import SemiSupervisedSplit
 from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching
@@ -246,7 +249,7 @@ def test_prediction_does_not_depend_on_the_rows_around(fitted, data, monkeypatch
     X, _ = data
     expected = fitted.predict_proba(X)
     np.testing.assert_allclose(fitted.predict_proba(X[:1]), expected[:1], rtol=1e-5)
-    monkeypatch.setattr(_net, "CHUNK", 7)
+    monkeypatch.setattr(net_module, "CHUNK", 7)
     np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-5)
 
 
@@ -419,7 +422,7 @@ def test_sample_random_state(fitted):
 
 def test_many_samples(fitted, monkeypatch):
     rows = fitted.sample(30, random_state=0)
-    monkeypatch.setattr(_net, "CHUNK", 7)
+    monkeypatch.setattr(net_module, "CHUNK", 7)
     np.testing.assert_allclose(fitted.sample(30, random_state=0), rows, rtol=1e-3, atol=1e-5)
 
 
@@ -705,7 +708,7 @@ def test_an_interrupt_by_a_handler_of_the_program_is_told(make_classifier, data)
 def test_an_interrupt_while_a_checkpoint_is_written_is_told(
     make_classifier, data, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(_checkpoints, "write_file", interrupt)
+    monkeypatch.setattr(checkpoints_module, "write_file", interrupt)
     classifier = make_classifier(checkpoint_dir=tmp_path)
     with (
         pytest.raises(KeyboardInterrupt),
@@ -1326,15 +1329,15 @@ class StubNet:
 
 def test_rows_of_a_class_are_taken_as_they_come():
     net = StubNet(lambda numbers: torch.eye(3)[numbers.long() % 3])
-    rows = _generation.generate_of_classes(net, np.array([2, 0, 2]))
+    rows = generation_module.generate_of_classes(net, np.array([2, 0, 2]))
     assert rows[:, 0].tolist() == [2, 0, 5]
 
 
 def test_the_likeliest_rows_stand_in_for_a_class_that_never_comes():
     # Class 1 is never the likeliest, but less unlikely for later rows.
     net = StubNet(lambda numbers: torch.stack([numbers * 0, numbers / 1e6 - 1], dim=1))
-    rows = _generation.generate_of_classes(net, np.array([1, 1, 0]))
-    n_made = _generation.MAX_ROUNDS * _generation.MIN_ROWS
+    rows = generation_module.generate_of_classes(net, np.array([1, 1, 0]))
+    n_made = generation_module.MAX_ROUNDS * generation_module.MIN_ROWS
     assert net.n_made == n_made
     assert rows[:, 0].tolist() == [n_made - 1, n_made - 2, 0]
 

@@ -8,9 +8,10 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 from torch import nn
 
-from sgan_sklearn import SGANClassifier, _net
-from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
-from sgan_sklearn._compilation import Compiled, check_compiles, compiling
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn._runtime.compilation import Compiled, check_compiles, compiling
+from sgan_sklearn._training import net as net_module
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.objectives import FeatureMatching
 
@@ -176,7 +177,7 @@ def test_compile_is_a_boolean():
 
 
 def test_nothing_is_compiled_unasked(monkeypatch):
-    monkeypatch.setattr(_net, "Compiled", None)
+    monkeypatch.setattr(net_module, "Compiled", None)
     SGANClassifier(max_epochs=1, device="cpu", random_state=0, unlabeled_value=None).fit(
         [[0.0], [1.0]], [0, 1]
     )

@@ -15,7 +15,8 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback
 
-from sgan_sklearn import _random, load
+from sgan_sklearn import load
+from sgan_sklearn._runtime import random as random_module
 
 
 def test_threads_share_a_model(fitted, data):
@@ -74,7 +75,7 @@ def test_sampling_waits_for_a_step_of_a_training_only(make_classifier, data):
 
 
 def test_prediction_does_not_wait_for_a_training(fitted, data):
-    training = _random.seeded(0, torch.device("cpu"))  # as in another thread
+    training = random_module.seeded(0, torch.device("cpu"))  # as in another thread
     with training, ThreadPoolExecutor(1) as pool:
         assert len(pool.submit(fitted.predict, data[0]).result(timeout=60)) == 60
 
@@ -189,7 +190,7 @@ def test_fork_while_another_thread_trains_does_not_hang(fitted):
     begun, done = threading.Event(), threading.Event()
 
     def train():
-        with _random.seeded(0, torch.device("cpu")):
+        with random_module.seeded(0, torch.device("cpu")):
             begun.set()
             done.wait(60)
 

@@ -13,8 +13,10 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sgan_sklearn import SGANClassifier, _classifier, _cuda_graphs, _rows
-from sgan_sklearn._cuda_graphs import is_recordable, uses_compiler, uses_graphs
+from sgan_sklearn import SGANClassifier, _classifier
+from sgan_sklearn._data import rows as rows_module
+from sgan_sklearn._runtime import recorded_steps as recorded_steps_module
+from sgan_sklearn._runtime.recorded_steps import is_recordable, uses_compiler, uses_graphs
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation
 from sgan_sklearn.callbacks import SampleGridCallback
@@ -37,9 +39,9 @@ def device(request, monkeypatch):
     """Return a device on which steps are recorded; on a CPU, PyTorch's operations are repeated."""
     if request.param == "cpu":
         monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
-        monkeypatch.setattr(_cuda_graphs, "_at_once", lambda stream: nullcontext())
-        monkeypatch.setattr(_cuda_graphs, "_recorded", recorded_on_cpu)
-        for module in (_classifier, _cuda_graphs):
+        monkeypatch.setattr(recorded_steps_module, "_at_once", lambda stream: nullcontext())
+        monkeypatch.setattr(recorded_steps_module, "_recorded", recorded_on_cpu)
+        for module in (_classifier, recorded_steps_module):
             monkeypatch.setattr(module, "uses_graphs", lambda device: True)
     return request.param
 
@@ -189,14 +191,14 @@ class Curious(FeatureMatching):
 
 def test_what_is_known_is_recorded_unasked(device, monkeypatch):
     n_recorded = 0
-    recorded = _cuda_graphs._recorded
+    recorded = recorded_steps_module._recorded
 
     def counting(function, stream):
         nonlocal n_recorded
         n_recorded += 1
         return recorded(function, stream)
 
-    monkeypatch.setattr(_cuda_graphs, "_recorded", counting)
+    monkeypatch.setattr(recorded_steps_module, "_recorded", counting)
     X, y = digits()
     clf = SGANClassifier(
         MLP, max_epochs=1, batch_size=20, adversarial_every=2, device=device, random_state=0
@@ -245,7 +247,7 @@ def test_where_steps_are_recorded(monkeypatch):
     assert not uses_graphs(cpu)
     assert [uses_compiler(choice, cpu) for choice in ("auto", False, True)] == [False, False, True]
     assert not uses_compiler(True, gpu)
-    monkeypatch.setattr(_cuda_graphs, "n_processes", lambda: 2)
+    monkeypatch.setattr(recorded_steps_module, "n_processes", lambda: 2)
     assert not uses_graphs(gpu)
     assert uses_compiler(True, gpu)
     assert not uses_compiler("auto", gpu)
@@ -255,7 +257,7 @@ def test_recorded_steps_with_rows_from_a_file(device, monkeypatch):
     X, y = digits()
     clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device=device, random_state=0)
     in_memory = clone(clf).fit(X, y).predict_proba(X)
-    monkeypatch.setattr(_rows, "_fit", lambda n_bytes, device: False)
+    monkeypatch.setattr(rows_module, "_fit", lambda n_bytes, device: False)
     tolerance = 1e-2 if device == "cuda" else 0
     np.testing.assert_allclose(clf.fit(X, y).predict_proba(X), in_memory, atol=tolerance)
 
@@ -272,7 +274,7 @@ def test_a_run_that_was_killed_goes_on_with_recorded_steps(device, tmp_path):
 
 
 def test_a_step_that_cannot_be_recorded(device, monkeypatch):
-    recorded = _cuda_graphs._recorded
+    recorded = recorded_steps_module._recorded
 
     def failing(function, stream):
         def broken():
@@ -282,7 +284,7 @@ def test_a_step_that_cannot_be_recorded(device, monkeypatch):
 
         return recorded(broken, stream) if device == "cuda" else broken()
 
-    monkeypatch.setattr(_cuda_graphs, "_recorded", failing)
+    monkeypatch.setattr(recorded_steps_module, "_recorded", failing)
     X, y = digits()
     clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device=device, random_state=0)
     plain = clone(clf).set_params(compile=False).fit(X, y)
@@ -344,7 +346,9 @@ def test_a_known_layer_that_waits_for_the_gpu(device):
 def test_a_recording_that_breaks_leaves_the_gpu_as_it_was(monkeypatch):
     # So that the GPU itself has to find out.
     monkeypatch.setattr(
-        _cuda_graphs._Watch, "__torch_dispatch__", lambda self, f, t, a, k: f(*a, **(k or {}))
+        recorded_steps_module._Watch,
+        "__torch_dispatch__",
+        lambda self, f, t, a, k: f(*a, **(k or {})),
     )
     X, y = digits()
     clf = SGANClassifier(MLP, max_epochs=1, batch_size=20, device="cuda", random_state=0)

@@ -9,7 +9,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._device import device_or_cpu, resolve_device
+from sgan_sklearn._runtime.device import device_or_cpu, resolve_device
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

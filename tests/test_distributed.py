@@ -7,9 +7,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from sgan_sklearn import SGANClassifier, _device, _distributed, _inputs
-from sgan_sklearn._device import resolve_device
-from sgan_sklearn._distributed import (
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn._runtime import device as device_module
+from sgan_sklearn._runtime import processes as processes_module
+from sgan_sklearn._runtime.device import resolve_device
+from sgan_sklearn._runtime.processes import (
     any_process,
     average_gradients,
     mean_over_processes,
@@ -18,6 +20,7 @@ from sgan_sklearn._distributed import (
     process_index,
     rows_of_processes,
 )
+from sgan_sklearn._training import inputs as inputs_module
 from sgan_sklearn.objectives import OBJECTIVES
 
 pytestmark = pytest.mark.skipif(
@@ -153,9 +156,9 @@ def test_a_process_alone_does_nothing():
 
 @pytest.fixture
 def second_of_two(monkeypatch):
-    for module in (_distributed, _device, _inputs):
+    for module in (processes_module, device_module, inputs_module):
         monkeypatch.setattr(module, "n_processes", lambda: 2)
-    for module in (_distributed, _device):
+    for module in (processes_module, device_module):
         monkeypatch.setattr(module, "process_index", lambda: 1)
 
 
@@ -183,7 +186,7 @@ def test_labels_that_are_held_back_teach_no_process(second_of_two, monkeypatch):
     y[10:] = -1
     y[:10] = [0, 1, -1, -1, 0, 1, -1, -1, -1, -1]
     clf = SGANClassifier(random_state=0, early_stopping=True, validation_fraction=0.5)
-    for module in (_distributed, _inputs):
+    for module in (processes_module, inputs_module):
         monkeypatch.setattr(module, "n_processes", lambda: 4)
     with pytest.raises(ValueError, match="Got 2 labeled rows"):
         clf.fit(X, y)

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as npst
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
-from sgan_sklearn._encoding import decode, encode
+from sgan_sklearn._storage.encoding import decode, encode
 
 
 def without_address(value):

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, RobustScaler
 
-from sgan_sklearn._features import LIMIT, SCALINGS, FeatureScaler
+from sgan_sklearn._data.scaling import LIMIT, SCALINGS, FeatureScaler
 
 DTYPES = [
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),

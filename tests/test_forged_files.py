@@ -27,11 +27,12 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.fixes import parse_version
 
-from sgan_sklearn import SGANClassifier, _files, load, save
-from sgan_sklearn._dtypes import numpy_dtype, pandas_dtype
-from sgan_sklearn._encoding import decode, encode
-from sgan_sklearn._files import read_file, replace_file, write_file
-from sgan_sklearn._state import check_generator_state
+from sgan_sklearn import SGANClassifier, load, save
+from sgan_sklearn._data.dtypes import numpy_dtype, pandas_dtype
+from sgan_sklearn._storage import files as files_module
+from sgan_sklearn._storage.encoding import decode, encode
+from sgan_sklearn._storage.files import read_file, replace_file, write_file
+from sgan_sklearn._storage.state import check_generator_state
 
 
 @pytest.fixture
@@ -681,7 +682,7 @@ def test_longest_name_is_written(tmp_path):
 SAVE = """
 import sys
 from pathlib import Path
-from sgan_sklearn._files import replace_file
+from sgan_sklearn._storage.files import replace_file
 print("ready", flush=True)
 sys.stdin.readline()
 while True:
@@ -713,7 +714,7 @@ def test_file_that_another_process_writes_is_left_alone(path):
     replace_file(path, b"good")
     program = "import fcntl, sys; f = open(sys.argv[1], 'wb'); f.write(b'x'); f.flush(); "
     program += "fcntl.flock(f, fcntl.LOCK_EX); print('locked', flush=True); sys.stdin.readline()"
-    prefix = _files._temporary_prefix(path)
+    prefix = files_module._temporary_prefix(path)
     other = path.with_name(f"{prefix}89abcdef.tmp")
     process = subprocess.Popen(
         [sys.executable, "-c", program, other], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -731,7 +732,7 @@ LIMITED = """
 import resource, signal, sys
 import numpy as np
 from pathlib import Path
-from sgan_sklearn._files import write_file
+from sgan_sklearn._storage.files import write_file
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 try:

@@ -20,9 +20,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 from sklearn.model_selection import cross_val_score
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._columns import TableColumns
-from sgan_sklearn._features import FeatureScaler, TableScaler
-from sgan_sklearn._frames import describe_frame, described_frame
+from sgan_sklearn._data.columns import TableColumns
+from sgan_sklearn._data.frames import describe_frame, described_frame
+from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
 
 of_dtypes = partial(TableColumns, categorical_features="from_dtype")
 

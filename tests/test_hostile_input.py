@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils.fixes import parse_version
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._labels import check_labels, check_wanted
+from sgan_sklearn._data.labels import check_labels, check_wanted
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
 

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._images import Layout, as_picture, find_layout, flatten_images, tiled
-from sgan_sklearn._net import SGANNet
+from sgan_sklearn._data.images import Layout, as_picture, find_layout, flatten_images, tiled
+from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation, Augmentation
 
@@ -244,7 +244,7 @@ def test_prediction_does_not_depend_on_the_images_around(make_images, make_small
     X, y = make_images(9, 13)
     classifier = make_small().fit(X, y)
     together, made_up = classifier.decision_function(X), classifier.sample(9, random_state=0)
-    monkeypatch.setattr("sgan_sklearn._net.CHUNK_PIXELS", 4 * 9 * 13)
+    monkeypatch.setattr("sgan_sklearn._training.net.CHUNK_PIXELS", 4 * 9 * 13)
     np.testing.assert_allclose(classifier.decision_function(X), together, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(classifier.sample(9, random_state=0).astype(int), made_up, atol=1)
 

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import get_scorer
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._labels import check_labels, check_wanted
+from sgan_sklearn._data.labels import check_labels, check_wanted
 from sgan_sklearn.metrics import labeled_scorer
 from sgan_sklearn.model_selection import mask_labels
 
@@ -261,7 +261,7 @@ def test_memory_that_runs_out_is_reported(fitted, monkeypatch, error):
     monkeypatch.setattr("sgan_sklearn._classifier.generate", fail)
     with pytest.raises(MemoryError, match=r"'n_samples' parameter .* 5 rows"):
         fitted.sample(5)
-    monkeypatch.setattr("sgan_sklearn._generation._physical_memory", lambda: 1e3)
+    monkeypatch.setattr("sgan_sklearn._training.generation._physical_memory", lambda: 1e3)
     with pytest.raises(MemoryError, match=r"'n_samples' parameter .* 50 rows"):
         fitted.sample(50)
 

@@ -6,14 +6,14 @@ import polars as pl
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
-from sgan_sklearn._labels import (
+from sgan_sklearn._data.labels import (
     Labels,
     check_class_weight,
     check_labels,
     check_same_classes,
     warn_of_marks,
 )
-from sgan_sklearn._targets import check_target
+from sgan_sklearn._data.targets import check_target
 
 NAN = float("nan")
 

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._labels import check_labels
+from sgan_sklearn._data.labels import check_labels
 from sgan_sklearn.metrics import labeled_scorer
 from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
 

@@ -10,8 +10,8 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._batches import SemiSupervisedBatches, SemiSupervisedDataset
-from sgan_sklearn._net import N_START_ROWS, SGANNet
+from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn._training.net import N_START_ROWS, SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.objectives import OBJECTIVES
 from sgan_sklearn.regularizers import ClassPrior, VirtualAdversarial

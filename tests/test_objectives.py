@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sgan_sklearn import _losses
-from sgan_sklearn._batches import Batch
+from sgan_sklearn._data.batches import Batch
 from sgan_sklearn.architectures import Discriminator, MLPArchitecture
 from sgan_sklearn.objectives import (
     OBJECTIVES,

@@ -34,7 +34,7 @@ from torch import nn
 
 import sgan_sklearn
 from sgan_sklearn import SGANClassifier, load, save
-from sgan_sklearn._files import FORMAT, OLDEST_FORMAT, read_file, write_file
+from sgan_sklearn._storage.files import FORMAT, OLDEST_FORMAT, read_file, write_file
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation
 from sgan_sklearn.objectives import OBJECTIVES, Complement, FeatureMatching

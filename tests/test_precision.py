@@ -5,8 +5,9 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from torch import nn
 
-from sgan_sklearn import SGANClassifier, _precision
-from sgan_sklearn._precision import choose_precision, in_precision
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn._runtime import precision as precision_module
+from sgan_sklearn._runtime.precision import choose_precision, in_precision
 from sgan_sklearn.architectures import ARCHITECTURES, ModuleArchitecture
 from sgan_sklearn.objectives import OBJECTIVES
 
@@ -123,4 +124,4 @@ def test_names_of_precisions():
     X, y = digits(as_images=False)
     with pytest.raises(ValueError, match="'precision' parameter of SGANClassifier must be a str"):
         SGANClassifier(precision="float16").fit(X, y)
-    assert set(_precision.PRECISIONS) == {"auto", "bfloat16", "float32"}
+    assert set(precision_module.PRECISIONS) == {"auto", "bfloat16", "float32"}

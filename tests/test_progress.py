@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from sgan_sklearn._progress import _clock
+from sgan_sklearn._runtime.progress import _clock
 
 TIME = r"\d+:\d\d"
 

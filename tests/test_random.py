@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.utils import check_random_state
 
-from sgan_sklearn._random import draw_seed, seeded
+from sgan_sklearn._runtime.random import draw_seed, seeded
 
 CPU = torch.device("cpu")
 

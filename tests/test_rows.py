@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from sgan_sklearn import SGANClassifier, _rows
-from sgan_sklearn._features import FeatureScaler, TableScaler
-from sgan_sklearn._images import find_layout
-from sgan_sklearn._rows import (
+from sgan_sklearn import SGANClassifier
+from sgan_sklearn._data import rows as rows_module
+from sgan_sklearn._data.images import find_layout
+from sgan_sklearn._data.rows import (
     ByteRows,
     StreamedRows,
     as_array,
@@ -19,6 +19,7 @@ from sgan_sklearn._rows import (
     subset,
     training_rows,
 )
+from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
 from sgan_sklearn.samplers import CriticSampler
 
 CPU = torch.device("cpu")
@@ -68,12 +69,12 @@ def test_bytes_stay_bytes():
 
 def test_what_does_not_fit_is_scaled_when_needed(monkeypatch):
     X, scaler, _ = byte_images()
-    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", X.size - 1)
+    monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", X.size - 1)
     assert isinstance(training_rows(X, scaler, IMAGES, CPU), StreamedRows)
     floats = X.astype(np.float32)
-    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 4 * X.size)
+    monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 4 * X.size)
     assert isinstance(training_rows(floats, scaler, IMAGES, CPU), torch.Tensor)
-    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 4 * X.size - 1)
+    monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 4 * X.size - 1)
     assert isinstance(training_rows(floats, scaler, IMAGES, CPU), StreamedRows)
 
 
@@ -107,7 +108,7 @@ def test_an_error_of_the_reader_is_raised():
 
 @pytest.mark.parametrize(("n_bytes", "together"), [(10**9, 32), (16 * 3 * 5, 5), (1, 1)])
 def test_what_is_read_ahead_is_bounded(monkeypatch, n_bytes, together):
-    monkeypatch.setattr(_rows, "BYTES_AHEAD", n_bytes)
+    monkeypatch.setattr(rows_module, "BYTES_AHEAD", n_bytes)
     X = np.zeros((10, 4))
     rows = StreamedRows(X, TableScaler().fit(X), TABLE, CPU)  # of 16 bytes each
     asked = []
@@ -137,7 +138,7 @@ def test_few_rows_are_a_sample_of_their_own():
     ],
 )
 def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected):
-    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 150)
+    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 150)
     rng = np.random.RandomState(0)
     codes = rng.permutation(np.r_[np.arange(n_labeled) % 2, np.full(n_unlabeled, -1)])
     places = sample_places(codes, 3, rng)
@@ -146,7 +147,7 @@ def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected
 
 
 def test_a_sample_has_a_row_of_each_class(monkeypatch):
-    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 10)
+    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 10)
     codes = np.r_[np.zeros(1_000, dtype=int), [1, 2], np.full(1_000, -1)]
     places = sample_places(codes, 1, np.random.RandomState(0))
     assert set(codes[places]) == {0, 1, 2, -1}
@@ -175,7 +176,7 @@ def test_a_file_gives_the_same_model_to_the_bit(tmp_path, monkeypatch, order, ea
     file[:] = X
     file.flush()
     file = np.memmap(tmp_path / "X", dtype=X.dtype, mode="r", shape=X.shape, order=order)
-    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 1_000)
+    monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 1_000)
     streamed = fitted(file, y, early_stopping=early_stopping)
     np.testing.assert_array_equal(streamed.predict_proba(file), in_memory.predict_proba(X))
     np.testing.assert_array_equal(streamed.transduction_, in_memory.transduction_)
@@ -190,7 +191,7 @@ def test_images_in_a_file(tmp_path, monkeypatch, dtype):
     images = (16 * X).clip(0, 255).astype(dtype).reshape(-1, 8, 8)
     in_memory = fitted(images, y, max_epochs=1)
     np.save(tmp_path / "images.npy", images)
-    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 1_000)
+    monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 1_000)
     file = np.load(tmp_path / "images.npy", mmap_mode="r")
     streamed = fitted(file, y, max_epochs=1)
     np.testing.assert_array_equal(streamed.predict_proba(file), in_memory.predict_proba(images))
@@ -198,7 +199,7 @@ def test_images_in_a_file(tmp_path, monkeypatch, dtype):
 
 def test_much_is_learned_from_a_sample(monkeypatch):
     X, y = digits()
-    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 200 * X.shape[1])
+    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 200 * X.shape[1])
     seen = []
 
     class Scaler(FeatureScaler):
@@ -216,7 +217,7 @@ def test_the_range_of_images_is_that_of_all(monkeypatch):
     X, y = digits()
     images = (X / 100).reshape(-1, 8, 8)
     images[-1, 0, 0] = 255.0
-    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 20 * 64)
+    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 20 * 64)
     clf = fitted(images, y, max_epochs=1)
     scaled = clf.scaler_.transform(images.reshape(len(images), -1))
     assert (scaled.min(), scaled.max()) == (-1, 1)
@@ -226,7 +227,7 @@ def test_a_sample_without_holes_or_levels_of_the_rest(monkeypatch):
     X, y = digits()
     X[250:, 5] = np.nan
     X = np.column_stack([X, np.where(np.arange(300) < 299, 0, 1)])
-    monkeypatch.setattr(_rows, "MAX_SAMPLE_VALUES", 40 * 65)
+    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 40 * 65)
     clf = fitted(X, y, categorical_features=[64], early_stopping=True, sampler=small_sampler())
     assert np.isfinite(clf.predict_proba(X)).all()
     assert clf.sample(20, random_state=0).shape == (20, 65)
@@ -238,8 +239,8 @@ def small_sampler():
 
 def test_rows_fill_a_part_of_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1_000, 4_000))
-    assert _rows._fit(250, torch.device("cuda"))
-    assert not _rows._fit(251, torch.device("cuda"))
+    assert rows_module._fit(250, torch.device("cuda"))
+    assert not rows_module._fit(251, torch.device("cuda"))
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "S3", "U2", [("a", "f4"), ("b", "f4")]], ids=str)

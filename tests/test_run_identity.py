@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._fingerprint import fingerprint
+from sgan_sklearn._storage.fingerprint import fingerprint
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.objectives import FeatureMatching
 from sgan_sklearn.regularizers import ConditionalEntropy
@@ -206,7 +206,7 @@ def test_other_values_are_other_runs(one, other):
 # --- the user's own code --------------------------------------------------------------------------
 
 PROGRAM = """
-from sgan_sklearn._fingerprint import fingerprint
+from sgan_sklearn._storage.fingerprint import fingerprint
 from sgan_sklearn.objectives import FeatureMatching
 
 FACTOR = 2.0
@@ -277,7 +277,7 @@ def test_changed_code_is_another_run(run_of_program, old, new, same):
 
 def test_functions_that_call_each_other_come_to_an_end():
     program = textwrap.dedent("""
-        from sgan_sklearn._fingerprint import fingerprint
+        from sgan_sklearn._storage.fingerprint import fingerprint
 
         def one(n):
             return other(n - 1) if n else 0

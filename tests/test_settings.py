@@ -42,8 +42,8 @@ from sgan_sklearn import (
     load,
     save,
 )
-from sgan_sklearn._fingerprint import fingerprint
-from sgan_sklearn._settings import plain_settings
+from sgan_sklearn._runtime.settings import plain_settings
+from sgan_sklearn._storage.fingerprint import fingerprint
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.metrics import labeled_scorer
 from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgan_sklearn import SamplesDisplay
-from sgan_sklearn._columns import MAX_LEVELS, TableColumns
-from sgan_sklearn._features import FeatureScaler, TableScaler
+from sgan_sklearn._data.columns import MAX_LEVELS, TableColumns
+from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
 from sgan_sklearn.architectures import ConvArchitecture, Heads, MLPArchitecture
 from sgan_sklearn.architectures._layers import TableHeads
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skorch.callbacks import Callback
 
-from sgan_sklearn._early_stopping import EarlyStopping, draw_validation_rows
-from sgan_sklearn._labels import check_labels
-from sgan_sklearn._random import draw_seed
-from sgan_sklearn._schedules import SCHEDULES
+from sgan_sklearn._data.labels import check_labels
+from sgan_sklearn._runtime.random import draw_seed
+from sgan_sklearn._training.early_stopping import EarlyStopping, draw_validation_rows
+from sgan_sklearn._training.schedules import SCHEDULES
 from sgan_sklearn.regularizers import ClassPrior
 
 

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from sgan_sklearn._trouble import collapsed_since, dead_since, relative_spread
+from sgan_sklearn._training.diagnostics import collapsed_since, dead_since, relative_spread
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sgan_sklearn._validation import check_dense, check_same_length
+from sgan_sklearn._data.validation import check_dense, check_same_length
 
 
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.coo_matrix, sparse.csr_array])

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sgan_sklearn._display._checks import check_estimator
-from sgan_sklearn._settings import with_plain_settings
+from sgan_sklearn._runtime.settings import with_plain_settings
 
 __all__ = ["HistoryDisplay"]
 

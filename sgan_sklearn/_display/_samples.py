@@ -12,11 +12,11 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from sgan_sklearn._classifier import SGANClassifier
-from sgan_sklearn._columns import TableColumns
+from sgan_sklearn._data.columns import TableColumns
+from sgan_sklearn._data.images import as_picture, tiled
 from sgan_sklearn._display._checks import check_estimator
-from sgan_sklearn._images import as_picture, tiled
-from sgan_sklearn._random import RandomState
-from sgan_sklearn._settings import with_plain_settings
+from sgan_sklearn._runtime.random import RandomState
+from sgan_sklearn._runtime.settings import with_plain_settings
 
 __all__ = ["SamplesDisplay"]
 

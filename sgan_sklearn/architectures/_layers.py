@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sgan_sklearn._distributed import mean_over_processes, n_processes
+from sgan_sklearn._runtime.processes import mean_over_processes, n_processes
 from sgan_sklearn.architectures._base import Heads
 
 __all__ = [

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sgan_sklearn._validation import check_layer_sizes
+from sgan_sklearn._data.validation import check_layer_sizes
 from sgan_sklearn.architectures._base import (
     NO_HEADS,
     Architecture,

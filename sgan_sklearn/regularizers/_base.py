@@ -19,7 +19,7 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sgan_sklearn._rows import Rows
+    from sgan_sklearn._data.rows import Rows
 
 __all__ = ["Regularizer", "UnlabeledRows"]
 

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
-from sgan_sklearn._distributed import mean_over_processes
-from sgan_sklearn._state import is_tensor_of
+from sgan_sklearn._runtime.processes import mean_over_processes
+from sgan_sklearn._storage.state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 

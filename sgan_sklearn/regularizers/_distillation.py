@@ -16,15 +16,15 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods
 
 from sgan_sklearn import _losses
-from sgan_sklearn._random import next_seed, turn_given_up
-from sgan_sklearn._state import is_tensor_of
+from sgan_sklearn._runtime.random import next_seed, turn_given_up
+from sgan_sklearn._storage.state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sgan_sklearn._rows import Rows
+    from sgan_sklearn._data.rows import Rows
 
 __all__ = ["Distillation"]
 

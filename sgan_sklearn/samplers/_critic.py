@@ -18,18 +18,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sgan_sklearn import _losses
-from sgan_sklearn._device import device_or_cpu
-from sgan_sklearn._progress import EpochTable
-from sgan_sklearn._random import give_way, seeded
-from sgan_sklearn._settings import with_plain_settings
-from sgan_sklearn._state import (
+from sgan_sklearn._data.validation import check_layer_sizes
+from sgan_sklearn._runtime.device import device_or_cpu
+from sgan_sklearn._runtime.progress import EpochTable
+from sgan_sklearn._runtime.random import give_way, seeded
+from sgan_sklearn._runtime.settings import with_plain_settings
+from sgan_sklearn._storage.state import (
     check_history,
     check_progress,
     check_weights,
     to_arrays,
     to_tensors,
 )
-from sgan_sklearn._validation import check_layer_sizes
 from sgan_sklearn.architectures import Heads
 from sgan_sklearn.architectures._layers import TableHeads
 from sgan_sklearn.samplers._base import Sampler

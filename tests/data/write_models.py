@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._files import FORMAT
+from sgan_sklearn._storage.files import FORMAT
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 
 FOLDER = Path(__file__).parent

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -19,7 +17,6 @@ __all__ = [
     "check_range",
     "check_same_length",
     "is_missing",
-    "warn_user",
 ]
 
 # More hidden layers than this are a mistake.
@@ -106,12 +103,3 @@ def check_layer_sizes(part: Any, *names: str) -> None:
                 f"The {name!r} parameter of {type(part).__name__} must hold integers of at "
                 f"least 1. Got {sizes!r} instead. One layer is written as a tuple: (100,)."
             )
-
-
-def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the caller outside this package and those that call it."""
-    inside = (__name__.split(".")[0], "contextlib", "sklearn", "skorch")
-    stacklevel, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(inside):
-        stacklevel, frame = stacklevel + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=stacklevel)

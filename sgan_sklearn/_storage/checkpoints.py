@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from sgan_sklearn._distributed import least, n_processes, process_index
-from sgan_sklearn._encoding import decode, encode
-from sgan_sklearn._files import read_file, write_file
-from sgan_sklearn._state import (
+from sgan_sklearn._runtime.processes import least, n_processes, process_index
+from sgan_sklearn._runtime.user_warnings import warn_user
+from sgan_sklearn._storage.encoding import decode, encode
+from sgan_sklearn._storage.files import read_file, write_file
+from sgan_sklearn._storage.state import (
     check_generator_state,
     check_history,
     check_moments,
@@ -25,7 +26,6 @@ from sgan_sklearn._state import (
     to_arrays,
     to_tensors,
 )
-from sgan_sklearn._validation import warn_user
 
 __all__ = ["Checkpoints", "check_training", "restore_training", "training_state"]
 

@@ -20,7 +20,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from sgan_sklearn._sklearn_parts import (
+from sgan_sklearn._storage.sklearn_parts import (
     UNNEEDED,
     check_fitted,
     check_params,

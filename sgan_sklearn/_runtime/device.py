@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from sgan_sklearn._distributed import n_processes, process_index
+from sgan_sklearn._runtime.processes import n_processes, process_index
 
 __all__ = ["device_or_cpu", "resolve_device"]
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgan_sklearn._features import FeatureScaler, TableScaler
-from sgan_sklearn._images import Layout
-from sgan_sklearn._sampling import allotted, drawn
+from sgan_sklearn._data.images import Layout
+from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
+from sgan_sklearn._data.stratification import allotted, drawn
 
 __all__ = [
     "ByteRows",

@@ -16,8 +16,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import gen_batches
 
-from sgan_sklearn._columns import MAX_LEVELS
-from sgan_sklearn._integers import difference, representable
+from sgan_sklearn._data.columns import MAX_LEVELS
+from sgan_sklearn._data.integers import difference, representable
 
 __all__ = ["SCALINGS", "FeatureScaler", "TableScaler"]
 

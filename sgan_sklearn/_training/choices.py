@@ -9,12 +9,12 @@ from typing import Any
 
 from sklearn.base import clone
 
-from sgan_sklearn._columns import TableColumns
-from sgan_sklearn._features import FeatureScaler, TableScaler
-from sgan_sklearn._frames import frame_kind
-from sgan_sklearn._images import Layout, refuse_augmentation, refuse_images
-from sgan_sklearn._reading import as_table
-from sgan_sklearn._schedules import SCHEDULES
+from sgan_sklearn._data.columns import TableColumns
+from sgan_sklearn._data.frames import frame_kind
+from sgan_sklearn._data.images import Layout, refuse_augmentation, refuse_images
+from sgan_sklearn._data.reading import as_table
+from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
+from sgan_sklearn._training.schedules import SCHEDULES
 from sgan_sklearn.architectures import (
     ARCHITECTURES,
     Architecture,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import column_or_1d
 
-from sgan_sklearn._validation import is_missing
+from sgan_sklearn._data.validation import is_missing
 
 __all__ = ["Target", "as_array", "check_target", "is_nan", "kind_of", "plain_labels"]
 

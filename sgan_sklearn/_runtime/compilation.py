@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import nn
 
-from sgan_sklearn._wrapper import Wrapper
+from sgan_sklearn._runtime.wrapper import Wrapper
 
 __all__ = ["Compiled", "check_compiles", "compiling"]
 

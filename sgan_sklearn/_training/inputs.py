@@ -14,24 +14,10 @@ import sklearn
 import torch
 from sklearn.utils.validation import check_array, validate_data
 
-from sgan_sklearn._checkpoints import Checkpoints
-from sgan_sklearn._choices import (
-    check_schedule,
-    choose_architecture,
-    choose_columns,
-    choose_sampler,
-    component,
-)
-from sgan_sklearn._columns import TableColumns
-from sgan_sklearn._compilation import check_compiles
-from sgan_sklearn._cuda_graphs import uses_compiler
-from sgan_sklearn._device import resolve_device
-from sgan_sklearn._distributed import agree, n_processes
-from sgan_sklearn._early_stopping import draw_validation_rows
-from sgan_sklearn._fingerprint import fingerprint
-from sgan_sklearn._frames import frame_kind
-from sgan_sklearn._images import check_image_shape, flatten_images
-from sgan_sklearn._labels import (
+from sgan_sklearn._data.columns import TableColumns
+from sgan_sklearn._data.frames import frame_kind
+from sgan_sklearn._data.images import check_image_shape, flatten_images
+from sgan_sklearn._data.labels import (
     Labels,
     check_class_weight,
     check_classes,
@@ -39,9 +25,28 @@ from sgan_sklearn._labels import (
     check_same_classes,
     warn_of_marks,
 )
-from sgan_sklearn._random import draw_seed
-from sgan_sklearn._reading import as_table, frame_to_numbers, with_nan
-from sgan_sklearn._validation import check_callbacks, check_dense, check_range, check_same_length
+from sgan_sklearn._data.reading import as_table, frame_to_numbers, with_nan
+from sgan_sklearn._data.validation import (
+    check_callbacks,
+    check_dense,
+    check_range,
+    check_same_length,
+)
+from sgan_sklearn._runtime.compilation import check_compiles
+from sgan_sklearn._runtime.device import resolve_device
+from sgan_sklearn._runtime.processes import agree, n_processes
+from sgan_sklearn._runtime.random import draw_seed
+from sgan_sklearn._runtime.recorded_steps import uses_compiler
+from sgan_sklearn._storage.checkpoints import Checkpoints
+from sgan_sklearn._storage.fingerprint import fingerprint
+from sgan_sklearn._training.choices import (
+    check_schedule,
+    choose_architecture,
+    choose_columns,
+    choose_sampler,
+    component,
+)
+from sgan_sklearn._training.early_stopping import draw_validation_rows
 from sgan_sklearn.architectures import Architecture
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.samplers import Sampler

@@ -15,9 +15,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScaler, StandardScaler
 from torch import Tensor, nn
 
-from sgan_sklearn._features import LIMIT, FeatureScaler, TableScaler
-from sgan_sklearn._files import replace_file
-from sgan_sklearn._images import Layout
+from sgan_sklearn._data.images import Layout
+from sgan_sklearn._data.scaling import LIMIT, FeatureScaler, TableScaler
+from sgan_sklearn._storage.files import replace_file
 
 __all__ = ["write_onnx"]
 

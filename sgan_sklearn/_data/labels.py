@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from sgan_sklearn._targets import as_array, check_target, is_nan, kind_of
-from sgan_sklearn._validation import warn_user
+from sgan_sklearn._data.targets import as_array, check_target, is_nan, kind_of
+from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = [
     "Labels",

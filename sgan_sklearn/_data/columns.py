@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from sgan_sklearn._dtypes import DATES, UNITS, is_plain, numpy_dtype, plain
-from sgan_sklearn._frames import (
+from sgan_sklearn._data.dtypes import DATES, UNITS, is_plain, numpy_dtype, plain
+from sgan_sklearn._data.frames import (
     build_frame,
     column_dtype,
     describe_frame,
     described_columns,
     frame_kind,
 )
-from sgan_sklearn._integers import EXACT, difference, multiples
-from sgan_sklearn._reading import Column, as_numbers, as_objects, ordinary_numbers, read_column
-from sgan_sklearn._validation import warn_user
+from sgan_sklearn._data.integers import EXACT, difference, multiples
+from sgan_sklearn._data.reading import Column, as_numbers, as_objects, ordinary_numbers, read_column
+from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = ["TableColumns"]
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sgan_sklearn._distributed import n_processes, own_part
-from sgan_sklearn._random import next_seed
-from sgan_sklearn._rows import Rows, as_array, looked_up, sample_places, subset
+from sgan_sklearn._data.rows import Rows, as_array, looked_up, sample_places, subset
+from sgan_sklearn._runtime.processes import n_processes, own_part
+from sgan_sklearn._runtime.random import next_seed
 
 __all__ = ["Batch", "SemiSupervisedBatches", "SemiSupervisedDataset"]
 

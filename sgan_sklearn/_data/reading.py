@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from sgan_sklearn._dtypes import (
+from sgan_sklearn._data.dtypes import (
     DATES,
     attoseconds,
     is_ordinary,
@@ -21,8 +21,8 @@ from sgan_sklearn._dtypes import (
     plain,
     polars_kind,
 )
-from sgan_sklearn._frames import column_dtype, column_name, frame_kind, refuse_column
-from sgan_sklearn._validation import is_missing
+from sgan_sklearn._data.frames import column_dtype, column_name, frame_kind, refuse_column
+from sgan_sklearn._data.validation import is_missing
 
 __all__ = [
     "Column",

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from sgan_sklearn._dtypes import (
+from sgan_sklearn._data.dtypes import (
     DATES,
     describe_names,
     describe_pandas,

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sgan_sklearn._batches import Batch
-from sgan_sklearn._distributed import n_processes
+from sgan_sklearn._runtime.processes import n_processes
 
 __all__ = ["GraphedStep", "is_recordable", "uses_compiler", "uses_graphs"]
 
@@ -49,8 +48,9 @@ WAITING = (
     aten.lift_fresh,
 )
 
+# A batch is a NamedTuple of tensors, each of which may be None.
 Terms = dict[str, Tensor]
-Step = Callable[[Batch, Tensor | None, Sequence[float | Tensor]], Terms]
+Step = Callable[[Any, Tensor | None, Sequence[float | Tensor]], Terms]
 
 
 def uses_graphs(device: torch.device) -> bool:
@@ -123,7 +123,7 @@ class GraphedStep:
         self._n_steps: Counter[bool] = Counter()
         self._recordings: dict[bool, _Recording] = {}
 
-    def __call__(self, batch: Batch, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
+    def __call__(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
         """Make a step and return its terms."""
         if self._has_failed:
             return self._step(batch, latent, numbers)
@@ -148,7 +148,7 @@ class GraphedStep:
         rates = [group["lr"] for group in groups]
         return self._recordings[adversarial].replay(batch, latent, [*numbers, *rates])
 
-    def _warm_up(self, batch: Batch, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
+    def _warm_up(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
         is_last = self._n_steps[latent is not None] == N_WARM_UP
         watch = _Watch(batch.real.device)
         with _at_once(self._stream), watch if is_last else nullcontext():
@@ -212,11 +212,11 @@ class _Recording:
         step: Step,
         groups: list[dict[str, Any]],
         stream: torch.cuda.Stream,
-        batch: Batch,
+        batch: Any,
         latent: Tensor | None,
         numbers: Sequence[float],
     ) -> None:
-        device = batch.real.device
+        device = _tensors(batch, latent)[0].device
         given = {name: part for name, part in batch._asdict().items() if part is not None}
         own_batch = batch._replace(**{name: part.clone() for name, part in given.items()})
         own_latent = None if latent is None else latent.clone()
@@ -234,7 +234,7 @@ class _Recording:
 
         self._replay = _recorded(run, stream)
 
-    def replay(self, batch: Batch, latent: Tensor | None, numbers: list[float]) -> Terms:
+    def replay(self, batch: Any, latent: Tensor | None, numbers: list[float]) -> Terms:
         """Repeat the step; `numbers` end with the learning rate of each group."""
         torch._foreach_copy_(self._tensors, _tensors(batch, latent))
         for place, old, new in zip(self._numbers, self._values, numbers, strict=True):
@@ -246,7 +246,7 @@ class _Recording:
         return dict(zip(names, terms.clone().unbind(), strict=True))
 
 
-def _tensors(batch: Batch, latent: Tensor | None) -> list[Tensor]:
+def _tensors(batch: Any, latent: Tensor | None) -> list[Tensor]:
     return [part for part in (*batch, latent) if part is not None]
 
 

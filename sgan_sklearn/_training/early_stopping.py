@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from sgan_sklearn._sampling import allotted, drawn
+from sgan_sklearn._data.stratification import allotted, drawn
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sgan_sklearn._labels import Labels
-    from sgan_sklearn._random import RandomState
+    from sgan_sklearn._data.labels import Labels
+    from sgan_sklearn._runtime.random import RandomState
 
 __all__ = ["EarlyStopping", "draw_validation_rows"]
 

@@ -1,4 +1,4 @@
-"""Fitted estimators in one file, without pickle.
+"""The state of a fitted classifier that `save` keeps, and its checks in `load`.
 
 A classifier is restored from parameters, arrays of numbers and the description of its columns.
 Whatever follows from these, such as the networks and their places for categories, is built as in
@@ -8,40 +8,24 @@ Whatever follows from these, such as the networks and their places for categorie
 from __future__ import annotations
 
 import math
-import os
-import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sgan_sklearn._choices import choose_heads
-from sgan_sklearn._columns import TableColumns
-from sgan_sklearn._encoding import decode, encode
-from sgan_sklearn._features import FeatureScaler, TableScaler
-from sgan_sklearn._files import read_file, write_file
-from sgan_sklearn._images import CHANNELS, Layout
-from sgan_sklearn._net import SGANNet, network_builders
+from sgan_sklearn._data.columns import TableColumns
+from sgan_sklearn._data.images import CHANNELS, Layout
+from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
+from sgan_sklearn._training.choices import choose_heads
+from sgan_sklearn._training.net import SGANNet, network_builders
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture
 from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 from sgan_sklearn.samplers import SAMPLERS, ColumnMap, CriticSampler, Sampler
 
-__all__ = [
-    "FilePath",
-    "expanded",
-    "fitted_state",
-    "load_estimator",
-    "restore_fitted_state",
-    "save_estimator",
-]
-
-FilePath = str | os.PathLike[str]
+__all__ = ["PARTS", "fitted_state", "restore_fitted_state"]
 
 # The classes of this package that a file may name, besides the classifier.
 PARTS = (
@@ -54,61 +38,6 @@ PARTS = (
 
 # Bytes of a class label, at most: predictions repeat it.
 MAX_LABEL_BYTES = 2**12
-
-
-def save_estimator(estimator: Any, path: FilePath, classes: Iterable[type]) -> None:
-    """Write an estimator to a file; see `sgan_sklearn.save`."""
-    if not isinstance(estimator, BaseEstimator):
-        raise TypeError(
-            "save takes an estimator, such as an SGANClassifier or a Pipeline that ends in one. "
-            f"Got {estimator!r}."
-        )
-    path = expanded(path)
-    names = ("sgan_sklearn", "sklearn", "torch", "numpy")
-    versions = {name: str(sys.modules[name].__version__) for name in names}
-    arrays, tree, custom = encode(estimator, type(estimator).__name__)
-    try:
-        decode(arrays, tree, (*PARTS, *classes), custom)
-    except ValueError as error:  # better now than when it is needed
-        raise TypeError(
-            f"{type(estimator).__name__} cannot be saved without pickle: use skops or joblib "
-            f"instead. {error}"
-        ) from error
-    write_file(path, arrays, {"versions": versions, "estimator": tree})
-
-
-def load_estimator(path: FilePath, classes: Iterable[type], custom_objects: Sequence[Any]) -> Any:
-    """Read an estimator from a file; see `sgan_sklearn.load`."""
-    path = expanded(path)
-    _check_custom_objects(custom_objects)
-    arrays, content = read_file(path)
-    tree = content.get("estimator") if isinstance(content, dict) else None
-    try:
-        estimator = decode(arrays, tree, (*PARTS, *classes), custom_objects)
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be loaded. {error}") from error
-    if not isinstance(estimator, BaseEstimator):
-        raise ValueError(f"{path} cannot be loaded. It holds no estimator.")
-    return estimator
-
-
-def expanded(path: Any) -> Path:
-    """Return the path of a file, in which "~" is the home folder, or raise TypeError."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"The path of a file must be a string or a path. Got {path!r}.")
-    return Path(os.fsdecode(path)).expanduser()
-
-
-def _check_custom_objects(custom_objects: Any) -> None:
-    is_list = isinstance(custom_objects, list | tuple)
-    if not is_list or not all(isinstance(item, type | FunctionType) for item in custom_objects):
-        raise TypeError(
-            "custom_objects must be a list of classes and functions, such as [MyObjective]. Got "
-            f"{custom_objects!r}."
-        )
-
-
-# --- a fitted classifier ------------------------------------------------------------------------
 
 
 def fitted_state(classifier: Any) -> dict[str, Any]:

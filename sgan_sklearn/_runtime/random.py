@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from sgan_sklearn._threads import mind_fork
+from sgan_sklearn._runtime.threads import mind_fork
 
 RandomState = int | np.random.RandomState | None
 

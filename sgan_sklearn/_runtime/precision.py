@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sgan_sklearn._wrapper import Wrapper
+from sgan_sklearn._runtime.wrapper import Wrapper
 
 __all__ = ["PRECISIONS", "choose_precision", "in_precision"]
 

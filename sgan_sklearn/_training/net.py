@@ -21,17 +21,13 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from sgan_sklearn._batches import Batch, SemiSupervisedBatches
-from sgan_sklearn._checkpoints import (
-    Checkpoints,
-    check_training,
-    restore_training,
-    training_state,
-)
-from sgan_sklearn._compilation import Compiled
-from sgan_sklearn._cuda_graphs import GraphedStep, is_recordable
-from sgan_sklearn._device import device_or_cpu
-from sgan_sklearn._distributed import (
+from sgan_sklearn._data.batches import Batch, SemiSupervisedBatches
+from sgan_sklearn._data.rows import Rows
+from sgan_sklearn._runtime.compilation import Compiled
+from sgan_sklearn._runtime.device import device_or_cpu
+from sgan_sklearn._runtime.interrupts import raised_by_statement
+from sgan_sklearn._runtime.precision import in_precision
+from sgan_sklearn._runtime.processes import (
     any_process,
     average_gradients,
     mean_over_processes,
@@ -41,14 +37,18 @@ from sgan_sklearn._distributed import (
     rows_of_processes,
     same_everywhere,
 )
-from sgan_sklearn._early_stopping import EarlyStopping
-from sgan_sklearn._interrupts import raised_by_statement
-from sgan_sklearn._precision import in_precision
-from sgan_sklearn._progress import TrainingLog
-from sgan_sklearn._random import give_way, next_seed, reseed, seeded
-from sgan_sklearn._rows import Rows
-from sgan_sklearn._settings import with_plain_settings
-from sgan_sklearn._state import (
+from sgan_sklearn._runtime.progress import TrainingLog
+from sgan_sklearn._runtime.random import give_way, next_seed, reseed, seeded
+from sgan_sklearn._runtime.recorded_steps import GraphedStep, is_recordable
+from sgan_sklearn._runtime.settings import with_plain_settings
+from sgan_sklearn._runtime.threads import mind_fork
+from sgan_sklearn._storage.checkpoints import (
+    Checkpoints,
+    check_training,
+    restore_training,
+    training_state,
+)
+from sgan_sklearn._storage.state import (
     check_history,
     check_moments,
     check_progress,
@@ -59,8 +59,8 @@ from sgan_sklearn._state import (
     to_arrays,
     to_tensors,
 )
-from sgan_sklearn._threads import mind_fork
-from sgan_sklearn._trouble import relative_spread
+from sgan_sklearn._training.diagnostics import relative_spread
+from sgan_sklearn._training.early_stopping import EarlyStopping
 from sgan_sklearn.architectures import Architecture, Heads
 from sgan_sklearn.objectives import Objective
 from sgan_sklearn.regularizers import Regularizer, UnlabeledRows

@@ -1,0 +1,1 @@
+"""Random numbers, threads, processes, devices, precision, and the settings around a call."""

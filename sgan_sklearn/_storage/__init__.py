@@ -1,0 +1,1 @@
+"""Files: encoded values, saved estimators, checkpoints and ONNX graphs."""

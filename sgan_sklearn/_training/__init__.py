@@ -1,0 +1,1 @@
+"""One training: the checked inputs, the skorch net, and what watches it."""
