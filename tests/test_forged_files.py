@@ -281,6 +281,19 @@ def test_tfidf_of_another_vocabulary_is_refused(path):
     assert_refused(forgery)
 
 
+@pytest.mark.parametrize("n_columns", [2, 20_000])
+def test_column_taken_many_times_is_refused(path, n_columns):
+    # pandas would spend half a minute on taking 20,000 columns.
+    transformer = ColumnTransformer([("scale", StandardScaler(), [1, 1])])
+    forgery = Forgery(transformer.fit(np.eye(3)), path)
+    forgery.part("_transformer_to_input_indices", "scale")[1] = [1] * n_columns
+    if n_columns == 2:
+        forgery.write()
+        assert load(path).transform(np.eye(3)).shape == (3, 2)
+    else:
+        assert_refused(forgery, "no _transformer_to_input_indices like")
+
+
 @pytest.mark.parametrize(
     "attribute", ["_n_features_outs", "categories_", "_drop_idx_after_grouping"]
 )

@@ -23,6 +23,9 @@ UNNEEDED = ("_sklearn_version", "_stop_words_id", "_fit_svd_solver")
 # No table has more columns, and no array of a model more rows.
 LARGEST_SIZE = 2**22
 
+# How often a ColumnTransformer may take each column.
+MOST_REPEATED = 10
+
 # Bytes of a value of a dtype that an estimator fills arrays with.
 MAX_BYTES = 256
 
@@ -143,6 +146,20 @@ def simple(value: Any, sizes: Sizes) -> bool:
     return _is_single(value) or isinstance(value, slice | BaseEstimator)
 
 
+def columns(value: Any, sizes: Sizes) -> bool:
+    """Check for lists of columns that are not much longer than there are columns."""
+    return simple(value, sizes) and _longest(value) <= MOST_REPEATED * (1 + sizes[F])
+
+
+def _longest(value: Any) -> int:
+    """Return the length of the longest list, array or dict within a value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return max([len(value), *map(_longest, value)])
+    return len(value) if isinstance(value, np.ndarray) else 0
+
+
 F = "features"
 floats, whole, flag = array("f", F), array("iu"), array("b")
 per_component = array("f", "components")
@@ -157,13 +174,14 @@ def dtype(value: Any, sizes: Sizes) -> bool:
 FITTED: dict[str, dict[str, Check]] = {
     "compose.ColumnTransformer": {
         "transformers_": lambda value, sizes: (
-            named_parts(value, sizes) and all(len(item) == 3 for item in value)
+            named_parts(value, sizes)
+            and all(len(item) == 3 and columns(item[2], sizes) for item in value)
         ),
         "output_indices_": simple,
         "sparse_output_": flag,
-        "_columns": simple,
-        "_transformer_to_input_indices": simple,
-        "_remainder": simple,
+        "_columns": columns,
+        "_transformer_to_input_indices": columns,
+        "_remainder": columns,
         "_name_to_fitted_passthrough": simple,
         "_n_features": size(F),
     },
