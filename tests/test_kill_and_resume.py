@@ -85,6 +85,26 @@ def test_a_training_is_killed_and_goes_on(kills, tmp_path, monkeypatch):
         kills.kill("table", tmp_path, 2, 0.0)
 
 
+def test_a_training_is_killed_while_it_writes(kills, tmp_path, monkeypatch):
+    script = (
+        "import time\n"
+        "from pathlib import Path\n"
+        "print(0, flush=True)\n"
+        "time.sleep(0.3)\n"
+        "Path('b.tmp').touch()\n"
+        "time.sleep(60)\n"
+    )
+
+    def start(kind, folder):
+        command = [sys.executable, "-c", script]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
+
+    monkeypatch.setattr(kills, "start", start)
+    (tmp_path / "a.tmp").touch()  # of an earlier kill
+    assert kills.kill(kills.WHILE_WRITING, tmp_path, 0, 0.0) == (0, True)
+    assert kills.half_written(tmp_path) == {"a.tmp", "b.tmp"}
+
+
 def test_resumes_from_the_middle_are_counted(kills):
     def cell(kind, resumed_from, is_same):
         killed_after = [[epoch, 0.1] for epoch in resumed_from]
