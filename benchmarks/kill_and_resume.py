@@ -1,43 +1,59 @@
-"""Trainings killed at random moments, resumed, and compared with one that was never interrupted.
+"""Trainings that are killed, resumed and compared with one that was never interrupted.
 
-Each cell starts a training in a process of its own, kills it with SIGKILL after a random time, up
-to three times over, and lets the last process come to its end. The model must be, to the bit, that
-of a training without a kill: weights, averages, probabilities and rows made up.
+Each cell starts a training in a process of its own, kills it with SIGKILL one to three times, each
+time later in the training, and lets the last process end. The moments are uniform over the time
+that the uninterrupted training takes, without the start of the process: they fall within epochs
+and while a sampler is trained. One kind is killed from such a moment on as soon as a checkpoint is
+being written. The model must be, to the bit, that of the uninterrupted training: weights, averages,
+probabilities and generated rows.
 
     python benchmarks/kill_and_resume.py
 
-It takes some ten minutes on two cores. It can be stopped at any moment and goes on where it was.
+It takes some fifteen minutes on a core. It can be stopped at any moment and goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
 
 import numpy as np
 from _cells import RESULTS, few_labels, run_cells, table
 from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
 
 import sgan_sklearn
 from sgan_sklearn import SGANClassifier
+from sgan_sklearn.samplers import CriticSampler
 
-KINDS = {
-    "table": {"max_epochs": 12},
-    "images": {"max_epochs": 4},
+N_ROWS = 600
+WHILE_WRITING = "table, while writing"
+KINDS: dict[str, dict[str, Any]] = {
+    "table": {"max_epochs": 60},
+    "images": {"max_epochs": 25},
     "early stopping, cosine": {
-        "max_epochs": 12,
+        "max_epochs": 60,
         "early_stopping": True,
+        "n_iter_no_change": 30,
         "validation_fraction": 0.2,
         "lr_schedule": "cosine",
     },
-    "complement, critic": {"max_epochs": 6, "objective": "complement", "sampler": "critic"},
+    "complement, critic": {
+        "max_epochs": 50,
+        "objective": "complement",
+        "sampler": CriticSampler(max_epochs=30),
+    },
+    WHILE_WRITING: {"max_epochs": 60},
 }
 MAX_KILLS = 3
 NETWORKS = ("module_", "generator_", "averaged_module_", "averaged_generator_")
@@ -45,66 +61,132 @@ NETWORKS = ("module_", "generator_", "averaged_module_", "averaged_generator_")
 
 def digits(kind: str) -> tuple[np.ndarray, np.ndarray]:
     X, y = load_digits(return_X_y=True)
+    X, y = X[:N_ROWS], y[:N_ROWS]
     return (X.reshape(-1, 8, 8) if kind == "images" else X), few_labels(y, 10, 0)
 
 
+# --- the process that is killed ---------------------------------------------------------------
+
+
+class PrintEpochs(Callback):
+    """Prints the number of complete epochs whenever one begins, and after the last one.
+
+    The checkpoint of that number is in the folder by then.
+    """
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        print(len(net.history) - 1, flush=True)
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        print(len(net.history), flush=True)
+
+
 def train(kind: str, folder: Path) -> None:
-    """Train to the end, from the newest checkpoint if there is one, and save the model."""
+    """Train to the end, from the newest checkpoint if there is one, and save the model.
+
+    The numbers of complete epochs are printed, the last one once more after the sampler's training.
+    """
     options = {"device": "cpu", "random_state": 0, "checkpoint_dir": folder, "resume": True}
-    classifier = SGANClassifier(**KINDS[kind], **options).fit(*digits(kind))
+    classifier = SGANClassifier(**KINDS[kind], **options, callbacks=[PrintEpochs()])
+    classifier.fit(*digits(kind))
+    print(len(classifier.net_.history), flush=True)
     classifier.save(folder / "model.sgan")
 
 
-def start(kind: str, folder: Path) -> subprocess.Popen:
+# --- the process that kills -------------------------------------------------------------------
+
+
+def start(kind: str, folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, "--train", kind, str(folder)]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(kind: str, folder: Path) -> list[tuple[int, float]]:
+    """Train to the end; return the numbers that were printed, and when."""
+    with start(kind, folder) as process:
+        found = [(int(line), time.monotonic()) for line in process.stdout or ()]
+    if process.returncode != 0:
+        raise RuntimeError(f"the training of {kind!r} failed")
+    return found
+
+
+def kill(kind: str, folder: Path, epoch: int, delay: float) -> tuple[int, bool]:
+    """Start a training and kill it some seconds after it has completed a number of epochs.
+
+    Returns the epoch it went on from, and whether the kill has ended it.
+    """
+    with start(kind, folder) as process:
+        first = None
+        for line in process.stdout or ():
+            first = int(line) if first is None else first
+            if int(line) >= epoch:
+                break
+        time.sleep(delay)
+        if kind == WHILE_WRITING:
+            before = half_written(folder)
+            while half_written(folder) <= before and process.poll() is None:
+                time.sleep(1e-4)
+        process.kill()
+    if first is None:
+        raise RuntimeError(f"the training of {kind!r} failed")
+    return first, process.returncode == -signal.SIGKILL
+
+
+def half_written(folder: Path) -> set[str]:
+    """Return the names of files that are being written, or that a kill has left."""
+    return {name for name in os.listdir(folder) if name.endswith(".tmp")}
+
+
+def moments(seconds: list[float], rng: np.random.RandomState) -> list[tuple[int, float]]:
+    """Return when to kill a training: after which epoch, and how many seconds later.
+
+    `seconds` are the times of what the uninterrupted training has printed.
+    """
+    chosen = np.sort(rng.uniform(seconds[0], seconds[-1], rng.randint(1, MAX_KILLS + 1)))
+    epochs = np.searchsorted(seconds, chosen, side="right") - 1
+    return [(int(i), float(moment - seconds[i])) for i, moment in zip(epochs, chosen, strict=True)]
+
+
+def uninterrupted(kind: str, folder: Path) -> tuple[Path, list[float]]:
+    """Return the model of the uninterrupted training, and the times of what it has printed."""
+    reference = folder / kind
+    if not reference.exists():
+        own = Path(mkdtemp(dir=folder))
+        seconds = [moment for _, moment in finish(kind, own)]
+        (own / "seconds.json").write_text(json.dumps(seconds))
+        with suppress(OSError):  # another job was faster
+            own.rename(reference)
+    return reference / "model.sgan", json.loads((reference / "seconds.json").read_text())
 
 
 def measure(key: dict, folder: Path) -> dict:
-    """Kill and resume a training; return how often, and whether the models are the same."""
-    kind, rng = key["kind"], np.random.RandomState(key["run"])
-    reference = folder / kind
-    reference.mkdir(exist_ok=True)
-    if not (reference / "model.sgan").exists():
-        begin = time.monotonic()
-        if start(kind, reference).wait() != 0:
-            raise RuntimeError(f"the training of {kind!r} failed")
-        (reference / "seconds").write_text(str(time.monotonic() - begin))
-    seconds = float((reference / "seconds").read_text())
-    kills, epochs = [], []
+    """Kill and resume a training; return from where it went on, and whether the model is equal."""
+    kind = key["kind"]
+    rng = np.random.RandomState([list(KINDS).index(kind), key["run"]])
+    model, seconds = uninterrupted(kind, folder)
+    killed_after, first_epochs, left = [], [], set()
     with TemporaryDirectory() as name:
         own = Path(name)
-        for _ in range(rng.randint(1, MAX_KILLS + 1)):
-            after = kill(kind, own, seconds, rng)
-            while after is None and not kills:  # it was faster than that: once more
-                for path in own.iterdir():
-                    path.unlink()
-                after = kill(kind, own, seconds, rng)
-            if after is None:
+        for epoch, delay in moments(seconds, rng):
+            first, was_killed = kill(kind, own, epoch, delay)
+            first_epochs.append(first)
+            if not was_killed:
                 break
-            kills.append(after)
-            found = [int(path.stem[-6:]) for path in own.glob("*-epoch*.safetensors")]
-            epochs.append(max(found, default=0))
-        if start(kind, own).wait() != 0:
-            raise RuntimeError(f"the resumed training of {kind!r} failed")
-        same = is_same(own / "model.sgan", reference / "model.sgan", digits(kind)[0])
-    return {"killed_after": kills, "epochs_kept": epochs, "is_same": same}
+            killed_after.append([epoch, round(delay, 3)])
+            left |= half_written(own)
+        first_epochs.append(finish(kind, own)[0][0])
+        is_same = are_same(own / "model.sgan", model, digits(kind)[0])
+    return {
+        "n_epochs": len(seconds) - 2,
+        "killed_after": killed_after,
+        "resumed_from": first_epochs[1 : len(killed_after) + 1],
+        "killed_while_writing": len(left),
+        "is_same": is_same,
+    }
 
 
-def kill(kind: str, folder: Path, seconds: float, rng: np.random.RandomState) -> float | None:
-    """Start a training and kill it; return after how many seconds, or None if it was over."""
-    process = start(kind, folder)
-    after = round(float(rng.uniform(0, seconds)), 2)
-    try:
-        process.wait(after)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return after
-    return None
-
-
-def is_same(one: Path, other: Path, X: np.ndarray) -> bool:
+def are_same(one: Path, other: Path, X: np.ndarray) -> bool:
     a, b = SGANClassifier.load(one), SGANClassifier.load(other)
     weights = [
         (getattr(a.net_, name).state_dict()[key], value)
@@ -119,22 +201,30 @@ def is_same(one: Path, other: Path, X: np.ndarray) -> bool:
     )
 
 
+# --- the table --------------------------------------------------------------------------------
+
+
 def summarize(cells: list[dict]) -> str:
+    header = ["training", "runs", "kills", "resumes from the middle", "equal to the bit"]
     rows = []
     for kind in KINDS:
         own = [cell for cell in cells if cell["key"]["kind"] == kind]
         if own:
             n_kills = sum(len(cell["killed_after"]) for cell in own)
+            n_middle = sum(
+                0 < epoch < cell["n_epochs"] for cell in own for epoch in cell["resumed_from"]
+            )
             n_same = sum(cell["is_same"] for cell in own)
-            rows.append([kind, str(len(own)), str(n_kills), f"{n_same} of {len(own)}"])
-    return table(["training", "runs", "kills", "equal to the bit"], rows)
+            counts = [len(own), n_kills, n_middle]
+            rows.append([kind, *map(str, counts), f"{n_same} of {len(own)}"])
+    return table(header, rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=5, help="runs of each kind (default: 5)")
+    parser.add_argument("--runs", type=int, default=6, help="runs of each kind (default: 6)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--output", type=Path, default=RESULTS / "kill_and_resume.json")
     parser.add_argument("--train", nargs=2, metavar=("KIND", "FOLDER"), help=argparse.SUPPRESS)

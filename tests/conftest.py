@@ -1,5 +1,9 @@
 """Fixtures that several test modules share."""
 
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +13,8 @@ from sklearn.datasets import make_blobs
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.regularizers import _distillation
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # The same examples on each run, however slow the machine.
 settings.register_profile(
@@ -35,6 +41,19 @@ def _small_forests():
 def _fixed_torch_seed():
     """Let a test that draws from torch's global generator draw the same numbers each time."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Return a function that imports a script of the benchmarks."""
+    if not BENCHMARKS.exists():
+        pytest.skip("a source distribution comes without the benchmarks")
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "").parent == BENCHMARKS:
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import copy
 import gzip
-import importlib
 import io
 import json
 import math
@@ -36,17 +35,6 @@ SMALL_NETWORK = {
 pytestmark = pytest.mark.skipif(
     not BENCHMARKS.exists(), reason="a source distribution comes without the benchmarks"
 )
-
-
-@pytest.fixture
-def benchmark(monkeypatch):
-    """Return a function that imports a script of the benchmarks."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if Path(getattr(sys.modules[name], "__file__", None) or "").parent == BENCHMARKS:
-            del sys.modules[name]
 
 
 @pytest.fixture
