@@ -144,7 +144,7 @@ def checkpointed(folder: Path, **params: Any) -> SGANClassifier:
     """Return a classifier that keeps its checkpoints in a folder."""
     return SGANClassifier(
         **{**SMALL, "max_epochs": 2},
-        checkpoint_dir=folder,
+        training=Training(checkpoint_dir=folder),
         early_stopping=True,
         validation_fraction=0.3,
         regularizer=["class_prior", "virtual_adversarial"],
@@ -220,7 +220,7 @@ def resume(path: Path, honest: Path, scratch: Path) -> str:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            checkpointed(folder, resume=True).fit(*inputs("checkpoint"))
+            checkpointed(folder, training=Training(resume=True)).fit(*inputs("checkpoint"))
         except Exception as error:  # whichever it is, it is counted
             return f"used, but fit: {type(error).__name__}"
     passed_over = any("checkpoint cannot be used" in str(warning.message) for warning in caught)

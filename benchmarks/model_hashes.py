@@ -28,7 +28,7 @@ from _cells import environment, few_labels, table
 from rich.progress import track
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
-from sgan_sklearn import SGANClassifier, load
+from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn.objectives import Complement
 from sgan_sklearn.regularizers import ConditionalEntropy, VirtualAdversarial
 
@@ -88,13 +88,12 @@ def continued() -> tuple[SGANClassifier, Any]:
 def resumed_and_loaded() -> tuple[SGANClassifier, Any]:
     """Resume a training from a checkpoint, then save, load and continue the model."""
     with TemporaryDirectory() as folder:
-        params = {"checkpoint_dir": folder, "warm_start": False}
-        fitted(digits, max_epochs=1, **params)
-        model, X = fitted(digits, resume=True, **params)
+        fitted(digits, max_epochs=1, training=Training(checkpoint_dir=folder))
+        model, X = fitted(digits, training=Training(checkpoint_dir=folder, resume=True))
         path = Path(folder) / "model.sgan"
-        model.save(path)
+        save(model, path)
         model = load(path)
-    return model.set_params(warm_start=True, checkpoint_dir=None, resume=False).fit(*digits()), X
+    return model.set_params(warm_start=True).fit(*digits()), X
 
 
 SETTINGS: dict[str, Callable[[], tuple[SGANClassifier, Any]]] = {
@@ -105,24 +104,29 @@ SETTINGS: dict[str, Callable[[], tuple[SGANClassifier, Any]]] = {
         images, architecture="mlp", image_shape=(8, 8), regularizer=None
     ),
     "images, VAT, one step in two": lambda: fitted(
-        images, regularizer=["virtual_adversarial", "pseudo_label"], adversarial_every=2
+        images,
+        regularizer=["virtual_adversarial", "pseudo_label"],
+        training=Training(adversarial_every=2),
     ),
     "complement, VAT, bfloat16": lambda: fitted(
         numbers,
         objective=Complement(),
         regularizer=[VirtualAdversarial(weight=0.5)],
-        precision="bfloat16",
+        training=Training(precision="bfloat16"),
     ),
     "softmax, early stopping, cosine": lambda: fitted(
         digits,
         objective="softmax",
         early_stopping=True,
         validation_fraction=0.2,
-        lr_schedule="cosine",
+        training=Training(lr_schedule="cosine"),
         class_weight="balanced",
     ),
     "two-headed, without averages": lambda: fitted(
-        digits, objective="two_headed", averaging_decay=0.0, regularizer=ConditionalEntropy()
+        digits,
+        objective="two_headed",
+        training=Training(averaging_decay=0.0),
+        regularizer=ConditionalEntropy(),
     ),
     "labels alone": lambda: fitted(digits, unsupervised_weight=0.0),
     "stacked, consistency": lambda: fitted(digits, objective="stacked", regularizer="consistency"),

@@ -174,10 +174,10 @@ ABLATION = [
     Row(f"{ABLATION_OF}{name}", "mnist", 100, estimator)
     for name, estimator in {
         "labels alone": SGANClassifier(**ALONE),
-        "adversarial": SGANClassifier(regularizer=None, adversarial_every=1),
-        "pseudo-labels": SGANClassifier(adversarial_every=HARDLY_EVER),
-        "both": SGANClassifier(adversarial_every=1),
-        "both, adversarial every 4th step": SGANClassifier(adversarial_every=4),
+        "adversarial": SGANClassifier(regularizer=None, training=Training(adversarial_every=1)),
+        "pseudo-labels": SGANClassifier(training=Training(adversarial_every=HARDLY_EVER)),
+        "both": SGANClassifier(training=Training(adversarial_every=1)),
+        "both, adversarial every 4th step": SGANClassifier(training=Training(adversarial_every=4)),
     }.items()
 ]
 GROUPS = {

@@ -132,7 +132,7 @@ def classifier(network: str, device: str, **params) -> SGANClassifier:
 def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
     # Two epochs, of which the second is taken: networks are compiled in the first.
     clf = classifier(key["network"], key["device"], max_epochs=2, warm_start=True)
-    clf.set_params(precision=key["precision"])
+    clf.set_params(training__precision=key["precision"])
     X, y = mnist(folder, options.steps * clf.batch_size)
     clf.fit(X, y)
     rows = clf._layout.to_planes(clf.scaler_.transform(X))
@@ -171,7 +171,9 @@ def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -
 
 def fitted_net(key: dict, folder: Path | None):
     """Return a net and a batch to step with."""
-    clf = classifier(key["network"], key["device"], max_epochs=1, precision=key["precision"])
+    clf = classifier(
+        key["network"], key["device"], max_epochs=1, training=Training(precision=key["precision"])
+    )
     X, y = mnist(folder, 2_000)
     net = clf.fit(X, y).net_
     rows = torch.from_numpy(clf._layout.to_planes(clf.scaler_.transform(X))).to(key["device"])

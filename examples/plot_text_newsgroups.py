@@ -100,7 +100,10 @@ to_columns = make_pipeline(
     Normalizer(),
 )
 sgan = SGANClassifier(
-    regularizer="pseudo_label", averaging_decay=0.99, max_epochs=6, random_state=0
+    regularizer="pseudo_label",
+    training=Training(averaging_decay=0.99),
+    max_epochs=6,
+    random_state=0,
 )
 model = make_pipeline(to_columns, sgan)
 few_labels = mask_labels(y, per_class=20, random_state=0)

@@ -42,7 +42,7 @@ labeled = few_labels != -1
 clf = SGANClassifier(
     MLPArchitecture((64, 64), (64,), input_noise=0.1, noise=0.2),
     regularizer=VirtualAdversarial(eps=0.3, ramp_up=200),
-    averaging_decay=0.99,
+    training=Training(averaging_decay=0.99),
     warm_start=True,
     random_state=0,
 )

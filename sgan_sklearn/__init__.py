@@ -14,8 +14,18 @@ if sys.flags.optimize > 1:
 
 from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._display import HistoryDisplay, SamplesDisplay
-from sgan_sklearn._saving import load, save
+from sgan_sklearn._saving import export_onnx, load, save
+from sgan_sklearn._training.options import Training
 
-__all__ = ["HistoryDisplay", "SGANClassifier", "SamplesDisplay", "__version__", "load", "save"]
+__all__ = [
+    "HistoryDisplay",
+    "SGANClassifier",
+    "SamplesDisplay",
+    "Training",
+    "__version__",
+    "export_onnx",
+    "load",
+    "save",
+]
 
 __version__ = "0.1.0.dev0"

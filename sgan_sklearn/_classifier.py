@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
@@ -35,17 +34,14 @@ from sgan_sklearn._data.rows import Rows, StreamedRows, sample_places, training_
 from sgan_sklearn._data.scaling import SCALINGS, FeatureScaler, TableScaler
 from sgan_sklearn._data.targets import check_target
 from sgan_sklearn._data.validation import check_dense, check_same_length
-from sgan_sklearn._fitted_state import PARTS, fitted_state, restore_fitted_state
-from sgan_sklearn._runtime.compilation import compiling
-from sgan_sklearn._runtime.precision import PRECISIONS, choose_precision
+from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state
+from sgan_sklearn._runtime.precision import choose_precision
 from sgan_sklearn._runtime.processes import n_processes, process_index
 from sgan_sklearn._runtime.progress import print_rows
 from sgan_sklearn._runtime.random import RandomState, draw_seed, seeded
-from sgan_sklearn._runtime.recorded_steps import uses_compiler, uses_graphs
+from sgan_sklearn._runtime.recorded_steps import uses_graphs
 from sgan_sklearn._runtime.settings import plain_settings, with_plain_settings
 from sgan_sklearn._runtime.threads import mind_fork
-from sgan_sklearn._storage.estimators import FilePath, expanded, load_estimator, save_estimator
-from sgan_sklearn._storage.onnx import write_onnx
 from sgan_sklearn._training.choices import (
     choose_augmentation,
     choose_decay,
@@ -65,7 +61,7 @@ from sgan_sklearn._training.generation import (
 )
 from sgan_sklearn._training.inputs import Inputs, as_rows, check_inputs
 from sgan_sklearn._training.net import CHUNK, SGANNet, network_builders
-from sgan_sklearn._training.schedules import SCHEDULES
+from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.sklearn_callbacks import (
     CallbackSupportMixin,
     EpochReporter,
@@ -191,33 +187,16 @@ default="auto"
         Learning rate of the discriminator's Adam optimizer. Too high a rate diverges.
     generator_lr : float, default=3e-3
         Learning rate of the generator's Adam optimizer.
-    lr_schedule : {"constant", "linear", "cosine"} or callable, default="constant"
-        How both learning rates go on over a fit: "linear" and "cosine" bring them down to zero;
-        a callable gets the share of the training that has passed, from 0 to 1, and returns a
-        factor for both. A falling rate settles the networks; with the averaged weights that
-        seldom gains much.
     unsupervised_weight : float, default=1.0
         Weight of all losses on unlabeled and generated rows, the regularizers' among them,
         against that on labeled ones. 0 trains the discriminator on the labeled rows alone and no
         generator.
-    adversarial_every : int or "auto", default="auto"
-        Training steps from one with the adversarial part, the objective's losses on unlabeled and
-        generated rows and a step of the generator, to the next; each epoch begins with one. The
-        steps between learn from the labels and the regularizers alone. A larger value saves time
-        and trains the generator less; the losses keep their weights, so that the adversarial part
-        also counts for less. "auto" is 4 for images, unless the architecture is "mlp" or there is
-        no regularizer, and 1 otherwise.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss on labeled rows: a dict from class labels to weights, in
         which a class that is left out has the weight one; "balanced" weighs by inverse frequency
         among the labeled rows. Only ratios count: the weights are scaled to a mean of one over
         the labeled rows. More weight makes errors on a class rarer and errors towards it more
         frequent; unlabeled and generated rows are not weighted.
-    averaging_decay : float or "auto", default="auto"
-        Decay of the moving average of the weights, which predicts and samples in place of the
-        weights of the last step: about the last ``1 / (1 - averaging_decay)`` steps count.
-        0 switches it off. "auto" is 0.99 for images, unless the architecture is "mlp": there the
-        average gives the pseudo-labels, and a long one keeps to old answers. It is 0.999 otherwise.
     sampler : {"generator", "critic"} or Sampler, default="generator"
         What `sample` takes its rows from. "generator" is the one that the classifier was trained
         with, at no cost, whose rows need not be true to the training rows but column by column.
@@ -232,31 +211,10 @@ default="auto"
     device : str, default="auto"
         Where the networks live: "cpu", "cuda", "cuda:1"; "auto" is the first CUDA GPU
         if there is one. A model fitted on a GPU can be unpickled on a machine without.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Numbers in which the networks multiply while they train. "bfloat16" has eight bits for
-        "float32"'s twenty-four; weights, losses and averages stay in float32, and so does all that
-        a fitted model does. It saves time in wide or convolutional networks on devices that
-        multiply in it, GPUs from the Ampere generation on and some CPUs, and costs time elsewhere.
-        "auto" is "bfloat16" for images on such a GPU, unless the architecture is "mlp", and
-        "float32" otherwise.
-    compile : {"auto"} or bool, default="auto"
-        Whether to take Python out of the training steps. On a GPU, one step is recorded as a CUDA
-        graph and repeated, which trains the same model: small networks, whose operations take less
-        time than to start them from Python, made seven times as many steps a second on an H200.
-        What Python does in a step, such as the changes that a callback makes to an objective or to
-        a layer, is not repeated; learning rates and the weights of regularizers are looked at in
-        each step. "auto" records on GPUs if all parts of a step are this package's or PyTorch's,
-        without hooks, and all callbacks this package's or skorch's that log and score; it goes on
-        without where that fails. True records in any case, and raises an error if something waits
-        for the GPU.
-
-        On a CPU, and with several processes, True has ``torch.compile`` compile the networks, and
-        "auto" is False. That takes up to a minute at the beginning of the first fit, and again for
-        other sizes of layers or batches; later processes find most of it in the compiler's own
-        cache. It needs a C++ compiler, and Triton on GPUs. On CPUs it was slower than without:
-        measure before you rely on it. With noise or dropout the model differs from the one
-        without, since the compiler draws other random numbers. Losses of your own that need
-        gradients of gradients cannot be compiled.
+    training : Training, default=None
+        Options of the training loop, such as schedules, averaging, precision and checkpoints; see
+        `sgan_sklearn.Training`. A grid reaches those of an instance as ``training__precision``.
+        None is ``Training()``.
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model for another `max_epochs` instead
         of starting anew. Classes and columns must be the same; networks, `latent_dim`, objective,
@@ -272,8 +230,6 @@ default="auto"
         Share of the labeled rows that `early_stopping` holds back, with the classes' shares.
     n_iter_no_change : int, default=10
         Epochs that `early_stopping` waits for a gain.
-    tol : float, default=1e-4
-        Rise of the accuracy that counts as a gain.
     callbacks : list of skorch callbacks, default=None
         Called while training, besides those that keep the history and print. One may set
         ``net.stop_training_ = True`` to end it after the epoch. skorch's own `EarlyStopping` needs
@@ -283,23 +239,6 @@ default="auto"
         later, are set by ``set_callbacks``; they get the labeled rows alone, with those that
         `early_stopping` holds back. With one of your own here, steps on a GPU are not recorded
         unless `compile` is True.
-    checkpoint_dir : str, path-like or None, default=None
-        Folder in which the state of the training is kept after every `checkpoint_every` epochs, so
-        that a run that was killed can be resumed: both networks, their averages and optimizers, the
-        random numbers, and what early stopping remembers; not what `callbacks` do. It needs a
-        `random_state` that is an integer. A run is known by its parameters and rows, so that
-        several, such as those of a grid search, may share a folder; without an `lr_schedule` its
-        length does not matter, so that a run can be resumed with more epochs. The last two files
-        of each stay there; remove them when you no longer need them. None keeps nothing;
-        "~" is the home folder.
-    checkpoint_every : int, default=1
-        Epochs from one checkpoint to the next; the last epoch always has one. A file takes about
-        eight times the size of the networks' weights, and a few milliseconds for each megabyte.
-    resume : bool, default=False
-        Whether to go on from the newest checkpoint of the same run in `checkpoint_dir`; without
-        one, the training begins at the start. On a CPU the model is then, to the bit, that of a
-        run that was never interrupted. A damaged file is passed over, with a warning. False removes
-        the files of the same run.
     random_state : int, RandomState instance or None, default=None
         Source of all randomness: weights, batches, noise. On a CPU the same integer gives the
         same model to the bit, for the same number of torch's threads; None gives another one at
@@ -402,25 +341,17 @@ default="auto"
         "batch_size": [Interval(Integral, 1, MANY, closed="both")],
         "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
-        "adversarial_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "averaging_decay": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "sampler": [StrOptions({"generator", *SAMPLERS}), Sampler],
         "unlabeled_value": [Real, str, None],
         "device": [str],
-        "precision": [StrOptions(set(PRECISIONS))],
-        "compile": [StrOptions({"auto"}), "boolean"],
+        "training": [Training, None],
         "warm_start": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "callbacks": [list, tuple, None],
-        "checkpoint_dir": [str, os.PathLike, None],
-        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
-        "resume": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -455,25 +386,17 @@ default="auto"
         batch_size: int = 50,
         discriminator_lr: float = 3e-3,
         generator_lr: float = 3e-3,
-        lr_schedule: str | Callable[[float], float] = "constant",
         unsupervised_weight: float = 1.0,
-        adversarial_every: int | str = "auto",
         class_weight: dict[Any, float] | str | None = None,
-        averaging_decay: float | str = "auto",
         sampler: str | Sampler = "generator",
         unlabeled_value: Any = -1,
         device: str = "auto",
-        precision: str = "auto",
-        compile: bool | str = "auto",
+        training: Training | None = None,
         warm_start: bool = False,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
-        tol: float = 1e-4,
         callbacks: Any = None,
-        checkpoint_dir: str | os.PathLike[str] | None = None,
-        checkpoint_every: int = 1,
-        resume: bool = False,
         random_state: RandomState = None,
         verbose: int = 0,
     ) -> None:
@@ -489,25 +412,17 @@ default="auto"
         self.batch_size = batch_size
         self.discriminator_lr = discriminator_lr
         self.generator_lr = generator_lr
-        self.lr_schedule = lr_schedule
         self.unsupervised_weight = unsupervised_weight
-        self.adversarial_every = adversarial_every
         self.class_weight = class_weight
-        self.averaging_decay = averaging_decay
         self.sampler = sampler
         self.unlabeled_value = unlabeled_value
         self.device = device
-        self.precision = precision
-        self.compile = compile
+        self.training = training
         self.warm_start = warm_start
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
         self.callbacks = callbacks
-        self.checkpoint_dir = checkpoint_dir
-        self.checkpoint_every = checkpoint_every
-        self.resume = resume
         self.random_state = random_state
         self.verbose = verbose
 
@@ -793,106 +708,12 @@ default="auto"
             codes = None if label is None else check_wanted(label, int(n_samples), self.classes_)
             return self._sampled_rows(int(n_samples), codes, draw_seed(random_state))
 
-    @with_plain_settings
-    def save(self, path: FilePath) -> None:
-        """Write the classifier to a file, without pickle; see `sgan_sklearn.save`.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file, whose name may end as you like; one of this name is replaced.
-
-        Raises
-        ------
-        TypeError
-            If a parameter is something that only pickle can keep.
-        """
-        save_estimator(self, path, [*PARTS, SGANClassifier])
-
-    @classmethod
-    @with_plain_settings
-    def load(cls, path: FilePath, custom_objects: Sequence[Any] = ()) -> SGANClassifier:
-        """Read a classifier from a file; see `sgan_sklearn.load`.
-
-        Parameters
-        ----------
-        path : str or path-like
-            A file that `save` has written.
-        custom_objects : list of type and function, default=()
-            Your own classes and functions among the parameters.
-
-        Returns
-        -------
-        classifier : SGANClassifier
-            As it was saved, on the CPU where the device that it was fitted on is missing.
-
-        Raises
-        ------
-        ValueError
-            If the file holds no such classifier, or as in `sgan_sklearn.load`.
-        """
-        loaded = load_estimator(path, [*PARTS, SGANClassifier], [cls, *custom_objects])
-        if not isinstance(loaded, cls):
-            raise ValueError(
-                f"{path} holds a {type(loaded).__name__}, not an {cls.__name__}. Read it with "
-                "sgan_sklearn.load."
-            )
-        return loaded
-
-    @with_plain_settings
-    def export_onnx(self, path: FilePath) -> None:
-        """Write the classifier as an ONNX graph, for programs without Python.
-
-        Its input "X" takes rows like those of the training, in their units, shape and dtype (of
-        this machine's byte order; float64 for objects); it gives "label" and "probabilities" as
-        `predict` and `predict_proba` do. The scaling is part of the graph. It needs torch 2.6 and
-        the extra ``onnx``.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file; one of this name is replaced.
-
-        Raises
-        ------
-        ValueError
-            If the scaling is a transformer that the graph cannot express, if columns are
-            categories, dates or integers beyond 2**53, or if `X` or `y` had a dtype that no graph
-            has, such as long double.
-        ImportError
-            If the packages onnx or onnxscript are missing.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from sgan_sklearn import SGANClassifier
-        >>> classifier = SGANClassifier(unlabeled_value=None, random_state=0)
-        >>> classifier = classifier.fit(*load_iris(return_X_y=True))
-        >>> classifier.export_onnx("iris.onnx")  # doctest: +SKIP
-        >>> session = onnxruntime.InferenceSession("iris.onnx")  # doctest: +SKIP
-        >>> label, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
-        """
-        check_is_fitted(self)
-        mind_fork()
-        if self._columns is not None and self._columns.has_origins:
-            raise ValueError(
-                "export_onnx cannot express columns of dates, nor of integers beyond 2**53. Make "
-                "them floats before the classifier, such as days since a date; or save the "
-                "classifier."
-            )
-        write_onnx(
-            expanded(path),
-            copy.deepcopy(self.discriminator_).cpu(),
-            self.net_.objective.class_logits,
-            self.scaler_,
-            self._layout,
-            self.classes_,
-        )
-
     def _kept_params(self) -> dict[str, Any]:
         """Return the parameters that `save` keeps: none that belongs to one run."""
-        one_run = {"callbacks": None, "checkpoint_dir": None, "resume": False}
-        return {**self.get_params(deep=False), **one_run}
+        params = {**self.get_params(deep=False), "callbacks": None}
+        if self.training is not None:
+            params["training"] = clone(self.training).set_params(**OF_ONE_RUN)
+        return params
 
     def _kept_state(self) -> dict[str, Any]:
         """Return what `save` keeps of a fit: nothing that follows from the rest."""
@@ -900,7 +721,10 @@ default="auto"
 
     def _restore_state(self, state: dict[str, Any]) -> None:
         """Give a new classifier what `_kept_state` has returned, or raise an error."""
-        if (self.callbacks, self.checkpoint_dir, self.resume) != (None, None, False):
+        of_run = {} if self.training is None else self.training.get_params(deep=False)
+        if self.callbacks is not None or any(
+            of_run.get(name, value) != value for name, value in OF_ONE_RUN.items()
+        ):
             raise ValueError("A file does not say where checkpoints go, nor what is called.")
         if state:
             restore_fitted_state(self, state)
@@ -967,7 +791,7 @@ default="auto"
                 "_columns": given.columns,
                 "_validation_seed": given.validation_seed,
             }
-            options = self._training_options(layout, regularizers, device)
+            options = self._training_options(given.training, layout, regularizers, device)
             options["checkpoints"] = given.checkpoints
             options["callbacks"] = [*given.callbacks, *self._reporters(X, labels, fitted)]
             options["max_epochs"] = 1 if in_parts else self._n_epochs(len(dataset))
@@ -1080,20 +904,23 @@ default="auto"
         return net
 
     def _training_options(
-        self, layout: Layout, regularizers: list[Regularizer], device: torch.device
+        self,
+        training: Training,
+        layout: Layout,
+        regularizers: list[Regularizer],
+        device: torch.device,
     ) -> dict[str, Any]:
         """Return what may differ from one fit to the next that continues it."""
         return {
             "unsupervised_weight": float(self.unsupervised_weight),
-            "adversarial_every": choose_interval(self.adversarial_every, layout, regularizers),
-            "averaging_decay": choose_decay(self.averaging_decay, layout),
-            "precision": choose_precision(self.precision, device, as_images=layout.as_images),
-            "use_compiler": uses_compiler(self.compile, device),
-            "use_graphs": self.compile if uses_graphs(device) else False,
+            "adversarial_every": choose_interval(training.adversarial_every, layout, regularizers),
+            "averaging_decay": choose_decay(training.averaging_decay, layout),
+            "precision": choose_precision(training.precision, device, as_images=layout.as_images),
+            "use_graphs": training.record_steps if uses_graphs(device) else False,
             "augment": choose_augmentation(self.augment, layout),
-            "lr_schedule": choose_schedule(self.lr_schedule),
+            "lr_schedule": choose_schedule(training.lr_schedule),
             "n_iter_no_change": self.n_iter_no_change,
-            "tol": self.tol,
+            "tol": training.tol,
             "batch_size": self.batch_size,
             "verbose": int(self.verbose) if process_index() == 0 else 0,
             "warm_start": True,  # the estimator decides when to start anew
@@ -1106,8 +933,7 @@ default="auto"
         seed = draw_seed(self.random_state) + n_steps_before
         with seeded(seed, torch.device(net.device)):
             try:
-                with compiling() if net.use_compiler else nullcontext():
-                    net.fit(dataset)
+                net.fit(dataset)
             except torch.cuda.OutOfMemoryError as error:
                 raise MemoryError(
                     f"The memory of {net.device} is too small for this training. Lower batch_size "

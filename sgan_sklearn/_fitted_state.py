@@ -19,6 +19,7 @@ from sgan_sklearn._data.images import CHANNELS, Layout
 from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
 from sgan_sklearn._training.choices import choose_heads
 from sgan_sklearn._training.net import SGANNet, network_builders
+from sgan_sklearn._training.options import Training
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture
 from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES, Objective
@@ -34,6 +35,7 @@ PARTS = (
     *REGULARIZERS.values(),
     *AUGMENTATIONS.values(),
     *SAMPLERS.values(),
+    Training,
 )
 
 # Bytes of a class label, at most: predictions repeat it.
@@ -155,10 +157,10 @@ def _restored_net(
     classifier: Any, state: dict[str, Any], layout: Layout, scaler: FeatureScaler | TableScaler
 ) -> SGANNet:
     params = state["net"]["params"]
-    numbers = ("latent_dim", "unsupervised_weight", "adversarial_every", "averaging_decay")
-    named = (*numbers, "precision", "batch_size", "max_epochs", "device")
+    of_loop = ("adversarial_every", "averaging_decay", "precision")
+    named = (*of_loop, "latent_dim", "unsupervised_weight", "batch_size", "max_epochs", "device")
     validate_parameter_constraints(
-        classifier._parameter_constraints,
+        {**classifier._parameter_constraints, **Training._parameter_constraints},
         {name: params[name] for name in named},
         caller_name="SGANClassifier",
     )

@@ -1,18 +1,22 @@
-"""Saved estimators: what `SGANClassifier.save` and `load` do, for pipelines as well."""
+"""Functions that write fitted estimators to files, and read them."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._fitted_state import PARTS
 from sgan_sklearn._runtime.settings import with_plain_settings
-from sgan_sklearn._storage.estimators import FilePath, load_estimator, save_estimator
+from sgan_sklearn._runtime.threads import mind_fork
+from sgan_sklearn._storage.estimators import FilePath, expanded, load_estimator, save_estimator
+from sgan_sklearn._storage.onnx import write_onnx
 
-__all__ = ["load", "save"]
+__all__ = ["export_onnx", "load", "save"]
 
 
 @with_plain_settings
@@ -28,7 +32,7 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     ----------
     estimator : SGANClassifier, or another estimator of scikit-learn
         Such as a `Pipeline` that ends in an `SGANClassifier`; of a search, save its
-        ``best_estimator_``. `callbacks`, `checkpoint_dir` and `resume` are not kept. Of your own
+        ``best_estimator_``. `callbacks` and the folder of checkpoints are not kept. Of your own
         classes (of objectives, architectures, ...) and of functions, the names and parameters are.
     path : str or path-like
         The file, whose name may end as you like.
@@ -102,10 +106,72 @@ def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from sgan_sklearn import SGANClassifier, load
+    >>> from sgan_sklearn import SGANClassifier, load, save
     >>> with TemporaryDirectory() as folder:
-    ...     SGANClassifier(latent_dim=8).save(f"{folder}/classifier.sgan")
+    ...     save(SGANClassifier(latent_dim=8), f"{folder}/classifier.sgan")
     ...     load(f"{folder}/classifier.sgan")
     SGANClassifier(latent_dim=8)
     """
     return load_estimator(path, [*PARTS, SGANClassifier], custom_objects)
+
+
+@with_plain_settings
+def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
+    """Write a fitted classifier as an ONNX graph, for programs without Python.
+
+    The input "X" takes rows like those of the training, in their units, shape and dtype (of
+    this machine's byte order; float64 for objects). The outputs "label" and "probabilities" are
+    those of `predict` and `predict_proba`. The scaling is part of the graph. It needs torch 2.6
+    and the extra ``onnx``.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    classifier : SGANClassifier
+        A fitted classifier.
+    path : str or path-like
+        The file; an existing one is replaced.
+
+    Raises
+    ------
+    ValueError
+        If the scaling is a transformer that the graph cannot express, if columns are
+        categories, dates or integers beyond 2**53, or if `X` or `y` had a dtype that no graph
+        has, such as long double.
+    TypeError
+        If `classifier` is not an `SGANClassifier`.
+    ImportError
+        If the packages onnx or onnxscript are missing.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sgan_sklearn import SGANClassifier, export_onnx
+    >>> classifier = SGANClassifier(unlabeled_value=None, random_state=0)
+    >>> classifier = classifier.fit(*load_iris(return_X_y=True))
+    >>> export_onnx(classifier, "iris.onnx")  # doctest: +SKIP
+    >>> session = onnxruntime.InferenceSession("iris.onnx")  # doctest: +SKIP
+    >>> label, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
+    """
+    if not isinstance(classifier, SGANClassifier):
+        raise TypeError(
+            f"export_onnx takes an SGANClassifier. Got {classifier!r}: of a Pipeline, export the "
+            "last step, and transform the rows before."
+        )
+    check_is_fitted(classifier)
+    mind_fork()
+    columns = classifier._columns
+    if columns is not None and columns.has_origins:
+        raise ValueError(
+            "export_onnx cannot express columns of dates, nor of integers beyond 2**53. Convert "
+            "them to floats first, such as days since a date; or save the classifier."
+        )
+    write_onnx(
+        expanded(path),
+        copy.deepcopy(classifier.discriminator_).cpu(),
+        classifier.net_.objective.class_logits,
+        classifier.scaler_,
+        classifier._layout,
+        classifier.classes_,
+    )

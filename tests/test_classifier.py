@@ -88,7 +88,7 @@ def test_unlabeled_rows_help(make_classifier):
             unsupervised_weight=weight,
             discriminator_lr=3e-3,
             generator_lr=3e-3,
-            averaging_decay=0.99,
+            training=Training(averaging_decay=0.99),
             max_epochs=150,
             batch_size=50,
         )
@@ -118,7 +118,7 @@ def test_generated_rows_come_to_lie_among_the_real_ones(make_classifier, rng):
     classifier = make_classifier(
         max_epochs=60,
         scaling="standard",
-        averaging_decay=0.9,
+        training=Training(averaging_decay=0.9),
         generator_lr=3e-3,
         unlabeled_value=None,
     )
@@ -709,7 +709,7 @@ def test_an_interrupt_while_a_checkpoint_is_written_is_told(
     make_classifier, data, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(checkpoints_module, "write_file", interrupt)
-    classifier = make_classifier(checkpoint_dir=tmp_path)
+    classifier = make_classifier(training=Training(checkpoint_dir=tmp_path))
     with (
         pytest.raises(KeyboardInterrupt),
         pytest.warns(UserWarning, match="interrupted after 1 whole epochs"),

@@ -219,7 +219,9 @@ def test_many_fits_leave_no_files_and_threads_behind(make_classifier, data, tmp_
         return len(process.open_files()), threading.active_count(), networks
 
     def fit():
-        classifier = make_classifier(max_epochs=1, checkpoint_dir=tmp_path).fit(X, y)
+        classifier = make_classifier(max_epochs=1, training=Training(checkpoint_dir=tmp_path)).fit(
+            X, y
+        )
         classifier.predict(X)
         classifier.sample(2)
         classifier.save(tmp_path / "classifier")

@@ -153,8 +153,8 @@ def test_recorded_steps_learn_the_same(name, device):
     clf = SGANClassifier(
         max_epochs=3, batch_size=20, latent_dim=8, device=device, random_state=0
     ).set_params(**parameters)
-    one_by_one = clone(clf).set_params(compile=False).fit(X, y)
-    recorded = clf.set_params(compile=True).fit(X, y)
+    one_by_one = clone(clf).set_params(training__record_steps=False).fit(X, y)
+    recorded = clf.set_params(training__record_steps=True).fit(X, y)
     # A GPU adds in another order. The random numbers are the same.
     tolerance = 0.05 if device == "cuda" else 1e-5
     np.testing.assert_allclose(
@@ -170,7 +170,12 @@ def test_recorded_steps_learn_the_same(name, device):
 def test_a_training_goes_on_after_recorded_steps(device):
     X, y = digits()
     clf = SGANClassifier(
-        MLP, max_epochs=2, batch_size=20, compile=True, device=device, random_state=0
+        MLP,
+        max_epochs=2,
+        batch_size=20,
+        training=Training(record_steps=True),
+        device=device,
+        random_state=0,
     )
     clf.set_params(warm_start=True).fit(X, y).fit(X, y)
     assert clf.n_iter_ == 4
@@ -201,7 +206,12 @@ def test_what_is_known_is_recorded_unasked(device, monkeypatch):
     monkeypatch.setattr(recorded_steps_module, "_recorded", counting)
     X, y = digits()
     clf = SGANClassifier(
-        MLP, max_epochs=1, batch_size=20, adversarial_every=2, device=device, random_state=0
+        MLP,
+        max_epochs=1,
+        batch_size=20,
+        training=Training(adversarial_every=2),
+        device=device,
+        random_state=0,
     )
     assert clone(clf).fit(X, y).compile == "auto"
     assert n_recorded == 2  # with the adversarial part and without
@@ -264,10 +274,16 @@ def test_recorded_steps_with_rows_from_a_file(device, monkeypatch):
 
 def test_a_run_that_was_killed_goes_on_with_recorded_steps(device, tmp_path):
     X, y = digits()
-    clf = SGANClassifier(MLP, batch_size=20, device=device, checkpoint_dir=tmp_path, random_state=0)
-    whole = clone(clf).set_params(max_epochs=4, checkpoint_dir=None).fit(X, y)
+    clf = SGANClassifier(
+        MLP,
+        batch_size=20,
+        device=device,
+        training=Training(checkpoint_dir=tmp_path),
+        random_state=0,
+    )
+    whole = clone(clf).set_params(max_epochs=4, training__checkpoint_dir=None).fit(X, y)
     clone(clf).set_params(max_epochs=2).fit(X, y)
-    resumed = clf.set_params(max_epochs=4, resume=True).fit(X, y)
+    resumed = clf.set_params(max_epochs=4, training__resume=True).fit(X, y)
     assert resumed.net_.n_epochs_resumed_ == 2
     tolerance = 1e-2 if device == "cuda" else 1e-5
     np.testing.assert_allclose(resumed.predict_proba(X), whole.predict_proba(X), atol=tolerance)
@@ -287,7 +303,7 @@ def test_a_step_that_cannot_be_recorded(device, monkeypatch):
     monkeypatch.setattr(recorded_steps_module, "_recorded", failing)
     X, y = digits()
     clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device=device, random_state=0)
-    plain = clone(clf).set_params(compile=False).fit(X, y)
+    plain = clone(clf).set_params(training__record_steps=False).fit(X, y)
     with pytest.warns(
         UserWarning, match=r"which takes longer \(no such graph\). Set compile=False"
     ):
@@ -295,7 +311,7 @@ def test_a_step_that_cannot_be_recorded(device, monkeypatch):
     tolerance = 1e-3 if device == "cuda" else 0
     np.testing.assert_allclose(without.predict_proba(X), plain.predict_proba(X), atol=tolerance)
     with pytest.raises(RuntimeError, match=r"no such graph.*set compile=False"):
-        clf.set_params(compile=True).fit(X, y)
+        clf.set_params(training__record_steps=True).fit(X, y)
     assert not hasattr(clf, "net_")
 
 
@@ -318,11 +334,11 @@ def test_losses_that_wait_for_the_gpu_are_refused(objective, operation, device):
     X, y = digits()
     clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device=device, random_state=0).fit(X, y)
     before = clf.predict_proba(X)
-    clf.set_params(objective=objective, compile=True)
+    clf.set_params(objective=objective, training__record_steps=True)
     with pytest.raises(RuntimeError, match=rf"{operation} waits for the GPU.*set compile=False"):
         clf.fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), before)
-    assert clf.set_params(compile=False).fit(X, y).n_iter_ == 2
+    assert clf.set_params(training__record_steps=False).fit(X, y).n_iter_ == 2
 
 
 def test_a_known_layer_that_waits_for_the_gpu(device):
@@ -354,10 +370,10 @@ def test_a_recording_that_breaks_leaves_the_gpu_as_it_was(monkeypatch):
     clf = SGANClassifier(MLP, max_epochs=1, batch_size=20, device="cuda", random_state=0)
     stream = torch.cuda.current_stream()
     with pytest.raises(RuntimeError, match="cannot be recorded"):
-        clone(clf).set_params(objective=Curious(), compile=True).fit(X, y)
+        clone(clf).set_params(objective=Curious(), training__record_steps=True).fit(X, y)
     assert torch.cuda.current_stream() == stream
     torch.cuda.empty_cache()
-    assert clf.set_params(compile=True).fit(X, y).n_iter_ == 1
+    assert clf.set_params(training__record_steps=True).fit(X, y).n_iter_ == 1
 
 
 @pytest.mark.cuda
@@ -365,6 +381,8 @@ def test_a_recording_that_breaks_leaves_the_gpu_as_it_was(monkeypatch):
 def test_another_gpu_program_goes_on_unchanged():
     X, y = digits()
     before = torch.cuda.get_rng_state(), torch.get_rng_state()
-    SGANClassifier(MLP, max_epochs=1, batch_size=20, device="cuda", compile=True).fit(X, y)
+    SGANClassifier(
+        MLP, max_epochs=1, batch_size=20, device="cuda", training=Training(record_steps=True)
+    ).fit(X, y)
     assert torch.equal(torch.cuda.get_rng_state(), before[0])
     assert torch.equal(torch.get_rng_state(), before[1])

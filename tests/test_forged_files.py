@@ -473,10 +473,12 @@ def test_settings_of_a_run_are_refused(forgery, tmp_path):
 @pytest.mark.parametrize("tree", [{"dict": []}, [1], None, "x", {"dict": [["history", []]]}])
 def test_checkpoints_of_another_content_are_passed_over(make_classifier, data, tmp_path, tree):
     whole = make_classifier(max_epochs=3).fit(*data)
-    make_classifier(checkpoint_dir=tmp_path, max_epochs=2).fit(*data)
+    make_classifier(training=Training(checkpoint_dir=tmp_path), max_epochs=2).fit(*data)
     names = sorted(path.name for path in tmp_path.iterdir())
     write_file(tmp_path / names[-1], {}, tree)
-    classifier = make_classifier(max_epochs=3, checkpoint_dir=tmp_path, resume=True)
+    classifier = make_classifier(
+        max_epochs=3, training=Training(checkpoint_dir=tmp_path, resume=True)
+    )
     with pytest.warns(UserWarning, match=rf"checkpoint cannot be used.*{names[-1]}"):
         classifier.fit(*data)
     assert classifier.net_.n_epochs_resumed_ == 1
@@ -511,13 +513,15 @@ def test_forged_checkpoints_are_passed_over(make_classifier, data, tmp_path, cha
     }
     X, y = data
     whole = make_classifier(**options).fit(X, y)
-    make_classifier(**options, checkpoint_dir=tmp_path).set_params(max_epochs=2).fit(X, y)
+    make_classifier(**options, training=Training(checkpoint_dir=tmp_path)).set_params(
+        max_epochs=2
+    ).fit(X, y)
     newest = max(tmp_path.iterdir())
     state = decode(*read_file(newest))
     CHANGES[change](state)
     arrays, tree, _ = encode(state, "checkpoint")
     write_file(newest, arrays, tree)
-    classifier = make_classifier(**options, checkpoint_dir=tmp_path, resume=True)
+    classifier = make_classifier(**options, training=Training(checkpoint_dir=tmp_path, resume=True))
     with pytest.warns(
         UserWarning, match=rf"cannot be used and is skipped.*{newest.name}"
     ) as caught:

@@ -214,7 +214,7 @@ def test_automatic_choices(params, shape, architecture, make_images, make_small)
 def test_every_step_is_adversarial_without_a_regularizer(make_images, make_small):
     X, y = make_images(8, 8)
     assert make_small(regularizer=None).fit(X, y).net_.adversarial_every == 1
-    assert make_small(adversarial_every=2).fit(X, y).net_.adversarial_every == 2
+    assert make_small(training=Training(adversarial_every=2)).fit(X, y).net_.adversarial_every == 2
 
 
 def test_scaling_may_be_chosen_for_images(make_images, make_small):
@@ -309,7 +309,7 @@ def test_learning_from_images(rng, make_small):
     y = np.where(np.arange(120) < 40, truth, -1)
     architecture = ConvArchitecture((8, 16, 16), generator_width=8, dropout=0.0)
     params = {"architecture": architecture, "max_epochs": 25, "batch_size": 20}
-    classifier = make_small(**params, averaging_decay=0.9).fit(X, y)
+    classifier = make_small(**params, training=Training(averaging_decay=0.9)).fit(X, y)
     assert classifier.score(X[40:], truth[40:]) > 0.9
 
 

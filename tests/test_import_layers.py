@@ -26,7 +26,6 @@ ROOMS = {
         "interrupts",
         "wrapper",
         "precision",
-        "compilation",
         "recorded_steps",
         "progress",
     ],
@@ -78,6 +77,7 @@ ROOMS = {
     "_training": [
         "__init__",
         "schedules",
+        "options",
         "diagnostics",
         "early_stopping",
         "sklearn_callbacks",

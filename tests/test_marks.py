@@ -348,7 +348,7 @@ def test_checkpoints_with_nan_as_the_mark(make_classifier, data, tmp_path):
     params = {"unlabeled_value": np.nan, "checkpoint_dir": tmp_path}
     make_classifier(**params, max_epochs=2).fit(X, np.where(y < 0, np.nan, y))
     before = {path.name for path in tmp_path.iterdir()}
-    resumed = make_classifier(**params, resume=True, max_epochs=3)
+    resumed = make_classifier(**params, training=Training(resume=True), max_epochs=3)
     resumed.fit(X, np.where(y < 0, np.float64("nan"), y))
     assert len({name.split("-")[0] for name in before | {p.name for p in tmp_path.iterdir()}}) == 1
     assert resumed.n_iter_ == 3

@@ -303,7 +303,10 @@ def test_method_refuses_another_estimator(path):
             ),
             "SGANClassifier.architecture.discriminator",
         ),
-        (SGANClassifier(lr_schedule=lambda passed: 1.0), "SGANClassifier.lr_schedule"),
+        (
+            SGANClassifier(training=Training(lr_schedule=lambda passed: 1.0)),
+            "SGANClassifier.lr_schedule",
+        ),
         (Pipeline([("a", StandardScaler())], memory="folder"), "memory='folder'"),
         (RandomForestClassifier(2).fit([[0], [1]], [0, 1]), "RandomForestClassifier.estimators_"),
     ],

@@ -71,7 +71,7 @@ def test_every_system_trains_in_bfloat16(architecture, objective):
     assert set(ARCHITECTURES) == {"mlp", "conv"}
     X, y = digits(architecture == "conv")
     clf = SGANClassifier(architecture, objective, max_epochs=2, device="cpu", random_state=0)
-    halved = clone(clf).set_params(precision="bfloat16").fit(X, y)
+    halved = clone(clf).set_params(training__precision="bfloat16").fit(X, y)
     whole = clf.fit(X, y)
     assert halved.net_.precision == "bfloat16"
     assert all(p.dtype == torch.float32 for p in halved.discriminator_.parameters())
@@ -89,7 +89,9 @@ def test_networks_of_the_users_own_train_in_bfloat16():
     architecture = ModuleArchitecture(
         nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)), nn.Linear(64, 64)
     )
-    clf = SGANClassifier(architecture, max_epochs=1, device="cpu", precision="bfloat16")
+    clf = SGANClassifier(
+        architecture, max_epochs=1, device="cpu", training=Training(precision="bfloat16")
+    )
     assert clf.fit(X, y).predict(X).shape == (200,)
 
 
@@ -123,5 +125,5 @@ def test_bfloat16_where_there_is_none(gpu):
 def test_names_of_precisions():
     X, y = digits(as_images=False)
     with pytest.raises(ValueError, match="'precision' parameter of SGANClassifier must be a str"):
-        SGANClassifier(precision="float16").fit(X, y)
+        SGANClassifier(training=Training(precision="float16")).fit(X, y)
     assert set(precision_module.PRECISIONS) == {"auto", "bfloat16", "float32"}

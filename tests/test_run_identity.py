@@ -36,7 +36,7 @@ def run_of(tmp_path_factory):
 
     def name(X=X, y=Y, **params):
         folder = tmp_path_factory.mktemp("run")
-        SGANClassifier(**{**SMALL, **params}, checkpoint_dir=folder).fit(X, y)
+        SGANClassifier(**{**SMALL, **params}, training=Training(checkpoint_dir=folder)).fit(X, y)
         return min(path.name for path in folder.iterdir()).split("-")[0]
 
     return name

@@ -98,7 +98,7 @@ SETTINGS = {
     "seterr": lambda: numpy_errors("raise"),
     "deterministic": lambda: changed(torch.use_deterministic_algorithms, True, False),
     "anomaly": lambda: changed(torch.autograd.set_detect_anomaly, True, False),
-    "printoptions": lambda: np.printoptions(legacy="1.13", precision=2),
+    "printoptions": lambda: np.printoptions(legacy="1.13", training=Training(precision=2)),
 }
 
 each_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
@@ -182,7 +182,7 @@ CASES = {
         lambda: small(early_stopping=True, validation_fraction=0.3, n_iter_no_change=1),
         rows,
     ),
-    "bfloat16": (lambda: small(precision="bfloat16"), rows),
+    "bfloat16": (lambda: small(training=Training(precision="bfloat16")), rows),
     "own_modules": (lambda: small(own_modules()), rows),
 }
 
@@ -670,7 +670,7 @@ def test_autocast_of_a_network_within_that_of_the_program():
 def test_bfloat16_with_an_autocast_around(enabled):
     # The outermost one keeps the casts of weights, which were those of the first step.
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-        model = small(precision="bfloat16").fit(*rows())
+        model = small(training=Training(precision="bfloat16")).fit(*rows())
     assert learned(model) == plain("bfloat16")[1]
 
 
@@ -700,7 +700,7 @@ def test_runs_of_different_numbers_differ():
 
 def test_a_run_is_resumed_with_other_print_options(tmp_path):
     def fit(n_epochs):
-        model = small(checkpoint_dir=tmp_path, resume=True, class_weight=weights)
+        model = small(training=Training(checkpoint_dir=tmp_path, resume=True), class_weight=weights)
         return model.set_params(max_epochs=n_epochs).fit(X, y)
 
     X, y = rows()

@@ -23,7 +23,7 @@ def choose_precision(precision: str, device: torch.device, *, as_images: bool) -
         return "bfloat16" if pays else "float32"
     if precision == "bfloat16" and on_gpu and not _gpu_has_bfloat16(device):
         raise ValueError(
-            "The 'precision' parameter of SGANClassifier must be 'float32' or 'auto' on "
+            "The 'precision' parameter of Training must be 'float32' or 'auto' on "
             f"{torch.cuda.get_device_name(device)}, which does not multiply in bfloat16. Got "
             "'bfloat16'."
         )

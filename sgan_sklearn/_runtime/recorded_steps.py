@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sgan_sklearn._runtime.processes import n_processes
 
-__all__ = ["GraphedStep", "is_recordable", "uses_compiler", "uses_graphs"]
+__all__ = ["GraphedStep", "is_recordable", "uses_graphs"]
 
 # Steps of each kind before one is recorded, in which libraries and optimizers get ready.
 N_WARM_UP = 3
@@ -56,11 +56,6 @@ Step = Callable[[Any, Tensor | None, Sequence[float | Tensor]], Terms]
 def uses_graphs(device: torch.device) -> bool:
     """Return whether steps on a device are recorded; processes that talk to others do not."""
     return device.type == "cuda" and n_processes() == 1
-
-
-def uses_compiler(choice: bool | str, device: torch.device) -> bool:
-    """Return whether the `compile` parameter has the networks compiled instead."""
-    return choice != "auto" and bool(choice) and not uses_graphs(device)
 
 
 def is_recordable(parts: Iterable[object], callbacks: Iterable[object]) -> bool:
@@ -165,14 +160,15 @@ class GraphedStep:
                 f"The steps of this training cannot be recorded as a CUDA graph: {reason}. Nothing "
                 "in them may wait for the GPU, such as .item(), an `if` on a tensor or a boolean "
                 "mask as an index, and no tensor may come from the CPU. Change that, or set "
-                "compile=False."
+                "record_steps=False."
             ) from error
         self._go_without(reason)
 
     def _go_without(self, reason: str) -> None:
         warnings.warn(
             "The steps of this training could not be recorded as a CUDA graph, and are made "
-            f"without, which takes longer ({reason}). Set compile=False to leave the attempt out.",
+            f"without, which takes longer ({reason}). Set record_steps=False in Training to skip "
+            "the attempt.",
             stacklevel=2,
         )
         self._has_failed = True

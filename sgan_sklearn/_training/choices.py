@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from numbers import Real
 from typing import Any
 
 from sklearn.base import clone
@@ -27,7 +25,6 @@ from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 from sgan_sklearn.samplers import SAMPLERS, Sampler
 
 __all__ = [
-    "check_schedule",
     "choose_architecture",
     "choose_augmentation",
     "choose_columns",
@@ -135,23 +132,6 @@ def choose_decay(choice: Any, layout: Layout) -> float:
 def choose_schedule(choice: Any) -> Callable[[float], float] | None:
     """Return the factor of the learning rates by the share of the training, or None."""
     return SCHEDULES[choice] if isinstance(choice, str) else choice
-
-
-def check_schedule(choice: Any) -> None:
-    """Refuse a function that is no factor of the learning rates."""
-    if isinstance(choice, str):
-        return
-    factor: Any
-    try:
-        factor = choice(0.0)
-    except Exception as error:  # the function is the user's: it may raise anything
-        factor = f"{type(error).__name__}: {error}"
-    if not isinstance(factor, Real) or not 0 <= float(factor) < math.inf:
-        raise ValueError(
-            "The 'lr_schedule' parameter of SGANClassifier must be a function that takes the share "
-            "of the training that has passed, from 0 to 1, and returns a factor of at least 0. For "
-            f"0.0 {choice!r} gave {factor!r}."
-        )
 
 
 def choose_regularizers(choice: Any, layout: Layout, aligned: bool) -> list[Regularizer]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sklearn
 import torch
+from sklearn.base import clone
 from sklearn.utils.validation import check_array, validate_data
 
 from sgan_sklearn._data.columns import TableColumns
@@ -32,21 +33,19 @@ from sgan_sklearn._data.validation import (
     check_range,
     check_same_length,
 )
-from sgan_sklearn._runtime.compilation import check_compiles
 from sgan_sklearn._runtime.device import resolve_device
 from sgan_sklearn._runtime.processes import agree, n_processes
 from sgan_sklearn._runtime.random import draw_seed
-from sgan_sklearn._runtime.recorded_steps import uses_compiler
 from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn._storage.fingerprint import fingerprint
 from sgan_sklearn._training.choices import (
-    check_schedule,
     choose_architecture,
     choose_columns,
     choose_sampler,
     component,
 )
 from sgan_sklearn._training.early_stopping import draw_validation_rows
+from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn.architectures import Architecture
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.samplers import Sampler
@@ -82,10 +81,11 @@ class Inputs(NamedTuple):
     device: torch.device
     callbacks: list[Any]
     checkpoints: Checkpoints | None
+    training: Training
 
 
 # Parameters that do not change what a training comes to.
-NO_MATTER = ("device", "verbose", "callbacks", "checkpoint_dir", "checkpoint_every", "resume")
+NO_MATTER = ("device", "verbose", "callbacks")
 
 
 def check_inputs(
@@ -98,11 +98,13 @@ def check_inputs(
     """
     estimator._validate_params()
     _check_one_seed(estimator.random_state)
-    _check_checkpoints(estimator, continued)
+    training = clone(estimator.training) if estimator.training is not None else Training()
+    training._check()
+    _check_checkpoints(estimator, training, continued)
     check_dense(X)
     check_image_shape(estimator.image_shape)
     if in_parts:
-        _check_can_learn_in_parts(estimator)
+        _check_can_learn_in_parts(estimator, training)
         before = estimator.classes_ if continued else None
         classes = check_classes(classes, before, estimator.unlabeled_value)
     X, image_shape = flatten_images(X)
@@ -114,7 +116,6 @@ def check_inputs(
     expected = estimator._layout.image_shape if continued else estimator.image_shape
     architecture = choose_architecture(estimator.architecture, image_shape, expected)
     objective = component(estimator.objective, OBJECTIVES)
-    check_schedule(estimator.lr_schedule)
     device = resolve_device(estimator.device)
     columns = None
     if continued:
@@ -142,9 +143,9 @@ def check_inputs(
     taught = labels
     if held_back is not None:
         taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
-    if uses_compiler(estimator.compile, device):
-        check_compiles(device)
-    _check_processes(estimator, rows, taught.codes, device)
+    _check_processes(estimator, training, rows, taught.codes, device)
+    form = columns, image_shape
+    checkpoints = _checkpoints(estimator, training, rows, labels.codes, device, form)
     return Inputs(
         rows=rows,
         columns=columns,
@@ -158,7 +159,8 @@ def check_inputs(
         sampler=sampler,
         device=device,
         callbacks=check_callbacks(estimator.callbacks),
-        checkpoints=_checkpoints(estimator, rows, labels.codes, device, (columns, image_shape)),
+        training=training,
+        checkpoints=checkpoints,
     )
 
 
@@ -215,7 +217,7 @@ def _as_rows(
         ) from error
 
 
-def _check_can_learn_in_parts(estimator: Any) -> None:
+def _check_can_learn_in_parts(estimator: Any, training: Training) -> None:
     """Refuse parameters that need to know all rows, or the length of the training."""
     for name, refused, why in (
         (
@@ -225,7 +227,7 @@ def _check_can_learn_in_parts(estimator: Any) -> None:
         ),
         (
             "lr_schedule",
-            estimator.lr_schedule != "constant",
+            training.lr_schedule != "constant",
             "needs to know how long the training will be: set it to 'constant', and change "
             "discriminator_lr and generator_lr between calls",
         ),
@@ -236,7 +238,7 @@ def _check_can_learn_in_parts(estimator: Any) -> None:
         ),
         (
             "checkpoint_dir",
-            estimator.checkpoint_dir is not None,
+            training.checkpoint_dir is not None,
             "needs a whole fit: set it to None, and save the model between calls",
         ),
         (
@@ -246,7 +248,7 @@ def _check_can_learn_in_parts(estimator: Any) -> None:
         ),
     ):
         if refused:
-            value = getattr(estimator, name)
+            value = getattr(training if hasattr(training, name) else estimator, name)
             raise ValueError(f"partial_fit does not support {name}={value!r}, which {why}.")
 
 
@@ -260,7 +262,7 @@ def _check_one_seed(random_state: Any) -> None:
 
 
 def _check_processes(
-    estimator: Any, rows: np.ndarray, codes: np.ndarray, device: torch.device
+    estimator: Any, training: Training, rows: np.ndarray, codes: np.ndarray, device: torch.device
 ) -> None:
     """Refuse what processes that train together cannot share, or do not."""
     if n_processes() == 1:
@@ -273,7 +275,7 @@ def _check_processes(
             "label more rows."
         )
     # The length of the training decides when processes part, and the rows are on other machines.
-    params = {**_params_that_matter(estimator), "max_epochs": estimator.max_epochs}
+    params = {**_params_that_matter(estimator, training), "max_epochs": estimator.max_epochs}
     digest = fingerprint(params, rows.shape, rows.dtype.str, codes)
     if not agree(int(digest[:12], 16), device):
         raise ValueError(
@@ -284,19 +286,20 @@ def _check_processes(
         )
 
 
-def _params_that_matter(estimator: Any) -> dict[str, Any]:
+def _params_that_matter(estimator: Any, training: Training) -> dict[str, Any]:
     """Return the parameters that decide what a training comes to."""
     params = estimator.get_params(deep=False)
-    if estimator.lr_schedule == "constant":
+    params["training"] = clone(training).set_params(**OF_ONE_RUN)
+    if training.lr_schedule == "constant":
         params.pop("max_epochs")  # a longer training begins like a shorter one
     return {name: value for name, value in params.items() if name not in NO_MATTER}
 
 
-def _check_checkpoints(estimator: Any, continued: bool) -> None:
+def _check_checkpoints(estimator: Any, training: Training, continued: bool) -> None:
     """Refuse parameters by which a resumed training would not be the one that was begun."""
-    folder = estimator.checkpoint_dir
+    folder = training.checkpoint_dir
     if folder is None:
-        if estimator.resume:
+        if training.resume:
             raise ValueError(
                 "resume=True needs the folder with the checkpoints of the run that was "
                 "interrupted. Got checkpoint_dir=None: give the same folder to both runs."
@@ -305,7 +308,7 @@ def _check_checkpoints(estimator: Any, continued: bool) -> None:
     path = None if folder == "" else _expanded(folder)
     if path is None or (path.exists() and not path.is_dir()):
         raise ValueError(
-            f"The 'checkpoint_dir' parameter of SGANClassifier must be a folder, which need not "
+            f"The 'checkpoint_dir' parameter of Training must be a folder, which need not "
             f"exist. Got {folder!r}."
         )
     if not isinstance(estimator.random_state, Integral):
@@ -322,21 +325,22 @@ def _check_checkpoints(estimator: Any, continued: bool) -> None:
 
 def _checkpoints(
     estimator: Any,
+    training: Training,
     rows: np.ndarray,
     codes: np.ndarray,
     device: torch.device,
     form: tuple[TableColumns | None, tuple[int, ...] | None],
 ) -> Checkpoints | None:
     """Return where checkpoints go; `form` is what the columns are, and the shape of the images."""
-    if estimator.checkpoint_dir is None:
+    if training.checkpoint_dir is None:
         return None
     columns, image_shape = form
     of_columns = None if columns is None else columns.plain_state()
     versions = sys.modules["sgan_sklearn"].__version__, torch.__version__, sklearn.__version__
-    params = _params_that_matter(estimator)
+    params = _params_that_matter(estimator, training)
     run = fingerprint(versions, device.type, params, rows, codes, of_columns, image_shape)
-    folder = _expanded(estimator.checkpoint_dir)
-    return Checkpoints(folder, run, estimator.checkpoint_every, resume=estimator.resume)
+    folder = _expanded(training.checkpoint_dir)
+    return Checkpoints(folder, run, training.checkpoint_every, resume=training.resume)
 
 
 def _expanded(folder: Any) -> Path:
@@ -345,6 +349,6 @@ def _expanded(folder: Any) -> Path:
         return Path(os.fsdecode(folder)).expanduser()
     except RuntimeError as error:
         raise ValueError(
-            "The 'checkpoint_dir' parameter of SGANClassifier must be a folder, in which '~' is "
+            "The 'checkpoint_dir' parameter of Training must be a folder, in which '~' is "
             f"the home folder. Got {str(folder)!r}. {error}"
         ) from error

@@ -23,7 +23,6 @@ from torch.optim.swa_utils import update_bn
 
 from sgan_sklearn._data.batches import Batch, SemiSupervisedBatches
 from sgan_sklearn._data.rows import Rows
-from sgan_sklearn._runtime.compilation import Compiled
 from sgan_sklearn._runtime.device import device_or_cpu
 from sgan_sklearn._runtime.interrupts import raised_by_statement
 from sgan_sklearn._runtime.precision import in_precision
@@ -149,8 +148,6 @@ class SGANNet(NeuralNet):
         As in `SGANClassifier`, but all of them numbers.
     precision : {"float32", "bfloat16"}
         As in `SGANClassifier`.
-    use_compiler : bool, default=False
-        Whether networks are compiled, see `compile` in `SGANClassifier`, a name that skorch uses.
     use_graphs : bool or "auto", default=False
         Whether steps are recorded as CUDA graphs; "auto" is if all parts of a step are known.
     augment : callable, optional
@@ -194,7 +191,6 @@ class SGANNet(NeuralNet):
     _resumed: dict[str, Any] | None = None
     _batches: SemiSupervisedBatches | None = None
     _compared: tuple[Tensor, Tensor] | None = None
-    _compiled: dict[nn.Module, Compiled] | None = None
     _making: Callable[..., dict[str, Tensor]] | None = None
 
     def __init__(
@@ -211,7 +207,6 @@ class SGANNet(NeuralNet):
         precision: str,
         discriminator_lr: float,
         generator_lr: float,
-        use_compiler: bool = False,
         use_graphs: bool | str = False,
         augment: Callable[[Tensor], Tensor] | None = None,
         lr_schedule: Callable[[float], float] | None = None,
@@ -242,7 +237,6 @@ class SGANNet(NeuralNet):
         self.adversarial_every = adversarial_every
         self.averaging_decay = averaging_decay
         self.precision = precision
-        self.use_compiler = use_compiler
         self.use_graphs = use_graphs
         self.augment = augment
         self.lr_schedule = lr_schedule
@@ -346,7 +340,7 @@ class SGANNet(NeuralNet):
                 self._early_stopping.restore_best(self)
             del self._remembered, self._early_stopping
             self._resumed = self._batches = self._compared = None
-            self._compiled = self._making = None
+            self._making = None
             # Gradients lie in the memory of a recording, and hold it.
             self.optimizer_.zero_grad(set_to_none=True)
             self.generator_optimizer_.zero_grad(set_to_none=True)
@@ -462,7 +456,7 @@ class SGANNet(NeuralNet):
         factor = self.lr_schedule(passed)
         if not 0 <= factor < math.inf:
             raise ValueError(
-                "The 'lr_schedule' parameter of SGANClassifier must return a factor of at least 0. "
+                "The 'lr_schedule' parameter of Training must return a factor of at least 0. "
                 f"Got {factor!r} after {passed:.3f} of the training."
             )
         for optimizer, lr in (
@@ -544,11 +538,6 @@ class SGANNet(NeuralNet):
 
     def _at_work(self, module: Any) -> Any:
         """Return a network as the steps of a training call it, with the same weights."""
-        if self.use_compiler:
-            self._compiled = {} if self._compiled is None else self._compiled
-            if module not in self._compiled:
-                self._compiled[module] = Compiled(module)
-            module = self._compiled[module]
         return in_precision(module, self.precision)
 
     def _augmented(self, batch: Batch) -> Batch:
@@ -682,7 +671,6 @@ class SGANNet(NeuralNet):
             "_resumed",
             "_batches",
             "_compared",
-            "_compiled",
             "_making",
             "_early_stopping",
             "_latent_order",
@@ -727,7 +715,7 @@ class SGANNet(NeuralNet):
     def __getstate__(self) -> dict[str, Any]:
         """Replace modules and optimizers by their states as numpy arrays."""
         state = self.__dict__.copy()
-        state["_compiled"] = state["_making"] = None  # of this process
+        state["_making"] = None  # of this process
         state["tensors"] = {
             name: to_arrays(state.pop(name).state_dict())
             for name in (*_MODULES, *_OPTIMIZERS)

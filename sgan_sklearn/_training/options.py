@@ -1,0 +1,128 @@
+"""`Training`: the parameters of the training loop."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sgan_sklearn._runtime.precision import PRECISIONS
+from sgan_sklearn._training.schedules import SCHEDULES
+
+__all__ = ["Training"]
+
+# Parameters that say where a run keeps its state, and do not change its result.
+OF_ONE_RUN = {"checkpoint_dir": None, "checkpoint_every": 1, "resume": False}
+
+
+class Training(BaseEstimator):
+    """Options of the training loop of `SGANClassifier`.
+
+    Pass an instance as ``SGANClassifier(training=...)``; a grid then reaches its parameters as
+    ``training__averaging_decay``.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    lr_schedule : {"constant", "linear", "cosine"} or callable, default="constant"
+        How both learning rates change during `fit`. "linear" and "cosine" decrease them to zero.
+        A callable takes the share of the training that has passed, from 0 to 1, and returns a
+        factor for both rates. With averaged weights a schedule seldom improves the accuracy.
+    averaging_decay : float or "auto", default="auto"
+        Decay of the moving average of the weights, in [0, 1). The averaged networks predict and
+        sample; about the last ``1 / (1 - averaging_decay)`` steps count. 0 disables averaging.
+        "auto" is 0.99 for images in convolutional networks and 0.999 otherwise.
+    adversarial_every : int or "auto", default="auto"
+        Every how many steps the generator is trained and the losses on generated rows are used;
+        the other steps use the labels and the regularizers only. A larger value saves time.
+        "auto" is 4 for images in convolutional networks with a regularizer, and 1 otherwise.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Data type of the multiplications during training; weights, losses and averages stay in
+        float32. "auto" is "bfloat16" for images in convolutional networks on GPUs that support
+        it, and "float32" otherwise.
+    record_steps : bool or "auto", default="auto"
+        Whether to record a training step on a GPU as a CUDA graph and replay it, which gives the
+        same model in less time. "auto" records if all parts of a step come from this package or
+        PyTorch, and falls back to unrecorded steps where recording fails; True raises an error
+        there. It has no effect on a CPU, nor where several processes train together.
+    tol : float, default=1e-4
+        Smallest increase of the validation accuracy that early stopping counts as an improvement.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder for checkpoints, from which an interrupted run can be resumed. It needs an integer
+        `random_state`. Several runs may share a folder. None writes no checkpoints.
+    checkpoint_every : int, default=1
+        Number of epochs between two checkpoints; the last epoch always has one.
+    resume : bool, default=False
+        Whether to continue from the newest checkpoint of the same run in `checkpoint_dir`, if
+        there is one. On a CPU the model is the same, to the bit, as without the interruption.
+        False deletes the checkpoints of the same run.
+
+    See Also
+    --------
+    SGANClassifier : The estimator that takes these options.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier, Training
+    >>> clf = SGANClassifier(training=Training(lr_schedule="cosine"))
+    >>> clf.set_params(training__averaging_decay=0.99).training
+    Training(averaging_decay=0.99, lr_schedule='cosine')
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
+        "averaging_decay": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
+        "adversarial_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "record_steps": [StrOptions({"auto"}), "boolean"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
+        "resume": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        lr_schedule: str | Callable[[float], float] = "constant",
+        averaging_decay: float | str = "auto",
+        adversarial_every: int | str = "auto",
+        precision: str = "auto",
+        record_steps: bool | str = "auto",
+        tol: float = 1e-4,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1,
+        resume: bool = False,
+    ) -> None:
+        self.lr_schedule = lr_schedule
+        self.averaging_decay = averaging_decay
+        self.adversarial_every = adversarial_every
+        self.precision = precision
+        self.record_steps = record_steps
+        self.tol = tol
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_every = checkpoint_every
+        self.resume = resume
+
+    def _check(self) -> None:
+        """Check the parameters, before any training starts."""
+        self._validate_params()
+        if isinstance(self.lr_schedule, str):
+            return
+        factor: Any
+        try:
+            factor = self.lr_schedule(0.0)
+        except Exception as error:  # the function is the user's: it may raise anything
+            factor = f"{type(error).__name__}: {error}"
+        if not isinstance(factor, Real) or not 0 <= float(factor) < math.inf:
+            raise ValueError(
+                "The 'lr_schedule' parameter of Training must be a function that takes the share "
+                "of the training that has passed, from 0 to 1, and returns a factor of at least 0. "
+                f"For 0.0 {self.lr_schedule!r} gave {factor!r}."
+            )
