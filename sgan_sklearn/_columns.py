@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sgan_sklearn._dtypes import DATES, UNITS, is_plain, numpy_dtype, plain
+from sgan_sklearn._dtypes import DATES, UNITS, column_numpy_dtype, is_plain, plain
 from sgan_sklearn._frames import (
     build_frame,
     column_dtype,
@@ -409,7 +409,7 @@ def _has_sense(
 ) -> bool:
     if form[0] == "array":
         _, name, n_columns = form
-        numpy_dtype(name)
+        column_numpy_dtype(name)
     else:
         n_columns = len(described_columns(form)[1])
     of_kind = {

@@ -127,7 +127,9 @@ def read_column(X: Any, i: int) -> Column:
         refuse_column(X, i, "has the dtype", str(column.dtype))
     try:
         found = read(column, kind)
-        return _look_at_objects(X, i, found) if found.kind == "object" else found
+        unfit = _unfit_type(found)
+        if unfit is None:
+            return _from_objects(found) if found.kind == "object" else found
     except OverflowError as error:
         raise ValueError(
             f"Column {column_name(X, i)} holds integers of more than 64 bits. Make them floats, or "
@@ -135,6 +137,7 @@ def read_column(X: Any, i: int) -> Column:
         ) from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"Column {column_name(X, i)} cannot be read. {error}") from error
+    refuse_column(X, i, "holds values of the type", unfit.__name__)
 
 
 def as_numbers(column: Column, name: str) -> Column:
@@ -249,15 +252,20 @@ def _objects(values: list[Any], kind: str) -> Column:
     )
 
 
-def _look_at_objects(X: Any, i: int, column: Column) -> Column:
+def _unfit_type(column: Column) -> type | None:
+    """Return the type of objects in a column that are no text and no numbers, if there are any."""
+    if column.kind != "object":
+        return None
+    types = set(map(type, column.values[column.known].tolist()))
+    unfit = (cls for cls in types if not issubclass(cls, str | np.bool_ | Real | Decimal))
+    return min(unfit, key=lambda cls: cls.__name__, default=None)
+
+
+def _from_objects(column: Column) -> Column:
     """Return a column of numbers or a category, as the types of its objects say."""
     known, found = column.known, column.values[column.known].tolist()
-    types = {type(value) for value in found}
-    texts = [cls for cls in types if issubclass(cls, str | bool | np.bool_)]
-    for cls in types.difference(texts):
-        if not issubclass(cls, Real | Decimal):
-            refuse_column(X, i, "holds values of the type", cls.__name__)
-    if texts:
+    types = set(map(type, found))
+    if any(issubclass(cls, str | bool | np.bool_) for cls in types):
         values = np.full(len(known), None, dtype=object)
         values[known] = [plain(value) for value in found]
         return Column("category", values, known)
