@@ -554,8 +554,8 @@ default="auto"
         UserWarning
             If no row is unlabeled though `unlabeled_value` is not None, if a class looks like
             another mark of unlabeled rows, or if 1 is the only class and -1 means unlabeled; if
-            columns of a DataFrame name the rows or hold text, from which nothing can be learned;
-            or if Ctrl-C ends the training.
+            columns of a DataFrame name the rows or hold text, from which nothing can be learned, or
+            numbers as text with a few other texts between them; or if Ctrl-C ends the training.
 
         Notes
         -----
@@ -641,7 +641,8 @@ default="auto"
         Warns
         -----
         UserWarning
-            If a column of categories holds none of the values that the training rows had.
+            If a column of categories holds values that the training rows did not have in more than
+            half of the rows. Fewer ones count as missing without a warning.
         """
         logits = self._class_logits(self._to_model_space(X))
         return self.classes_[logits.argmax(axis=1)]

@@ -23,6 +23,7 @@ __all__ = [
     "describe_pandas",
     "describe_polars",
     "described_names",
+    "is_category",
     "is_ordinary",
     "is_plain",
     "level_names",
@@ -168,6 +169,11 @@ def is_ordinary(dtype: Any) -> bool:
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf"
     return bool(_ORDINARY.fullmatch(str(dtype)))
+
+
+def is_category(dtype: Any) -> bool:
+    """Say whether a dtype of a frame is one of categories, and not of any text."""
+    return str(dtype).lower().startswith(("categor", "enum", "dictionary"))
 
 
 # --- as lists, and back ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -32,8 +33,13 @@ __all__ = [
     "frame_to_numbers",
     "ordinary_numbers",
     "read_column",
+    "text_gaps",
     "with_nan",
 ]
+
+
+# Different texts in a column of numbers that may mark missing values, at most.
+MAX_GAPS = 3
 
 
 class Column(NamedTuple):
@@ -150,8 +156,24 @@ def as_numbers(column: Column, name: str) -> Column:
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Column {name} must hold numbers, or be named among the categorical_features. {error}"
+            ". Replace text that marks missing values with np.nan."
         ) from error
     return Column("number", numbers, ~np.isnan(numbers))
+
+
+def text_gaps(values: list[Any]) -> list[str]:
+    """Return the few different texts between numbers, which may be text as well."""
+    counts = Counter(values)
+    gaps = [value for value in counts if isinstance(value, str) and not _is_number(value)]
+    n_gaps = sum(counts[gap] for gap in gaps)
+    return gaps if len(gaps) <= MAX_GAPS and 2 * n_gaps < len(values) else []
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _read_array(values: np.ndarray, kind: str) -> Column:

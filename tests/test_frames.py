@@ -786,15 +786,19 @@ def test_no_column_of_a_bundled_table_is_suspected(load):
 @pytest.mark.parametrize(
     ("known", "given", "examples"),
     [
-        ([1, 2], ["1", "2"], "holds '1', for example, and they had 1"),
-        (["Bonn", "Lima"], ["bonn", "lima"], "holds 'bonn', for example, and they had 'Bonn'"),
-        (["a", "b"], [0, 1], "holds 0, for example, and they had 'a'"),
+        ([1, 2], ["1", "2"], "30 of 30 rows: '1', for example, and they had 1"),
+        (
+            ["Bonn", "Lima"],
+            ["bonn", "lima"],
+            "30 of 30 rows: 'bonn', for example, and they had 'Bonn'",
+        ),
+        (["a", "b"], [0, 1], "30 of 30 rows: 0, for example, and they had 'a'"),
     ],
 )
 def test_a_column_of_nothing_but_unknown_values(known, given, examples, make_classifier):
     X = pd.DataFrame({"x": RANDOM.randn(30), "city": known * 15})
     classifier = make_classifier(categorical_features=["city"]).fit(X, LABELS)
-    with pytest.warns(UserWarning, match=f"Column 'city' of X holds none .*it {examples}"):
+    with pytest.warns(UserWarning, match=f"Column 'city' of X holds .*did not have in {examples}"):
         classifier.predict(X.assign(city=given * 15))
     classifier.predict(X.assign(city=[*given, *known] * 7 + [*known]))  # some are known
     classifier.predict(X.assign(city=None))
