@@ -30,6 +30,7 @@ __all__ = [
     "as_numbers",
     "as_objects",
     "as_table",
+    "categorical_columns",
     "frame_to_numbers",
     "ordinary_numbers",
     "read_column",
@@ -174,6 +175,47 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def categorical_columns(X: Any, categorical_features: Any) -> np.ndarray | None:
+    """Return the mask of the columns that are categories, None if dtypes say it.
+
+    Raises ValueError.
+    """
+    n_columns = X.shape[1]
+    names = list(X.columns) if frame_kind(X) else []
+    if categorical_features is None:
+        return np.zeros(n_columns, dtype=bool)
+    if isinstance(categorical_features, str):  # "from_dtype"
+        return None
+    rule = "The 'categorical_features' parameter of SGANClassifier must"
+    if np.ndim(categorical_features) != 1:
+        raise ValueError(f"{rule} be a list of columns or a mask. Got {categorical_features!r}.")
+    chosen = list(categorical_features)
+    if chosen and all(isinstance(item, bool | np.bool_) for item in chosen):
+        if len(chosen) != n_columns:
+            raise ValueError(
+                f"{rule} have one value for each column if it is a mask. Got {len(chosen)} for "
+                f"{n_columns} columns."
+            )
+        return np.array(chosen, dtype=bool)
+    mask = np.zeros(n_columns, dtype=bool)
+    for item in chosen:
+        if isinstance(item, str):
+            if item not in names:
+                raise ValueError(
+                    f"{rule} name columns of X. Got {item!r}, "
+                    + (f"but they are {names}." if names else "but X has no column names.")
+                )
+            mask |= [name == item for name in names]
+        elif isinstance(item, Integral) and 0 <= int(item) < n_columns:
+            mask[int(item)] = True
+        else:
+            raise ValueError(
+                f"{rule} hold positions from 0 to {n_columns - 1}, names that are strings, or a "
+                f"mask. Got {item!r}."
+            )
+    return mask
 
 
 def _read_array(values: np.ndarray, kind: str) -> Column:

@@ -814,7 +814,7 @@ BAD_DATA = {
     "three dimensions": (lambda X, y: (X[:, :, None], y), "dim 3"),
     "no rows": (lambda X, y: (X[:0], y[:0]), "0 rows"),
     "no columns": (lambda X, y: (X[:, :0], y), r"0 feature\(s\)"),
-    "text in X": (lambda X, y: (np.full(X.shape, "a", dtype=object), y), "string to float"),
+    "text in X": (lambda X, y: (np.full(X.shape, "a", dtype=object), y), "Got the text 'a'"),
     "complex X": (lambda X, y: (X + 1j, y), "Complex data"),
     "no y": (lambda X, y: (X, None), "requires y"),
     "no labeled row": (lambda X, y: (X, np.full(len(X), -1)), "y holds no class"),
