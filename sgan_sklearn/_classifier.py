@@ -32,7 +32,7 @@ from sgan_sklearn._data.images import Layout, find_layout, flatten_images
 from sgan_sklearn._data.labels import Labels, check_are_classes, check_wanted
 from sgan_sklearn._data.rows import Rows, StreamedRows, sample_places, training_rows
 from sgan_sklearn._data.scaling import SCALINGS, FeatureScaler, TableScaler
-from sgan_sklearn._data.targets import check_target
+from sgan_sklearn._data.targets import as_code, check_mark, check_target
 from sgan_sklearn._data.validation import check_dense, check_same_length
 from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state
 from sgan_sklearn._runtime.precision import choose_precision
@@ -93,6 +93,9 @@ MAX_SCORED_ROWS = 2**16
 # them.
 MAX_MAPPED_ROWS = 20_000
 MAX_MAPPED_VALUES = 2**20
+
+# What the warnings of an interrupted training add.
+_ABOUT_CLONES = "In a search, such as GridSearchCV, this estimator is a clone and is lost."
 
 
 class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -462,9 +465,10 @@ default="auto"
             If the loss diverges, and the last sensible model is kept; if the generator makes nearly
             equal rows or the discriminator knows all of its rows when the training ends.
         UserWarning
-            If no row is unlabeled though `unlabeled_value` is not None, or if 1 is the only class
-            and -1 means unlabeled, which look like mistakes; if columns of a DataFrame name the
-            rows or hold text, from which nothing can be learned; or if Ctrl-C ends the training.
+            If no row is unlabeled though `unlabeled_value` is not None, if a class looks like
+            another mark of unlabeled rows, or if 1 is the only class and -1 means unlabeled; if
+            columns of a DataFrame name the rows or hold text, from which nothing can be learned, or
+            numbers as text with a few other texts between them; or if Ctrl-C ends the training.
 
         Notes
         -----
@@ -529,6 +533,10 @@ default="auto"
         """
         return self._fit(X, y, continued=hasattr(self, "net_"), in_parts=True, classes=classes)
 
+    def _validate_params(self) -> None:
+        check_mark(self.unlabeled_value, type(self).__name__)
+        super()._validate_params()
+
     @with_plain_settings
     def predict(self, X: Any) -> np.ndarray:
         """Return the most likely class of each row.
@@ -546,7 +554,8 @@ default="auto"
         Warns
         -----
         UserWarning
-            If a column of categories holds none of the values that the training rows had.
+            If a column of categories holds values that the training rows did not have in more than
+            half of the rows. Fewer ones count as missing without a warning.
         """
         logits = self._class_logits(self._to_model_space(X))
         return self.classes_[logits.argmax(axis=1)]
@@ -616,7 +625,7 @@ default="auto"
         if len(labeled) == 0:
             raise ValueError(
                 f"y holds no class to score against: all {len(target.values)} rows are unlabeled "
-                f"(unlabeled_value={self.unlabeled_value!r}). Pass rows with true labels."
+                f"(unlabeled_value={as_code(self.unlabeled_value)}). Pass rows with true labels."
             )
         check_are_classes(true)
         if sample_weight is not None:
@@ -680,8 +689,9 @@ default="auto"
         -------
         X : ndarray of shape (n_samples, n_features) or images (n_samples, ...), or DataFrame
             Rows in the units, range, dtype, shape and feature order of the training rows (the range
-            of a sample, where `scaling` was fitted on one); a
-            DataFrame of the same columns and dtypes if those came in one.
+            of a sample, where `scaling` was fitted on one); a DataFrame of the same columns and
+            dtypes if those came in one. After a masked array it is a plain array, with NaN or None
+            where a value is missing.
 
         Raises
         ------
@@ -830,7 +840,7 @@ default="auto"
             self.sampler_ = None
             warnings.warn(
                 "The training of the sampler was interrupted. The classifier is kept, and sample "
-                "takes rows from its generator.",
+                f"takes rows from its generator. {_ABOUT_CLONES}",
                 stacklevel=4,
             )
             return True
@@ -948,7 +958,8 @@ default="auto"
         if net.interrupted_:
             warnings.warn(
                 f"The training was interrupted after {len(net.history)} whole epochs. The model so "
-                "far is kept by the estimator: it can predict, or go on with warm_start=True.",
+                "far is kept by the estimator: it can predict, or go on with warm_start=True. "
+                f"{_ABOUT_CLONES}",
                 stacklevel=4,
             )
         if net.diverged_:
