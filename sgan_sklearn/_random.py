@@ -152,10 +152,8 @@ class OwnNumbers:
 
     def begin(self, epoch: int) -> None:
         """Begin the stream of an epoch."""
-        seed = int(np.random.SeedSequence((self._seed, epoch)).generate_state(1)[0])
-        with self._kept():
-            reseed(seed, self._device)
-            self._states = self._now()
+        self._epoch = epoch
+        self._states: list[torch.Tensor] | None = None  # of a stream that nobody has drawn from
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
@@ -164,7 +162,11 @@ class OwnNumbers:
             yield  # a recording, whose random numbers must stay as they are
             return
         with self._kept():
-            self._set(self._states)
+            if self._states is None:
+                numbers = np.random.SeedSequence((self._seed, self._epoch))
+                reseed(int(numbers.generate_state(1)[0]), self._device)
+            else:
+                self._set(self._states)
             try:
                 yield
             finally:
