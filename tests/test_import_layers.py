@@ -81,6 +81,7 @@ ROOMS = {
         "diagnostics",
         "early_stopping",
         "sklearn_callbacks",
+        "skorch_callbacks",
         "net",
         "generation",
         "choices",
