@@ -135,7 +135,7 @@ def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -
     clf.set_params(training__precision=key["precision"])
     X, y = mnist(folder, options.steps * clf.batch_size)
     clf.fit(X, y)
-    rows = clf._layout.to_planes(clf.scaler_.transform(X))
+    rows = clf._space.transform(X)
     loops = {
         name: loop(
             clf.net_.module().to(key["device"]),
@@ -176,7 +176,7 @@ def fitted_net(key: dict, folder: Path | None):
     )
     X, y = mnist(folder, 2_000)
     net = clf.fit(X, y).net_
-    rows = torch.from_numpy(clf._layout.to_planes(clf.scaler_.transform(X))).to(key["device"])
+    rows = torch.from_numpy(clf._space.transform(X)).to(key["device"])
     dataset = SemiSupervisedDataset(rows, torch.from_numpy(y).to(key["device"]))
     return net, next(iter(SemiSupervisedBatches(dataset, clf.batch_size)))
 
@@ -467,15 +467,14 @@ def _epochs_of_loop(key: dict, images, y: np.ndarray):
     loop = tight_loop(
         clf.net_.module_,  # started on the data
         clf.net_.generator_,
-        torch.from_numpy(clf._layout.to_planes(clf.scaler_.transform(flat))),
+        torch.from_numpy(clf._space.transform(flat)),
         torch.from_numpy(y),
         batch_size=clf.batch_size,
         latent_dim=clf.latent_dim,
         lr=clf.discriminator_lr,
         device=key["device"],
     )
-    X_test = clf.scaler_.transform(images.X_test.reshape(-1, 784))
-    X_test = torch.from_numpy(clf._layout.to_planes(X_test))
+    X_test = torch.from_numpy(clf._space.transform(images.X_test.reshape(-1, 784)))
     while True:
         start = time.perf_counter()
         averaged = next(loop)

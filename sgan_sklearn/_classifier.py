@@ -6,7 +6,6 @@ import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -27,30 +26,18 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sgan_sklearn._data.batches import SemiSupervisedDataset
-from sgan_sklearn._data.columns import TableColumns
-from sgan_sklearn._data.images import Layout, find_layout, flatten_images
 from sgan_sklearn._data.labels import Labels, check_are_classes, check_wanted
-from sgan_sklearn._data.rows import Rows, StreamedRows, sample_places, training_rows
-from sgan_sklearn._data.scaling import SCALINGS, FeatureScaler, TableScaler
+from sgan_sklearn._data.rows import Rows, StreamedRows, training_rows
+from sgan_sklearn._data.scaling import SCALINGS
+from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._data.targets import as_code, check_mark, check_target
 from sgan_sklearn._data.validation import check_dense, check_same_length
 from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state
-from sgan_sklearn._runtime.precision import choose_precision
-from sgan_sklearn._runtime.processes import n_processes, process_index
+from sgan_sklearn._runtime.processes import process_index
 from sgan_sklearn._runtime.progress import print_rows
 from sgan_sklearn._runtime.random import RandomState, draw_seed, seeded
-from sgan_sklearn._runtime.recorded_steps import uses_graphs
 from sgan_sklearn._runtime.settings import plain_settings, with_plain_settings
 from sgan_sklearn._runtime.threads import mind_fork
-from sgan_sklearn._training.choices import (
-    choose_augmentation,
-    choose_decay,
-    choose_heads,
-    choose_interval,
-    choose_regularizers,
-    choose_scaler,
-    choose_schedule,
-)
 from sgan_sklearn._training.diagnostics import collapsed_since, dead_since
 from sgan_sklearn._training.generation import (
     ask_sampler,
@@ -59,26 +46,22 @@ from sgan_sklearn._training.generation import (
     generate_of_classes,
     within_memory,
 )
-from sgan_sklearn._training.inputs import Inputs, as_rows, check_inputs
+from sgan_sklearn._training.inputs import Inputs, check_inputs
 from sgan_sklearn._training.net import CHUNK, SGANNet, network_builders
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
+from sgan_sklearn._training.plan import Plan, heads_of
 from sgan_sklearn._training.sklearn_callbacks import (
     CallbackSupportMixin,
     EpochReporter,
     with_callbacks,
 )
-from sgan_sklearn.architectures import ARCHITECTURES, Architecture, Heads
+from sgan_sklearn.architectures import ARCHITECTURES, Architecture
 from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 from sgan_sklearn.samplers import SAMPLERS, ColumnMap, Sampler
 
 __all__ = ["SGANClassifier"]
-
-# The training length of max_epochs="auto": ten epochs, but within these numbers of steps.
-MIN_EPOCHS = 10
-MIN_STEPS = 2_000
-MAX_STEPS = 10_000
 
 # Longer latent vectors would only fill the memory.
 MAX_LATENT_DIM = 2**16
@@ -289,6 +272,9 @@ default="auto"
         Generator with averaged weights, in evaluation mode; its output is scaled.
     net_ : skorch.NeuralNet
         The training loop, with both networks, their averages and their optimizers.
+    plan_ : Plan
+        What the parameters became, with a value in place of each "auto": networks, losses, number
+        of epochs, decay of the averages, precision, device.
     sampler_ : Sampler or None
         The fitted `sampler`, with a history of its own; None for "generator".
     scaler_ : transformer
@@ -369,10 +355,9 @@ default="auto"
 
     classes_: np.ndarray
     net_: SGANNet
-    _layout: Layout
-    _columns: TableColumns | None
+    plan_: Plan
+    _space: ModelSpace
     _validation_seed: int | None
-    scaler_: FeatureScaler | TableScaler
     sampler_: Sampler | None
     _column_map: ColumnMap | None
 
@@ -752,7 +737,13 @@ default="auto"
     def image_shape_(self) -> tuple[int, int, int] | None:
         """Height, width and channels of the images, or None for a table."""
         check_is_fitted(self)
-        return self._layout.image_shape
+        return self._space.image_shape
+
+    @property
+    def scaler_(self) -> Any:
+        """What scales the rows for the networks, and back."""
+        check_is_fitted(self)
+        return self._space.scaler_
 
     @property
     def transduction_(self) -> np.ndarray:
@@ -783,41 +774,24 @@ default="auto"
             given = check_inputs(
                 self, X, y, continued=continued, in_parts=in_parts, classes=classes
             )
-            labels = given.labels
+            labels, plan = given.labels, given.plan
             if self.verbose and process_index() == 0:
                 print_rows(labels.codes, len(labels.classes))
-            layout, scaler = self._layout_and_scaler(given, continued)
-            device = torch.device(self.net_.device) if continued else given.device
-            rows = training_rows(given.rows, scaler, layout, device)
-            to_units = partial(_to_units, scaler, layout)
+            space, rng = given.space, check_random_state(self.random_state)
+            if not continued:
+                space.fit(given.rows, labels.codes, rng)
+            rows = training_rows(given.rows, space, torch.device(plan.device))
             dataset = SemiSupervisedDataset.from_rows(
-                rows, labels.codes, given.weights, given.held_back, to_units
+                rows, labels.codes, given.weights, given.held_back, space.inverse_transform
             )
-            # A part of the rows need not have the shares of all classes, so none are aligned.
-            aligned = self.class_weight is None and not in_parts
-            regularizers = choose_regularizers(self.regularizer, layout, aligned=aligned)
             fitted = {
                 "classes_": labels.classes,
-                "scaler_": scaler,
-                "_layout": layout,
-                "_columns": given.columns,
+                "plan_": plan,
+                "_space": space,
                 "_validation_seed": given.validation_seed,
             }
-            options = self._training_options(given.training, layout, regularizers, device)
-            options["checkpoints"] = given.checkpoints
-            options["callbacks"] = [*given.callbacks, *self._reporters(X, labels, fitted)]
-            options["max_epochs"] = 1 if in_parts else self._n_epochs(len(dataset))
-            if continued:
-                net = self._updated_net(options)
-            else:
-                known, codes, _ = dataset.sample(check_random_state(self.random_state))
-                options["regularizers"] = [
-                    regularizer.prepare(known, codes, len(labels.classes))
-                    for regularizer in regularizers
-                ]
-                net = self._new_net(
-                    given, layout.to_planes(scaler.bounds_), choose_heads(scaler), options
-                )
+            callbacks = [*given.callbacks, *self._reporters(X, labels, fitted)]
+            net = self._net(given, dataset, callbacks, continued)
             n_epochs_before = len(net.history) if continued else 0
             self._train(net, dataset)
             self._warn_of_the_end(net)
@@ -833,7 +807,7 @@ default="auto"
 
     def _interrupted_sampler(self, given: Inputs, dataset: SemiSupervisedDataset) -> bool:
         """Fit the sampler, if there is one, and return whether that was interrupted."""
-        self.sampler_ = None if self.net_.interrupted_ else given.sampler
+        self.sampler_ = None if self.net_.interrupted_ else given.plan.sampler
         if self.sampler_ is None:
             return False
         try:
@@ -848,28 +822,19 @@ default="auto"
             return True
         return False
 
-    def _layout_and_scaler(
-        self, given: Inputs, continued: bool
-    ) -> tuple[Layout, FeatureScaler | TableScaler]:
-        if continued:
-            return self._layout, self.scaler_
-        n_features, for_images = given.rows.shape[1], given.architecture.for_images
-        layout = find_layout(n_features, given.image_shape, self.image_shape, for_images=for_images)
-        scaler = choose_scaler(self.scaling, layout, given.columns)
-        rows, rng = given.rows, check_random_state(self.random_state)
-        places = sample_places(given.labels.codes, n_features, rng)
-        suffices = len(places) < len(rows) and not scaler.needs_all_rows
-        return layout, scaler.fit(rows[places] if suffices else rows)
-
     def _fit_column_map(self, dataset: SemiSupervisedDataset) -> ColumnMap | None:
         """Learn what brings the generator's columns to the distributions of the training rows."""
-        is_table = self._layout.image_shape is None
-        if not is_table or self.unsupervised_weight == 0 or self.sampler_ is not None:
+        if (
+            self._space.image_shape is not None
+            or self.unsupervised_weight == 0
+            or self.sampler_ is not None
+        ):
             return None
         real, _, _ = dataset.sample(check_random_state(self.random_state))
         with seeded(draw_seed(self.random_state), torch.device(self.net_.device)):
-            made = generate(self.net_, min(MAX_MAPPED_ROWS, MAX_MAPPED_VALUES // real.shape[1] + 1))
-        return ColumnMap(real, made.numpy(), choose_heads(self.scaler_))
+            n_rows = min(MAX_MAPPED_ROWS, MAX_MAPPED_VALUES // real.shape[1] + 1)
+            made = generate(self.net_, n_rows)
+        return ColumnMap(real, made.numpy(), heads_of(self._space))
 
     def _fit_sampler(
         self, sampler: Sampler, dataset: SemiSupervisedDataset, held_back: np.ndarray | None
@@ -885,58 +850,57 @@ default="auto"
             sampler.fit(
                 rows,
                 taught[places],
-                choose_heads(self.scaler_),
+                heads_of(self._space),
                 device=device,
                 verbose=int(self.verbose),
             )
 
-    def _new_net(
-        self, given: Inputs, bounds: np.ndarray, heads: Heads, options: dict[str, Any]
+    def _net(
+        self, given: Inputs, dataset: SemiSupervisedDataset, callbacks: list[Any], continued: bool
     ) -> SGANNet:
-        n_outputs = given.objective.n_outputs(len(given.labels.classes))
+        """Return a new net, or a copy of the fitted one with the parameters that may change."""
+        plan = given.plan
+        options: dict[str, Any] = {
+            "unsupervised_weight": plan.unsupervised_weight,
+            "adversarial_every": plan.adversarial_every,
+            "averaging_decay": plan.averaging_decay,
+            "precision": plan.precision,
+            "use_graphs": plan.record_steps,
+            "augment": plan.augmentation,
+            "lr_schedule": plan.lr_schedule,
+            "n_iter_no_change": self.n_iter_no_change,
+            "tol": given.tol,
+            "batch_size": plan.batch_size,
+            "max_epochs": plan.max_epochs,
+            "verbose": int(self.verbose) if process_index() == 0 else 0,
+            "warm_start": True,  # the estimator decides when to start anew
+            "callbacks": callbacks,
+            "checkpoints": given.checkpoints,
+        }
+        if continued:
+            net = copy.deepcopy(self.net_)
+            net.set_params(
+                optimizer__lr=self.discriminator_lr,
+                generator_optimizer__lr=self.generator_lr,
+                **options,
+            )
+            net.initialize_callbacks()  # skorch's set_params has set up the old ones
+            return net
+        known, codes, _ = dataset.sample(check_random_state(self.random_state))
+        n_classes, space = len(given.labels.classes), given.space
+        n_outputs = plan.objective.n_outputs(n_classes)
         return SGANNet(
-            *network_builders(given.architecture, n_outputs, self.latent_dim, bounds, heads),
-            given.objective,
+            *network_builders(
+                plan.architecture, n_outputs, self.latent_dim, space.bounds, heads_of(space)
+            ),
+            plan.objective,
+            regularizers=[item.prepare(known, codes, n_classes) for item in plan.regularizers],
             latent_dim=self.latent_dim,
             discriminator_lr=self.discriminator_lr,
             generator_lr=self.generator_lr,
-            device=str(given.device),
+            device=plan.device,
             **options,
         )
-
-    def _updated_net(self, options: dict[str, Any]) -> SGANNet:
-        """Return a copy of the fitted net with the parameters that may change on the way."""
-        net = copy.deepcopy(self.net_)
-        net.set_params(
-            optimizer__lr=self.discriminator_lr,
-            generator_optimizer__lr=self.generator_lr,
-            **options,
-        )
-        net.initialize_callbacks()  # skorch's set_params has set up the old ones
-        return net
-
-    def _training_options(
-        self,
-        training: Training,
-        layout: Layout,
-        regularizers: list[Regularizer],
-        device: torch.device,
-    ) -> dict[str, Any]:
-        """Return what may differ from one fit to the next that continues it."""
-        return {
-            "unsupervised_weight": float(self.unsupervised_weight),
-            "adversarial_every": choose_interval(training.adversarial_every, layout, regularizers),
-            "averaging_decay": choose_decay(training.averaging_decay, layout),
-            "precision": choose_precision(training.precision, device, as_images=layout.as_images),
-            "use_graphs": training.record_steps if uses_graphs(device) else False,
-            "augment": choose_augmentation(self.augment, layout),
-            "lr_schedule": choose_schedule(training.lr_schedule),
-            "n_iter_no_change": self.n_iter_no_change,
-            "tol": training.tol,
-            "batch_size": self.batch_size,
-            "verbose": int(self.verbose) if process_index() == 0 else 0,
-            "warm_start": True,  # the estimator decides when to start anew
-        }
 
     @with_callbacks
     def _train(self, net: SGANNet, dataset: SemiSupervisedDataset) -> None:
@@ -1019,13 +983,6 @@ default="auto"
         y = labels.classes[labels.codes[labeled]]
         return [EpochReporter(self, _safe_indexing(X, labeled), y, fitted)]
 
-    def _n_epochs(self, n_rows: int) -> int:
-        if self.max_epochs != "auto":
-            return int(self.max_epochs)
-        steps_per_epoch = -(-n_rows // (n_processes() * self.batch_size))
-        n_epochs = max(MIN_EPOCHS, -(-MIN_STEPS // steps_per_epoch))
-        return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
-
     def _set_training_results(self, rows: Rows, labels: Labels, n_epochs_before: int) -> None:
         labeled = labels.codes >= 0
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
@@ -1068,35 +1025,18 @@ default="auto"
                 made_up = generate(self.net_, n_samples, self._column_map)
             else:
                 made_up = generate_of_classes(self.net_, codes, self._column_map)
-        parts = [part.numpy() for part in made_up.split(CHUNK)]
-        rows = np.concatenate([_to_units(self.scaler_, self._layout, part) for part in parts])
-        if self._columns is None:
-            return rows
-        return self._columns.to_given_form(rows, np.random.RandomState(seed))
+        return self._space.to_given_form([part.numpy() for part in made_up.split(CHUNK)], seed)
 
     # --- prediction -------------------------------------------------------------------------
 
-    def _checked_rows(self, X: Any) -> np.ndarray:
-        """Return rows or images like those of the training as flat rows, in their units."""
-        check_is_fitted(self)
-        check_dense(X)
-        X, shape = flatten_images(X)
-        self._layout.check_images(shape)
-        is_table = self._layout.image_shape is None
-        return as_rows(self, X, self._columns, is_table, reset=False)
-
     def _to_model_space(self, X: Any) -> StreamedRows:
-        rows = self._checked_rows(X)
+        check_is_fitted(self)
+        rows = self._space.read_like_training(self, X)
         # Scaled in parts, as the networks take them.
-        return StreamedRows(rows, self.scaler_, self._layout, torch.device(self.net_.device))
+        return StreamedRows(rows, self._space, torch.device(self.net_.device))
 
     def _class_logits(self, rows: Rows) -> np.ndarray:
         return self.net_.objective.class_logits(self.net_.outputs(rows)).numpy()
-
-
-def _to_units(scaler: FeatureScaler | TableScaler, layout: Layout, rows: np.ndarray) -> np.ndarray:
-    """Return rows of the model space in the units and the form of X."""
-    return layout.to_given_form(scaler.inverse_transform(layout.to_rows(rows)))
 
 
 @contextmanager

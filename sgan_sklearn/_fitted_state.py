@@ -7,19 +7,16 @@ Whatever follows from these, such as the networks and their places for categorie
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sgan_sklearn._data.columns import TableColumns
-from sgan_sklearn._data.images import CHANNELS, Layout
-from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
-from sgan_sklearn._training.choices import choose_heads
+from sgan_sklearn._data.space import ModelSpace, restored_space
 from sgan_sklearn._training.net import SGANNet, network_builders
 from sgan_sklearn._training.options import Training
+from sgan_sklearn._training.plan import heads_of, restored_plan
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture
 from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES, Objective
@@ -50,10 +47,8 @@ def fitted_state(classifier: Any) -> dict[str, Any]:
         "classes": classifier.classes_,
         "n_features": classifier.n_features_in_,
         "feature_names": getattr(classifier, "feature_names_in_", None),
-        "layout": classifier._layout._asdict(),
-        "columns": None if classifier._columns is None else classifier._columns.plain_state(),
-        "scaler": classifier.scaler_.plain_state(),
-        "architecture": classifier.net_.module.func.__self__,
+        "space": classifier._space.plain_state(),
+        "architecture": classifier.plan_.architecture,
         "net": classifier.net_.plain_state(),
         "sampler": clone(sampler) if is_critic else sampler,
         "sampler_state": sampler._fitted_state() if is_critic else None,
@@ -69,8 +64,7 @@ def restore_fitted_state(classifier: Any, state: dict[str, Any]) -> None:
 
     Raises ValueError, or another error, where no fitted classifier has such a state.
     """
-    classes, layout = _checked_classes(state["classes"]), _checked_layout(state)
-    classifier.classes_, classifier._layout = classes, layout
+    classifier.classes_ = classes = _checked_classes(state["classes"])
     classifier.n_features_in_ = state["n_features"]
     names = state["feature_names"]
     if names is not None:
@@ -78,42 +72,23 @@ def restore_fitted_state(classifier: Any, state: dict[str, Any]) -> None:
         if not known or not all(isinstance(name, str) for name in names):
             raise ValueError("The names of the columns are not as many strings as columns.")
         classifier.feature_names_in_ = names
-    if state["columns"] is not None:
-        classifier._columns = TableColumns.from_plain_state(state["columns"])
-    else:
-        classifier._columns = None
-    _check_levels(classifier._columns, state, is_table=layout.image_shape is None)
-    scaler_class: Any = TableScaler if layout.image_shape is None else FeatureScaler
-    scaler = scaler_class.from_plain_state(state["scaler"], state["n_features"])
-    classifier.scaler_ = scaler
-    classifier.net_ = net = _restored_net(classifier, state, layout, scaler)
-    heads = choose_heads(scaler)
+    classifier._space = space = restored_space(state["space"], state["n_features"])
+    classifier.net_ = net = _restored_net(classifier, state, space)
+    heads, n_units = heads_of(space), space.scaler_.bounds_.shape[1]
     sampler: Any = state["sampler"]
     kind = Sampler if state["sampler_state"] is None else CriticSampler
     if sampler is not None and not isinstance(sampler, kind):
         raise ValueError(f"A {type(sampler).__name__} is no Sampler.")
     if isinstance(sampler, CriticSampler) and state["sampler_state"] is not None:
-        n_units = scaler.bounds_.shape[1]
         sampler._restore_fitted_state(state["sampler_state"], heads, n_units, len(classes))
     classifier.sampler_ = sampler
     column_map = state["column_map"]
     if column_map is not None:
-        column_map = ColumnMap._from_plain_state(column_map, heads, scaler.bounds_.shape[1])
+        column_map = ColumnMap._from_plain_state(column_map, heads, n_units)
     classifier._column_map = column_map
+    classifier.plan_ = restored_plan(classifier, state["architecture"])
     _restore_results(classifier, state, net)
     _check_works(classifier)
-
-
-def _check_levels(columns: TableColumns | None, state: dict[str, Any], *, is_table: bool) -> None:
-    """Compare the levels of the columns with those of the scaling, before room is made for them."""
-    n_levels = [0] * state["n_features"] if columns is None else columns.n_levels
-    same = len(n_levels) == state["n_features"]
-    if is_table:
-        same = same and state["scaler"]["levels"].tolist() == n_levels
-    elif columns is not None:
-        same = same and not any(n_levels)
-    if not same:
-        raise ValueError("The levels of the columns are not those of the scaling.")
 
 
 def _checked_classes(classes: Any) -> np.ndarray:
@@ -131,31 +106,7 @@ def _checked_classes(classes: Any) -> np.ndarray:
     return classes
 
 
-def _checked_layout(state: dict[str, Any]) -> Layout:
-    n_features: Any = state["n_features"]
-    layout: Any = Layout(**state["layout"])
-    shapes = [layout.row_shape, layout.image_shape or layout.row_shape]
-    sides = [side for shape in shapes for side in shape]
-    fits = (
-        type(n_features) is int
-        and all(isinstance(shape, tuple) for shape in shapes)
-        and all(type(side) is int and side > 0 for side in sides)
-        and all(math.prod(shape) == n_features for shape in shapes)
-        and type(layout.as_images) is bool
-    )
-    if layout.image_shape is None:
-        fits = fits and len(layout.row_shape) == 1 and not layout.as_images
-    else:
-        fits = fits and len(layout.image_shape) == 3 and layout.image_shape[2] in CHANNELS
-    if not fits:
-        raise ValueError(f"No rows of {n_features!r} features have the layout {layout}.")
-    checked: Layout = layout
-    return checked
-
-
-def _restored_net(
-    classifier: Any, state: dict[str, Any], layout: Layout, scaler: FeatureScaler | TableScaler
-) -> SGANNet:
+def _restored_net(classifier: Any, state: dict[str, Any], space: ModelSpace) -> SGANNet:
     params = state["net"]["params"]
     of_loop = ("adversarial_every", "averaging_decay", "precision")
     named = (*of_loop, "latent_dim", "unsupervised_weight", "batch_size", "max_epochs", "device")
@@ -176,15 +127,14 @@ def _restored_net(
     n_classes = len(classifier.classes_)
     for regularizer in regularizers:
         regularizer._check_prepared(n_classes)
-    bounds = layout.to_planes(scaler.bounds_)
     builders = network_builders(
         architecture,
         objective.n_outputs(n_classes),
         params["latent_dim"],
-        bounds,
-        choose_heads(scaler),
+        space.bounds,
+        heads_of(space),
     )
-    return SGANNet.from_plain_state(state["net"], *builders, bounds.shape[1:])
+    return SGANNet.from_plain_state(state["net"], *builders, space.input_shape)
 
 
 def _restore_results(classifier: Any, state: dict[str, Any], net: SGANNet) -> None:
@@ -209,12 +159,8 @@ def _restore_results(classifier: Any, state: dict[str, Any], net: SGANNet) -> No
 
 def _check_works(classifier: Any) -> None:
     """Raise an error where a restored classifier cannot predict a row, or sample one."""
-    layout, scaler = classifier._layout, classifier.scaler_
     with np.errstate(all="ignore"):
-        rows = layout.to_given_form(scaler.lowest_row())
-        if classifier._columns is not None:
-            rows = classifier._columns.to_given_form(rows, np.random.RandomState(0))
-        probabilities = classifier.predict_proba(rows)
+        probabilities = classifier.predict_proba(classifier._space.lowest_row())
         if classifier.net_.unsupervised_weight > 0 or classifier.sampler_ is not None:
             classifier.predict(classifier.sample(2, random_state=0))
     if probabilities.shape != (1, len(classifier.classes_)) or not np.isfinite(probabilities).all():

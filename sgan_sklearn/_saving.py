@@ -161,7 +161,7 @@ def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
         )
     check_is_fitted(classifier)
     mind_fork()
-    columns = classifier._columns
+    columns = classifier._space.columns
     if columns is not None and columns.has_origins:
         raise ValueError(
             "export_onnx cannot express columns of dates, nor of integers beyond 2**53. Convert "
@@ -171,7 +171,6 @@ def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
         expanded(path),
         copy.deepcopy(classifier.discriminator_).cpu(),
         classifier.net_.objective.class_logits,
-        classifier.scaler_,
-        classifier._layout,
+        classifier._space,
         classifier.classes_,
     )

@@ -13,7 +13,8 @@ from skorch.dataset import Dataset as LabeledDataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sgan_sklearn._data.rows import Rows, as_array, looked_up, sample_places, subset
+from sgan_sklearn._data.rows import Rows, as_array, looked_up, subset
+from sgan_sklearn._data.stratification import sample_places
 from sgan_sklearn._runtime.processes import n_processes, own_part
 from sgan_sklearn._runtime.random import next_seed
 

@@ -4,77 +4,25 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 __all__ = [
-    "Layout",
+    "CHANNELS",
     "as_picture",
     "check_image_shape",
-    "find_layout",
+    "check_same_images",
     "flatten_images",
+    "in_words",
     "refuse_augmentation",
     "refuse_images",
     "tiled",
+    "with_channels",
 ]
 
 # Grey levels, or red, green and blue.
 CHANNELS = (1, 3)
-
-
-class Layout(NamedTuple):
-    """How the rows of a fitted estimator are laid out."""
-
-    row_shape: tuple[int, ...]
-    """Shape of one row of X in the form given to `fit`, which `sample` gives back."""
-
-    image_shape: tuple[int, int, int] | None
-    """Height, width and channels, or None where rows are no images."""
-
-    as_images: bool
-    """Whether the rows are images and the networks take them as such, not as rows of pixels."""
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one row for the networks: that of the row, or channels, height and width."""
-        if self.image_shape is None:
-            return self.row_shape
-        height, width, n_channels = self.image_shape
-        return n_channels, height, width
-
-    def to_planes(self, rows: np.ndarray) -> np.ndarray:
-        """Return flat rows in the shape for the networks, as a view."""
-        if self.image_shape is None:
-            return rows
-        return np.moveaxis(rows.reshape(-1, *self.image_shape), -1, 1)
-
-    def to_rows(self, planes: np.ndarray) -> np.ndarray:
-        """Undo `to_planes`."""
-        if self.image_shape is None:
-            return planes
-        return np.moveaxis(planes, 1, -1).reshape(len(planes), -1)
-
-    def to_given_form(self, rows: np.ndarray) -> np.ndarray:
-        """Return flat rows in the form of the training rows."""
-        if self.image_shape is None:
-            return rows
-        return rows.reshape(-1, *self.row_shape)
-
-    def check_images(self, shape: tuple[int, ...] | None) -> None:
-        """Refuse images, each of this shape, that are not like those of the training."""
-        if shape is None or _with_channels(shape) == self.image_shape:
-            return
-        if self.image_shape is None:
-            raise ValueError(
-                f"Found array with dim {1 + len(shape)}, but SGANClassifier was fitted on flat "
-                f"rows of {self.row_shape[0]} features. Reshape X to rows: X.reshape(len(X), -1)."
-            )
-        raise ValueError(
-            f"X must hold images like those that SGANClassifier was fitted on, "
-            f"{_in_words(self.image_shape)}. Got images of {_in_words(_with_channels(shape))}: "
-            "resize them. A single image is passed as image[np.newaxis]."
-        )
 
 
 def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
@@ -133,46 +81,23 @@ def refuse_images(shape: tuple[int, ...]) -> NoReturn:
     )
 
 
-def refuse_augmentation(augment: Any, layout: Layout) -> NoReturn:
+def refuse_augmentation(augment: Any, n_features: int) -> NoReturn:
     """Refuse an augmentation of rows that are no images."""
     raise ValueError(
         "The 'augment' parameter of SGANClassifier must be None or 'auto' for rows that are no "
-        f"images. Got {augment!r} for rows of {layout.row_shape[0]} features. If they are flat "
+        f"images. Got {augment!r} for rows of {n_features} features. If they are flat "
         "images, say how they are laid out: image_shape=(height, width)."
     )
 
 
-def find_layout(
-    n_features: int,
-    shape: tuple[int, ...] | None,
-    image_shape: tuple[int, ...] | None,
-    *,
-    for_images: bool,
-) -> Layout:
-    """Return the layout of rows that were images of a shape, or are so by `image_shape`.
-
-    `for_images` says whether the networks are made for images.
-    """
-    if image_shape is None:
-        if shape is None:
-            return Layout((n_features,), None, as_images=False)
-        return Layout(shape, _with_channels(shape), as_images=for_images)
-    wanted = _with_channels(image_shape)
-    if shape is not None and _with_channels(shape) != wanted:
+def check_same_images(shape: tuple[int, ...] | None, expected: tuple[int, int, int]) -> None:
+    """Raise ValueError for images, each of this shape, that are not of the expected one."""
+    if shape is not None and with_channels(shape) != expected:
         raise ValueError(
-            f"The 'image_shape' parameter of SGANClassifier says {_in_words(wanted)}, but X holds "
-            f"images of {_in_words(_with_channels(shape))}. Leave image_shape=None: the shape of "
-            "X says it all."
+            f"X must hold images like those that SGANClassifier was fitted on, "
+            f"{in_words(expected)}. Got images of {in_words(with_channels(shape))}: resize them. "
+            "A single image is passed as image[np.newaxis]."
         )
-    if math.prod(wanted) != n_features:
-        product = " * ".join(str(side) for side in image_shape)
-        raise ValueError(
-            "The 'image_shape' parameter of SGANClassifier must multiply to the number of "
-            f"features of X. Got {tuple(image_shape)}, that is {product} = {math.prod(wanted)}, "
-            f"for {n_features} features. Give the height, width and channels of the images "
-            "before they were flattened."
-        )
-    return Layout(shape or (n_features,), wanted, as_images=for_images)
 
 
 def as_picture(images: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -215,12 +140,14 @@ def _plain_array(X: Any) -> Any:
     return np.where(masked.mask, None, masked.data.astype(object))
 
 
-def _with_channels(shape: tuple[int, ...]) -> tuple[int, int, int]:
+def with_channels(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return height, width and channels of the shape of an image."""
     height, width, n_channels = (*shape, 1)[:3]
     return int(height), int(width), int(n_channels)
 
 
-def _in_words(image_shape: tuple[int, int, int]) -> str:
+def in_words(image_shape: tuple[int, int, int]) -> str:
+    """Return the shape of an image for a message."""
     height, width, n_channels = image_shape
     return f"{height} x {width} pixels and {n_channels} channel{'s' * (n_channels > 1)}"
 

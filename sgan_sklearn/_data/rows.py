@@ -12,9 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgan_sklearn._data.images import Layout
-from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
-from sgan_sklearn._data.stratification import allotted, drawn
+from sgan_sklearn._data.space import ModelSpace
 
 __all__ = [
     "ByteRows",
@@ -22,7 +20,6 @@ __all__ = [
     "StreamedRows",
     "as_array",
     "looked_up",
-    "sample_places",
     "subset",
     "training_rows",
 ]
@@ -32,10 +29,6 @@ MAX_BYTES_ON_CPU = 2**27
 
 # The part of a GPU's free memory that the rows may fill.
 MAX_SHARE_OF_GPU = 1 / 4
-
-# What is learned from the rows before the training, such as the scaling, is learned from a sample
-# of this many numbers at most.
-MAX_SAMPLE_VALUES = 2**23
 
 # Bytes of batches that are read together, by a thread of their own, while others are trained on;
 # one batch at least, and not more than are worth the while.
@@ -76,10 +69,8 @@ class StreamedRows:
     ----------
     X : ndarray of shape (n, n_features)
         Flat rows; a memory map stays one.
-    scaler : FeatureScaler or TableScaler
-        Brings them to the model space.
-    layout : Layout
-        Their shape there.
+    space : ModelSpace
+        Turns them into inputs of the networks.
     device : device
         Where rows that are asked for go.
     places : ndarray of shape (m,), default=None
@@ -89,12 +80,11 @@ class StreamedRows:
     def __init__(
         self,
         X: np.ndarray,
-        scaler: FeatureScaler | TableScaler,
-        layout: Layout,
+        space: ModelSpace,
         device: torch.device,
         places: np.ndarray | None = None,
     ) -> None:
-        self._X, self._scaler, self._layout, self.device = X, scaler, layout, device
+        self._X, self._space, self.device = X, space, device
         self._places = places
         self.shape = (len(self), *self[:1].shape[1:])
 
@@ -110,31 +100,29 @@ class StreamedRows:
         if self._places is not None:
             wanted = self._places[wanted]
         if isinstance(wanted, slice):
-            rows = self._scaler.transform(self._X[wanted])
+            rows = self._space.transform(self._X[wanted])
         else:
             # Each row once, in the order of the file.
             ordered, back = np.unique(wanted, return_inverse=True)
-            rows = self._scaler.transform(self._X[ordered])[back]
-        return torch.from_numpy(self._layout.to_planes(rows))
+            rows = self._space.transform(self._X[ordered])[back]
+        return torch.from_numpy(rows)
 
     def subset(self, places: np.ndarray) -> StreamedRows:
         """Return some of the rows, without a copy of them."""
         places = places if self._places is None else self._places[places]
-        return StreamedRows(self._X, self._scaler, self._layout, self.device, places)
+        return StreamedRows(self._X, self._space, self.device, places)
 
 
 Rows = Tensor | ByteRows | StreamedRows
 
 
-def training_rows(
-    X: np.ndarray, scaler: FeatureScaler | TableScaler, layout: Layout, device: torch.device
-) -> Rows:
+def training_rows(X: np.ndarray, space: ModelSpace, device: torch.device) -> Rows:
     """Return the rows of the model space, indexed like a tensor."""
-    rows = StreamedRows(X, scaler, layout, device)
+    rows = StreamedRows(X, space, device)
     n_values = math.prod(rows.shape)
-    table = scaler.byte_values() if X.dtype == np.uint8 else None
+    table = space.scaler_.byte_values() if X.dtype == np.uint8 else None
     if table is not None and _fit(n_values, device):
-        values = torch.from_numpy(layout.to_planes(np.array(X)))
+        values = torch.from_numpy(space.arrange(np.array(X)))
         return ByteRows(values.to(device), torch.from_numpy(table).to(device))
     return rows[:] if _fit(4 * n_values, device) else rows
 
@@ -156,26 +144,6 @@ def _fit(n_bytes: int, device: torch.device) -> bool:
     if device.type == "cuda":
         return n_bytes <= MAX_SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
     return n_bytes <= MAX_BYTES_ON_CPU
-
-
-def sample_places(codes: np.ndarray, n_columns: int, rng: np.random.RandomState) -> np.ndarray:
-    """Return places of rows to learn from what is learned before the training.
-
-    All, if they are few. Otherwise as many labeled ones as there are, up to half of the sample,
-    with the shares of the classes and one of each at least, and unlabeled ones by chance.
-    """
-    n_most = max(1, MAX_SAMPLE_VALUES // n_columns)
-    if len(codes) <= n_most:
-        return np.arange(len(codes))
-    labeled, unlabeled = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
-    classes, by_class = np.unique(codes[labeled], return_inverse=True)
-    n_labeled = min(len(labeled), max(n_most // 2, n_most - len(unlabeled), len(classes)))
-    n_unlabeled = min(len(unlabeled), n_most - n_labeled)
-    if n_labeled:
-        wanted = allotted(np.bincount(by_class), n_labeled)
-        labeled = labeled[drawn(by_class, wanted, n_labeled, rng)]
-    unlabeled = rng.permutation(unlabeled)[: max(n_unlabeled, 0)]
-    return np.sort(np.concatenate([labeled, unlabeled]))
 
 
 Picks = tuple[Tensor, ...]

@@ -172,7 +172,7 @@ default=None
         chosen = _columns(features, names)
         generated = estimator.sample(n_samples, random_state=random_state)
         # Codes in place of the categories of a table, as in the real rows.
-        columns = estimator._columns
+        columns = estimator._space.columns
         generated = np.asarray(generated if columns is None else columns.to_numbers(generated))
         real = None if X is None else _drawn_rows(estimator, X, n_samples, random_state)
         if image_shape is None:

@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScaler, StandardScaler
 from torch import Tensor, nn
 
-from sgan_sklearn._data.images import Layout
 from sgan_sklearn._data.scaling import LIMIT, FeatureScaler, TableScaler
+from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._storage.files import replace_file
 
 __all__ = ["write_onnx"]
@@ -41,8 +41,7 @@ def write_onnx(
     path: Path,
     discriminator: nn.Module,
     class_logits: Callable[[Tensor], Tensor],
-    scaler: FeatureScaler | TableScaler,
-    layout: Layout,
+    space: ModelSpace,
     classes: np.ndarray,
 ) -> None:
     """Write the graph to a file; see `SGANClassifier.export_onnx`."""
@@ -54,10 +53,10 @@ def write_onnx(
             f"export_onnx needs the packages onnx and onnxscript: {error}. Install them by "
             "pip install 'sgan-sklearn[onnx]'."
         ) from error
-    dtype = _check_dtype("X", scaler.dtype_)
+    dtype = _check_dtype("X", space.scaler_.dtype_)
     labels = _labels(classes)
-    model = _Predictor(discriminator, class_logits, scaler, layout).eval()
-    rows = torch.from_numpy(np.zeros((2, *layout.row_shape), dtype=dtype))
+    model = _Predictor(discriminator, class_logits, space).eval()
+    rows = torch.from_numpy(np.zeros((2, *space.row_shape), dtype=dtype))
     with torch.no_grad(), warnings.catch_warnings(), _without_log("torch.onnx"):
         warnings.simplefilter("ignore")  # of torch about torch
         program: Any = torch.onnx.export(
@@ -114,17 +113,18 @@ class _Predictor(nn.Module):
         self,
         discriminator: nn.Module,
         class_logits: Callable[[Tensor], Tensor],
-        scaler: FeatureScaler | TableScaler,
-        layout: Layout,
+        space: ModelSpace,
     ) -> None:
         super().__init__()
-        self.discriminator, self.class_logits, self.layout = discriminator, class_logits, layout
+        self.discriminator, self.class_logits = discriminator, class_logits
+        self.image_shape = space.image_shape
+        scaler = space.scaler_
         self.scale = (_Table if isinstance(scaler, TableScaler) else _Numbers)(scaler)
 
     def forward(self, X: Tensor) -> tuple[Tensor, Tensor]:
         rows = self.scale(X.flatten(1))
-        if self.layout.image_shape is not None:
-            rows = rows.unflatten(1, self.layout.image_shape).permute(0, 3, 1, 2)
+        if self.image_shape is not None:
+            rows = rows.unflatten(1, self.image_shape).permute(0, 3, 1, 2)
         logits = self.class_logits(self.discriminator(rows))
         return logits.argmax(dim=1), logits.softmax(dim=1)
 

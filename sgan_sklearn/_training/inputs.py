@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from numbers import Integral
 from pathlib import Path
@@ -13,10 +12,7 @@ import numpy as np
 import sklearn
 import torch
 from sklearn.base import clone
-from sklearn.utils.validation import check_array, validate_data
 
-from sgan_sklearn._data.columns import TableColumns
-from sgan_sklearn._data.frames import column_name, frame_kind
 from sgan_sklearn._data.images import check_image_shape, flatten_images
 from sgan_sklearn._data.labels import (
     Labels,
@@ -26,44 +22,28 @@ from sgan_sklearn._data.labels import (
     check_same_classes,
     warn_of_marks,
 )
-from sgan_sklearn._data.reading import as_numbers, as_table, frame_to_numbers, read_column, with_nan
-from sgan_sklearn._data.validation import (
-    check_callbacks,
-    check_dense,
-    check_range,
-    check_same_length,
-)
+from sgan_sklearn._data.space import ModelSpace, find_space
+from sgan_sklearn._data.validation import check_callbacks, check_dense, check_same_length
 from sgan_sklearn._runtime.device import resolve_device
 from sgan_sklearn._runtime.processes import agree, n_processes
 from sgan_sklearn._runtime.random import draw_seed
 from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn._storage.fingerprint import fingerprint
-from sgan_sklearn._training.choices import (
-    choose_architecture,
-    choose_columns,
-    choose_sampler,
-    component,
-)
 from sgan_sklearn._training.early_stopping import draw_validation_rows
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
-from sgan_sklearn.architectures import Architecture
-from sgan_sklearn.objectives import OBJECTIVES, Objective
-from sgan_sklearn.samplers import Sampler
+from sgan_sklearn._training.plan import Plan, choose_architecture, make_plan
 
-__all__ = ["Inputs", "as_rows", "check_inputs"]
+__all__ = ["Inputs", "check_inputs"]
 
 
 class Inputs(NamedTuple):
-    """What a training starts from, all of it checked and nothing of it learned yet."""
+    """What a training starts from: checked, and nothing of it fitted yet."""
 
     rows: np.ndarray
-    """Flat rows in the units of `X`, codes in place of categories, NaN where missing."""
+    """Flat rows in the units of `X`, with codes for categories and NaN for missing values."""
 
-    columns: TableColumns | None
-    """What the columns of a table are; None for an array of numbers and for images."""
-
-    image_shape: tuple[int, ...] | None
-    """Shape of the images, if `X` was an array of some."""
+    space: ModelSpace
+    """How rows become inputs of the networks; fitted if the training continues another."""
 
     labels: Labels
     weights: np.ndarray | None
@@ -75,20 +55,14 @@ class Inputs(NamedTuple):
     validation_seed: int | None
     """Seed by which they were drawn."""
 
-    architecture: Architecture
-    objective: Objective
-    sampler: Sampler | None
-    device: torch.device
+    plan: Plan
+    tol: float
     callbacks: list[Any]
     checkpoints: Checkpoints | None
-    training: Training
 
-
-# What scikit-learn says about arrays and lists that hold text.
-NO_NUMBER = "could not convert string to float|not compatible with arrays of bytes/strings"
 
 # Parameters that do not change what a training comes to.
-NO_MATTER = ("device", "verbose", "callbacks")
+IRRELEVANT_PARAMS = ("device", "verbose", "callbacks")
 
 
 def check_inputs(
@@ -110,25 +84,28 @@ def check_inputs(
         _check_can_learn_in_parts(estimator, training)
         before = estimator.classes_ if continued else None
         classes = check_classes(classes, before, estimator.unlabeled_value)
-    X, image_shape = flatten_images(X)
+    X, shape = flatten_images(X)
     labels = check_labels(y, estimator.unlabeled_value, classes)
     if not (continued or in_parts):
         warn_of_marks(labels, estimator.unlabeled_value)
     if continued:
-        estimator._layout.check_images(image_shape)
-    expected = estimator._layout.image_shape if continued else estimator.image_shape
-    architecture = choose_architecture(estimator.architecture, image_shape, expected)
-    objective = component(estimator.objective, OBJECTIVES)
+        estimator._space.check_images(shape)
+    expected = estimator._space.image_shape if continued else estimator.image_shape
+    architecture = choose_architecture(estimator.architecture, shape, expected)
     device = resolve_device(estimator.device)
-    columns = None
-    if continued:
-        columns = estimator._columns
-    elif image_shape is None:
-        is_table = estimator.image_shape is None
-        columns = choose_columns(estimator.categorical_features, X, is_table=is_table)
-    is_table = image_shape is None and expected is None
-    sampler = choose_sampler(estimator.sampler, is_table=is_table)
-    rows = as_rows(estimator, X, columns, is_table, reset=not continued)
+    space = (
+        estimator._space
+        if continued
+        else find_space(
+            X,
+            shape,
+            image_shape=estimator.image_shape,
+            categorical_features=estimator.categorical_features,
+            scaling=estimator.scaling,
+            for_images=architecture.for_images,
+        )
+    )
+    rows = space.read(estimator, X, reset=not continued)
     check_same_length("y", labels.codes, rows)
     if continued:
         check_same_classes(estimator.classes_, labels.classes)
@@ -139,7 +116,7 @@ def check_inputs(
         )
     held_back, seed = None, None
     if estimator.early_stopping:
-        # The same rows where a training goes on: others would have been learned from before.
+        # The same rows where a training continues: the networks have learned from all others.
         seed = estimator._validation_seed if continued else None
         seed = draw_seed(estimator.random_state) if seed is None else seed
         held_back = draw_validation_rows(labels, estimator.validation_fraction, seed)
@@ -147,120 +124,27 @@ def check_inputs(
     if held_back is not None:
         taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
     _check_processes(estimator, training, rows, taught.codes, device)
-    form = columns, image_shape
-    checkpoints = _checkpoints(estimator, training, rows, labels.codes, device, form)
+    plan = make_plan(
+        estimator,
+        training,
+        space,
+        architecture,
+        device=device,
+        n_rows=len(rows) if held_back is None else int((~held_back).sum()),
+        in_parts=in_parts,
+    )
     return Inputs(
         rows=rows,
-        columns=columns,
-        image_shape=image_shape,
+        space=space,
         labels=labels,
         weights=check_class_weight(estimator.class_weight, taught, scaled=not in_parts),
         held_back=held_back,
         validation_seed=seed,
-        architecture=architecture,
-        objective=objective,
-        sampler=sampler,
-        device=device,
+        plan=plan.continued_from(estimator.plan_) if continued else plan,
+        tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
-        training=training,
-        checkpoints=checkpoints,
+        checkpoints=_checkpoints(estimator, training, rows, labels.codes, device, space),
     )
-
-
-def as_rows(
-    estimator: Any, X: Any, columns: TableColumns | None, is_table: bool, *, reset: bool
-) -> np.ndarray:
-    """Return checked flat rows: numbers as they are, codes of categories, NaN for holes.
-
-    With `reset`, the estimator learns the number and the names of the columns.
-    """
-    try:
-        with np.errstate(all="ignore"):  # of infinite values, which are looked for
-            rows = _as_rows(estimator, X, columns, is_table, reset)
-    except OverflowError as error:
-        raise ValueError(f"X must hold numbers of 64 bits. {error}") from error
-    except (TypeError, ValueError) as error:
-        if not str(error).startswith(("Complex data", "float() argument")):
-            raise
-        raise type(error)(f"X must hold real numbers. {error}") from error
-    if reset:  # later ones are pulled into the range of the first
-        check_range(rows)
-    return rows
-
-
-def _as_rows(
-    estimator: Any, X: Any, columns: TableColumns | None, is_table: bool, reset: bool
-) -> np.ndarray:
-    finite = "allow-nan" if is_table else True
-    reads_columns = frame_kind(X) is not None or columns is not None
-    try:
-        if reads_columns:
-            X = as_table(X)
-            # Names and number of columns.
-            validate_data(estimator, X, reset=reset, skip_check_array=True)
-            rows = frame_to_numbers(X) if columns is None else columns.to_numbers(X)
-            return check_array(rows, ensure_all_finite=finite, input_name="X")
-        X = with_nan(X) if is_table else X
-        rows = validate_data(estimator, X, reset=reset, ensure_all_finite=finite)
-        if rows.dtype == object:  # lists with None in them
-            rows = check_array(with_nan(rows), ensure_all_finite=finite, input_name="X")
-        return rows
-    except ValueError as error:
-        if not is_table and re.search("contains (NaN|infinity)", str(error)):
-            first = str(error).split(". ")[0].splitlines()[0].rstrip(".")
-            raise ValueError(
-                f"{first}. Images must hold a finite number in each pixel: fill missing ones "
-                "first, with the mean of their neighbors for example."
-            ) from error
-        if is_table and "contains infinity" in str(error):
-            raise ValueError(
-                f"Input X contains infinity in column {_infinite_column(as_table(X), columns)}. "
-                "Replace it, for example with np.nan, which counts as a missing value."
-            ) from error
-        if not reads_columns and np.size(X) and re.search(NO_NUMBER, str(error)):
-            raise ValueError(_about_text(X, is_table=is_table, reset=reset)) from error
-        raise
-
-
-def _infinite_column(X: Any, columns: TableColumns | None) -> str:
-    """Return the name of the first column that holds infinity."""
-    for i in range(X.shape[1]):
-        if columns is None or columns.kinds[i] != "category":
-            values = as_numbers(read_column(X, i), column_name(X, i)).values
-            if values.dtype.kind == "f" and np.isinf(values).any():
-                return column_name(X, i)
-    raise AssertionError("No column holds infinity.")
-
-
-def _about_text(X: Any, *, is_table: bool, reset: bool) -> str:
-    """Return what to do about an array or a list that holds text."""
-    array = np.asarray(X)
-    what = "X must hold numbers"
-    match array.dtype.kind:
-        case "V":
-            return f"{what}. Got a structured array: make a DataFrame of it, pd.DataFrame(X)."
-        case "S":
-            return f"{what}. Got bytes: decode them first, as in np.char.decode(X)."
-    items = array.ravel().tolist()
-    text = next(filter(_is_text, items), items[0])
-    got = f"{what}. Got the text {text!r}"
-    if not reset:
-        return f"{got}: convert X to numbers in the same way as the training rows."
-    if not is_table:
-        return f"{got}: convert the pixels to numbers, as in np.asarray(X, dtype=float)."
-    return (
-        f"{got}. If columns hold categories, name them in categorical_features, or pass a "
-        "DataFrame. If all of them hold numbers, convert them, as in np.asarray(X, dtype=float)."
-    )
-
-
-def _is_text(item: Any) -> bool:
-    """Say whether an item of an array is text that is no number."""
-    try:
-        float(item)
-    except (TypeError, ValueError):
-        return isinstance(item, str | bytes)
-    return False
 
 
 def _check_can_learn_in_parts(estimator: Any, training: Training) -> None:
@@ -338,7 +222,7 @@ def _params_that_matter(estimator: Any, training: Training) -> dict[str, Any]:
     params["training"] = clone(training).set_params(**OF_ONE_RUN)
     if training.lr_schedule == "constant":
         params.pop("max_epochs")  # a longer training begins like a shorter one
-    return {name: value for name, value in params.items() if name not in NO_MATTER}
+    return {name: value for name, value in params.items() if name not in IRRELEVANT_PARAMS}
 
 
 def _check_checkpoints(estimator: Any, training: Training, continued: bool) -> None:
@@ -375,16 +259,14 @@ def _checkpoints(
     rows: np.ndarray,
     codes: np.ndarray,
     device: torch.device,
-    form: tuple[TableColumns | None, tuple[int, ...] | None],
+    space: ModelSpace,
 ) -> Checkpoints | None:
-    """Return where checkpoints go; `form` is what the columns are, and the shape of the images."""
+    """Return where the checkpoints of this run go, if there are any."""
     if training.checkpoint_dir is None:
         return None
-    columns, image_shape = form
-    of_columns = None if columns is None else columns.plain_state()
     versions = sys.modules["sgan_sklearn"].__version__, torch.__version__, sklearn.__version__
     params = _params_that_matter(estimator, training)
-    run = fingerprint(versions, device.type, params, rows, codes, of_columns, image_shape)
+    run = fingerprint(versions, device.type, params, rows, codes, *space.identity())
     folder = _expanded(training.checkpoint_dir)
     return Checkpoints(folder, run, training.checkpoint_every, resume=training.resume)
 

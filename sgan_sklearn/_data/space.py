@@ -1,0 +1,445 @@
+"""Model spaces: from the rows of `X` to the inputs of the networks, and back."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
+
+from sgan_sklearn._data.columns import TableColumns
+from sgan_sklearn._data.frames import column_name, frame_kind
+from sgan_sklearn._data.images import (
+    CHANNELS,
+    check_same_images,
+    flatten_images,
+    in_words,
+    with_channels,
+)
+from sgan_sklearn._data.reading import as_numbers, as_table, frame_to_numbers, read_column, with_nan
+from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
+from sgan_sklearn._data.stratification import sample_places
+from sgan_sklearn._data.validation import check_dense, check_range
+
+__all__ = ["ImageSpace", "ModelSpace", "TableSpace", "find_space", "restored_space"]
+
+# What scikit-learn says about arrays and lists that hold text.
+NO_NUMBER = "could not convert string to float|not compatible with arrays of bytes/strings"
+
+
+class ModelSpace(ABC):
+    """What the rows of `X` are, and how they become inputs of the networks and come back.
+
+    `read` turns `X` into checked flat rows in their units, with codes for categories and NaN for
+    missing values. `transform` turns these into inputs of the networks.
+
+    Parameters
+    ----------
+    scaling : str or transformer
+        As in `SGANClassifier`.
+    columns : TableColumns or None
+        Names, dtypes and categories of the columns; None for an array of numbers.
+
+    Attributes
+    ----------
+    scaler_ : FeatureScaler or TableScaler
+        The fitted scaling.
+    row_shape : tuple of int
+        Shape of one row of `X` in the form given to `fit`, which `sample` returns.
+    """
+
+    # Height, width and channels, or None for tables.
+    image_shape: tuple[int, int, int] | None = None
+
+    # Whether the networks take the rows as images, not as flat rows of pixels.
+    as_images: bool = False
+
+    # Columns of the inputs of which exactly one is one, and those of numbers that may be missing;
+    # see `sgan_sklearn.architectures.Heads`.
+    blocks: tuple[slice, ...] = ()
+    missing: tuple[tuple[int, int, float], ...] = ()
+
+    scaler_: Any
+    row_shape: tuple[int, ...]
+    _ensure_finite: ClassVar[bool | str] = True
+
+    def __init__(self, scaling: Any, columns: TableColumns | None) -> None:
+        self.scaling = scaling
+        self.columns = columns
+
+    # --- reading X --------------------------------------------------------------------------
+
+    def read_like_training(self, estimator: Any, X: Any) -> np.ndarray:
+        """Return `X`, which must be like the training rows, as checked flat rows."""
+        check_dense(X)
+        X, shape = flatten_images(X)
+        self.check_images(shape)
+        return self.read(estimator, X)
+
+    @abstractmethod
+    def check_images(self, shape: tuple[int, ...] | None) -> None:
+        """Raise ValueError for images, each of this shape, unlike those of the training."""
+
+    def read(self, estimator: Any, X: Any, *, reset: bool = False) -> np.ndarray:
+        """Return flat rows: numbers, codes of categories, and NaN for missing values.
+
+        With `reset`, the estimator learns the number and the names of the columns.
+        """
+        try:
+            with np.errstate(all="ignore"):  # for infinite values, which are checked
+                rows = self._checked(estimator, X, reset)
+        except OverflowError as error:
+            raise ValueError(f"X must hold numbers of 64 bits. {error}") from error
+        except (TypeError, ValueError) as error:
+            if not str(error).startswith(("Complex data", "float() argument")):
+                raise
+            raise type(error)(f"X must hold real numbers. {error}") from error
+        if reset:  # later rows are clipped to the range of these
+            check_range(rows)
+            self._set_row_shape(rows.shape[1])
+        return rows
+
+    @abstractmethod
+    def _set_row_shape(self, n_features: int) -> None:
+        """Learn the shape of a row of `X`, or raise ValueError if it cannot be one."""
+
+    def _checked(self, estimator: Any, X: Any, reset: bool) -> np.ndarray:
+        has_columns = frame_kind(X) is not None or self.columns is not None
+        try:
+            if has_columns:
+                X = as_table(X)
+                # Names and number of columns.
+                validate_data(estimator, X, reset=reset, skip_check_array=True)
+                rows = frame_to_numbers(X) if self.columns is None else self.columns.to_numbers(X)
+                return check_array(rows, ensure_all_finite=self._ensure_finite, input_name="X")
+            X = self._numbers_of(X)
+            rows = validate_data(estimator, X, reset=reset, ensure_all_finite=self._ensure_finite)
+            if rows.dtype == object:  # lists with None in them
+                rows = with_nan(rows)
+                rows = check_array(rows, ensure_all_finite=self._ensure_finite, input_name="X")
+            return rows
+        except ValueError as error:
+            if re.search("contains (NaN|infinity)", str(error)):
+                raise ValueError(self._about_infinity(X, str(error))) from error
+            if not has_columns and np.size(X) and re.search(NO_NUMBER, str(error)):
+                raise ValueError(self._about_text(X, reset)) from error
+            raise
+
+    def _numbers_of(self, X: Any) -> Any:
+        return X
+
+    @abstractmethod
+    def _about_infinity(self, X: Any, message: str) -> str:
+        """Return the message for values that are not finite."""
+
+    def _about_text(self, X: Any, reset: bool) -> str:
+        """Return the message for an array or a list that holds text."""
+        array = np.asarray(X)
+        what = "X must hold numbers"
+        match array.dtype.kind:
+            case "V":
+                return f"{what}. Got a structured array: make a DataFrame of it, pd.DataFrame(X)."
+            case "S":
+                return f"{what}. Got bytes: decode them first, as in np.char.decode(X)."
+        items = array.ravel().tolist()
+        text = next(filter(_is_text, items), items[0])
+        remedy = ": convert X to numbers in the same way as the training rows."
+        return f"{what}. Got the text {text!r}{self._remedy_for_text if reset else remedy}"
+
+    _remedy_for_text: ClassVar[str]
+
+    # --- to the inputs of the networks, and back --------------------------------------------
+
+    def fit(self, rows: np.ndarray, codes: np.ndarray, rng: np.random.RandomState) -> ModelSpace:
+        """Fit the scaling on all rows, or on a sample with the shares of the class `codes`."""
+        scaler = self._new_scaler()
+        places = sample_places(codes, rows.shape[1], rng)
+        suffices = len(places) < len(rows) and not scaler.needs_all_rows
+        self._set_scaler(scaler.fit(rows[places] if suffices else rows))
+        return self
+
+    @abstractmethod
+    def _new_scaler(self) -> Any:
+        """Return a scaler that is not fitted yet."""
+
+    def _set_scaler(self, scaler: Any) -> None:
+        self.scaler_ = scaler
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input of the networks."""
+        return self.bounds.shape[1:]
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """Smallest and largest inputs of the networks, shape (2, *input_shape)."""
+        return self.arrange(self.scaler_.bounds_)
+
+    def transform(self, rows: np.ndarray) -> np.ndarray:
+        """Return flat rows as inputs of the networks; float32."""
+        return self.arrange(self.scaler_.transform(rows))
+
+    def inverse_transform(self, inputs: np.ndarray) -> np.ndarray:
+        """Return inputs of the networks as rows in the units and the shape of `X`."""
+        return self._as_given(self.scaler_.inverse_transform(self.flatten(inputs)))
+
+    def to_given_form(self, inputs: list[np.ndarray], seed: int) -> Any:
+        """Return parts of inputs of the networks in the form of `X`, such as a frame."""
+        rows = np.concatenate([self.inverse_transform(part) for part in inputs])
+        return self._with_columns(rows, seed)
+
+    def lowest_row(self) -> Any:
+        """Return one row in the form of `X`, of the smallest value of each column."""
+        return self._with_columns(self._as_given(self.scaler_.lowest_row()), 0)
+
+    def _with_columns(self, rows: np.ndarray, seed: int) -> Any:
+        if self.columns is None:
+            return rows
+        return self.columns.to_given_form(rows, np.random.RandomState(seed))
+
+    def arrange(self, rows: np.ndarray) -> np.ndarray:
+        """Return flat rows in the shape of the networks' inputs."""
+        return rows
+
+    def flatten(self, inputs: np.ndarray) -> np.ndarray:
+        """Undo `arrange`."""
+        return inputs
+
+    def _as_given(self, rows: np.ndarray) -> np.ndarray:
+        return rows
+
+    # --- identity and storage ---------------------------------------------------------------
+
+    def identity(self) -> Any:
+        """Return what tells this reading of `X` from others before anything is fitted."""
+        return (None if self.columns is None else self.columns.plain_state(), self.image_shape)
+
+    def plain_state(self) -> dict[str, Any]:
+        """Return what `restored_space` needs."""
+        return {
+            "row_shape": self.row_shape,
+            "image_shape": self.image_shape,
+            "as_images": self.as_images,
+            "columns": None if self.columns is None else self.columns.plain_state(),
+            "scaler": self.scaler_.plain_state(),
+        }
+
+
+class TableSpace(ModelSpace):
+    """Rows of a table, which may have categories and missing values."""
+
+    _ensure_finite = "allow-nan"
+    _remedy_for_text = (
+        ". If columns hold categories, name them in categorical_features, or pass a DataFrame. If "
+        "all of them hold numbers, convert them, as in np.asarray(X, dtype=float)."
+    )
+
+    def check_images(self, shape: tuple[int, ...] | None) -> None:
+        """Raise ValueError for images."""
+        if shape is not None:
+            raise ValueError(
+                f"Found array with dim {1 + len(shape)}, but SGANClassifier was fitted on flat "
+                f"rows of {self.row_shape[0]} features. Reshape X to rows: X.reshape(len(X), -1)."
+            )
+
+    def _numbers_of(self, X: Any) -> Any:
+        return with_nan(X)
+
+    def _about_infinity(self, X: Any, message: str) -> str:
+        if "contains infinity" not in message:
+            return message
+        return (
+            f"Input X contains infinity in column {self._infinite_column(as_table(X))}. Replace "
+            "it, for example with np.nan, which counts as a missing value."
+        )
+
+    def _infinite_column(self, X: Any) -> str:
+        """Return the name of the first column that holds infinity."""
+        for i in range(X.shape[1]):
+            if self.columns is None or self.columns.kinds[i] != "category":
+                values = as_numbers(read_column(X, i), column_name(X, i)).values
+                if values.dtype.kind == "f" and np.isinf(values).any():
+                    return column_name(X, i)
+        raise AssertionError("No column holds infinity.")
+
+    def _set_row_shape(self, n_features: int) -> None:
+        self.row_shape = (n_features,)
+
+    def _new_scaler(self) -> TableScaler:
+        return TableScaler(self.scaling, None if self.columns is None else self.columns.n_levels)
+
+    def _set_scaler(self, scaler: TableScaler) -> None:
+        self.scaler_ = scaler
+        self.blocks, self.missing = tuple(scaler.blocks_), tuple(scaler.holes_)
+
+    def restore_scaler(self, state: dict[str, Any], n_features: int) -> None:
+        """Restore the scaler of a plain state, or raise an error if there can be none."""
+        # Compared before room is made for the levels.
+        n_levels = [0] * n_features if self.columns is None else self.columns.n_levels
+        if len(n_levels) != n_features or state["levels"].tolist() != n_levels:
+            raise ValueError("The levels of the columns are not those of the scaling.")
+        self._set_scaler(TableScaler.from_plain_state(state, n_features))
+
+
+class ImageSpace(ModelSpace):
+    """Images, as arrays of three or four dimensions or as flat rows of pixels.
+
+    Parameters
+    ----------
+    scaling, columns
+        As in `ModelSpace`.
+    image_shape : tuple of (height, width, channels)
+        Shape of the images.
+    row_shape : tuple of int, default=None
+        Shape of one row of `X`; None for flat rows.
+    as_images : bool, default=True
+        Whether the networks are made for images.
+    """
+
+    _remedy_for_text = ": convert the pixels to numbers, as in np.asarray(X, dtype=float)."
+
+    image_shape: tuple[int, int, int]
+
+    def __init__(
+        self,
+        scaling: Any,
+        columns: TableColumns | None,
+        image_shape: tuple[int, int, int],
+        row_shape: tuple[int, ...] | None = None,
+        *,
+        as_images: bool = True,
+    ) -> None:
+        super().__init__(scaling, columns)
+        self.image_shape = image_shape
+        self.row_shape = row_shape or (math.prod(image_shape),)
+        self.as_images = as_images
+
+    def check_images(self, shape: tuple[int, ...] | None) -> None:
+        """Raise ValueError for images, each of this shape, unlike those of the training."""
+        check_same_images(shape, self.image_shape)
+
+    def _about_infinity(self, X: Any, message: str) -> str:
+        first = message.split(". ")[0].splitlines()[0].rstrip(".")
+        return (
+            f"{first}. Images must hold a finite number in each pixel: fill missing ones first, "
+            "with the mean of their neighbors for example."
+        )
+
+    def _set_row_shape(self, n_features: int) -> None:
+        if math.prod(self.image_shape) != n_features:
+            height, width, n_channels = self.image_shape
+            sides = (height, width, n_channels) if n_channels > 1 else (height, width)
+            product = " * ".join(str(side) for side in sides)
+            raise ValueError(
+                "The 'image_shape' parameter of SGANClassifier must multiply to the number of "
+                f"features of X. Got {sides}, that is {product} = {math.prod(sides)}, for "
+                f"{n_features} features. Give the height, width and channels of the images before "
+                "they were flattened."
+            )
+
+    def _new_scaler(self) -> FeatureScaler:
+        is_auto = isinstance(self.scaling, str) and self.scaling == "auto"
+        return FeatureScaler("image" if is_auto and self.as_images else self.scaling)
+
+    def arrange(self, rows: np.ndarray) -> np.ndarray:
+        """Return flat rows as planes of channels, as a view."""
+        return np.moveaxis(rows.reshape(-1, *self.image_shape), -1, 1)
+
+    def flatten(self, inputs: np.ndarray) -> np.ndarray:
+        """Undo `arrange`."""
+        return np.moveaxis(inputs, 1, -1).reshape(len(inputs), -1)
+
+    def _as_given(self, rows: np.ndarray) -> np.ndarray:
+        return rows.reshape(-1, *self.row_shape)
+
+    def restore_scaler(self, state: dict[str, Any], n_features: int) -> None:
+        """Restore the scaler of a plain state, or raise an error if there can be none."""
+        if self.columns is not None:
+            n_levels = self.columns.n_levels
+            if len(n_levels) != n_features or any(n_levels):
+                raise ValueError("The columns are not the pixels of the images.")
+        self.scaler_ = FeatureScaler.from_plain_state(state, n_features)
+
+
+def find_space(
+    X: Any,
+    shape: tuple[int, ...] | None,
+    *,
+    image_shape: tuple[int, ...] | None,
+    categorical_features: Any,
+    scaling: Any,
+    for_images: bool,
+) -> TableSpace | ImageSpace:
+    """Return the model space of flat rows that were images of `shape`, if they were any.
+
+    `for_images` says whether the networks are made for images; the other parameters are those of
+    `SGANClassifier`.
+    """
+    if image_shape is None and shape is None:
+        return TableSpace(scaling, _table_columns(X, categorical_features))
+    found = with_channels(image_shape or shape or ())
+    if image_shape is not None and shape is not None and with_channels(shape) != found:
+        raise ValueError(
+            f"The 'image_shape' parameter of SGANClassifier says {in_words(found)}, but X holds "
+            f"images of {in_words(with_channels(shape))}. Leave image_shape=None: the shape of X "
+            "says it all."
+        )
+    columns = None
+    if shape is None and frame_kind(X) is not None:
+        columns = TableColumns(as_table(X), None)
+        columns.take_as_pixels()
+    return ImageSpace(scaling, columns, found, shape, as_images=for_images)
+
+
+def _table_columns(X: Any, categorical_features: Any) -> TableColumns | None:
+    """Return the columns of a table, or None for an array of numbers."""
+    is_dates = getattr(getattr(X, "dtype", None), "kind", "") in ("M", "m")
+    chosen = categorical_features is not None and not isinstance(categorical_features, str)
+    if frame_kind(X) is None and not is_dates and not chosen:
+        return None
+    columns = TableColumns(as_table(X), categorical_features)
+    columns.warn_of_useless()
+    return columns
+
+
+def restored_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageSpace:
+    """Return the space of a plain state, or raise an error if there can be none."""
+    row_shape, image_shape = state["row_shape"], state["image_shape"]
+    as_images = state["as_images"]
+    shapes = [row_shape, image_shape or row_shape]
+    sides = [side for shape in shapes for side in shape]
+    fits = (
+        type(n_features) is int
+        and all(isinstance(shape, tuple) for shape in shapes)
+        and all(type(side) is int and side > 0 for side in sides)
+        and all(math.prod(shape) == n_features for shape in shapes)
+        and type(as_images) is bool
+    )
+    if image_shape is None:
+        fits = fits and len(row_shape) == 1 and not as_images
+    else:
+        fits = fits and len(image_shape) == 3 and image_shape[2] in CHANNELS
+    if not fits:
+        raise ValueError(f"No rows of {n_features!r} features have the shapes {shapes}.")
+    columns = None if state["columns"] is None else TableColumns.from_plain_state(state["columns"])
+    scaling = state["scaler"]["scaling"]
+    if image_shape is None:
+        table = TableSpace(scaling, columns)
+        table.row_shape = row_shape
+        table.restore_scaler(state["scaler"], n_features)
+        return table
+    images = ImageSpace(scaling, columns, image_shape, row_shape, as_images=as_images)
+    images.restore_scaler(state["scaler"], n_features)
+    return images
+
+
+def _is_text(item: Any) -> bool:
+    """Return whether an item of an array is text that is not a number."""
+    try:
+        float(item)
+    except (TypeError, ValueError):
+        return isinstance(item, str | bytes)
+    return False

@@ -1,0 +1,269 @@
+"""The plan of a training: what "auto" and each name among the parameters become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from sklearn.base import clone
+
+from sgan_sklearn._data.images import refuse_augmentation, refuse_images
+from sgan_sklearn._data.space import ModelSpace
+from sgan_sklearn._runtime.precision import choose_precision
+from sgan_sklearn._runtime.processes import n_processes
+from sgan_sklearn._runtime.recorded_steps import uses_graphs
+from sgan_sklearn._training.options import Training
+from sgan_sklearn._training.schedules import SCHEDULES
+from sgan_sklearn.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    ConvArchitecture,
+    Heads,
+    MLPArchitecture,
+)
+from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
+from sgan_sklearn.objectives import OBJECTIVES, Objective
+from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
+from sgan_sklearn.samplers import SAMPLERS, Sampler
+
+__all__ = ["Plan", "choose_architecture", "heads_of", "make_plan", "restored_plan"]
+
+# What regularizer="auto" stands for.
+TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior", "distillation")
+IMAGE_REGULARIZERS = ("pseudo_label",)
+
+# Those among them that go by the shares of the classes in all rows, or by labels of all classes.
+SHARES_MATTER = ("class_prior", "distillation")
+
+# What adversarial_every="auto" stands for.
+TABLE_INTERVAL = 1
+IMAGE_INTERVAL = 4
+
+# What averaging_decay="auto" stands for.
+TABLE_DECAY = 0.999
+IMAGE_DECAY = 0.99
+
+# The number of epochs of max_epochs="auto": ten, but within these numbers of steps.
+MIN_EPOCHS = 10
+MIN_STEPS = 2_000
+MAX_STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parameters of a fit, with a value in place of each "auto" and each name.
+
+    The attribute ``plan_`` of a fitted `SGANClassifier` holds one.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Recipe for the networks.
+    objective : Objective
+        Losses of both networks.
+    regularizers : tuple of Regularizer
+        Further losses of the discriminator.
+    augmentation : Augmentation or None
+        Random changes of the real rows.
+    sampler : Sampler or None
+        Source of the rows of `sample`; None for the generator.
+    max_epochs : int
+        Number of epochs.
+    batch_size : int
+        Generated rows in a training step.
+    unsupervised_weight : float
+        Weight of the losses on unlabeled and generated rows.
+    lr_schedule : callable or None
+        Factor of the learning rates; None for constant rates.
+    adversarial_every : int
+        Number of steps from one with generated rows to the next.
+    averaging_decay : float
+        Decay of the averaged weights.
+    precision : {"float32", "bfloat16"}
+        Data type of the multiplications during training.
+    record_steps : bool or "auto"
+        Whether steps are recorded on a GPU; "auto" records if all parts of a step are known.
+    device : str
+        Device of the networks.
+    """
+
+    architecture: Architecture
+    objective: Objective
+    regularizers: tuple[Regularizer, ...]
+    augmentation: Augmentation | None
+    sampler: Sampler | None
+    max_epochs: int
+    batch_size: int
+    unsupervised_weight: float
+    lr_schedule: Callable[[float], float] | None
+    adversarial_every: int
+    averaging_decay: float
+    precision: str
+    record_steps: bool | str
+    device: str
+
+    def continued_from(self, before: Plan) -> Plan:
+        """Return this plan for networks that exist already, of the plan `before`."""
+        return replace(
+            self,
+            architecture=before.architecture,
+            objective=before.objective,
+            regularizers=before.regularizers,
+            device=before.device,
+        )
+
+
+def make_plan(
+    estimator: Any,
+    training: Training,
+    space: ModelSpace,
+    architecture: Architecture,
+    *,
+    device: torch.device,
+    n_rows: int,
+    in_parts: bool,
+) -> Plan:
+    """Resolve the parameters of an estimator for `n_rows` training rows of a model space."""
+    # A part of the rows need not have the shares of all classes, so none are aligned.
+    aligned = estimator.class_weight is None and not in_parts
+    regularizers = _regularizers(estimator.regularizer, space, aligned)
+    return Plan(
+        architecture=architecture,
+        objective=_component(estimator.objective, OBJECTIVES),
+        regularizers=regularizers,
+        augmentation=_augmentation(estimator.augment, space),
+        sampler=_sampler(estimator.sampler, space),
+        max_epochs=1 if in_parts else _n_epochs(estimator, n_rows),
+        batch_size=estimator.batch_size,
+        unsupervised_weight=float(estimator.unsupervised_weight),
+        lr_schedule=_schedule(training.lr_schedule),
+        adversarial_every=_interval(training.adversarial_every, space, regularizers),
+        averaging_decay=_decay(training.averaging_decay, space),
+        precision=choose_precision(training.precision, device, as_images=space.as_images),
+        record_steps=training.record_steps if uses_graphs(device) else False,
+        device=str(device),
+    )
+
+
+def restored_plan(estimator: Any, architecture: Architecture) -> Plan:
+    """Return the plan of a classifier that a file holds: what its net was trained with."""
+    net, training = estimator.net_, estimator.training or Training()
+    return Plan(
+        architecture=architecture,
+        objective=net.objective,
+        regularizers=tuple(net.regularizers),
+        augmentation=_augmentation(estimator.augment, estimator._space),
+        sampler=estimator.sampler_,
+        max_epochs=net.max_epochs,
+        batch_size=net.batch_size,
+        unsupervised_weight=net.unsupervised_weight,
+        lr_schedule=_schedule(training.lr_schedule),
+        adversarial_every=net.adversarial_every,
+        averaging_decay=net.averaging_decay,
+        precision=net.precision,
+        record_steps=training.record_steps if uses_graphs(torch.device(net.device)) else False,
+        device=net.device,
+    )
+
+
+def _component(choice: Any, registry: dict[str, type]) -> Any:
+    """Return a checked copy of an objective, architecture and so on, given by name or instance."""
+    part = registry[choice]() if isinstance(choice, str) else clone(choice)
+    part._validate_params()
+    return part
+
+
+def choose_architecture(
+    choice: Any, shape: tuple[int, ...] | None, image_shape: tuple[int, ...] | None
+) -> Architecture:
+    """Return the architecture for images in an array, of a shape, or by `image_shape`."""
+    is_image = shape is not None or image_shape is not None
+    automatic = ConvArchitecture if is_image else MLPArchitecture
+    architecture = _component(choice, {"auto": automatic, **ARCHITECTURES})
+    if shape is not None and image_shape is None and not architecture.for_images:
+        refuse_images(shape)
+    return architecture
+
+
+def _sampler(choice: Any, space: ModelSpace) -> Sampler | None:
+    """Return the sampler, not yet fitted, or None for the classifier's own generator."""
+    if isinstance(choice, str) and choice == "generator":
+        return None
+    sampler: Sampler = _component(choice, SAMPLERS)
+    if space.image_shape is not None:
+        raise ValueError(
+            f"The 'sampler' parameter of SGANClassifier must be 'generator' for images. Got "
+            f"{choice!r}, which makes rows of tables."
+        )
+    return sampler
+
+
+def _regularizers(choice: Any, space: ModelSpace, aligned: bool) -> tuple[Regularizer, ...]:
+    """Return the regularizers, not yet prepared; "auto" aligns the shares of classes or not."""
+    if _is_auto(choice):
+        choice = IMAGE_REGULARIZERS if space.as_images else TABLE_REGULARIZERS
+        if not aligned:
+            choice = [name for name in choice if name not in SHARES_MATTER]
+    choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
+    for item in choices:
+        known = item in REGULARIZERS if isinstance(item, str) else isinstance(item, Regularizer)
+        if not known:
+            raise ValueError(
+                "The 'regularizer' parameter of SGANClassifier must be a list of instances of "
+                f"Regularizer or of names among {sorted(REGULARIZERS)}. Got {item!r} in it."
+            )
+    regularizers = [_component(item, REGULARIZERS) for item in choices]
+    names = [regularizer.name for regularizer in regularizers]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "The 'regularizer' parameter of SGANClassifier must not hold two terms of one "
+            f"name. Got {names}. Raise the weight of one, or give your own class a `name`."
+        )
+    return tuple(regularizers)
+
+
+def heads_of(space: ModelSpace) -> Heads:
+    """Return the columns that the generator must treat in their own way."""
+    return Heads(space.blocks, space.missing)
+
+
+def _augmentation(choice: Any, space: ModelSpace) -> Augmentation | None:
+    if choice is None:
+        return None
+    if _is_auto(choice):
+        return AffineAugmentation() if space.as_images else None
+    if space.image_shape is None:
+        refuse_augmentation(choice, space.row_shape[0])
+    augmentation: Augmentation = _component(choice, AUGMENTATIONS)
+    return augmentation
+
+
+def _n_epochs(estimator: Any, n_rows: int) -> int:
+    if estimator.max_epochs != "auto":
+        return int(estimator.max_epochs)
+    steps_per_epoch = -(-n_rows // (n_processes() * estimator.batch_size))
+    n_epochs = max(MIN_EPOCHS, -(-MIN_STEPS // steps_per_epoch))
+    return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
+
+
+def _interval(choice: Any, space: ModelSpace, regularizers: tuple[Regularizer, ...]) -> int:
+    if _is_auto(choice):
+        # Without a regularizer the steps between would learn from nothing but the labels.
+        return IMAGE_INTERVAL if space.as_images and regularizers else TABLE_INTERVAL
+    return int(choice)
+
+
+def _decay(choice: Any, space: ModelSpace) -> float:
+    if _is_auto(choice):
+        return IMAGE_DECAY if space.as_images else TABLE_DECAY
+    return float(choice)
+
+
+def _schedule(choice: Any) -> Callable[[float], float] | None:
+    return SCHEDULES[choice] if isinstance(choice, str) else choice
+
+
+def _is_auto(choice: Any) -> bool:
+    return isinstance(choice, str) and choice == "auto"
