@@ -144,7 +144,7 @@ class ModelSpace(ABC):
                 return f"{what}. Got a structured array: make a DataFrame of it, pd.DataFrame(X)."
             case "S":
                 return f"{what}. Got bytes: decode them first, as in np.char.decode(X)."
-        items = array.ravel().tolist()
+        items = array.ravel()[:10_000].tolist()  # the array may be large
         text = next(filter(_is_text, items), items[0])
         remedy = ": convert X to numbers in the same way as the training rows."
         return f"{what}. Got the text {text!r}{self._remedy_for_text if reset else remedy}"
