@@ -234,7 +234,7 @@ def _about_text(X: Any, *, is_table: bool, reset: bool) -> str:
             return f"{what}. Got a structured array: make a DataFrame of it, pd.DataFrame(X)."
         case "S":
             return f"{what}. Got bytes: decode them first, as in np.char.decode(X)."
-    items = array.ravel().tolist()
+    items = array.ravel()[:10_000].tolist()  # of a file that may be large
     text = next(filter(_is_text, items), items[0])
     got = f"{what}. Got the text {text!r}"
     if not reset:
