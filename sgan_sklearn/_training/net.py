@@ -582,7 +582,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         """Return class codes of rows of the model space, or of a data set of them."""
         return self.predict_proba(X).argmax(axis=1)
 
-    # --- one step ------------------------------------------------------------------------------
+    # --- steps of the training ---------------------------------------------------------------
 
     @staticmethod
     def _means(
