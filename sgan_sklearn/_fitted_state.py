@@ -18,9 +18,11 @@ from sgan_sklearn._data.columns import TableColumns
 from sgan_sklearn._data.images import CHANNELS, Layout
 from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
 from sgan_sklearn._training.choices import choose_heads
-from sgan_sklearn._training.net import SGANNet, network_builders
+from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import Training
+from sgan_sklearn._training.saved_net import net_from_state, net_state
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture
+from sgan_sklearn.architectures._base import network_builders
 from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
@@ -54,7 +56,7 @@ def fitted_state(classifier: Any) -> dict[str, Any]:
         "columns": None if classifier._columns is None else classifier._columns.plain_state(),
         "scaler": classifier.scaler_.plain_state(),
         "architecture": classifier.net_.module.func.__self__,
-        "net": classifier.net_.plain_state(),
+        "net": net_state(classifier.net_),
         "sampler": clone(sampler) if is_critic else sampler,
         "sampler_state": sampler._fitted_state() if is_critic else None,
         "column_map": None if column_map is None else column_map._plain_state(),
@@ -184,7 +186,7 @@ def _restored_net(
         bounds,
         choose_heads(scaler),
     )
-    return SGANNet.from_plain_state(state["net"], *builders, bounds.shape[1:])
+    return net_from_state(state["net"], *builders, bounds.shape[1:])
 
 
 def _restore_results(classifier: Any, state: dict[str, Any], net: SGANNet) -> None:
@@ -215,7 +217,7 @@ def _check_works(classifier: Any) -> None:
         if classifier._columns is not None:
             rows = classifier._columns.to_given_form(rows, np.random.RandomState(0))
         probabilities = classifier.predict_proba(rows)
-        if classifier.net_.unsupervised_weight > 0 or classifier.sampler_ is not None:
+        if classifier.net_.trains_generator or classifier.sampler_ is not None:
             classifier.predict(classifier.sample(2, random_state=0))
     if probabilities.shape != (1, len(classifier.classes_)) or not np.isfinite(probabilities).all():
         raise ValueError("The classifier gives no probabilities.")
