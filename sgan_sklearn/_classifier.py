@@ -33,11 +33,12 @@ from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._data.targets import as_code, check_mark, check_target
 from sgan_sklearn._data.validation import check_dense, check_same_length
 from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state
+from sgan_sklearn._runtime.loops import CHUNK
 from sgan_sklearn._runtime.processes import process_index
 from sgan_sklearn._runtime.progress import print_rows
 from sgan_sklearn._runtime.random import RandomState, draw_seed, seeded
 from sgan_sklearn._runtime.settings import plain_settings, with_plain_settings
-from sgan_sklearn._runtime.threads import mind_fork
+from sgan_sklearn._runtime.threads import limit_threads_after_fork
 from sgan_sklearn._training.diagnostics import collapsed_since, dead_since
 from sgan_sklearn._training.generation import (
     ask_sampler,
@@ -47,7 +48,7 @@ from sgan_sklearn._training.generation import (
     within_memory,
 )
 from sgan_sklearn._training.inputs import Inputs, check_inputs
-from sgan_sklearn._training.net import CHUNK, SGANNet, network_builders
+from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan, heads_of
 from sgan_sklearn._training.sklearn_callbacks import (
@@ -56,6 +57,7 @@ from sgan_sklearn._training.sklearn_callbacks import (
     with_callbacks,
 )
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture
+from sgan_sklearn.architectures._base import network_builders
 from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
@@ -99,8 +101,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         otherwise. Pass an instance of `sgan_sklearn.architectures.MLPArchitecture` or
         `ConvArchitecture` to choose their sizes and noise, which a grid then reaches as
         ``architecture__input_noise``, or of `ModuleArchitecture` to use networks of your own.
-    objective : {"feature_matching", "complement", "stacked", "softmax", "two_headed"} \
-            or Objective, default="feature_matching"
+    objective : {"feature_matching", "complement", "stacked", "softmax", "two_headed", \
+            "supervised"} or Objective, default="feature_matching"
         What the networks play for; pass an instance of a class of `sgan_sklearn.objectives` to
         choose its options, which a grid then reaches as ``objective__norm``.
 
@@ -112,6 +114,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
           real.
         - "softmax": "stacked" with a logit of its own for the generated class.
         - "two_headed": "softmax" with an output of its own for realness.
+        - "supervised": the cross-entropy of the labeled rows and the regularizers, without a
+          generator.
     regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", \
 "pseudo_label", "virtual_adversarial"}, Regularizer, list or tuple of these, or None, default="auto"
         Further terms on unlabeled rows, added to the discriminator's loss; pass an instance
@@ -642,8 +646,8 @@ default="auto"
         Raises
         ------
         ValueError
-            If the classifier was fitted with ``unsupervised_weight=0``: then nothing was learned
-            about realness.
+            If the classifier was fitted without a generator, that is with
+            ``unsupervised_weight=0`` or ``objective="supervised"``.
         """
         self._check_generator_trained("score_samples")
         outputs = self.net_.outputs(self._to_model_space(X))
@@ -684,8 +688,8 @@ default="auto"
         ------
         ValueError
             If `n_samples` is not a positive integer, if `label` is no class or has another length,
-            or if the classifier was fitted with ``unsupervised_weight=0``, which trains no
-            generator, and without a `sampler`.
+            or if the classifier was fitted without a `sampler` and without a generator, that is
+            with ``unsupervised_weight=0`` or ``objective="supervised"``.
         MemoryError
             If the rows do not fit in memory.
         """
@@ -769,7 +773,7 @@ default="auto"
         self, X: Any, y: Any, *, continued: bool, in_parts: bool = False, classes: Any = None
     ) -> SGANClassifier:
         """Check everything, then train; `in_parts` is for `partial_fit`."""
-        mind_fork()
+        limit_threads_after_fork()
         with plain_settings(), _unchanged_on_error(self):
             given = check_inputs(
                 self, X, y, continued=continued, in_parts=in_parts, classes=classes
@@ -824,11 +828,8 @@ default="auto"
 
     def _fit_column_map(self, dataset: SemiSupervisedDataset) -> ColumnMap | None:
         """Learn what brings the generator's columns to the distributions of the training rows."""
-        if (
-            self._space.image_shape is not None
-            or self.unsupervised_weight == 0
-            or self.sampler_ is not None
-        ):
+        is_table = self._space.image_shape is None
+        if not is_table or not self.net_.trains_generator or self.sampler_ is not None:
             return None
         real, _, _ = dataset.sample(check_random_state(self.random_state))
         with seeded(draw_seed(self.random_state), torch.device(self.net_.device)):
@@ -1007,10 +1008,9 @@ default="auto"
 
     def _check_generator_trained(self, method: str) -> None:
         check_is_fitted(self)
-        if self.net_.unsupervised_weight == 0:
+        if not self.net_.trains_generator:
             raise ValueError(
-                f"{method} needs a trained generator, but unsupervised_weight=0 trains none. Fit "
-                "with unsupervised_weight > 0."
+                f"{method} needs a trained generator, but {self.net_.no_generator_reason}."
             )
 
     def _sampled_rows(self, n_samples: int, codes: np.ndarray | None, seed: int) -> Any:

@@ -14,10 +14,12 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from sgan_sklearn._data.space import ModelSpace, restored_space
-from sgan_sklearn._training.net import SGANNet, network_builders
+from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import Training
 from sgan_sklearn._training.plan import heads_of, restored_plan
+from sgan_sklearn._training.saved_net import net_from_state, net_state
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture
+from sgan_sklearn.architectures._base import network_builders
 from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
@@ -49,7 +51,7 @@ def fitted_state(classifier: Any) -> dict[str, Any]:
         "feature_names": getattr(classifier, "feature_names_in_", None),
         "space": classifier._space.plain_state(),
         "architecture": classifier.plan_.architecture,
-        "net": classifier.net_.plain_state(),
+        "net": net_state(classifier.net_),
         "sampler": clone(sampler) if is_critic else sampler,
         "sampler_state": sampler._fitted_state() if is_critic else None,
         "column_map": None if column_map is None else column_map._plain_state(),
@@ -134,7 +136,7 @@ def _restored_net(classifier: Any, state: dict[str, Any], space: ModelSpace) -> 
         space.bounds,
         heads_of(space),
     )
-    return SGANNet.from_plain_state(state["net"], *builders, space.input_shape)
+    return net_from_state(state["net"], *builders, space.input_shape)
 
 
 def _restore_results(classifier: Any, state: dict[str, Any], net: SGANNet) -> None:
@@ -161,7 +163,7 @@ def _check_works(classifier: Any) -> None:
     """Raise an error where a restored classifier cannot predict a row, or sample one."""
     with np.errstate(all="ignore"):
         probabilities = classifier.predict_proba(classifier._space.lowest_row())
-        if classifier.net_.unsupervised_weight > 0 or classifier.sampler_ is not None:
+        if classifier.net_.trains_generator or classifier.sampler_ is not None:
             classifier.predict(classifier.sample(2, random_state=0))
     if probabilities.shape != (1, len(classifier.classes_)) or not np.isfinite(probabilities).all():
         raise ValueError("The classifier gives no probabilities.")

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sgan_sklearn._runtime.processes import all_rows, mean_over_rows
+
 __all__ = [
     "conditional_entropy",
     "divergence",
     "feature_distance",
     "generated_loss",
+    "mean_over_rows",
     "prior_divergence",
     "pseudo_label_loss",
     "pull_away",
@@ -72,10 +75,10 @@ def generated_loss(log_odds: Tensor) -> Tensor:
 def feature_distance(real: Tensor, generated: Tensor, norm: str) -> Tensor:
     """Distance of the mean features: ``mean_j |m_j|`` ("l1") or ``mean_j m_j^2`` ("l2").
 
-    ``m = mean_i f(real_i) - mean_i f(generated_i)``, averaged over the batch; a feature may
-    have any shape behind the batch dimension.
+    ``m = mean_i f(real_i) - mean_i f(generated_i)``, averaged over all rows of the step; a feature
+    may have any shape behind the batch dimension.
     """
-    gap = real.mean(dim=0) - generated.mean(dim=0)
+    gap = mean_over_rows(real) - mean_over_rows(generated)
     return gap.abs().mean() if norm == "l1" else gap.square().mean()
 
 
@@ -86,10 +89,11 @@ def conditional_entropy(logits: Tensor) -> Tensor:
 
 
 def pull_away(features: Tensor) -> Tensor:
-    """Likeness of the rows of a batch: ``1 / (n (n - 1)) sum_{i != j} cos(f_i, f_j)^2``.
+    """Similarity of all rows of a step: ``1 / (n (n - 1)) sum_{i != j} cos(f_i, f_j)^2``.
 
-    A single row is like no other: zero.
+    It is zero for a single row.
     """
+    features = all_rows(features)
     directions = F.normalize(features.flatten(start_dim=1), dim=1)
     cosines = (directions @ directions.T).triu(diagonal=1)  # each pair once
     n_pairs = len(features) * (len(features) - 1) // 2

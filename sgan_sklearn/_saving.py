@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._fitted_state import PARTS
 from sgan_sklearn._runtime.settings import with_plain_settings
-from sgan_sklearn._runtime.threads import mind_fork
+from sgan_sklearn._runtime.threads import limit_threads_after_fork
 from sgan_sklearn._storage.estimators import FilePath, expanded, load_estimator, save_estimator
 from sgan_sklearn._storage.onnx import write_onnx
 
@@ -160,7 +160,7 @@ def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
             "last step, and transform the rows before."
         )
     check_is_fitted(classifier)
-    mind_fork()
+    limit_threads_after_fork()
     columns = classifier._space.columns
     if columns is not None and columns.has_origins:
         raise ValueError(

@@ -104,10 +104,10 @@ class SampleGridCallback(Callback):
                 "SampleGridCallback draws images, but X holds rows without a layout. Pass images "
                 "as X, or say image_shape=(height, width); tables are drawn by SamplesDisplay."
             )
-        if net.unsupervised_weight == 0:
+        if not net.trains_generator:
             raise ValueError(
-                "SampleGridCallback needs a generator, but unsupervised_weight=0 trains none. Fit "
-                "with unsupervised_weight > 0, or without the callback."
+                f"SampleGridCallback needs a trained generator, but {net.no_generator_reason}, or "
+                "without the callback."
             )
         Path(self.dirname).mkdir(parents=True, exist_ok=True)
         own_numbers = torch.Generator().manual_seed(0)

@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
-from sgan_sklearn._runtime.processes import mean_over_processes, rows_of_processes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +29,7 @@ __all__ = [
     "Objective",
     "Softmax",
     "Stacked",
+    "Supervised",
     "TwoHeaded",
 ]
 
@@ -98,6 +98,9 @@ class Objective(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    uses_generator: ClassVar[bool] = True
+    """Whether the training has adversarial steps; without them the generator is not trained."""
 
     # --- what the outputs mean ----------------------------------------------------------------
 
@@ -192,7 +195,8 @@ class Objective(BaseEstimator):
     def supervised_loss(self, discriminator: Discriminator, batch: Batch) -> dict[str, Tensor]:
         """Return the discriminator's loss in steps without the adversarial part.
 
-        These are all steps if ``unsupervised_weight=0``, see `adversarial_every` for others.
+        These are all steps if ``unsupervised_weight=0`` or if the objective uses no generator, and
+        otherwise the steps that `adversarial_every` leaves out.
 
         Parameters
         ----------
@@ -328,11 +332,6 @@ class FeatureMatching(Objective):
         losses : dict of str to Tensor of shape ()
             The "loss" of the generator and its terms.
         """
-        # The means over all processes; over one row each, they are their own.
-        real, generated = (
-            mean_over_processes(features.mean(dim=0, keepdim=True))
-            for features in (real, generated)
-        )
         return {"loss": _losses.feature_distance(real, generated, self.norm)}
 
 
@@ -407,7 +406,7 @@ class Complement(FeatureMatching):
     def feature_loss(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
         """Return the distance of the mean features plus the pull-away term."""
         distance = super().feature_loss(real, generated)["loss"]
-        pull_away = _losses.pull_away(rows_of_processes(generated))
+        pull_away = _losses.pull_away(generated)
         loss = distance + self.pull_away_weight * pull_away
         return {"loss": loss, "feature_distance": distance, "pull_away": pull_away}
 
@@ -571,10 +570,51 @@ class TwoHeaded(Objective):
         return {**validity, "generated_class": label, "loss": loss}
 
 
+class Supervised(Objective):
+    """Cross-entropy of the labeled rows, without a generator.
+
+    The discriminator is a classifier with K logits, and the regularizers add their terms on
+    unlabeled rows to its loss. With them it is semi-supervised learning without an adversarial
+    part, for ablations, or where no rows are to be generated. The discriminator minimizes::
+
+        CE(labeled) + w * sum_j weight_j * regularizer_j(unlabeled)
+
+    with ``w`` the `unsupervised_weight`. The generator is not trained, so that `sample` needs
+    another sampler, and `score_samples` is not available. `adversarial_every` has no effect.
+
+    .. versionadded:: 0.1
+
+    References
+    ----------
+    Oliver et al., "Realistic Evaluation of Deep Semi-Supervised Learning Algorithms" (regularizers
+    on one classifier, compared), 2018, arXiv:1804.09170.
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.objectives import Supervised
+    >>> SGANClassifier(objective=Supervised(), regularizer="pseudo_label")
+    SGANClassifier(objective=Supervised(), regularizer='pseudo_label')
+    """
+
+    uses_generator = False
+
+    def discriminator_loss(
+        self,
+        discriminator: Discriminator,
+        batch: Batch,
+        generated: Tensor,
+        unsupervised_weight: float,
+    ) -> dict[str, Tensor]:
+        """Return the supervised loss: generated rows are not used."""
+        return self.supervised_loss(discriminator, batch)
+
+
 OBJECTIVES: dict[str, type[Objective]] = {
     "feature_matching": FeatureMatching,
     "complement": Complement,
     "stacked": Stacked,
     "softmax": Softmax,
     "two_headed": TwoHeaded,
+    "supervised": Supervised,
 }

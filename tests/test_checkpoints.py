@@ -438,7 +438,7 @@ def test_processes_take_the_same_epoch(tmp_path, monkeypatch):
     # Of two processes, one was killed before it could write its last file.
     monkeypatch.setattr(checkpoints_module, "n_processes", lambda: 2)
     least = []
-    monkeypatch.setattr(checkpoints_module, "least", lambda number, device: least[0])
+    monkeypatch.setattr(checkpoints_module, "min_over_processes", lambda number, device: least[0])
     for index, n_written in ((0, 4), (1, 3)):
         monkeypatch.setattr(checkpoints_module, "process_index", lambda index=index: index)
         writer = Checkpoints(tmp_path, "run", 1, resume=True)

@@ -29,9 +29,9 @@ from skorch.callbacks import Callback, GradientNormClipping
 
 from sgan_sklearn import SGANClassifier, _classifier
 from sgan_sklearn._data.scaling import SCALINGS
+from sgan_sklearn._runtime import loops
 from sgan_sklearn._storage import checkpoints as checkpoints_module
 from sgan_sklearn._training import generation as generation_module
-from sgan_sklearn._training import net as net_module
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import SemiSupervisedSplit
@@ -249,7 +249,7 @@ def test_prediction_does_not_depend_on_the_rows_around(fitted, data, monkeypatch
     X, _ = data
     expected = fitted.predict_proba(X)
     np.testing.assert_allclose(fitted.predict_proba(X[:1]), expected[:1], rtol=1e-5)
-    monkeypatch.setattr(net_module, "CHUNK", 7)
+    monkeypatch.setattr(loops, "CHUNK", 7)
     np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-5)
 
 
@@ -422,7 +422,7 @@ def test_sample_random_state(fitted):
 
 def test_many_samples(fitted, monkeypatch):
     rows = fitted.sample(30, random_state=0)
-    monkeypatch.setattr(net_module, "CHUNK", 7)
+    monkeypatch.setattr(loops, "CHUNK", 7)
     np.testing.assert_allclose(fitted.sample(30, random_state=0), rows, rtol=1e-3, atol=1e-5)
 
 

@@ -164,7 +164,7 @@ def test_recorded_steps_learn_the_same(name, device):
         assert set(terms) == set(plain_terms)
         for term in set(terms) - {"dur"}:
             assert terms[term] == pytest.approx(plain_terms[term], rel=tolerance, abs=tolerance)
-    assert recorded.net_._making is None
+    assert recorded.net_._run is None
 
 
 def test_a_training_goes_on_after_recorded_steps(device):

@@ -12,13 +12,14 @@ from sgan_sklearn._runtime import device as device_module
 from sgan_sklearn._runtime import processes as processes_module
 from sgan_sklearn._runtime.device import resolve_device
 from sgan_sklearn._runtime.processes import (
+    all_rows,
     any_process,
     average_gradients,
     mean_over_processes,
+    mean_over_rows,
     n_processes,
     own_part,
     process_index,
-    rows_of_processes,
 )
 from sgan_sklearn._training import inputs as inputs_module
 from sgan_sklearn.objectives import OBJECTIVES
@@ -68,7 +69,7 @@ for name, (rows, params) in systems.items():
     clf = SGANClassifier(**common, **params).fit(rows, y)
     results[name] = {
         "probabilities": clf.predict_proba(rows),
-        "samples": clf.sample(5, random_state=0),
+        "samples": clf.sample(5, random_state=0) if clf.net_.trains_generator else X[:0],
         "losses": [[v for k, v in epoch.items() if k != "dur"] for epoch in clf.history_],
     }
 # With noise, to see that it differs between the processes but the models do not.
@@ -143,7 +144,8 @@ def test_a_process_alone_does_nothing():
     x = torch.randn(4, 3)
     assert (n_processes(), process_index()) == (1, 0)
     assert mean_over_processes(x) is x
-    assert rows_of_processes(x) is x
+    assert all_rows(x) is x
+    assert torch.equal(mean_over_rows(x), x.mean(dim=0))
     assert torch.equal(own_part(x), x)
     assert any_process(True, "cpu")
     assert not any_process(False, "cpu")

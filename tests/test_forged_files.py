@@ -33,6 +33,7 @@ from sgan_sklearn._storage import files as files_module
 from sgan_sklearn._storage.encoding import decode, encode
 from sgan_sklearn._storage.files import read_file, replace_file, write_file
 from sgan_sklearn._storage.state import check_generator_state
+from sgan_sklearn._training.saved_net import check_net_state, net_state
 
 
 @pytest.fixture
@@ -121,28 +122,28 @@ def test_moments_of_another_shape_are_refused(forgery, optimizer, name, shape):
     ],
 )
 def test_moments_that_adam_does_not_have_are_refused(fitted, change, match):
-    state = copy.deepcopy(fitted.net_.plain_state())
+    state = copy.deepcopy(net_state(fitted.net_))
     change(state["optimizers"]["optimizer_"]["state"][0])
     with pytest.raises(ValueError, match=match):
-        fitted.net_._check_state(state)
+        check_net_state(fitted.net_, state)
 
 
 @pytest.mark.parametrize("place", [-1, 99, "0", 0.5])
 def test_moments_of_no_weight_are_refused(fitted, place):
-    state = fitted.net_.plain_state()
+    state = net_state(fitted.net_)
     moments = state["optimizers"]["optimizer_"]["state"]
     moments = {key: moments[key] for key in list(moments)[1:]} | {place: moments[0]}
     state["optimizers"]["optimizer_"]["state"] = moments
     with pytest.raises(ValueError, match="There is no weight"):
-        fitted.net_._check_state(state)
+        check_net_state(fitted.net_, state)
 
 
 @pytest.mark.parametrize("value", ["abc", -1.0, float("nan"), float("inf"), None, True])
 def test_learning_rates_that_are_none_are_refused(fitted, value):
-    state = fitted.net_.plain_state()
+    state = net_state(fitted.net_)
     state["optimizers"]["optimizer_"]["lr"] = value
     with pytest.raises(ValueError, match="learning rate"):
-        fitted.net_._check_state(state)
+        check_net_state(fitted.net_, state)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -449,7 +450,7 @@ def test_sizes_without_weights_cost_nothing(forgery, part, name, value):
 @pytest.mark.parametrize("value", [-1, 2**53, 1.5, True, "1", None])
 def test_number_of_steps_that_no_training_has_is_refused(forgery, value):
     forgery.part("net", "results", "n_steps_")[1] = value
-    assert_refused(forgery, "number of steps")
+    assert_refused(forgery, "result n_steps_")
 
 
 @pytest.mark.parametrize(

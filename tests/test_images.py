@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn._data.images import Layout, as_picture, find_layout, flatten_images, tiled
 from sgan_sklearn._training.net import SGANNet
+from sgan_sklearn._training.step import TrainingStep
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation, Augmentation
 
@@ -244,7 +245,7 @@ def test_prediction_does_not_depend_on_the_images_around(make_images, make_small
     X, y = make_images(9, 13)
     classifier = make_small().fit(X, y)
     together, made_up = classifier.decision_function(X), classifier.sample(9, random_state=0)
-    monkeypatch.setattr("sgan_sklearn._training.net.CHUNK_PIXELS", 4 * 9 * 13)
+    monkeypatch.setattr("sgan_sklearn._runtime.loops.CHUNK_PIXELS", 4 * 9 * 13)
     np.testing.assert_allclose(classifier.decision_function(X), together, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(classifier.sample(9, random_state=0).astype(int), made_up, atol=1)
 
@@ -331,14 +332,14 @@ def test_augmentation_meets_all_real_rows_and_no_generated_ones(make_images, mak
     X, y = make_images(8, 8)
     classifier = make_small(augment=Recording(), scaling="image", regularizer=None)
     seen = []
-    net_batches = SGANNet._discriminator_step
+    discriminator_step = TrainingStep.discriminator_step
 
-    def step(net, batch, *others):
+    def step(self, batch, *others):
         seen.append(batch)
-        return net_batches(net, batch, *others)
+        return discriminator_step(self, batch, *others)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SGANNet, "_discriminator_step", step)
+        patch.setattr(TrainingStep, "discriminator_step", step)
         classifier.fit(X, y)
     recorded = classifier.net_.augment.batches
     assert len(recorded) == len(seen) == classifier.n_steps_

@@ -12,6 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
 from sgan_sklearn._training.net import N_START_ROWS, SGANNet
+from sgan_sklearn._training.step import TrainingStep
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.objectives import OBJECTIVES
 from sgan_sklearn.regularizers import ClassPrior, VirtualAdversarial
@@ -133,7 +134,8 @@ def test_discriminator_step_leaves_the_generator_alone(stepping):
     net, batch, generated = stepping
     generator, discriminator = state_of(net.generator_), state_of(net.module_)
     moments = copy.deepcopy(net.generator_optimizer_.state_dict())
-    net._discriminator_step(batch, generated.detach(), batch, net._numbers()[1:])
+    step = TrainingStep(net)
+    step.discriminator_step(batch, generated.detach(), batch, step.numbers()[1:])
     assert is_same(state_of(net.generator_), generator)
     assert net.generator_optimizer_.state_dict() == moments
     assert all(weight.grad is None for weight in net.generator_.parameters())
@@ -144,7 +146,7 @@ def test_generator_step_leaves_the_discriminator_alone(stepping):
     net, batch, generated = stepping
     generator, discriminator = state_of(net.generator_), state_of(net.module_)
     moments = copy.deepcopy(net.optimizer_.state_dict())
-    net._generator_step(batch, generated)
+    TrainingStep(net).generator_step(batch, generated)
     assert is_same(state_of(net.module_), discriminator)
     assert net.optimizer_.state_dict() == moments
     assert all(weight.grad is None for weight in net.module_.parameters())
@@ -155,7 +157,7 @@ def test_generator_step_unfreezes_the_discriminator_even_after_an_error(stepping
     net, batch, generated = stepping
     monkeypatch.setattr(net.objective, "generator_loss", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        net._generator_step(batch, generated)
+        TrainingStep(net).generator_step(batch, generated)
     assert all(weight.requires_grad for weight in net.module_.parameters())
 
 

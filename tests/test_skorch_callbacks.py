@@ -599,7 +599,7 @@ def test_rows_in_several_batches(data, monkeypatch):
     X, y = data
     callbacks = [BatchScoring("accuracy"), EpochScoring("accuracy", on_train=True, name="taught")]
     whole = make(callbacks=callbacks, **HELD_OUT).fit(X, y)
-    monkeypatch.setattr(sgan_sklearn._training.net, "CHUNK", 5)
+    monkeypatch.setattr(sgan_sklearn._runtime.loops, "CHUNK", 5)
     parts = make(callbacks=callbacks, **HELD_OUT).fit(X, y)
     assert len(parts.net_.history[-1, "batches", :, "valid_batch_size"]) == 3
     for name in ("valid_loss", "valid_acc", "accuracy", "taught"):

@@ -225,7 +225,7 @@ def watched(scores, n_iter_no_change, tol=0.0):
         if net.stop_training_:
             break
         net.epoch += 1
-        watch.look(net, score)
+        watch.update(net, score)
     watch.restore_best(net)
     return net
 
@@ -336,7 +336,7 @@ def test_validation_rows_are_labeled_and_leave_each_class_a_row(counts, n_unlabe
 
 @pytest.mark.parametrize("fraction", [0.05, 0.97])
 def test_too_few_labels_to_hold_some_back(make_classifier, data, fraction):
-    with pytest.raises(ValueError, match=r"of 40 labeled rows back.* each of the 3 classes"):
+    with pytest.raises(ValueError, match=r"of 40 labeled rows,.* each of the 3 classes"):
         make_classifier(early_stopping=True, validation_fraction=fraction).fit(*data)
 
 

@@ -1,4 +1,4 @@
-"""From the `device` parameter to a torch device."""
+"""Conversion of the `device` parameter to a torch device."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ __all__ = ["device_or_cpu", "resolve_device"]
 def resolve_device(device: str) -> torch.device:
     """Return the torch device; "auto" is a GPU if there is one, else the CPU.
 
-    It is the first one, or that of this process where several train together.
+    It is the first GPU, or the GPU of this process if several processes train together.
     """
     if device == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")
         if n_processes() == 1:
             return torch.device("cuda")
-        # torchrun counts the processes of each machine.
-        own = int(os.environ.get("LOCAL_RANK", process_index()))
-        return torch.device("cuda", own % torch.cuda.device_count())
+        # torchrun numbers the processes of each machine.
+        local_rank = int(os.environ.get("LOCAL_RANK", process_index()))
+        return torch.device("cuda", local_rank % torch.cuda.device_count())
     try:
         resolved = torch.device(device)
     except RuntimeError:
-        resolved = torch.device("meta")  # no device of a known name
+        resolved = torch.device("meta")  # the name is unknown
     n_gpus = torch.cuda.device_count()
-    here = resolved.type == "cpu" or (resolved.type == "cuda" and (resolved.index or 0) < n_gpus)
-    if not here:
+    is_available = resolved.type == "cpu" or (
+        resolved.type == "cuda" and (resolved.index or 0) < n_gpus
+    )
+    if not is_available:
         raise ValueError(
             "The 'device' parameter of SGANClassifier must be 'auto', 'cpu', or a CUDA GPU that "
             f"torch finds ('cuda', 'cuda:1'). Got {device!r} instead; torch finds {n_gpus} "
@@ -40,7 +42,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def device_or_cpu(device: str) -> torch.device:
-    """Return the device if this machine has it, else the CPU."""
+    """Return the device if this machine has it, and the CPU otherwise."""
     try:
         return resolve_device(device)
     except ValueError:

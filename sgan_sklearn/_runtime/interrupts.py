@@ -1,4 +1,4 @@
-"""Whether a KeyboardInterrupt comes from the keyboard."""
+"""Origin of a KeyboardInterrupt: the keyboard or a callback."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["raised_by_statement"]
 
 
 def raised_by_statement(error: KeyboardInterrupt) -> bool:
-    """Whether a ``raise`` statement raised an interrupt, and not a signal.
+    """Return whether a ``raise`` statement raised the interrupt, and not a signal.
 
-    skorch's callbacks end a training in this way. A signal interrupts whatever instruction is
-    running, but never that of a ``raise``, except in a handler of the program's own.
+    Callbacks of skorch stop the training with such a statement. A signal can interrupt any
+    instruction except a ``raise``, unless the program has its own signal handler.
     """
     handler: CodeType | None = getattr(signal.getsignal(signal.SIGINT), "__code__", None)
     traceback = error.__traceback__

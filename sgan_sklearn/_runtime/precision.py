@@ -1,4 +1,4 @@
-"""Networks at work in another precision than that of their weights."""
+"""Networks that compute in a lower precision than that of their weights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ PRECISIONS = ("auto", "bfloat16", "float32")
 
 
 def choose_precision(precision: str, device: torch.device, *, as_images: bool) -> str:
-    """Return "float32" or "bfloat16", or raise ValueError where the device has no such thing."""
+    """Return "float32" or "bfloat16"; raise ValueError if the device does not support it."""
     on_gpu = device.type == "cuda"
     if precision == "auto":
-        # Small layers gain nothing, and not every processor multiplies in it.
-        pays = as_images and on_gpu and _gpu_has_bfloat16(device)
-        return "bfloat16" if pays else "float32"
+        # Small layers do not become faster, and some GPUs do not support bfloat16.
+        is_faster = as_images and on_gpu and _gpu_has_bfloat16(device)
+        return "bfloat16" if is_faster else "float32"
     if precision == "bfloat16" and on_gpu and not _gpu_has_bfloat16(device):
         raise ValueError(
             "The 'precision' parameter of Training must be 'float32' or 'auto' on "
-            f"{torch.cuda.get_device_name(device)}, which does not multiply in bfloat16. Got "
+            f"{torch.cuda.get_device_name(device)}, which does not support bfloat16. Got "
             "'bfloat16'."
         )
     return precision
@@ -35,30 +35,31 @@ def _gpu_has_bfloat16(device: torch.device) -> bool:
 
 
 class _InBfloat16(Wrapper):
-    """Let a network multiply in bfloat16, and return what it finds in float32.
+    """Run a network under autocast to bfloat16, and return its outputs as float32.
 
-    Weights, gradients, losses and averages stay in float32: only what costs is done by halves.
+    Weights, gradients, losses and averages stay in float32; only expensive operations use half
+    precision.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the network's output."""
+        """Return the output of the network."""
         return self._call(self.module, x)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return a discriminator's last hidden layer."""
+        """Return the last hidden layer of a discriminator."""
         return self._call(self.module.forward_features, x)
 
     def forward_head(self, features: Tensor) -> Tensor:
-        """Return a discriminator's outputs from its last hidden layer."""
+        """Return the outputs of a discriminator, given its last hidden layer."""
         return self._call(self.module.forward_head, features)
 
     def _call(self, function: Any, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, dtype=torch.bfloat16, cache_enabled=True):
             result: Tensor = function(x)
-        torch.clear_autocast_cache()  # which only the outermost autocast of a program does itself
+        torch.clear_autocast_cache()  # otherwise only the outermost autocast clears it
         return result.float()
 
 
 def in_precision(module: Any, precision: str) -> Any:
-    """Return a network that works in a precision; its parameters are those of `module`."""
+    """Return a module that runs `module` in a precision; both share the parameters."""
     return _InBfloat16(module) if precision == "bfloat16" else module

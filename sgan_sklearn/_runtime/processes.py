@@ -1,7 +1,7 @@
-"""Several processes that train one model, each on its part of every batch.
+"""Training of one model by several processes, each on its part of every batch.
 
-They are those of torch's default process group, if the program has set one up (as under
-``torchrun``). Without one, each function here is that of a single process: it does nothing.
+The processes are those of torch's default process group, if the program has initialized one (as
+under ``torchrun``). Without a process group these functions treat the process as the only one.
 """
 
 from __future__ import annotations
@@ -14,31 +14,32 @@ from torch import Tensor, distributed, nn
 
 __all__ = [
     "agree",
+    "all_rows",
     "any_process",
     "average_gradients",
-    "least",
+    "broadcast_state",
     "mean_over_processes",
+    "mean_over_rows",
+    "min_over_processes",
     "n_processes",
     "own_part",
     "process_index",
-    "rows_of_processes",
-    "same_everywhere",
 ]
 
 
 def n_processes() -> int:
-    """Return how many processes train together."""
+    """Return the number of processes that train together."""
     together = distributed.is_available() and distributed.is_initialized()
     return distributed.get_world_size() if together else 1
 
 
 def process_index() -> int:
-    """Return the number of this process among them, from 0."""
+    """Return the rank of this process, from 0."""
     return distributed.get_rank() if n_processes() > 1 else 0
 
 
 def own_part(values: Tensor) -> Tensor:
-    """Return what this process takes of a whole that all processes have."""
+    """Return the part of this process of values that are the same in all processes."""
     return values[process_index() :: n_processes()]
 
 
@@ -61,8 +62,8 @@ def _mean(x: Tensor) -> Tensor:
 def mean_over_processes(x: Tensor) -> Tensor:
     """Return the mean of a tensor over the processes.
 
-    Its gradient is that of the sum of what the processes make of it, so that the mean of their
-    gradients is that of one process with all rows.
+    The gradient is that of the sum of the losses of all processes, so that the mean of their
+    gradients equals the gradient of a single process with all rows.
     """
     if n_processes() == 1:
         return x
@@ -70,22 +71,30 @@ def mean_over_processes(x: Tensor) -> Tensor:
     return mean
 
 
-def rows_of_processes(x: Tensor) -> Tensor:
-    """Return the rows of all processes, with a gradient as that of `mean_over_processes`."""
+def all_rows(x: Tensor) -> Tensor:
+    """Return the rows of all processes, with a gradient like that of `mean_over_processes`.
+
+    With a single process these are the given rows.
+    """
     if n_processes() == 1:
         return x
-    nothing = torch.zeros_like(x)
-    parts = [x if i == process_index() else nothing for i in range(n_processes())]
+    zeros = torch.zeros_like(x)
+    parts = [x if i == process_index() else zeros for i in range(n_processes())]
     return n_processes() * mean_over_processes(torch.cat(parts))
+
+
+def mean_over_rows(x: Tensor) -> Tensor:
+    """Return the mean over the first dimension, of the rows of all processes."""
+    return mean_over_processes(x.mean(dim=0))
 
 
 @torch.no_grad()
 def average_gradients(module: nn.Module) -> None:
-    """Give all processes the mean of their gradients."""
+    """Replace the gradients of a module by their mean over the processes."""
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
     if n_processes() == 1 or not gradients:
         return
-    # One message for all of them.
+    # One message for all gradients is faster than one for each.
     mean = _mean(torch.cat([gradient.flatten() for gradient in gradients]))
     sizes = [gradient.numel() for gradient in gradients]
     for gradient, part in zip(gradients, mean.split(sizes), strict=True):
@@ -93,8 +102,8 @@ def average_gradients(module: nn.Module) -> None:
 
 
 @torch.no_grad()
-def same_everywhere(modules: Iterable[nn.Module]) -> None:
-    """Give all processes the weights and buffers of the first one."""
+def broadcast_state(modules: Iterable[nn.Module]) -> None:
+    """Copy the weights and buffers of the first process to all others."""
     if n_processes() > 1:
         for module in modules:
             for value in module.state_dict().values():
@@ -109,7 +118,7 @@ def agree(number: int, device: torch.device) -> bool:
 
 
 def any_process(flag: bool, device: torch.device | str) -> bool:
-    """Return whether the flag is set in any of the processes."""
+    """Return whether the flag is set in any process."""
     if n_processes() == 1:
         return flag
     votes = torch.tensor(float(flag), device=device)
@@ -117,8 +126,8 @@ def any_process(flag: bool, device: torch.device | str) -> bool:
     return bool(votes > 0)
 
 
-def least(number: int, device: torch.device) -> int:
-    """Return the smallest of the processes' numbers."""
+def min_over_processes(number: int, device: torch.device) -> int:
+    """Return the minimum of a number over the processes."""
     if n_processes() == 1:
         return number
     numbers = torch.tensor(number, device=device)

@@ -1,4 +1,4 @@
-"""The table that `verbose` prints while training."""
+"""Table of epochs that `verbose` prints during the training."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from skorch.callbacks import Callback
 
 __all__ = ["EpochTable", "TrainingLog", "print_rows"]
 
-# Lines that verbose=1 prints, however many epochs there are.
+# Number of lines that verbose=1 prints, for any number of epochs.
 N_LINES = 20
 
-# Characters of a column at least: a loss with room for the larger ones.
+# Minimum width of a column, so that larger losses fit as well.
 MIN_WIDTH = 9
 
-# What the record of an epoch holds besides, and the table has in another form or not.
+# Entries of a record that are not columns of the table.
 LEFT_OUT = ("dur", "generated_spread", "valid_acc")
 
 
-def say(text: str) -> None:
-    """Print a line, unless standard output is closed: that must not end a training."""
+def print_line(text: str) -> None:
+    """Print a line; a closed standard output does not stop the training."""
     with suppress(OSError, ValueError):
         print(text)
 
 
 class EpochTable:
-    """Print the losses of each epoch, the time passed and an estimate of the time left.
+    """Print the losses of the epochs, the elapsed time and an estimate of the remaining time.
 
     Parameters
     ----------
     n_epochs : int
-        Epochs that are planned.
+        Number of planned epochs.
     verbose : int
-        With 0 nothing is printed, with 1 about 20 lines in all, with 2 one for each epoch.
+        0 prints nothing, 1 about 20 lines, and 2 one line for each epoch.
     """
 
     def __init__(self, n_epochs: int, verbose: int) -> None:
@@ -48,13 +48,13 @@ class EpochTable:
         self._widths: list[int] | None = None
 
     def resume(self, n_epochs: int) -> None:
-        """Begin after epochs of an earlier run."""
+        """Start after epochs of an earlier run."""
         self._epoch = self._n_before = n_epochs
         if self._verbose and n_epochs:
-            say(f"resumed after epoch {n_epochs} of {self._n_epochs}")
+            print_line(f"resumed after epoch {n_epochs} of {self._n_epochs}")
 
     def add(self, record: dict[str, Any]) -> None:
-        """Take the record of the next epoch, and print it if it is due."""
+        """Add the record of the next epoch, and print it if it is due."""
         self._epoch += 1
         self._pending = record
         every = 1 if self._verbose > 1 else -(-self._n_epochs // N_LINES)
@@ -62,11 +62,11 @@ class EpochTable:
             self._print_epoch(record)
 
     def stop(self) -> None:
-        """Print the last epoch of a training that was stopped."""
+        """Print the last epoch of a training that was stopped early."""
         if self._verbose:
             if self._pending is not None:
                 self._print_epoch(self._pending)
-            say(f"stopped after {self._epoch} of {self._n_epochs} epochs")
+            print_line(f"stopped after {self._epoch} of {self._n_epochs} epochs")
 
     def _print_epoch(self, record: dict[str, Any]) -> None:
         self._pending = None
@@ -88,43 +88,45 @@ class EpochTable:
         self._print([*cells, _clock(passed), _clock(left)])
 
     def _print(self, cells: list[str]) -> None:
-        """Print the header, which sets the widths of the columns, or a line below it."""
+        """Print a line; the first one is the header and sets the widths of the columns."""
         if self._widths is None:
             self._widths = [max(len(cell), MIN_WIDTH) for cell in cells]
-        say("  ".join(f"{cell:>{n}}" for cell, n in zip(cells, self._widths, strict=True)))
+        print_line("  ".join(f"{cell:>{n}}" for cell, n in zip(cells, self._widths, strict=True)))
 
 
 class TrainingLog(Callback):
-    """Print an `EpochTable` of a net's training, by its ``verbose``."""
+    """Print an `EpochTable` of the training of a net, according to its ``verbose``."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Start the clock."""
+        """Create the table and start its clock."""
         self.table_ = EpochTable(net.max_epochs, net.verbose)
-        self.begun_ = False
+        self.has_started_ = False
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Say so, if the first epoch is not the first of the training."""
-        if not self.begun_:
+        """Print whether the training was resumed, before its first epoch."""
+        if not self.has_started_:
             self.table_.resume(net.n_epochs_resumed_)
-            self.begun_ = True
-            searched = net.checkpoints is not None and net.checkpoints.resume
-            if net.verbose and searched and not net.n_epochs_resumed_:
-                say(f"no checkpoint of this run in {net.checkpoints.folder}: start from scratch")
+            self.has_started_ = True
+            resumes = net.checkpoints is not None and net.checkpoints.resume
+            if net.verbose and resumes and not net.n_epochs_resumed_:
+                print_line(
+                    f"no checkpoint of this run in {net.checkpoints.folder}: start from scratch"
+                )
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Print a line if one is due."""
         self.table_.add(net.history[-1])
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Say where a training was stopped."""
+        """Print the epoch after which the training was stopped."""
         if net.stop_training_ or net.interrupted_:
             self.table_.stop()
 
 
 def print_rows(codes: np.ndarray, n_classes: int) -> None:
-    """Print how many rows a training has, by their class codes, -1 where unlabeled."""
+    """Print the numbers of rows and classes, given class codes that are -1 if unlabeled."""
     n_labeled = int((codes >= 0).sum())
-    say(
+    print_line(
         f"{_count(n_labeled, 'labeled row')}, {_count(len(codes) - n_labeled, 'unlabeled row')}, "
         f"{_count(n_classes, 'class', 'classes')}"
     )

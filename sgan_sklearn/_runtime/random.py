@@ -1,4 +1,4 @@
-"""From scikit-learn's ``random_state`` to torch's random numbers, leaving no trace behind."""
+"""Random generators of torch, seeded from ``random_state`` and restored afterwards."""
 
 from __future__ import annotations
 
@@ -12,63 +12,66 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from sgan_sklearn._runtime.threads import mind_fork
+from sgan_sklearn._runtime.threads import limit_threads_after_fork
 
 RandomState = int | np.random.RandomState | None
 
 __all__ = [
-    "OwnNumbers",
     "RandomState",
+    "RandomStream",
     "draw_seed",
-    "give_way",
     "next_seed",
+    "released_lock",
     "reseed",
     "seeded",
-    "turn_given_up",
+    "yield_lock",
 ]
 
 
-class _Turns:
-    """torch's generators belong to the whole process: the threads that seed them take turns."""
+class _GeneratorLock:
+    """Reentrant lock for torch's random generators, which all threads of the process share.
+
+    It knows how many threads wait for it, so that its owner can let them go first.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._counting = threading.Lock()
-        self._own = threading.local()
+        self._count_lock = threading.Lock()
+        self._local = threading.local()
         self.n_waiting = 0
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         if not self._lock.acquire(blocking=False):
             self._count(1)
             self._lock.acquire()
             self._count(-1)
-        self._own.depth = self.depth + 1
+        self._local.depth = self.depth + 1
 
-    def end(self) -> None:
-        self._own.depth = self.depth - 1
+    def release(self) -> None:
+        self._local.depth = self.depth - 1
         self._lock.release()
 
     @property
     def depth(self) -> int:
-        """How often this thread has taken its turn without an end, one inside the other."""
-        return getattr(self._own, "depth", 0)
+        """How many times this thread has acquired the lock without releasing it."""
+        return getattr(self._local, "depth", 0)
 
     def _count(self, change: int) -> None:
-        with self._counting:
+        with self._count_lock:
             self.n_waiting += change
 
 
-_turns = _Turns()
+_lock = _GeneratorLock()
 
 
-def _renew_turns() -> None:
-    global _turns
-    _turns = _Turns()
+def _replace_lock() -> None:
+    global _lock
+    _lock = _GeneratorLock()
 
 
-# A process that is forked while another thread has its turn would wait for it for ever.
+# A process that is forked while another thread owns the lock could never acquire it.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_turns)
+    os.register_at_fork(after_in_child=_replace_lock)
 
 
 def draw_seed(random_state: RandomState) -> int:
@@ -77,116 +80,118 @@ def draw_seed(random_state: RandomState) -> int:
 
 
 def next_seed() -> int:
-    """Draw a seed from torch's generator of the CPU, within a `seeded` block."""
+    """Draw a seed from the CPU generator of torch, within a `seeded` block."""
     return int(torch.randint(2**31 - 1, ()))
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Run a block on torch's generators seeded with `seed`, then put their old state back.
+    """Run a block with torch's generators seeded with `seed`, then restore their state.
 
-    Weights, latent vectors, noise and whatever random layers a user's network holds then
-    depend on `seed` alone, and the program around never notices. Other threads wait for
-    their turn, see `give_way`.
+    Weights, latent vectors, noise and the random layers of any network depend on `seed` alone,
+    and random numbers outside the block do not change. Other threads wait for the lock, see
+    `yield_lock`.
     """
-    mind_fork()
-    turns = _turns
-    turns.take()
+    limit_threads_after_fork()
+    lock = _lock
+    lock.acquire()
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             reseed(seed, device)
             yield
     finally:
-        turns.end()
+        lock.release()
 
 
 @contextmanager
-def turn_given_up(device: torch.device) -> Iterator[None]:
-    """Run foreign code, which may wait for threads of its own, within a `seeded` block.
+def released_lock(device: torch.device) -> Iterator[None]:
+    """Release the lock for a part of a `seeded` block, such as code that waits for threads.
 
-    Other threads may have their turn meanwhile; the random numbers go on where they were.
+    Other threads can run their own `seeded` blocks meanwhile. The state of the generators is
+    restored afterwards.
     """
-    turns, depth = _turns, _turns.depth
+    lock, depth = _lock, _lock.depth
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for _ in range(depth):
-            turns.end()
+            lock.release()
         try:
             yield
         finally:
             for _ in range(depth):
-                turns.take()
+                lock.acquire()
 
 
-def give_way(device: torch.device) -> None:
-    """Let another thread have its turn within a `seeded` block, if one waits for it."""
-    if _turns.n_waiting:
-        with turn_given_up(device):
-            time.sleep(1e-3)  # or this thread would be the next one again
+def yield_lock(device: torch.device) -> None:
+    """Let another thread acquire the lock within a `seeded` block, if one waits for it."""
+    if _lock.n_waiting:
+        with released_lock(device):
+            time.sleep(1e-3)  # otherwise this thread would acquire the lock again
 
 
 def reseed(seed: int, device: torch.device) -> None:
-    """Seed torch's generators of the CPU and of a device, within a `seeded` block."""
-    # Not torch.manual_seed, which seeds every GPU.
+    """Seed the generators of the CPU and of a device, within a `seeded` block."""
+    # torch.manual_seed would seed every GPU.
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
 
 
-class OwnNumbers:
-    """A stream of torch's random numbers for foreign code, apart from those of the training.
+class RandomStream:
+    """Separate stream of torch's random numbers, for callbacks.
 
-    It begins anew with each epoch, so that a training that is resumed goes on with the same.
+    Callbacks that draw random numbers then do not change the model. The stream is seeded again in
+    each epoch, so that a resumed training continues with the same numbers.
 
     Parameters
     ----------
     seed : int
-        What the stream depends on besides the epoch.
+        Seed of the stream, besides the number of the epoch.
     device : device
-        Where numbers are drawn, besides the CPU.
+        Device whose generator the stream uses, besides that of the CPU.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._seed, self._device = seed, device
-        self.begin(0)
+        self.start_epoch(0)
 
-    def begin(self, epoch: int) -> None:
-        """Begin the stream of an epoch."""
+    def start_epoch(self, epoch: int) -> None:
+        """Start the stream of an epoch."""
         self._epoch = epoch
-        self._states: list[torch.Tensor] | None = None  # of a stream that nobody has drawn from
+        self._states: list[torch.Tensor] | None = None  # None until the first use
 
     @contextmanager
-    def drawn(self) -> Iterator[None]:
-        """Run a block that draws from the stream."""
+    def active(self) -> Iterator[None]:
+        """Run a block whose random numbers come from the stream."""
         if self._device.type == "cuda" and torch.cuda.is_current_stream_capturing():
-            yield  # a recording, whose random numbers must stay as they are
+            yield  # a recording must not change the state of the generators
             return
-        with self._kept():
+        with self._restored():
             if self._states is None:
-                numbers = np.random.SeedSequence((self._seed, self._epoch))
-                reseed(int(numbers.generate_state(1)[0]), self._device)
+                sequence = np.random.SeedSequence((self._seed, self._epoch))
+                reseed(int(sequence.generate_state(1)[0]), self._device)
             else:
-                self._set(self._states)
+                self._set_states(self._states)
             try:
                 yield
             finally:
-                self._states = self._now()
+                self._states = self._get_states()
 
     @contextmanager
-    def _kept(self) -> Iterator[None]:
-        before = self._now()
+    def _restored(self) -> Iterator[None]:
+        before = self._get_states()
         try:
             yield
         finally:
-            self._set(before)
+            self._set_states(before)
 
-    def _now(self) -> list[torch.Tensor]:
+    def _get_states(self) -> list[torch.Tensor]:
         states = [torch.get_rng_state()]
         if self._device.type == "cuda":
             states.append(torch.cuda.get_rng_state(self._device))
         return states
 
-    def _set(self, states: list[torch.Tensor]) -> None:
+    def _set_states(self, states: list[torch.Tensor]) -> None:
         torch.set_rng_state(states[0])
         if self._device.type == "cuda":
             torch.cuda.set_rng_state(states[1], self._device)

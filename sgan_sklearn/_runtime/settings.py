@@ -1,4 +1,4 @@
-"""The settings of the program around: what enters this package works under the default ones."""
+"""Default settings of NumPy, scikit-learn and torch for the public methods of this package."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["plain_settings", "with_plain_settings"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Those of scikit-learn that decide what its transformers and its validation return.
+# Settings of scikit-learn that change what its transformers and its validation return.
 PLAIN_CONFIG = {"transform_output": "default", "assume_finite": False, "array_api_dispatch": False}
 
-# NumPy's answers to floating-point errors.
+# Default handling of floating-point errors in NumPy.
 PLAIN_ERRORS: dict[str, Any] = {
     "divide": "warn",
     "over": "warn",
@@ -28,67 +28,67 @@ PLAIN_ERRORS: dict[str, Any] = {
     "invalid": "warn",
 }
 
-# What networks may work on.
+# Types of devices that networks run on.
 DEVICE_TYPES = ("cpu", "cuda") if torch.backends.cuda.is_built() else ("cpu",)
 
 
 class _DefaultDtype:
-    """torch's default dtype, which belongs to the whole process.
+    """Default dtype of torch, which all threads of the process share.
 
-    It is float32 as long as any thread needs that; the last one puts the program's own back.
+    It is float32 while any thread needs it; the last of these threads restores the former dtype.
     """
 
     def __init__(self) -> None:
-        self._own = threading.local()
+        self._local = threading.local()
         self._has_changed = False
-        self._renew()
+        self._reset()
 
-    def _renew(self) -> None:
-        """Forget the other threads, which a forked process does not have."""
+    def _reset(self) -> None:
+        """Count only this thread: a forked process has no other one."""
         self._lock = threading.Lock()
         self._n_users = self._depth
 
     @property
     def _depth(self) -> int:
-        """How many blocks of this thread need float32, one inside the other."""
-        return getattr(self._own, "depth", 0)
+        """Number of nested blocks of this thread that need float32."""
+        return getattr(self._local, "depth", 0)
 
     @property
     def is_float32(self) -> bool:
-        """Whether the dtype is float32, and not only for as long as another thread needs that."""
-        # In this order: it is right at any moment, without the lock.
+        """Whether the dtype is float32, and not only while another thread needs it."""
+        # This order is correct at any moment, without the lock.
         return torch.get_default_dtype() is torch.float32 and not self._has_changed
 
     @contextmanager
     def float32(self) -> Iterator[None]:
-        """Run a block with float32."""
+        """Run a block with float32 as the default dtype."""
         with self._lock:
             self._has_changed = True
             if self._n_users == 0:
-                self._of_program = torch.get_default_dtype()
+                self._former = torch.get_default_dtype()
             torch.set_default_dtype(torch.float32)
             self._n_users += 1
-            self._own.depth = self._depth + 1
+            self._local.depth = self._depth + 1
         try:
             yield
         finally:
             with self._lock:
-                self._own.depth = self._depth - 1
+                self._local.depth = self._depth - 1
                 self._n_users -= 1
                 if self._n_users == 0:
-                    torch.set_default_dtype(self._of_program)
+                    torch.set_default_dtype(self._former)
 
     def after_fork(self) -> None:
-        """Put the program's dtype back where only threads of the parent needed float32."""
+        """Restore the former dtype if only threads of the parent process needed float32."""
         is_changed = self._n_users > 0
-        self._renew()
+        self._reset()
         if is_changed and self._n_users == 0:
-            torch.set_default_dtype(self._of_program)
+            torch.set_default_dtype(self._former)
 
 
 _default_dtype = _DefaultDtype()
 
-# A default device is one of these modes. Where PyTorch does not tell their number there may be one.
+# A default device is one of these modes. Without their number, assume that there is one.
 _n_modes = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
 
 if hasattr(os, "register_at_fork"):
@@ -97,25 +97,27 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def plain_settings() -> Iterator[None]:
-    """Run a block under the libraries' default settings.
+    """Run a block under the default settings of the libraries.
 
-    scikit-learn's output and validation, NumPy's error state, and torch's gradients, autocast,
-    default device and default dtype then are those of a fresh program, and afterwards again those
-    of the program around.
+    These are the output and validation of scikit-learn, the error state of NumPy, and the
+    gradients, autocast, default device and default dtype of torch. The former settings are
+    restored afterwards.
     """
     with ExitStack() as stack:
         if not _is_plain():
             stack.enter_context(config_context(**PLAIN_CONFIG))
-            # What the program ignores may come from a transformer of its own.
-            ignored = {kind: answer for kind, answer in np.geterr().items() if answer == "ignore"}
+            # Errors that the program ignores may come from one of its own transformers.
+            ignored = {
+                kind: handling for kind, handling in np.geterr().items() if handling == "ignore"
+            }
             stack.enter_context(np.errstate(**PLAIN_ERRORS | ignored))
-            stack.enter_context(torch.inference_mode(False))  # which turns gradients on as well
+            stack.enter_context(torch.inference_mode(False))  # also enables gradients
             for device_type in DEVICE_TYPES:
                 if torch.is_autocast_enabled(device_type):
-                    # An inner autocast would keep casts of old weights until this one ends.
+                    # An inner autocast would cache casts of old weights until the outer one ends.
                     off = torch.autocast(device_type, enabled=False, cache_enabled=False)
                     stack.enter_context(off)
-            if torch.empty(0).device.type != "cpu":  # for it slows each operation down
+            if torch.empty(0).device.type != "cpu":  # which slows down each operation
                 stack.enter_context(torch.device("cpu"))
             if not _default_dtype.is_float32:
                 stack.enter_context(_default_dtype.float32())
@@ -127,7 +129,7 @@ def with_plain_settings(function: Function) -> Function:
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
-        if _is_plain():  # no block is quicker than a block without effect
+        if _is_plain():  # skipping the block is faster than entering it without effect
             return function(*args, **kwargs)
         with plain_settings():
             return function(*args, **kwargs)
@@ -136,7 +138,7 @@ def with_plain_settings(function: Function) -> Function:
 
 
 def _is_plain() -> bool:
-    """Return whether all settings are the default ones; it is asked at each call of a method."""
+    """Return whether all settings are the default ones; each public method calls this."""
     config = get_config()
     return (
         config["transform_output"] == "default"

@@ -1,4 +1,4 @@
-"""torch's threads in processes that were forked."""
+"""Threads of torch in forked processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 import torch
 
-__all__ = ["mind_fork"]
+__all__ = ["limit_threads_after_fork"]
 
 _is_fork = False
 
@@ -20,11 +20,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_remember_fork)
 
 
-def mind_fork() -> None:
-    """Let torch do with one thread in a forked process, before its first computation there.
+def limit_threads_after_fork() -> None:
+    """Limit torch to one thread in a forked process; call it before the first computation.
 
-    OpenMP's threads do not come along into a fork, which would wait for them forever: torch's own
-    data loaders do the same.
+    A fork does not copy the threads of OpenMP, and a computation that uses them would never
+    return. The data loaders of torch use one thread for the same reason.
     """
     global _is_fork
     if _is_fork:

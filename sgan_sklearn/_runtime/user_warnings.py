@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line."""
+"""Warnings that are attributed to the code of the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["warn_user"]
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the caller outside this package and those that call it."""
+    """Warn at the line of the first caller outside this package, scikit-learn and skorch."""
     inside = (__name__.split(".")[0], "contextlib", "sklearn", "skorch")
     stacklevel, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(inside):

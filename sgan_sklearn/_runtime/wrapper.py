@@ -1,4 +1,4 @@
-"""A network in the clothes of another way of working."""
+"""Base class for module wrappers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ __all__ = ["Wrapper"]
 
 
 class Wrapper(nn.Module):
-    """Stands for a network, and has all that it has but what a subclass does in another way."""
+    """Base class for module wrappers.
+
+    A wrapper has all attributes of the wrapped module; a subclass overrides some of its methods.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        # As it is: train and eval of this one are to reach that one, no more.
+        # train and eval of a wrapper then reach the module only when they are called.
         self.training = module.training
 
     def __getattr__(self, name: str) -> Any:
-        """Return what neither this class nor `nn.Module` has, such as a user's own method."""
+        """Return an attribute of the wrapped module that this class does not define."""
         try:
             return super().__getattr__(name)
         except AttributeError:

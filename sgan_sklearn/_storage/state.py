@@ -1,4 +1,4 @@
-"""Tensors as numpy arrays, for pickles that hold no torch object."""
+"""Networks, optimizers and results of a training as arrays and plain values, with their checks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 __all__ = [
+    "RESULTS",
     "check_generator_state",
     "check_history",
     "check_moments",
@@ -18,6 +19,7 @@ __all__ = [
     "check_weights",
     "is_tensor_of",
     "moments",
+    "plain_history",
     "restore_history",
     "restore_moments",
     "to_arrays",
@@ -30,8 +32,15 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 # A training makes fewer steps than this.
 MAX_STEPS = 2**53
 
-# Results of a training that are no flags.
-_COUNTED = ("n_steps_", "loss_names_")
+# What a training leaves in a net besides tensors and the history, with the initial values.
+RESULTS: dict[str, Any] = {
+    "n_steps_": 0,
+    "n_epochs_resumed_": 0,
+    "loss_names_": [],
+    "stop_training_": False,
+    "diverged_": False,
+    "interrupted_": False,
+}
 
 # Where the state of torch's generator on the CPU has its position, and how many numbers it holds.
 _LEFT, _SEEDED, _NEXT, _N_STATE, _STATE_BYTES = 8, 12, 16, 624, 5056
@@ -139,15 +148,15 @@ def check_generator_state(generator: torch.Generator, state: Any) -> None:
 
 
 def check_progress(results: dict[str, Any]) -> None:
-    """Raise ValueError where the results of a training, by name, are none that it can have."""
-    n_steps, names = results["n_steps_"], results["loss_names_"]
-    if type(n_steps) is not int or not 0 <= n_steps < MAX_STEPS:
-        raise ValueError(f"The number of steps is an integer of at least 0, not {n_steps!r}.")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    """Raise ValueError if results of a training, some or all of `RESULTS`, are not valid."""
+    for name, value in results.items():
+        if type(value) is not type(RESULTS[name]):
+            kind = type(RESULTS[name]).__name__
+            raise ValueError(f"The result {name} of a training is of type {kind}, not {value!r}.")
+        if type(value) is int and not 0 <= value < MAX_STEPS:
+            raise ValueError(f"The result {name} of a training is at least 0, not {value!r}.")
+    if not all(isinstance(name, str) for name in results["loss_names_"]):
         raise ValueError("The names of losses are strings.")
-    flags = {name: value for name, value in results.items() if name not in _COUNTED}
-    if not all(isinstance(flag, bool) for flag in flags.values()):
-        raise ValueError(f"The results {sorted(flags)} of a training are booleans.")
 
 
 def is_tensor_of(value: Any, *shape: int) -> bool:
@@ -166,8 +175,16 @@ def check_history(history: Any) -> None:
         raise ValueError("The history is a list of dicts from names to numbers.")
 
 
+def plain_history(net: Any) -> list[dict[str, Any]]:
+    """Return the history of a net without the records of batches."""
+    return [
+        {name: value for name, value in record.items() if name != "batches"}
+        for record in net.history
+    ]
+
+
 def restore_history(net: Any, history: list[dict[str, Any]]) -> None:
     """Append records to the history of a net."""
-    # Not by its own methods, which take seconds for ten thousand epochs.
-    # Each has a batch, as skorch's callbacks expect.
+    # The methods of History take seconds for ten thousand epochs. Callbacks of skorch expect that
+    # each epoch has a batch.
     net.history.extend({"batches": [{}], **record} for record in history)

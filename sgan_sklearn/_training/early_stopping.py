@@ -1,4 +1,4 @@
-"""Early stopping on labeled rows that are held back from the training."""
+"""Early stopping on labeled rows that are held out of the training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["EarlyStopping", "draw_validation_rows"]
 
 
 def draw_validation_rows(labels: Labels, fraction: float, random_state: RandomState) -> np.ndarray:
-    """Return the mask of labeled rows to hold back, or raise ValueError if there are too few."""
+    """Return the mask of labeled rows to hold out; raise ValueError if there are too few."""
     labeled = np.flatnonzero(labels.codes >= 0)
     codes = labels.codes[labeled]
     n_classes, n_labeled = len(labels.classes), len(labeled)
@@ -30,11 +30,11 @@ def draw_validation_rows(labels: Labels, fraction: float, random_state: RandomSt
             least, most = n_classes / n_labeled, 1 - n_classes / n_labeled
             remedy = f"Choose a validation_fraction from {least:.2g} to {most:.2g}, label more rows"
         raise ValueError(
-            f"early_stopping=True with validation_fraction={fraction} would hold {n_held} of "
-            f"{n_labeled} labeled rows back, but needs one of each of the {n_classes} classes on "
-            f"either side. {remedy}, or set early_stopping=False."
+            f"early_stopping=True with validation_fraction={fraction} would hold out {n_held} of "
+            f"{n_labeled} labeled rows, but both parts need a row of each of the {n_classes} "
+            f"classes. {remedy}, or set early_stopping=False."
         )
-    wanted = allotted(counts - 1, n_held)  # so that one of each class is left
+    wanted = allotted(counts - 1, n_held)  # at least one row of each class stays in the training
     held = drawn(codes, wanted, n_held, check_random_state(random_state))
     mask = np.zeros(len(labels.codes), dtype=bool)
     mask[labeled[held]] = True
@@ -42,14 +42,14 @@ def draw_validation_rows(labels: Labels, fraction: float, random_state: RandomSt
 
 
 class EarlyStopping:
-    """Watches the accuracy on validation rows, and keeps the best epoch.
+    """Stop a training without improvement on the validation rows, and keep the best epoch.
 
     Parameters
     ----------
     n_iter_no_change : int
-        Epochs without a gain after which the training is to stop.
+        Number of epochs without improvement after which the training stops.
     tol : float
-        What counts as a gain.
+        Smallest increase of the score that counts as an improvement.
     """
 
     def __init__(self, n_iter_no_change: int, tol: float) -> None:
@@ -59,17 +59,29 @@ class EarlyStopping:
         self.best: dict[str, Any] | None = None
         self.n_without_gain = 0
 
-    def look(self, net: Any, score: float) -> None:
-        """Record the score of an epoch, and ask for the end if there is no gain."""
+    def update(self, net: Any, score: float) -> None:
+        """Record the score of an epoch, and stop the training if there is no improvement."""
         net.history.record("validation_score", score)
         gained = score >= self.best_score + self.tol
         self.n_without_gain = 0 if gained else self.n_without_gain + 1
-        # Few rows often give equal scores; the later epoch has learned more from the unlabeled.
+        # Few rows often give equal scores; the later epoch has seen more unlabeled rows.
         if score >= self.best_score:
             self.best_score, self.best = score, net.snapshot()
         net.stop_training_ = net.stop_training_ or self.n_without_gain >= self.n_iter_no_change
 
     def restore_best(self, net: Any) -> None:
-        """Go back to the best epoch, if one was scored."""
+        """Restore the weights of the best epoch, if there is one."""
         if self.best is not None:
             net.restore(self.best)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what changes during a training."""
+        return {
+            "best_score": self.best_score,
+            "best": self.best,
+            "n_without_gain": self.n_without_gain,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from the state of an earlier run."""
+        vars(self).update(state)

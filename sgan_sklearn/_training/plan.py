@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from sgan_sklearn._data.images import refuse_augmentation, refuse_images
 from sgan_sklearn._data.space import ModelSpace
+from sgan_sklearn._runtime.loops import automatic_epochs
 from sgan_sklearn._runtime.precision import choose_precision
 from sgan_sklearn._runtime.processes import n_processes
 from sgan_sklearn._runtime.recorded_steps import uses_graphs
@@ -244,8 +245,7 @@ def _n_epochs(estimator: Any, n_rows: int) -> int:
     if estimator.max_epochs != "auto":
         return int(estimator.max_epochs)
     steps_per_epoch = -(-n_rows // (n_processes() * estimator.batch_size))
-    n_epochs = max(MIN_EPOCHS, -(-MIN_STEPS // steps_per_epoch))
-    return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
+    return automatic_epochs(steps_per_epoch, MIN_EPOCHS, MIN_STEPS, MAX_STEPS)
 
 
 def _interval(choice: Any, space: ModelSpace, regularizers: tuple[Regularizer, ...]) -> int:

@@ -1,6 +1,6 @@
-"""Learning-rate schedules: the factor of both rates, by the share of the training that passed.
+"""Learning-rate schedules: factors of both learning rates.
 
-One function for each, and :data:`SCHEDULES` at the bottom.
+One function for each schedule, and :data:`SCHEDULES` at the bottom.
 """
 
 from __future__ import annotations
@@ -8,17 +8,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-__all__ = ["SCHEDULES"]
+__all__ = ["SCHEDULES", "scheduled_factor"]
 
 
 def linear(passed: float) -> float:
-    """Fall evenly to zero: ``1 - t``."""
+    """Decrease linearly to zero: ``1 - t``."""
     return 1 - passed
 
 
 def cosine(passed: float) -> float:
-    """Fall to zero, slowly at the start and at the end: ``(1 + cos(pi t)) / 2``."""
+    """Decrease to zero along a cosine: ``(1 + cos(pi t)) / 2``."""
     return (1 + math.cos(math.pi * passed)) / 2
+
+
+def scheduled_factor(schedule: Callable[[float], float], passed: float) -> float:
+    """Return the factor after a share of the training; raise ValueError if it is invalid."""
+    factor = schedule(passed)
+    if not 0 <= factor < math.inf:
+        raise ValueError(
+            "The 'lr_schedule' parameter of Training must return a factor of at least 0. "
+            f"Got {factor!r} after {passed:.3f} of the training."
+        )
+    return factor
 
 
 SCHEDULES: dict[str, Callable[[float], float] | None] = {

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-__all__ = ["Architecture", "Discriminator", "Generator", "Heads"]
+__all__ = ["Architecture", "Builder", "Discriminator", "Generator", "Heads", "network_builders"]
+
+Builder = Callable[[], nn.Module]
 
 
 class Discriminator(nn.Module, ABC):
@@ -280,3 +285,16 @@ class Architecture(BaseEstimator, ABC):
         ValueError
             If the architecture does not suit the shape.
         """
+
+
+def network_builders(
+    architecture: Architecture, n_outputs: int, latent_dim: int, bounds: np.ndarray, heads: Heads
+) -> tuple[Builder, Builder]:
+    """Return functions that build the discriminator and the generator of an architecture."""
+    # A user-defined architecture may not have the parameter `heads`.
+    takes_heads = "heads" in inspect.signature(architecture.build_generator).parameters
+    own = {"heads": heads} if heads.blocks and takes_heads else {}
+    return (
+        partial(architecture.build_discriminator, bounds.shape[1:], n_outputs),
+        partial(architecture.build_generator, latent_dim, bounds, **own),
+    )

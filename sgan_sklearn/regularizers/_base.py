@@ -193,7 +193,7 @@ class Regularizer(BaseEstimator, ABC):
     name: ClassVar[str] = "regularizer"
     """Name of the term in ``SGANClassifier.history_``, its weight left out; no two the same."""
 
-    passing: ClassVar[tuple[str, ...]] = ()
+    transient: ClassVar[tuple[str, ...]] = ()
     """Attributes that belong to one training, and that pickles and copies leave out."""
 
     weight: float = 1.0
@@ -285,7 +285,7 @@ class Regularizer(BaseEstimator, ABC):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to one training: tensors of its device."""
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in self.passing}
+        return {name: value for name, value in state.items() if name not in self.transient}
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
-from sgan_sklearn._runtime.processes import mean_over_processes
 from sgan_sklearn._storage.state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
@@ -83,7 +82,7 @@ default="auto"
     """
 
     name = "class_prior"
-    passing = ("mean_", "prior_")
+    transient = ("mean_", "prior_")
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Regularizer._parameter_constraints,
@@ -149,13 +148,13 @@ default="auto"
 
     def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
         """Raise ValueError where the shares are not those of the classes."""
-        shares = [values[name] for name in self.passing if name in values]
+        shares = [values[name] for name in self.transient if name in values]
         if not all(is_tensor_of(share, len(self.prior)) for share in shares):
             raise ValueError(f"There are not {len(self.prior)} classes.")
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the divergence of the moving mean of the class probabilities from the prior."""
-        probabilities = mean_over_processes(unlabeled.logits.softmax(dim=1).mean(dim=0))
+        probabilities = _losses.mean_over_rows(unlabeled.logits.softmax(dim=1))
         if not hasattr(self, "mean_"):
             self.prior_ = torch.as_tensor(self.prior).to(probabilities)
             self.mean_ = self.prior_.clone()

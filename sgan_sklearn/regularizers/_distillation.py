@@ -16,7 +16,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods
 
 from sgan_sklearn import _losses
-from sgan_sklearn._runtime.random import next_seed, turn_given_up
+from sgan_sklearn._runtime.random import next_seed, released_lock
 from sgan_sklearn._storage.state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
@@ -108,7 +108,7 @@ class Distillation(Regularizer):
     """
 
     name = "distillation"
-    passing = ("targets_", "weights_")
+    transient = ("targets_", "weights_")
 
     factor_: float
     n_classes_: int
@@ -165,7 +165,7 @@ class Distillation(Regularizer):
         y = codes.cpu().numpy()
         if self.weight == 0 or (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
             return
-        with turn_given_up(rows.device):
+        with released_lock(rows.device):
             spread = _success_of_spreading(rows, y) if self.adaptive else 0.0
         self.factor_ = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
         if self.factor_ == 0:
@@ -193,7 +193,7 @@ class Distillation(Regularizer):
         }
         teacher.set_params(**unseeded)
         probabilities = np.full((len(rows), self.n_classes_), MIN_PROBABILITY, dtype=np.float32)
-        with turn_given_up(rows.device):
+        with released_lock(rows.device):
             with guessing():
                 teacher.fit(_flat(rows, labeled), codes)
             known = teacher.classes_

@@ -20,8 +20,15 @@ from torch.nn import functional as F
 from sgan_sklearn import _losses
 from sgan_sklearn._data.validation import check_layer_sizes
 from sgan_sklearn._runtime.device import device_or_cpu
+from sgan_sklearn._runtime.loops import (
+    CHUNK,
+    apply_in_chunks,
+    automatic_epochs,
+    averaging_share,
+    update_average,
+)
 from sgan_sklearn._runtime.progress import EpochTable
-from sgan_sklearn._runtime.random import give_way, seeded
+from sgan_sklearn._runtime.random import seeded, yield_lock
 from sgan_sklearn._runtime.settings import with_plain_settings
 from sgan_sklearn._storage.state import (
     check_history,
@@ -55,9 +62,6 @@ DECAY = 0.999
 # to those of the training rows.
 N_CALIBRATION_ROWS = 20_000
 N_CALIBRATION_ROUNDS = 8
-
-# Rows that are made at a time.
-CHUNK = 4096
 
 
 class CriticSampler(Sampler):
@@ -218,7 +222,7 @@ class CriticSampler(Sampler):
         for epoch in range(1, n_epochs + 1):
             losses = []
             for _ in range(steps_per_epoch):
-                give_way(real.device)
+                yield_lock(real.device)
                 passed = self.n_steps_ / (n_epochs * steps_per_epoch)
                 for optimizer in optimizers:
                     optimizer.param_groups[0]["lr"] = self.learning_rate * min(1, 2 - 2 * passed)
@@ -227,7 +231,7 @@ class CriticSampler(Sampler):
                 wanted = F.one_hot(drawn, self._n_classes).float()
                 losses.append(self._step(generator, critic, optimizers, real[chosen], wanted))
                 self.n_steps_ += 1
-                self._average(averaged, generator)
+                update_average(averaged, generator, averaging_share(DECAY, self.n_steps_))
             means = torch.tensor(losses).mean(dim=0).tolist()
             weights = [*averaged.parameters(), *averaged.buffers()]
             if not (np.isfinite(means).all() and all(w.isfinite().all() for w in weights)):
@@ -274,17 +278,6 @@ class CriticSampler(Sampler):
         critic.requires_grad_(True)
         return critic_loss.detach(), generator_loss.detach()
 
-    @torch.no_grad()
-    def _average(self, averaged: nn.Module, generator: nn.Module) -> None:
-        """Move the averages: ``a += (1 - decay_t) (w - a)``, ``decay_t = min(DECAY, 1 - 1/t)``.
-
-        The first steps thus form a plain mean, without memory of the random start.
-        """
-        share = 1 - min(DECAY, 1 - 1 / self.n_steps_)
-        torch._foreach_lerp_(list(averaged.parameters()), list(generator.parameters()), share)
-        for mean, buffer in zip(averaged.buffers(), generator.buffers(), strict=True):
-            mean.copy_(buffer)
-
     def _warn(self, epoch: int) -> None:
         kept = "the generator of the epoch before is kept" if epoch > 1 else "it is untrained"
         warnings.warn(
@@ -297,8 +290,7 @@ class CriticSampler(Sampler):
     def _n_epochs(self, steps_per_epoch: int) -> int:
         if self.max_epochs != "auto":
             return int(self.max_epochs)
-        n_epochs = max(EPOCHS, -(-MIN_STEPS // steps_per_epoch))
-        return max(1, min(n_epochs, MAX_STEPS // steps_per_epoch))
+        return automatic_epochs(steps_per_epoch, EPOCHS, MIN_STEPS, MAX_STEPS)
 
     def _calibrated(self, real: Tensor, classes: Tensor) -> Tensor:
         """Bring the shares of levels to those of the training rows, and return generated rows."""
@@ -329,12 +321,11 @@ class CriticSampler(Sampler):
             self._heads.blocks,
         )
 
-    @torch.no_grad()
     def _made(self, wanted: Tensor) -> Tensor:
         """Return the generator's rows for classes, on the CPU, numbers as normal scores."""
         latent = torch.randn(len(wanted), self.latent_dim, device=wanted.device)
         inputs = torch.cat([latent, wanted], dim=1)
-        return torch.cat([self.generator_(part).cpu() for part in inputs.split(CHUNK)])
+        return apply_in_chunks(self.generator_, inputs, CHUNK, inputs.device)
 
     def __getstate__(self) -> dict[str, Any]:
         """Replace the generator by its weights as numpy arrays."""

@@ -1,0 +1,75 @@
+"""What the training loops of the classifier and of samplers share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from sklearn.utils import gen_batches
+from torch import Tensor, nn
+
+from sgan_sklearn._runtime.threads import limit_threads_after_fork
+
+__all__ = [
+    "CHUNK",
+    "apply_in_chunks",
+    "automatic_epochs",
+    "averaging_share",
+    "chunk_size",
+    "update_average",
+]
+
+# Maximum number of rows of a table that a network processes at a time outside the training.
+CHUNK = 4096
+
+# The same for the pixels of images: 512 images of 28 x 28.
+CHUNK_PIXELS = 2**19
+
+
+def automatic_epochs(steps_per_epoch: int, min_epochs: int, min_steps: int, max_steps: int) -> int:
+    """Return the number of epochs: `min_epochs`, within bounds on the number of steps.
+
+    More epochs make up for few steps, and at least one epoch is complete.
+    """
+    n_epochs = max(min_epochs, -(-min_steps // steps_per_epoch))
+    return max(1, min(n_epochs, max_steps // steps_per_epoch))
+
+
+def averaging_share(decay: float, n_steps: int) -> float:
+    """Return the share of the current weights in their average after `n_steps` steps.
+
+    It is ``1 - min(decay, 1 - 1/n_steps)``: the first steps form a plain mean, which does not
+    depend on the random initialization.
+    """
+    return 1 - min(decay, 1 - 1 / n_steps)
+
+
+@torch.no_grad()
+def update_average(averaged: nn.Module, trained: nn.Module, share: float | Tensor) -> None:
+    """Move averaged weights toward the trained ones, ``a += share (w - a)``; copy the buffers."""
+    means: list[Tensor] = list(averaged.parameters())
+    weights: list[Tensor] = list(trained.parameters())
+    if isinstance(share, Tensor):  # torch has no lerp of many tensors with such a share
+        gaps = torch._foreach_sub(weights, means)
+        torch._foreach_mul_(gaps, share)
+        torch._foreach_add_(means, gaps)
+    else:
+        torch._foreach_lerp_(means, weights, share)
+    if buffers := list(averaged.buffers()):
+        torch._foreach_copy_(buffers, list(trained.buffers()))
+
+
+def chunk_size(row_shape: tuple[int, ...]) -> int:
+    """Return the number of rows of a shape that a network processes at a time."""
+    is_image = len(row_shape) == 3
+    n_pixels = math.prod(row_shape[1:]) if is_image else CHUNK_PIXELS // CHUNK
+    return min(CHUNK, max(1, CHUNK_PIXELS // n_pixels))
+
+
+def apply_in_chunks(module: nn.Module, x: Any, size: int, device: torch.device | str) -> Tensor:
+    """Return the outputs of a network for any number of rows, on the CPU, in bounded memory."""
+    limit_threads_after_fork()
+    with torch.inference_mode():
+        parts = (x[rows].to(device) for rows in gen_batches(len(x), size))
+        return torch.cat([module(part).cpu() for part in parts])

@@ -1,0 +1,266 @@
+"""What lives only while a net is trained, and its state in a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import Dataset
+from torch import Tensor
+
+from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn._runtime.processes import n_processes, own_part, process_index
+from sgan_sklearn._runtime.random import RandomStream, next_seed, reseed
+from sgan_sklearn._storage.state import (
+    RESULTS,
+    check_generator_state,
+    check_history,
+    check_moments,
+    check_progress,
+    check_weights,
+    moments,
+    plain_history,
+    restore_history,
+    restore_moments,
+    to_arrays,
+    to_tensors,
+)
+from sgan_sklearn._training.early_stopping import EarlyStopping
+from sgan_sklearn._training.skorch_callbacks import scores_training_rows
+from sgan_sklearn._training.step import TrainingStep
+
+__all__ = ["Run"]
+
+
+class Run:
+    """One training of a net, from its start to its end.
+
+    Parameters
+    ----------
+    net : SGANNet
+        Initialized net.
+    dataset : SemiSupervisedDataset or None, default=None
+        Rows of the training; None if single steps are made without `fit`.
+    n_epochs : int or None, default=None
+        Number of planned epochs; None for ``net.max_epochs``.
+
+    Attributes
+    ----------
+    step : TrainingStep
+        The training step.
+    early_stopping : EarlyStopping or None
+        Set if the data set has validation rows.
+    callback_random : RandomStream
+        Random numbers of the callbacks.
+    labeled_rows : skorch.dataset.Dataset or None
+        Labeled rows, if a callback scores them.
+    batches : SemiSupervisedBatches or None
+        Batches of the training rows, once the training loop has started.
+    snapshot : dict or None
+        Weights after the last complete epoch.
+    n_complete : int
+        Number of complete epochs in the history.
+    """
+
+    def __init__(
+        self,
+        net: Any,
+        dataset: SemiSupervisedDataset | None = None,
+        n_epochs: int | None = None,
+    ) -> None:
+        self._net = net
+        self._dataset: Any = dataset
+        self._device = torch.device(net.device)
+        self._n_epochs = net.max_epochs if n_epochs is None else n_epochs
+        self._first_epoch = self.n_complete = len(net.history)
+        self.step = TrainingStep(net)
+        self.early_stopping: EarlyStopping | None = None
+        self.labeled_rows: Dataset | None = None
+        if dataset is not None and dataset.validation is not None:
+            self.early_stopping = EarlyStopping(net.n_iter_no_change, net.tol)
+        if dataset is not None and any(scores_training_rows(c) for _, c in net.callbacks_):
+            self.labeled_rows = dataset.taught()
+        self.callback_random = RandomStream(torch.initial_seed(), self._device)
+        self.batches: Any = None
+        self._latent_order: Any = None
+        self._checkpoint: dict[str, Any] | None = None
+        self.snapshot: dict[str, Any] | None = None
+
+    def load_checkpoint(self) -> int:
+        """Look for a checkpoint of this training; return the number of epochs still to train."""
+        net = self._net
+        if net.checkpoints is not None:
+            check = self.check_state
+            self._checkpoint = net.checkpoints.begin(self._device, self._n_epochs, check)
+        net.n_epochs_resumed_ = 0 if self._checkpoint is None else len(self._checkpoint["history"])
+        return self._n_epochs - net.n_epochs_resumed_
+
+    def write_checkpoint(self, *, is_last: bool) -> None:
+        """Write the state after the last epoch, if a checkpoint is due."""
+        checkpoints, n_epochs = self._net.checkpoints, len(self._net.history)
+        if checkpoints is None or n_epochs == self._net.n_epochs_resumed_:
+            return
+        if is_last or n_epochs % checkpoints.every == 0:
+            checkpoints.write(n_epochs, self.state_dict())
+
+    def start(self, batches: SemiSupervisedBatches) -> bool:
+        """Start the training loop; return whether it continues from a checkpoint.
+
+        From here on, each process draws its own random numbers.
+        """
+        self.batches = batches
+        self._latent_order = torch.Generator(self._device).manual_seed(next_seed())
+        if process_index() > 0:
+            reseed(next_seed() + process_index(), self._device)
+        if self._checkpoint is None:
+            return False
+        self._restore(self._checkpoint)
+        self._checkpoint = None
+        self.complete_epoch()
+        return True
+
+    def complete_epoch(self) -> None:
+        """Count an epoch of the history as complete, and remember its weights."""
+        self.n_complete = len(self._net.history)
+        self.snapshot = self._net.snapshot()
+
+    def next_latent(self, n_rows: int) -> Tensor:
+        """Draw the latent vectors of a step: the part of this process of one draw for all."""
+        size = n_processes() * n_rows, self._net.latent_dim
+        return own_part(torch.randn(size, generator=self._latent_order, device=self._device))
+
+    def passed(self, share_of_epoch: float) -> float:
+        """Return the share of the training that has passed, given that of the current epoch."""
+        n_passed = len(self._net.history) - 1 - self._first_epoch
+        return (n_passed + share_of_epoch) / self._n_epochs
+
+    # --- checkpoints --------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the rest of the training depends on, between two epochs."""
+        net, on_gpu = self._net, self._device.type == "cuda"
+        return {
+            "history": plain_history(net),
+            "results": {name: getattr(net, name) for name in RESULTS},
+            "networks": {
+                name: to_arrays(getattr(net, name).state_dict()) for name in net.network_names
+            },
+            "optimizers": {name: moments(getattr(net, name)) for name in net.optimizer_names},
+            "parts": [_without_params(part) for part in (net.objective, *net.regularizers)],
+            "random": to_arrays(torch.random.get_rng_state()),
+            "random_of_device": (
+                to_arrays(torch.cuda.get_rng_state(self._device)) if on_gpu else None
+            ),
+            "latent_order": to_arrays(self._latent_order.get_state()),
+            "batches": to_arrays(self.batches.state_dict()),
+            "watch": None
+            if self.early_stopping is None
+            else to_arrays(self.early_stopping.state_dict()),
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Restore the state of an earlier run of the same training, before the first epoch."""
+        net = self._net
+        restore_history(net, state["history"])
+        vars(net).update(state["results"], n_epochs_resumed_=len(state["history"]))
+        for name, arrays in state["networks"].items():
+            getattr(net, name).load_state_dict(to_tensors(arrays))
+        for name, kept in state["optimizers"].items():
+            restore_moments(getattr(net, name), kept)
+        parts = (net.objective, *net.regularizers)
+        for part, values in zip(parts, state["parts"], strict=True):
+            vars(part).update(_on(self._device, values))
+        torch.random.set_rng_state(to_tensors(state["random"]))
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(to_tensors(state["random_of_device"]), self._device)
+        self._latent_order.set_state(to_tensors(state["latent_order"]))
+        self.batches.load_state_dict(to_tensors(state["batches"]))
+        if self.early_stopping is not None:
+            self.early_stopping.load_state_dict(to_tensors(state["watch"]))
+
+    def check_state(self, state: dict[str, Any], epoch: int) -> None:
+        """Check the state after an epoch, before anything in the net changes.
+
+        Raises ValueError, or another error, if it is not a state of this training.
+        """
+        net = self._net
+        check_history(state["history"])
+        if len(state["history"]) != epoch:
+            raise ValueError(f"It has {len(state['history'])} epochs in place of {epoch}.")
+        _check_names(state["results"], RESULTS)
+        check_progress(state["results"])
+        if state["results"]["diverged_"] or state["results"]["interrupted_"]:
+            raise ValueError("A training that diverged or was interrupted writes no checkpoint.")
+        _check_names(state["networks"], net.network_names)
+        _check_names(state["optimizers"], net.optimizer_names)
+        for name in net.network_names:
+            check_weights(getattr(net, name), state["networks"][name])
+        for name in net.optimizer_names:
+            parameters = [p for group in getattr(net, name).param_groups for p in group["params"]]
+            check_moments(parameters, state["optimizers"][name])
+        for part, values in zip((net.objective, *net.regularizers), state["parts"], strict=True):
+            _check_attributes(part, values)
+            if hasattr(part, "_check_kept"):
+                part._check_kept(values, len(self._dataset))
+        check_generator_state(torch.default_generator, state["random"])
+        if self._device.type == "cuda":
+            check_generator_state(torch.Generator(self._device), state["random_of_device"])
+        check_generator_state(torch.Generator(self._device), state["latent_order"])
+        self._check_batches(state["batches"])
+        self._check_early_stopping(state["watch"])
+
+    def _check_batches(self, batches: dict[str, Any]) -> None:
+        """Raise ValueError if the next batches contain rows that the data set does not have."""
+        check_generator_state(torch.Generator(self._device), batches["order"])
+        every = np.arange(len(self._dataset))
+        streams = (self._dataset.labeled_indices.cpu().numpy(), every, every)
+        for rest, known in zip(batches["rests"], streams, strict=True):
+            if rest.ndim != 1 or rest.dtype != np.int64 or not np.isin(rest, known).all():
+                raise ValueError(f"The rows of the next batches are not among {len(every)} rows.")
+
+    def _check_early_stopping(self, state: dict[str, Any] | None) -> None:
+        """Raise ValueError if the state is not one of early stopping in this training."""
+        if (state is None) != (self.early_stopping is None):
+            raise ValueError("Early stopping was on in one run and off in the other.")
+        if state is None or self.early_stopping is None:
+            return
+        _check_names(state, self.early_stopping.state_dict())
+        if not (isinstance(state["best_score"], float) and type(state["n_without_gain"]) is int):
+            raise ValueError("Early stopping has a score and a number of epochs.")
+        if state["best"] is not None:
+            _check_names(state["best"], ("n_steps_", *self._net.network_names))
+            check_progress({"n_steps_": state["best"]["n_steps_"], "loss_names_": []})
+            for name in self._net.network_names:
+                check_weights(getattr(self._net, name), state["best"][name])
+
+
+def _check_names(values: dict[str, Any], names: Iterable[str]) -> None:
+    if set(values) != set(names):
+        raise ValueError(f"A training has {sorted(names)}, not {sorted(values)}.")
+
+
+def _check_attributes(part: Any, values: dict[str, Any]) -> None:
+    """Raise ValueError if a value would replace a parameter or an attribute of the class."""
+    cls, params = type(part), part.get_params(deep=False)
+    own = cls.__module__.split(".")[0] == __name__.split(".")[0]
+    for name in values:
+        # A class outside this package may define the initial value of an attribute.
+        taken = hasattr(cls, name) and (own or callable(getattr(cls, name)))
+        replaces = name in params or (taken and name not in getattr(cls, "transient", ()))
+        if not name.isidentifier() or name.startswith("__") or replaces:
+            raise ValueError(f"A {cls.__name__} does not keep {name!r} between two steps.")
+
+
+def _without_params(part: Any) -> dict[str, Any]:
+    """Return what an objective or a regularizer keeps between two steps."""
+    params = part.get_params(deep=False)
+    return {name: value for name, value in vars(part).items() if name not in params}
+
+
+def _on(device: torch.device, values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.to(device) if isinstance(value, Tensor) else value
+        for name, value in values.items()
+    }

@@ -1,0 +1,217 @@
+"""The training step: the discriminator, the generator and their averages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from skorch.utils import TeeGenerator
+from torch import Tensor, nn
+
+from sgan_sklearn._data.batches import Batch
+from sgan_sklearn._runtime.loops import averaging_share, update_average
+from sgan_sklearn._runtime.precision import in_precision
+from sgan_sklearn._runtime.processes import average_gradients
+from sgan_sklearn._runtime.recorded_steps import GraphedStep, is_recordable
+from sgan_sklearn._training.skorch_callbacks import VALIDATION_NAMES
+from sgan_sklearn.regularizers import UnlabeledRows
+
+__all__ = ["TrainingStep"]
+
+# Entries of the history besides the loss terms.
+HISTORY_NAMES = ("dur", "epoch", "generated_spread", *VALIDATION_NAMES)
+
+
+class TrainingStep:
+    """One step of both networks of a net, recorded as a CUDA graph if the net says so.
+
+    Parameters
+    ----------
+    net : SGANNet
+        Initialized net whose networks and optimizers the step changes.
+
+    Attributes
+    ----------
+    last_rows : tuple of two Tensor or None
+        Generated and real rows of the last adversarial step.
+    """
+
+    def __init__(self, net: Any) -> None:
+        self._net = net
+        self._step_fn: Callable[..., dict[str, Tensor]] | None = None
+        self.last_rows: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, batch: Batch, latent: Tensor | None) -> dict[str, Tensor]:
+        """Make a step and return the loss terms; without latent vectors it is not adversarial."""
+        if self._step_fn is None:
+            self._step_fn = self._recorded() if self._is_recorded() else self._step
+        return self._step_fn(batch, latent, self.numbers())
+
+    def reset(self) -> None:
+        """Forget recordings, which hold the optimizers that the net had before."""
+        self._step_fn = None
+
+    def _is_recorded(self) -> bool:
+        net = self._net
+        if net.use_graphs != "auto":
+            return bool(net.use_graphs)
+        networks = [*net.module_.modules(), *net.generator_.modules()]
+        others = [net.objective, *net.regularizers, net.augment or nn.Identity()]
+        return is_recordable([*networks, *others], [callback for _, callback in net.callbacks_])
+
+    def _recorded(self) -> GraphedStep:
+        net = self._net
+        return GraphedStep(
+            self._step,
+            [net.optimizer_, net.generator_optimizer_],
+            torch.device(net.device),
+            needed=net.use_graphs != "auto",
+        )
+
+    def numbers(self) -> list[float]:
+        """Return the numbers that change between steps.
+
+        The first one is the share of the trained weights in their averages. The others are the
+        factors of the regularizers.
+        """
+        net = self._net
+        factors = (
+            net.unsupervised_weight * regularizer.weight * regularizer.ramp(net.n_steps_)
+            for regularizer in net.regularizers
+        )
+        return [averaging_share(net.averaging_decay, net.n_steps_ + 1), *factors]
+
+    def _step(
+        self, batch: Batch, latent: Tensor | None, numbers: Sequence[float | Tensor]
+    ) -> dict[str, Tensor]:
+        """Make a step and return its loss terms.
+
+        A GPU may replay it without Python: what one step passes on to the next are tensors that
+        are changed in place.
+        """
+        net = self._net
+        net.module_.train()
+        net.generator_.train()
+        share, *factors = numbers
+        given, batch = batch, self._augmented(batch)
+        generated = None if latent is None else self._wrapped(net.generator_)(latent)
+        terms = self.discriminator_step(batch, generated, given, factors)
+        if generated is not None:
+            generator_terms = self.generator_step(batch, generated)
+            self._check_names(terms, generator_terms)
+            terms |= generator_terms
+            self.last_rows = generated.detach(), batch.real
+        update_average(net.averaged_module_, net.module_, share)
+        update_average(net.averaged_generator_, net.generator_, share)
+        return terms
+
+    def _wrapped(self, module: Any) -> Any:
+        """Return a network that runs in the precision of the training, with the same weights."""
+        return in_precision(module, self._net.precision)
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """Return the batch with augmented real rows."""
+        if self._net.augment is None:
+            return batch
+        names = ("labeled", "unlabeled", "real")
+        rows = [getattr(batch, name) for name in names]
+        changed = self._net.augment(torch.cat(rows)).split([len(part) for part in rows])
+        return batch._replace(**dict(zip(names, changed, strict=True)))
+
+    # --- discriminator ------------------------------------------------------------------------
+
+    def discriminator_step(
+        self,
+        batch: Batch,
+        generated: Tensor | None,
+        given: Batch,
+        factors: Sequence[float | Tensor],
+    ) -> dict[str, Tensor]:
+        """Step the discriminator; `given` is the batch before augmentation."""
+        net = self._net
+        discriminator = self._wrapped(net.module_)
+        if generated is None:
+            losses = net.objective.supervised_loss(discriminator, batch)
+        else:
+            losses = net.objective.discriminator_loss(
+                discriminator, batch, generated.detach(), net.unsupervised_weight
+            )
+        if net.regularizers and net.unsupervised_weight > 0:
+            self._regularize(losses, given, factors)
+        return self._minimize(losses, "discriminator_loss", batch)
+
+    def _regularize(
+        self, losses: dict[str, Tensor], given: Batch, factors: Sequence[float | Tensor]
+    ) -> None:
+        """Add the terms of the regularizers to ``losses["loss"]``, and each under its name."""
+        net = self._net
+        unlabeled = UnlabeledRows(
+            given.unlabeled,
+            self._wrapped(net.module_),
+            self._wrapped(net.averaged_module_),
+            net.objective.class_logits,
+            net.augment or nn.Identity(),
+            given.unlabeled_indices,
+        )
+        for regularizer, factor in zip(net.regularizers, factors, strict=True):
+            term = regularizer.loss(unlabeled)
+            losses["loss"] = losses["loss"] + factor * term
+            if regularizer.name in losses:
+                raise ValueError(
+                    f"The name of {type(regularizer).__name__} must differ from the terms of the "
+                    f"objective, {sorted(losses)}. Got {regularizer.name!r}: give your class "
+                    "another `name`."
+                )
+            losses[regularizer.name] = term
+
+    # --- generator ----------------------------------------------------------------------------
+
+    def generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
+        """Step the generator, with the weights of the discriminator frozen."""
+        net = self._net
+        with _frozen(net.module_):
+            losses = net.objective.generator_loss(self._wrapped(net.module_), batch, generated)
+            return self._minimize(losses, "generator_loss", batch)
+
+    def _check_names(self, terms: dict[str, Tensor], generator_terms: dict[str, Tensor]) -> None:
+        """Raise ValueError if a name occurs twice: one entry of the history would hide another."""
+        clashes = sorted({*terms, *HISTORY_NAMES} & set(generator_terms))
+        if clashes:
+            raise ValueError(
+                f"The terms of {type(self._net.objective).__name__}.generator_loss must have other "
+                f"names than those of the discriminator, {sorted(terms)}, and of other entries of "
+                f"the history, {sorted(HISTORY_NAMES)}. Got {clashes}: rename them."
+            )
+
+    def _minimize(
+        self, losses: dict[str, Tensor], loss_name: str, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Step down ``losses["loss"]`` and return all terms without gradients."""
+        net = self._net
+        is_generator = loss_name == "generator_loss"
+        module = net.generator_ if is_generator else net.module_
+        optimizer = net.generator_optimizer_ if is_generator else net.optimizer_
+        optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        average_gradients(module)
+        weights = TeeGenerator(module.named_parameters())
+        net.notify("on_grad_computed", named_parameters=weights, batch=batch, training=True)
+        optimizer.step()
+        return {
+            loss_name if name == "loss" else name: value.detach() for name, value in losses.items()
+        }
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Stop gradients at the weights of `module`."""
+    trained = [weight for weight in module.parameters() if weight.requires_grad]
+    for weight in trained:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in trained:
+            weight.requires_grad_(True)
