@@ -14,7 +14,6 @@ import torch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -39,6 +38,7 @@ from sgan_sklearn._runtime.progress import print_rows
 from sgan_sklearn._runtime.random import RandomState, draw_seed, seeded
 from sgan_sklearn._runtime.settings import plain_settings, with_plain_settings
 from sgan_sklearn._runtime.threads import limit_threads_after_fork
+from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.diagnostics import collapsed_since, dead_since
 from sgan_sklearn._training.generation import (
     ask_sampler,
@@ -549,7 +549,7 @@ default="auto"
             half of the rows. Fewer ones count as missing without a warning.
         """
         logits = self._class_logits(self._to_model_space(X))
-        return self.classes_[logits.argmax(axis=1)]
+        return ClassTarget(self.classes_).decode(logits)
 
     @with_plain_settings
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -624,7 +624,7 @@ default="auto"
             sample_weight = np.asarray(sample_weight)[labeled]
         parts = [labeled[part] for part in gen_batches(len(labeled), MAX_SCORED_ROWS)]
         predicted = np.concatenate([self.predict(_safe_indexing(X, part)) for part in parts])
-        return float(accuracy_score(true, predicted, sample_weight=sample_weight))
+        return ClassTarget.score(true, predicted, sample_weight)
 
     @with_plain_settings
     def score_samples(self, X: Any) -> np.ndarray:
@@ -753,7 +753,7 @@ default="auto"
     def transduction_(self) -> np.ndarray:
         """Label of each training row, given or predicted."""
         check_is_fitted(self)
-        return self.classes_[self.label_distributions_.argmax(axis=1)]
+        return ClassTarget(self.classes_).decode(self.label_distributions_)
 
     @property
     def discriminator_(self) -> nn.Module:
@@ -978,16 +978,17 @@ default="auto"
         """Return what calls scikit-learn's callbacks while training, if there are any."""
         if not getattr(self, "_skl_callbacks", None):
             return []
-        labeled = np.flatnonzero(labels.codes >= 0)
+        labeled = np.flatnonzero(ClassTarget.is_labeled(labels.codes))
         if len(labeled) == 0:  # a part of a partial_fit: nothing to score
             return [EpochReporter(self, None, None, fitted)]
-        y = labels.classes[labels.codes[labeled]]
+        y = ClassTarget(labels.classes).decode(labels.codes[labeled])
         return [EpochReporter(self, _safe_indexing(X, labeled), y, fitted)]
 
     def _set_training_results(self, rows: Rows, labels: Labels, n_epochs_before: int) -> None:
-        labeled = labels.codes >= 0
+        labeled = ClassTarget.is_labeled(labels.codes)
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
-        self.label_distributions_[labeled] = np.eye(len(self.classes_))[labels.codes[labeled]]
+        given = ClassTarget(self.classes_).distributions(labels.codes[labeled])
+        self.label_distributions_[labeled] = given
         self._set_history()
         self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping:

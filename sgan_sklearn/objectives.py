@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
+from sgan_sklearn._target import ClassTarget
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -166,7 +167,7 @@ class Objective(BaseEstimator):
         loss : Tensor of shape ()
             The loss; zero if no row is labeled.
         """
-        return _losses.supervised_loss(self.class_logits(outputs), batch.codes, batch.weights)
+        return ClassTarget.loss(self.class_logits(outputs), batch.codes, batch.weights)
 
     def unsupervised_loss(self, unlabeled: Tensor, generated: Tensor) -> dict[str, Tensor]:
         """Return the discriminator's loss on unlabeled and generated rows.

@@ -62,6 +62,7 @@ ROOMS = {
     "metrics": [],
     "callbacks": [],
     "_losses": [],
+    "_target": [],
     "architectures": ["_base", "_layers", "_conv", "_mlp", "_module", "__init__"],
     "augmentations": [],
     "objectives": [],

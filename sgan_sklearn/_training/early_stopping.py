@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sgan_sklearn._data.stratification import allotted, drawn
+from sgan_sklearn._target import ClassTarget
 
 if TYPE_CHECKING:
     from sgan_sklearn._data.labels import Labels
@@ -18,7 +19,7 @@ __all__ = ["EarlyStopping", "draw_validation_rows"]
 
 def draw_validation_rows(labels: Labels, fraction: float, random_state: RandomState) -> np.ndarray:
     """Return the mask of labeled rows to hold out; raise ValueError if there are too few."""
-    labeled = np.flatnonzero(labels.codes >= 0)
+    labeled = np.flatnonzero(ClassTarget.is_labeled(labels.codes))
     codes = labels.codes[labeled]
     n_classes, n_labeled = len(labels.classes), len(labeled)
     n_held = round(fraction * n_labeled)

@@ -15,6 +15,7 @@ from torch import Tensor
 from sgan_sklearn._data.batches import EvaluationBatches, SemiSupervisedBatches
 from sgan_sklearn._runtime.processes import all_rows, mean_over_processes
 from sgan_sklearn._runtime.random import yield_lock
+from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.diagnostics import relative_spread
 from sgan_sklearn._training.run import Run
 from sgan_sklearn._training.schedules import scheduled_factor
@@ -134,7 +135,7 @@ def validate(net: Any, batches: EvaluationBatches) -> float:
         net.notify("on_batch_begin", batch=batch, training=False)
         step = net.validation_step(batch)
         size, loss = len(batch[1]), float(step["loss"])
-        correct = int((step["y_pred"].argmax(dim=1) == batch[1].to(net.device)).sum())
+        correct = ClassTarget.n_correct(step["y_pred"], batch[1])
         n_rows, n_correct, total = n_rows + size, n_correct + correct, total + size * loss
         net.history.record_batch("valid_batch_size", size)
         net.history.record_batch("valid_loss", loss)

@@ -18,7 +18,6 @@ from sgan_sklearn._data.labels import (
     Labels,
     check_class_weight,
     check_classes,
-    check_labels,
     check_same_classes,
     warn_of_marks,
 )
@@ -29,6 +28,7 @@ from sgan_sklearn._runtime.processes import agree, n_processes
 from sgan_sklearn._runtime.random import draw_seed
 from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn._storage.fingerprint import fingerprint
+from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.early_stopping import draw_validation_rows
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan, choose_architecture, make_plan
@@ -85,7 +85,7 @@ def check_inputs(
         before = estimator.classes_ if continued else None
         classes = check_classes(classes, before, estimator.unlabeled_value)
     X, shape = flatten_images(X)
-    labels = check_labels(y, estimator.unlabeled_value, classes)
+    labels = ClassTarget.encode(y, estimator.unlabeled_value, classes)
     if not (continued or in_parts):
         warn_of_marks(labels, estimator.unlabeled_value)
     if continued:
@@ -109,7 +109,11 @@ def check_inputs(
     check_same_length("y", labels.codes, rows)
     if continued:
         check_same_classes(estimator.classes_, labels.classes)
-    if in_parts and estimator.unsupervised_weight == 0 and not (labels.codes >= 0).any():
+    if (
+        in_parts
+        and estimator.unsupervised_weight == 0
+        and not ClassTarget.is_labeled(labels.codes).any()
+    ):
         raise ValueError(
             "With unsupervised_weight=0 each part must hold a labeled row, but all "
             f"{len(rows)} rows are unlabeled: there is nothing to learn from them."
@@ -197,7 +201,7 @@ def _check_processes(
     """Refuse what processes that train together cannot share, or do not."""
     if n_processes() == 1:
         return
-    n_labeled = int((codes >= 0).sum())
+    n_labeled = int(ClassTarget.is_labeled(codes).sum())
     if 0 < n_labeled < n_processes() or len(rows) < n_processes():
         raise ValueError(
             f"{n_processes()} processes train together, which needs a labeled row for each of them "

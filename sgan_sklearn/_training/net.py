@@ -14,7 +14,6 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
 from skorch.utils import to_tensor
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import update_bn
 
 from sgan_sklearn._data.batches import Batch, EvaluationBatches, SemiSupervisedBatches
@@ -29,6 +28,7 @@ from sgan_sklearn._runtime.settings import with_plain_settings
 from sgan_sklearn._runtime.threads import limit_threads_after_fork
 from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn._storage.state import RESULTS, to_arrays, to_tensors
+from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.epoch import (
     DivergedError,
     StoppedError,
@@ -400,7 +400,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         """Return the loss and the class logits of labeled rows."""
         rows, codes = batch
         logits = self.infer(rows)
-        return {"loss": cross_entropy(logits, codes.to(logits.device)), "y_pred": logits}
+        return {"loss": ClassTarget.loss(logits, codes.to(logits.device)), "y_pred": logits}
 
     def evaluation_step(self, batch: Any, training: bool = False) -> Tensor:
         """Return the class logits of rows; the networks stay in their mode."""

@@ -1,0 +1,63 @@
+"""What the labels of rows mean to the networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from torch import Tensor
+
+from sgan_sklearn._data.labels import Labels, check_labels
+from sgan_sklearn._losses import supervised_loss
+
+__all__ = ["ClassTarget"]
+
+
+class ClassTarget:
+    """Classes as the target of the networks.
+
+    Everything that uses the meaning of a label is here. Another kind of target, such as a number,
+    would be another class with these methods.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Sorted class labels.
+    """
+
+    def __init__(self, classes: np.ndarray) -> None:
+        self.classes = classes
+
+    @staticmethod
+    def encode(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None) -> Labels:
+        """Return the classes of `y` and the class code of each row, -1 where unlabeled."""
+        return check_labels(y, unlabeled_value, classes)
+
+    @staticmethod
+    def is_labeled(codes: Any) -> Any:
+        """Return the mask of the rows that have a label, given their codes."""
+        return codes >= 0
+
+    @staticmethod
+    def loss(logits: Tensor, codes: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the mean loss of labeled rows, given the class logits and the class codes."""
+        return supervised_loss(logits, codes, weights)
+
+    @staticmethod
+    def n_correct(logits: Tensor, codes: Tensor) -> int:
+        """Return how many rows are classified correctly."""
+        return int((logits.argmax(dim=1) == codes.to(logits.device)).sum())
+
+    @staticmethod
+    def score(true: np.ndarray, predicted: np.ndarray, sample_weight: Any = None) -> float:
+        """Return the accuracy of predicted labels."""
+        return float(accuracy_score(true, predicted, sample_weight=sample_weight))
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return the labels of class codes, or of the largest of the logits in each row."""
+        return self.classes[values.argmax(axis=1) if values.ndim == 2 else values]
+
+    def distributions(self, codes: np.ndarray) -> np.ndarray:
+        """Return the class distribution of each labeled row, which is one for its class."""
+        return np.eye(len(self.classes))[codes]
