@@ -69,7 +69,7 @@ from sgan_sklearn._rows import Rows, StreamedRows, sample_places, training_rows
 from sgan_sklearn._schedules import SCHEDULES
 from sgan_sklearn._settings import plain_settings, with_plain_settings
 from sgan_sklearn._sklearn_callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
-from sgan_sklearn._targets import check_target
+from sgan_sklearn._targets import as_code, check_mark, check_target
 from sgan_sklearn._threads import mind_fork
 from sgan_sklearn._trouble import collapsed_since, dead_since
 from sgan_sklearn._validation import check_dense, check_same_length
@@ -99,6 +99,9 @@ MAX_SCORED_ROWS = 2**16
 # them.
 MAX_MAPPED_ROWS = 20_000
 MAX_MAPPED_VALUES = 2**20
+
+# What the warnings of an interrupted training add.
+_ABOUT_CLONES = "In a search, such as GridSearchCV, this estimator is a clone and is lost."
 
 
 class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -549,9 +552,10 @@ default="auto"
             If the loss diverges, and the last sensible model is kept; if the generator makes nearly
             equal rows or the discriminator knows all of its rows when the training ends.
         UserWarning
-            If no row is unlabeled though `unlabeled_value` is not None, or if 1 is the only class
-            and -1 means unlabeled, which look like mistakes; if columns of a DataFrame name the
-            rows or hold text, from which nothing can be learned; or if Ctrl-C ends the training.
+            If no row is unlabeled though `unlabeled_value` is not None, if a class looks like
+            another mark of unlabeled rows, or if 1 is the only class and -1 means unlabeled; if
+            columns of a DataFrame name the rows or hold text, from which nothing can be learned, or
+            numbers as text with a few other texts between them; or if Ctrl-C ends the training.
 
         Notes
         -----
@@ -616,6 +620,10 @@ default="auto"
         """
         return self._fit(X, y, continued=hasattr(self, "net_"), in_parts=True, classes=classes)
 
+    def _validate_params(self) -> None:
+        check_mark(self.unlabeled_value, type(self).__name__)
+        super()._validate_params()
+
     @with_plain_settings
     def predict(self, X: Any) -> np.ndarray:
         """Return the most likely class of each row.
@@ -633,7 +641,8 @@ default="auto"
         Warns
         -----
         UserWarning
-            If a column of categories holds none of the values that the training rows had.
+            If a column of categories holds values that the training rows did not have in more than
+            half of the rows. Fewer ones count as missing without a warning.
         """
         logits = self._class_logits(self._to_model_space(X))
         return self.classes_[logits.argmax(axis=1)]
@@ -703,7 +712,7 @@ default="auto"
         if len(labeled) == 0:
             raise ValueError(
                 f"y holds no class to score against: all {len(target.values)} rows are unlabeled "
-                f"(unlabeled_value={self.unlabeled_value!r}). Pass rows with true labels."
+                f"(unlabeled_value={as_code(self.unlabeled_value)}). Pass rows with true labels."
             )
         check_are_classes(true)
         if sample_weight is not None:
@@ -767,8 +776,9 @@ default="auto"
         -------
         X : ndarray of shape (n_samples, n_features) or images (n_samples, ...), or DataFrame
             Rows in the units, range, dtype, shape and feature order of the training rows (the range
-            of a sample, where `scaling` was fitted on one); a
-            DataFrame of the same columns and dtypes if those came in one.
+            of a sample, where `scaling` was fitted on one); a DataFrame of the same columns and
+            dtypes if those came in one. After a masked array it is a plain array, with NaN or None
+            where a value is missing.
 
         Raises
         ------
@@ -1008,7 +1018,7 @@ default="auto"
             self.sampler_ = None
             warnings.warn(
                 "The training of the sampler was interrupted. The classifier is kept, and sample "
-                "takes rows from its generator.",
+                f"takes rows from its generator. {_ABOUT_CLONES}",
                 stacklevel=4,
             )
             return True
@@ -1124,7 +1134,8 @@ default="auto"
         if net.interrupted_:
             warnings.warn(
                 f"The training was interrupted after {len(net.history)} whole epochs. The model so "
-                "far is kept by the estimator: it can predict, or go on with warm_start=True.",
+                "far is kept by the estimator: it can predict, or go on with warm_start=True. "
+                f"{_ABOUT_CLONES}",
                 stacklevel=4,
             )
         if net.diverged_:

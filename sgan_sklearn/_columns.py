@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from sgan_sklearn._dtypes import DATES, UNITS, is_plain, numpy_dtype, plain
+from sgan_sklearn._dtypes import DATES, UNITS, column_numpy_dtype, is_category, is_plain, plain
 from sgan_sklearn._frames import (
     build_frame,
     column_dtype,
@@ -18,7 +17,15 @@ from sgan_sklearn._frames import (
     frame_kind,
 )
 from sgan_sklearn._integers import EXACT, difference, multiples
-from sgan_sklearn._reading import Column, as_numbers, as_objects, ordinary_numbers, read_column
+from sgan_sklearn._reading import (
+    Column,
+    as_numbers,
+    as_objects,
+    categorical_columns,
+    ordinary_numbers,
+    read_column,
+    text_gaps,
+)
 from sgan_sklearn._validation import warn_user
 
 __all__ = ["TableColumns"]
@@ -73,6 +80,8 @@ class TableColumns:
         Columns of numbers of a frame that are all whole.
     remarks : list of str
         Columns of the training rows from which nothing can be learned, and why. They are not kept.
+    gaps : dict of str to str
+        Text between the numbers of columns that are taken as categories. It is not kept either.
     """
 
     def __init__(self, X: Any, categorical_features: Any) -> None:
@@ -90,15 +99,18 @@ class TableColumns:
         self.integers: dict[int, list[int]] = {}
         self.whole: list[int] = []
         self._set_names()
-        chosen = _categorical_columns(X, categorical_features)
+        chosen = categorical_columns(X, categorical_features)
         self.remarks: list[str] = []
+        self.gaps: dict[str, str] = {}
         for i, name in enumerate(self.names):
             column = read_column(X, i)
+            if chosen is None and column.kind == "category" and not is_category(column_dtype(X, i)):
+                self._look_for_gaps(name, column)
             if column.kind == "category" if chosen is None else chosen[i]:
                 remark = self._learn_category(i, column)
             else:
                 remark = self._learn_numbers(i, as_numbers(column, name))
-            self.remarks += [f"{name} ({remark})"] if remark else []
+            self.remarks += [f"{name} ({remark})"] if remark and name not in self.gaps else []
 
     def _set_names(self) -> None:
         """Set what follows from the form."""
@@ -131,7 +143,21 @@ class TableColumns:
             some[:3] = low if ranges[:, 0].any() else 0, low, high
 
     def warn_of_useless(self) -> None:
-        """Warn of columns from which nothing can be learned, if there are any."""
+        """Warn of columns from which nothing, or not the right thing, can be learned."""
+        if self.gaps:
+            name, is_pandas = next(iter(self.gaps)), self.frame == "pandas"
+            numbers = (
+                f"X[{name}] = pd.to_numeric(X[{name}], errors='coerce')"
+                if is_pandas
+                else f"X.with_columns(pl.col({name}).cast(pl.Float64, strict=False))"
+            )
+            warn_user(
+                "Columns of X hold numbers as text and are taken as categories, because of other "
+                f"text in them: {', '.join(f'{name} ({gap})' for name, gap in self.gaps.items())}. "
+                f"If that marks missing values, make them numbers first, as in {numbers}. If they "
+                f"are categories, the dtype {'category' if is_pandas else 'Categorical'} silences "
+                "this warning."
+            )
         if self.remarks:
             warn_user(
                 "Columns of X seem to identify the rows or to hold text: "
@@ -158,6 +184,14 @@ class TableColumns:
         _check_state(state)
         vars(self).update(state)
         self._set_names()
+
+    def _look_for_gaps(self, name: str, column: Column) -> None:
+        """Find text that may mark missing values between the numbers of a column of text."""
+        values = column.values[column.known].tolist()
+        gaps = text_gaps(values)
+        if gaps and len(values) >= ENOUGH_ROWS:
+            n_gaps = sum(value in gaps for value in values)
+            self.gaps[name] = f"{gaps[0]!r} in {n_gaps} of {len(values)} rows"
 
     def _learn_category(self, i: int, column: Column) -> str:
         """Learn the levels of a category; return why they teach nothing, if they do not."""
@@ -244,12 +278,13 @@ class TableColumns:
         by_level |= dict.fromkeys(rare, float(len(levels)))
         found = np.array([by_level.get(value, np.nan) for value in values.tolist()])
         codes[column.known] = found
-        if len(found) and np.isnan(found).all() and levels != NO_LEVELS:
+        unknown = values[np.isnan(found)].tolist()
+        if 2 * len(unknown) > len(found) and levels != NO_LEVELS:
             warn_user(
-                f"Column {self.names[i]} of X holds none of the values that the training rows had: "
-                f"it holds {values.tolist()[0]!r}, for example, and they had {levels[0]!r}. All of "
-                "it counts as missing. Write values as in the training rows, with the same type, "
-                "spelling and capitals."
+                f"Column {self.names[i]} of X holds values that the training rows did not have in "
+                f"{len(unknown)} of {len(found)} rows: {unknown[0]!r}, for example, and they had "
+                f"{levels[0]!r}. Such values count as missing. Write values as in the training "
+                "rows, with the same type, spelling and capitals."
             )
         return codes
 
@@ -343,9 +378,11 @@ def _find_levels(values: list[Any], name: str) -> tuple[list[Any], list[Any], li
     try:
         levels = sorted(counts or NO_LEVELS)
     except TypeError as error:
+        gaps = text_gaps(values)
+        hint = f" If {gaps[0]!r} marks missing values, replace it with np.nan." if gaps else ""
         raise ValueError(
             f"The categories of column {name} have no common order. Make them all strings or all "
-            "numbers."
+            f"numbers.{hint}"
         ) from error
     if len(levels) <= MAX_LEVELS:
         return levels, [], []
@@ -409,7 +446,7 @@ def _has_sense(
 ) -> bool:
     if form[0] == "array":
         _, name, n_columns = form
-        numpy_dtype(name)
+        column_numpy_dtype(name)
     else:
         n_columns = len(described_columns(form)[1])
     of_kind = {
@@ -448,44 +485,3 @@ def _are_ranges(origin: int, low: int, high: int, step: int, tick: int) -> bool:
 
 def _shortened(names: list[str]) -> str:
     return f"[{', '.join(names[:5])}{', ...' * (len(names) > 5)}]"
-
-
-def _categorical_columns(X: Any, categorical_features: Any) -> np.ndarray | None:
-    """Return the mask of the columns that are categories, None if dtypes say it.
-
-    Raises ValueError.
-    """
-    n_columns = X.shape[1]
-    names = list(X.columns) if frame_kind(X) else []
-    if categorical_features is None:
-        return np.zeros(n_columns, dtype=bool)
-    if isinstance(categorical_features, str):  # "from_dtype"
-        return None
-    rule = "The 'categorical_features' parameter of SGANClassifier must"
-    if np.ndim(categorical_features) != 1:
-        raise ValueError(f"{rule} be a list of columns or a mask. Got {categorical_features!r}.")
-    chosen = list(categorical_features)
-    if chosen and all(isinstance(item, bool | np.bool_) for item in chosen):
-        if len(chosen) != n_columns:
-            raise ValueError(
-                f"{rule} have one value for each column if it is a mask. Got {len(chosen)} for "
-                f"{n_columns} columns."
-            )
-        return np.array(chosen, dtype=bool)
-    mask = np.zeros(n_columns, dtype=bool)
-    for item in chosen:
-        if isinstance(item, str):
-            if item not in names:
-                raise ValueError(
-                    f"{rule} name columns of X. Got {item!r}, "
-                    + (f"but they are {names}." if names else "but X has no column names.")
-                )
-            mask |= [name == item for name in names]
-        elif isinstance(item, Integral) and 0 <= int(item) < n_columns:
-            mask[int(item)] = True
-        else:
-            raise ValueError(
-                f"{rule} hold positions from 0 to {n_columns - 1}, names that are strings, or a "
-                f"mask. Got {item!r}."
-            )
-    return mask

@@ -18,10 +18,12 @@ __all__ = [
     "UNITS",
     "arrow_kind",
     "attoseconds",
+    "column_numpy_dtype",
     "describe_names",
     "describe_pandas",
     "describe_polars",
     "described_names",
+    "is_category",
     "is_ordinary",
     "is_plain",
     "level_names",
@@ -70,8 +72,8 @@ UNITS = dict(
 UNITS |= {"m": 60 * UNITS["s"], "h": 3600 * UNITS["s"], "D": 86_400 * UNITS["s"]}
 UNITS["W"] = 7 * UNITS["D"]
 
-# Dtypes of NumPy that a description may name.
-_NUMPY = re.compile(r"\|O|[<>|]?[biuf](1|2|4|8|16)|[<>]?[mM]8\[([1-9]\d{0,8})?[A-Za-z]{1,2}\]")
+# What names a dtype of NumPy: "<f4", "float32", "datetime64[ns]".
+_NUMPY = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[([1-9][0-9]{0,8})?[A-Za-z]{1,2}\])?")
 
 # Dtypes of pandas and polars, besides NumPy's, of which scikit-learn makes arrays of numbers.
 _ORDINARY = re.compile(
@@ -169,6 +171,11 @@ def is_ordinary(dtype: Any) -> bool:
     return bool(_ORDINARY.fullmatch(str(dtype)))
 
 
+def is_category(dtype: Any) -> bool:
+    """Say whether a dtype of a frame is one of categories, and not of any text."""
+    return str(dtype).lower().startswith(("categor", "enum", "dictionary"))
+
+
 # --- as lists, and back ---------------------------------------------------------------------------
 
 
@@ -209,7 +216,7 @@ def pandas_dtype(description: list[Any]) -> Any:
 
     match description:
         case ["numpy", str(name)]:
-            return numpy_dtype(name)
+            return column_numpy_dtype(name)
         case ["category", None, bool(ordered) | (None as ordered)]:
             return pandas.CategoricalDtype(None, ordered=ordered)
         case ["category", [[str(kind), *_], *_] as levels, bool(ordered) | (None as ordered)]:
@@ -224,8 +231,8 @@ def pandas_dtype(description: list[Any]) -> Any:
             return pandas.StringDtype(storage, na_value=np.nan)
         case ["datetime", "s" | "ms" | "us" | "ns" as unit, str(zone)] if _ZONE.fullmatch(zone):
             return pandas.DatetimeTZDtype(unit, zone)
-        case ["sparse", str(name), bool(fill) | int(fill) | float(fill)] if "O" not in name:
-            return pandas.SparseDtype(numpy_dtype(name), fill)
+        case ["sparse", str(name), bool(fill) | int(fill) | float(fill)]:
+            return pandas.SparseDtype(numpy_dtype(name, "biuf"), fill)
         case ["arrow", *kind]:
             return pandas.ArrowDtype(_arrow_type(kind))
         case ["nullable", str(name)] if name in _NULLABLE:
@@ -423,9 +430,20 @@ def _arrow_type(description: list[Any]) -> Any:
     raise TypeError(f"{description!r} describes no type of Arrow.")
 
 
-def numpy_dtype(name: str) -> np.dtype:
-    """Return a dtype of NumPy, or raise TypeError."""
+def numpy_dtype(name: Any, kinds: str) -> np.dtype:
+    """Return the dtype of NumPy of a name, or raise TypeError if it is none of these kinds."""
     # NumPy takes other text for lists of dtypes, and has Python parse parts of it.
-    if not _NUMPY.fullmatch(name):
-        raise TypeError(f"{name!r} is no dtype of a column.")
-    return np.dtype(name)
+    if not isinstance(name, str) or not _NUMPY.fullmatch(name):
+        raise TypeError(f"{name!r} names no dtype.")
+    dtype = np.dtype(name)
+    if dtype.kind not in kinds or dtype.names is not None:
+        raise TypeError(f"The dtype {dtype} is not expected here.")
+    return dtype
+
+
+def column_numpy_dtype(name: Any) -> np.dtype:
+    """Return the dtype of NumPy that a column may have, or raise TypeError."""
+    dtype = numpy_dtype(name, "biufmMO")
+    if numpy_kind(dtype) is None:  # no unit of time, or months
+        raise TypeError(f"No column has the dtype {dtype}.")
+    return dtype

@@ -10,7 +10,6 @@ gets those fitted attributes alone that a fitted one has: see `_check_attributes
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
+from sgan_sklearn._dtypes import numpy_dtype
 from sgan_sklearn._sklearn_parts import (
     UNNEEDED,
     check_fitted,
@@ -33,9 +33,6 @@ __all__ = ["decode", "encode"]
 PACKAGE = __name__.split(".")[0]
 
 _REMEDY = "which cannot be saved without pickle: use skops or joblib instead"
-
-# What names a dtype: "<f4", "float32", "datetime64[ns]".
-_DTYPE = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[([1-9][0-9]{0,8})?[A-Za-z]{1,2}\])?")
 
 # Kinds of dtypes whose values are stored, and those that are stored as bytes.
 _KINDS, _AS_BYTES = "biufUSmM", "USmM"
@@ -214,6 +211,12 @@ class _Encoder:
 
     def _object(self, value: Any, name: str) -> Any:
         cls = type(value)
+        if hasattr(value, "cv_results_"):
+            of_model = "" if hasattr(value, "best_estimator_") else ", which refit=True makes,"
+            raise TypeError(
+                f"{name} is a fitted {cls.__qualname__}, which cannot be saved without pickle. "
+                f"Save its best_estimator_{of_model} in its place."
+            )
         if not isinstance(value, BaseEstimator):
             raise TypeError(f"{name} is {value!r} of the class {cls.__qualname__}, {_REMEDY}")
         return [self._class_name(cls), self._state(value, name)]
@@ -320,13 +323,7 @@ class _Decoder:
 
     @staticmethod
     def _dtype(name: Any) -> np.dtype:
-        # NumPy takes other text for lists of dtypes, and has Python parse parts of it.
-        if not isinstance(name, str) or not _DTYPE.fullmatch(name):
-            raise TypeError(f"the dtype {name!r}")
-        dtype = np.dtype(name)
-        if dtype.kind not in f"{_KINDS}O" or dtype.names is not None:
-            raise TypeError(f"the dtype {dtype}")
-        return dtype
+        return numpy_dtype(name, f"{_KINDS}O")
 
     @staticmethod
     def _float(name: str) -> float:

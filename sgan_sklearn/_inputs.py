@@ -29,7 +29,7 @@ from sgan_sklearn._device import resolve_device
 from sgan_sklearn._distributed import agree, n_processes
 from sgan_sklearn._early_stopping import draw_validation_rows
 from sgan_sklearn._fingerprint import fingerprint
-from sgan_sklearn._frames import frame_kind
+from sgan_sklearn._frames import column_name, frame_kind
 from sgan_sklearn._images import check_image_shape, flatten_images
 from sgan_sklearn._labels import (
     Labels,
@@ -40,7 +40,7 @@ from sgan_sklearn._labels import (
     warn_of_marks,
 )
 from sgan_sklearn._random import draw_seed
-from sgan_sklearn._reading import as_table, frame_to_numbers, with_nan
+from sgan_sklearn._reading import as_numbers, as_table, frame_to_numbers, read_column, with_nan
 from sgan_sklearn._validation import check_callbacks, check_dense, check_range, check_same_length
 from sgan_sklearn.architectures import Architecture
 from sgan_sklearn.objectives import OBJECTIVES, Objective
@@ -78,6 +78,9 @@ class Inputs(NamedTuple):
     callbacks: list[Any]
     checkpoints: Checkpoints | None
 
+
+# What scikit-learn says about arrays and lists that hold text.
+NO_NUMBER = "could not convert string to float|not compatible with arrays of bytes/strings"
 
 # Parameters that do not change what a training comes to.
 NO_MATTER = ("device", "verbose", "callbacks", "checkpoint_dir", "checkpoint_every", "resume")
@@ -182,14 +185,14 @@ def _as_rows(
     estimator: Any, X: Any, columns: TableColumns | None, is_table: bool, reset: bool
 ) -> np.ndarray:
     finite = "allow-nan" if is_table else True
-    is_frame = frame_kind(X) is not None
+    reads_columns = frame_kind(X) is not None or columns is not None
     try:
-        if is_frame or columns is not None:
+        if reads_columns:
             X = as_table(X)
             # Names and number of columns.
             validate_data(estimator, X, reset=reset, skip_check_array=True)
-            X = frame_to_numbers(X) if columns is None else columns.to_numbers(X)
-            return check_array(X, ensure_all_finite=finite, input_name="X")
+            rows = frame_to_numbers(X) if columns is None else columns.to_numbers(X)
+            return check_array(rows, ensure_all_finite=finite, input_name="X")
         X = with_nan(X) if is_table else X
         rows = validate_data(estimator, X, reset=reset, ensure_all_finite=finite)
         if rows.dtype == object:  # lists with None in them
@@ -202,12 +205,55 @@ def _as_rows(
                 f"{first}. Images must hold a finite number in each pixel: fill missing ones "
                 "first, with the mean of their neighbors for example."
             ) from error
-        if is_frame or not is_table or "could not convert string to float" not in str(error):
-            raise
-        raise ValueError(
-            f"{error}. If columns hold categories, name them in categorical_features, or pass a "
-            "DataFrame."
-        ) from error
+        if is_table and "contains infinity" in str(error):
+            raise ValueError(
+                f"Input X contains infinity in column {_infinite_column(as_table(X), columns)}. "
+                "Replace it, for example with np.nan, which counts as a missing value."
+            ) from error
+        if not reads_columns and np.size(X) and re.search(NO_NUMBER, str(error)):
+            raise ValueError(_about_text(X, is_table=is_table, reset=reset)) from error
+        raise
+
+
+def _infinite_column(X: Any, columns: TableColumns | None) -> str:
+    """Return the name of the first column that holds infinity."""
+    for i in range(X.shape[1]):
+        if columns is None or columns.kinds[i] != "category":
+            values = as_numbers(read_column(X, i), column_name(X, i)).values
+            if values.dtype.kind == "f" and np.isinf(values).any():
+                return column_name(X, i)
+    raise AssertionError("No column holds infinity.")
+
+
+def _about_text(X: Any, *, is_table: bool, reset: bool) -> str:
+    """Return what to do about an array or a list that holds text."""
+    array = np.asarray(X)
+    what = "X must hold numbers"
+    match array.dtype.kind:
+        case "V":
+            return f"{what}. Got a structured array: make a DataFrame of it, pd.DataFrame(X)."
+        case "S":
+            return f"{what}. Got bytes: decode them first, as in np.char.decode(X)."
+    items = array.ravel()[:10_000].tolist()  # of a file that may be large
+    text = next(filter(_is_text, items), items[0])
+    got = f"{what}. Got the text {text!r}"
+    if not reset:
+        return f"{got}: convert X to numbers in the same way as the training rows."
+    if not is_table:
+        return f"{got}: convert the pixels to numbers, as in np.asarray(X, dtype=float)."
+    return (
+        f"{got}. If columns hold categories, name them in categorical_features, or pass a "
+        "DataFrame. If all of them hold numbers, convert them, as in np.asarray(X, dtype=float)."
+    )
+
+
+def _is_text(item: Any) -> bool:
+    """Say whether an item of an array is text that is no number."""
+    try:
+        float(item)
+    except (TypeError, ValueError):
+        return isinstance(item, str | bytes)
+    return False
 
 
 def _check_can_learn_in_parts(estimator: Any) -> None:

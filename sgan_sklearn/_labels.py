@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from sgan_sklearn._targets import as_array, check_target, is_nan, kind_of
+from sgan_sklearn._targets import Target, as_array, as_code, check_target, kind_of
 from sgan_sklearn._validation import warn_user
 
 __all__ = [
@@ -21,8 +21,12 @@ __all__ = [
     "check_labels",
     "check_same_classes",
     "check_wanted",
+    "labels_of",
     "warn_of_marks",
 ]
+
+# Text that marks missing labels in many tables, in small letters.
+USUAL_MARKS = ("", "?", "-1", "<na>", "n/a", "nan", "null", "missing", "unknown", "unlabeled")
 
 
 class Labels(NamedTuple):
@@ -49,44 +53,67 @@ def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None
     if len(given) == 0:
         raise ValueError(
             f"y holds no class: all {len(labeled)} rows are unlabeled "
-            f"(unlabeled_value={unlabeled_value!r}). Give at least one row of each class its label."
+            f"(unlabeled_value={as_code(unlabeled_value)}). Give at least one row of each class "
+            "its label."
         )
     check_are_classes(given)
+    return _coded(labeled, given)
+
+
+def labels_of(target: Target) -> Labels:
+    """Return the labels of a target that has been checked, whatever they are."""
+    return _coded(target.labeled, target.given)
+
+
+def _coded(labeled: np.ndarray, given: np.ndarray) -> Labels:
+    codes = np.full(len(labeled), -1, dtype=np.int64)
     classes, codes[labeled] = np.unique(given, return_inverse=True)
     return Labels(classes, codes)
 
 
-def warn_of_marks(labels: Labels, unlabeled_value: Any) -> None:
-    """Warn where the rows without a label may be others than the user means."""
-    if unlabeled_value is None:
-        return
+def warn_of_marks(labels: Labels, unlabeled_value: Any, *, needs_unlabeled: bool = True) -> None:
+    """Warn where the rows without a label may be others than the user means.
+
+    Without `needs_unlabeled`, as for the rows of a test, only a class that looks like another mark
+    is reported.
+    """
     classes, codes = labels.classes.tolist(), labels.codes
-    if is_nan(unlabeled_value) and len(classes) > 2 and -1 in classes:
+    others = _other_marks(classes)
+    if unlabeled_value is None or not (needs_unlabeled or others):
+        return
+    mark = as_code(unlabeled_value)
+    if (codes >= 0).all():
+        counts, hint = np.bincount(codes), ""
+        suspect = classes.index(others[0]) if others else int(counts.argmax())
+        is_most = 2 * counts[suspect] > len(codes)
+        if others or is_most:
+            share = "More than half of the" if is_most else f"{counts[suspect]} of {len(codes)}"
+            hint = f"{share} rows hold {classes[suspect]!r}: if that marks unlabeled rows, "
+            hint += f"set unlabeled_value={classes[suspect]!r}. "
         warn_user(
-            "-1 is a class of y, since unlabeled_value=np.nan says that missing values mark the "
-            "unlabeled rows. If -1 marks some as well, replace it, as in np.where(y == -1, np.nan, "
-            "y)."
+            f"y holds no unlabeled row: no label is {mark}, the value of unlabeled_value. {hint}"
+            "If every row is labeled, set unlabeled_value=None, which silences this warning."
         )
-    elif (codes >= 0).all():
-        counts = np.bincount(codes)
-        most = int(counts.argmax())
-        hint = (
-            f" More than half of the rows hold {classes[most]!r}: if that marks unlabeled rows, "
-            f"set unlabeled_value={classes[most]!r}."
-            if 2 * counts[most] > len(codes)
-            else ""
-        )
+    elif others:
+        as_objects = ".astype(object)" if isinstance(others[0], str) else ""
         warn_user(
-            f"y holds no unlabeled row: no label is {unlabeled_value!r}, the value of "
-            f"unlabeled_value.{hint} If every row is labeled, set unlabeled_value=None, which "
-            "silences this warning."
+            f"{others[0]!r} is a class of y, since unlabeled_value={mark} marks the unlabeled "
+            f"rows. If {others[0]!r} marks some as well, replace it, as in np.where(y == "
+            f"{others[0]!r}, {mark}, y{as_objects})."
         )
     elif classes == [1]:
         warn_user(
-            f"The only class in y is 1, and the rows with y == {unlabeled_value!r} are taken as "
-            f"unlabeled. If {unlabeled_value!r} is the other class, set unlabeled_value=None "
-            "(every row is labeled) or another value."
+            f"The only class in y is {classes[0]!r}, and the rows with y == {mark} are taken as "
+            f"unlabeled. If {mark} is the other class, set unlabeled_value=None (every row is "
+            "labeled) or another value."
         )
+
+
+def _other_marks(classes: list[Any]) -> list[Any]:
+    """Return the classes that mark unlabeled rows in many tables; -1 and 1 are two classes."""
+    texts = [label for label in classes if isinstance(label, str)]
+    found = [text for text in texts if text.strip().lower() in USUAL_MARKS]
+    return found or [label for label in classes if label == -1 and len(classes) > 2]
 
 
 def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any) -> np.ndarray:

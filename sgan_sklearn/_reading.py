@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -29,11 +30,17 @@ __all__ = [
     "as_numbers",
     "as_objects",
     "as_table",
+    "categorical_columns",
     "frame_to_numbers",
     "ordinary_numbers",
     "read_column",
+    "text_gaps",
     "with_nan",
 ]
+
+
+# Different texts in a column of numbers that may mark missing values, at most.
+MAX_GAPS = 3
 
 
 class Column(NamedTuple):
@@ -127,7 +134,9 @@ def read_column(X: Any, i: int) -> Column:
         refuse_column(X, i, "has the dtype", str(column.dtype))
     try:
         found = read(column, kind)
-        return _look_at_objects(X, i, found) if found.kind == "object" else found
+        unfit = _unfit_type(found)
+        if unfit is None:
+            return _from_objects(found) if found.kind == "object" else found
     except OverflowError as error:
         raise ValueError(
             f"Column {column_name(X, i)} holds integers of more than 64 bits. Make them floats, or "
@@ -135,6 +144,7 @@ def read_column(X: Any, i: int) -> Column:
         ) from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"Column {column_name(X, i)} cannot be read. {error}") from error
+    refuse_column(X, i, "holds values of the type", unfit.__name__)
 
 
 def as_numbers(column: Column, name: str) -> Column:
@@ -147,8 +157,65 @@ def as_numbers(column: Column, name: str) -> Column:
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Column {name} must hold numbers, or be named among the categorical_features. {error}"
+            ". Replace text that marks missing values with np.nan."
         ) from error
     return Column("number", numbers, ~np.isnan(numbers))
+
+
+def text_gaps(values: list[Any]) -> list[str]:
+    """Return the few different texts between numbers, which may be text as well."""
+    counts = Counter(values)
+    gaps = [value for value in counts if isinstance(value, str) and not _is_number(value)]
+    n_gaps = sum(counts[gap] for gap in gaps)
+    return gaps if len(gaps) <= MAX_GAPS and 2 * n_gaps < len(values) else []
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def categorical_columns(X: Any, categorical_features: Any) -> np.ndarray | None:
+    """Return the mask of the columns that are categories, None if dtypes say it.
+
+    Raises ValueError.
+    """
+    n_columns = X.shape[1]
+    names = list(X.columns) if frame_kind(X) else []
+    if categorical_features is None:
+        return np.zeros(n_columns, dtype=bool)
+    if isinstance(categorical_features, str):  # "from_dtype"
+        return None
+    rule = "The 'categorical_features' parameter of SGANClassifier must"
+    if np.ndim(categorical_features) != 1:
+        raise ValueError(f"{rule} be a list of columns or a mask. Got {categorical_features!r}.")
+    chosen = list(categorical_features)
+    if chosen and all(isinstance(item, bool | np.bool_) for item in chosen):
+        if len(chosen) != n_columns:
+            raise ValueError(
+                f"{rule} have one value for each column if it is a mask. Got {len(chosen)} for "
+                f"{n_columns} columns."
+            )
+        return np.array(chosen, dtype=bool)
+    mask = np.zeros(n_columns, dtype=bool)
+    for item in chosen:
+        if isinstance(item, str):
+            if item not in names:
+                raise ValueError(
+                    f"{rule} name columns of X. Got {item!r}, "
+                    + (f"but they are {names}." if names else "but X has no column names.")
+                )
+            mask |= [name == item for name in names]
+        elif isinstance(item, Integral) and 0 <= int(item) < n_columns:
+            mask[int(item)] = True
+        else:
+            raise ValueError(
+                f"{rule} hold positions from 0 to {n_columns - 1}, names that are strings, or a "
+                f"mask. Got {item!r}."
+            )
+    return mask
 
 
 def _read_array(values: np.ndarray, kind: str) -> Column:
@@ -249,15 +316,20 @@ def _objects(values: list[Any], kind: str) -> Column:
     )
 
 
-def _look_at_objects(X: Any, i: int, column: Column) -> Column:
+def _unfit_type(column: Column) -> type | None:
+    """Return the type of objects in a column that are no text and no numbers, if there are any."""
+    if column.kind != "object":
+        return None
+    types = set(map(type, column.values[column.known].tolist()))
+    unfit = (cls for cls in types if not issubclass(cls, str | np.bool_ | Real | Decimal))
+    return min(unfit, key=lambda cls: cls.__name__, default=None)
+
+
+def _from_objects(column: Column) -> Column:
     """Return a column of numbers or a category, as the types of its objects say."""
     known, found = column.known, column.values[column.known].tolist()
-    types = {type(value) for value in found}
-    texts = [cls for cls in types if issubclass(cls, str | bool | np.bool_)]
-    for cls in types.difference(texts):
-        if not issubclass(cls, Real | Decimal):
-            refuse_column(X, i, "holds values of the type", cls.__name__)
-    if texts:
+    types = set(map(type, found))
+    if any(issubclass(cls, str | bool | np.bool_) for cls in types):
         values = np.full(len(known), None, dtype=object)
         values[known] = [plain(value) for value in found]
         return Column("category", values, known)

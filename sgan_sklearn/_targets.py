@@ -11,7 +11,16 @@ from sklearn.utils import column_or_1d
 
 from sgan_sklearn._validation import is_missing
 
-__all__ = ["Target", "as_array", "check_target", "is_nan", "kind_of", "plain_labels"]
+__all__ = [
+    "Target",
+    "as_array",
+    "as_code",
+    "check_mark",
+    "check_target",
+    "is_nan",
+    "kind_of",
+    "plain_labels",
+]
 
 # Kinds of dtypes that keep Python objects of one kind.
 KEPT_BY = {"bool": "b", "integer": "iu", "float": "f", "string": "U"}
@@ -130,6 +139,20 @@ def plain_labels(labels: np.ndarray) -> np.ndarray:
 def is_nan(value: Any) -> bool:
     """Say whether the value of a parameter is the number NaN."""
     return isinstance(value, Real) and bool(value != value)
+
+
+def as_code(value: Any) -> str:
+    """Return the value of a parameter as one writes it in Python."""
+    return "np.nan" if is_nan(value) else repr(value)
+
+
+def check_mark(unlabeled_value: Any, caller: str) -> None:
+    """Refuse missing values other than NaN as the mark of unlabeled rows, with the remedy."""
+    if unlabeled_value is not None and not is_nan(unlabeled_value) and is_missing(unlabeled_value):
+        raise ValueError(
+            f"The 'unlabeled_value' parameter of {caller} must be a number, a string or None. Got "
+            f"{unlabeled_value!r}: pass np.nan, which makes NaN, None and pd.NA the mark."
+        )
 
 
 def kind_of(label_type: type) -> str:
@@ -310,14 +333,15 @@ def _check_not_as_text(labels: np.ndarray, unlabeled_value: Any, name: str) -> N
                     f"unlabeled_value={number!r} (no quotes)."
                 )
         return
+    mark = as_code(unlabeled_value)
     texts = labels.tolist() if labels.dtype.kind in "OU" else []
     for text in sorted({str(text) for text in texts if isinstance(text, str)}):
         if _reads_as(text, unlabeled_value):
             raise ValueError(
                 f"{name} holds the string {text!r}, but unlabeled_value is the number "
-                f"{unlabeled_value!r}, so these rows would become a class of their own. If you "
+                f"{mark}, so these rows would become a class of their own. If you "
                 "wish to predict on string targets, use dtype object, and use "
-                f"{unlabeled_value!r} (no quotes) as the label of unlabeled rows, or set "
+                f"{mark} (no quotes) as the label of unlabeled rows, or set "
                 f"unlabeled_value={text!r}."
             )
 

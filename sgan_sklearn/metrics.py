@@ -13,7 +13,8 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _num_samples, indexable
 
-from sgan_sklearn._targets import check_target
+from sgan_sklearn._labels import labels_of, warn_of_marks
+from sgan_sklearn._targets import as_code, check_mark, check_target
 from sgan_sklearn._validation import check_same_length
 
 __all__ = ["labeled_scorer"]
@@ -65,6 +66,7 @@ def labeled_scorer(scoring: Any, unlabeled_value: Any = -1) -> Any:
     >>> labeled_scorer("accuracy")(model, X, few_labels)
     1.0
     """
+    check_mark(unlabeled_value, "labeled_scorer")
     validate_parameter_constraints(
         {"unlabeled_value": [Real, str, None]},
         {"unlabeled_value": unlabeled_value},
@@ -93,12 +95,13 @@ class _LabeledScorer:
         if len(labeled) == 0:
             warnings.warn(
                 f"None of the {n_rows} rows to score carries a label (unlabeled_value="
-                f"{self.unlabeled_value!r}), so the score is nan. Split with SemiSupervisedSplit, "
-                "whose test rows are all labeled.",
+                f"{as_code(self.unlabeled_value)}), so the score is nan. Split with "
+                "SemiSupervisedSplit, whose test rows are all labeled.",
                 UserWarning,
                 stacklevel=2,
             )
             return np.nan
+        warn_of_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)
         of_labeled = {
             name: _safe_indexing(value, labeled) if _has_rows(value, n_rows) else value
             for name, value in kwargs.items()

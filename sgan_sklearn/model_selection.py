@@ -17,9 +17,10 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import indexable
 
+from sgan_sklearn._labels import labels_of, warn_of_marks
 from sgan_sklearn._random import RandomState
 from sgan_sklearn._sampling import allotted, drawn
-from sgan_sklearn._targets import check_target, is_nan
+from sgan_sklearn._targets import as_code, check_mark, check_target, is_nan
 from sgan_sklearn._validation import check_same_length
 
 __all__ = ["SemiSupervisedSplit", "mask_labels"]
@@ -84,6 +85,7 @@ def mask_labels(
     >>> mask_labels(y, per_class=1, random_state=0)
     array([-1, -1,  0, -1, -1,  1])
     """
+    check_mark(unlabeled_value, "mask_labels")
     at_least_one = [Interval(Integral, 1, None, closed="left"), None]
     validate_parameter_constraints(
         {
@@ -117,7 +119,8 @@ def mask_labels(
     if len(classes) == 0:
         raise ValueError(
             f"y holds no class: all {len(labels)} rows are unlabeled "
-            f"(unlabeled_value={unlabeled_value!r}). Pass the labels of which some are to be kept."
+            f"(unlabeled_value={as_code(unlabeled_value)}). Pass the labels of which some are to "
+            "be kept."
         )
     n_kept = _number_to_keep(given, named[0], classes, counts)
     if per_class is not None:
@@ -258,8 +261,9 @@ class SemiSupervisedSplit(BaseCrossValidator):
         if len(labeled) == 0:
             raise ValueError(
                 f"y holds no labeled row to split: all {len(target.values)} rows are unlabeled "
-                f"(unlabeled_value={self.unlabeled_value!r})."
+                f"(unlabeled_value={as_code(self.unlabeled_value)})."
             )
+        warn_of_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)
         labels = target.given
         if isinstance(inner, StratifiedKFold):
             _check_folds(inner.n_splits, labels)
@@ -306,6 +310,7 @@ class SemiSupervisedSplit(BaseCrossValidator):
 
     def _splitter(self) -> Any:
         """Return the splitter of the labeled rows, its parameters checked."""
+        check_mark(self.unlabeled_value, "SemiSupervisedSplit")
         validate_parameter_constraints(
             {
                 "unlabeled_value": [Real, str, None],

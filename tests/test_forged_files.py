@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
 from sklearn.utils.fixes import parse_version
 
 from sgan_sklearn import SGANClassifier, _files, load, save
-from sgan_sklearn._dtypes import numpy_dtype, pandas_dtype
+from sgan_sklearn._dtypes import column_numpy_dtype, numpy_dtype, pandas_dtype
 from sgan_sklearn._encoding import decode, encode
 from sgan_sklearn._files import read_file, replace_file, write_file
 from sgan_sklearn._state import check_generator_state
@@ -384,10 +384,24 @@ def test_types_of_arrow_that_crash_it_are_refused(dtype):
         pandas_dtype(dtype)
 
 
+@pytest.mark.parametrize("name", ["<M8", "m8[Y]", "U3", "|S1", "V4", "i4,i4", "c16", 3, None])
+def test_names_of_dtypes_that_no_column_has_are_refused(name):
+    with pytest.raises(TypeError):
+        column_numpy_dtype(name)
+    with pytest.raises((TypeError, ValueError)):
+        pandas_dtype(["numpy", name])
+
+
+@pytest.mark.parametrize("name", ["|O", "object", "<M8[s]"])
+def test_sparse_columns_hold_numbers(name):
+    with pytest.raises(TypeError, match="not expected here"):
+        pandas_dtype(["sparse", name, 0])
+
+
 @pytest.mark.parametrize("name", ["<M8[0s]", "m8[0D]", "<m8[00s]"])
 def test_units_of_time_without_a_length_are_refused(path, name):
     with pytest.raises(TypeError, match="dtype"):
-        numpy_dtype(name)
+        numpy_dtype(name, "mM")
     forgery = Forgery(OrdinalEncoder(), path)
     forgery.params["dtype"] = {"dtype": name}
     assert_refused(forgery)

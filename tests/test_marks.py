@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn._labels import check_labels
+from sgan_sklearn._targets import as_code
 from sgan_sklearn.metrics import labeled_scorer
 from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
 
@@ -187,7 +188,7 @@ def test_a_possible_mark_is_named_where_no_row_is_unlabeled(
     (warning,) = caught
     assert warning.filename == __file__
     message = str(warning.message)
-    assert re.search(f"no label is {unlabeled_value!r}.*unlabeled_value=None", message)
+    assert re.search(f"no label is {as_code(unlabeled_value)}.*unlabeled_value=None", message)
     assert re.search(f"More than half .* hold {mark}: .*set unlabeled_value={mark}", message)
 
 
@@ -231,6 +232,112 @@ def test_the_warning_as_an_error_leaves_a_fitted_model_alone(fitted, data, label
     with pytest.raises(UserWarning, match="no unlabeled row"):
         fitted.fit(data[0], labels)
     np.testing.assert_array_equal(fitted.predict_proba(data[0]), before)
+
+
+# --- marks that look like classes -----------------------------------------------------------------
+
+
+def split_and_score(model, X, y, mark):
+    """Use `y` as a search does, with the warnings that come from it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        list(SemiSupervisedSplit(2, unlabeled_value=mark).split(X, y))
+        labeled_scorer("accuracy", mark)(model, X, y)
+    assert {warning.filename for warning in caught} <= {__file__}
+    return [str(warning.message) for warning in caught]
+
+
+def fit_messages(classifier, X, y):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        classifier.fit(X, y)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("text", ["", "?", " Unknown", "NaN", "N/A", "missing", "unlabeled"])
+@pytest.mark.parametrize("has_unlabeled", [False, True])
+def test_text_that_may_mark_unlabeled_rows_is_named(
+    make_classifier, data, fitted, text, has_unlabeled
+):
+    X, y = data
+    names = np.where(y < 0, text, NAMES[y])
+    names[3] = text
+    if has_unlabeled:
+        names[:3] = -1
+    classifier = make_classifier()
+    expected = fit_messages(classifier, X, names)
+    assert len(expected) == 1
+    if has_unlabeled:
+        assert f"{text!r} is a class of y" in expected[0]
+        remedy = re.search(r"np\.where\(.*\)", expected[0]).group()
+        repaired = eval(remedy, {"np": np, "y": names})
+        assert check_labels(repaired, -1).classes.tolist() == NAMES.tolist()
+    else:
+        assert f"rows hold {text!r}: if that marks unlabeled rows" in expected[0]
+        assert f"set unlabeled_value={text!r}." in expected[0]
+    # The same words wherever y is looked at.
+    assert split_and_score(classifier, X, names, -1) == expected * 2
+    if not has_unlabeled:
+        assert split_and_score(classifier, X, names, None) == []
+
+
+@pytest.mark.parametrize("mark", [NAN, 9, "?"])
+def test_minus_one_beside_another_mark_is_named(make_classifier, data, mark):
+    X, y = data
+    several = y.astype(object)
+    several[:3] = mark
+    classifier = make_classifier(unlabeled_value=mark)
+    (expected,) = fit_messages(classifier, X, several)
+    assert expected.startswith("-1 is a class of y, since unlabeled_value=")
+    assert f"np.where(y == -1, {as_code(mark)}, y)" in expected
+    assert split_and_score(classifier, X, several, mark) == [expected] * 2
+
+
+@pytest.mark.parametrize("mark", [0, NAN])
+def test_classes_of_minus_one_and_one_are_no_mark(make_classifier, data, mark):
+    X, y = data
+    signs = np.where(y < 0, mark, np.where(y == 0, 1, -1))
+    classifier = make_classifier(unlabeled_value=mark)
+    assert fit_messages(classifier, X, signs) == []
+    assert split_and_score(classifier, X, signs, mark) == []
+
+
+def test_rows_that_are_all_labeled_are_split_and_scored_in_silence(fitted, data, labels):
+    X, _ = data
+    for y in (labels, np.where(labels == 0, 0, 1)):
+        assert split_and_score(fitted, X, y, -1) == []
+        assert split_and_score(fitted, X, y, None) == []
+
+
+def test_the_only_class_is_named_as_y_has_it(make_classifier, data):
+    X, y = data
+    (message,) = fit_messages(make_classifier(unlabeled_value=False), X, y < 1)
+    assert "The only class in y is True, and the rows with y == False are taken as" in message
+    (message,) = fit_messages(make_classifier(unlabeled_value=0.0), X, np.where(y < 1, 1.0, 0.0))
+    assert "The only class in y is 1.0, and the rows with y == 0.0 are" in message
+
+
+@pytest.mark.parametrize("mark", [pd.NA, pd.NaT, np.datetime64("NaT"), np.ma.masked])
+def test_missing_values_that_are_no_nan_are_refused_as_the_mark(data, mark):
+    X, y = data
+    for use, caller in (
+        (lambda: SGANClassifier(unlabeled_value=mark).fit(X, y), "SGANClassifier"),
+        (lambda: SemiSupervisedSplit(2, unlabeled_value=mark).get_n_splits(X, y), "Semi"),
+        (lambda: mask_labels(y, per_class=1, unlabeled_value=mark), "mask_labels"),
+        (lambda: labeled_scorer("accuracy", mark), "labeled_scorer"),
+    ):
+        message = f"'unlabeled_value' parameter of {caller}.*pass np.nan, which makes NaN, None and"
+        with pytest.raises(ValueError, match=message):
+            use()
+
+
+def test_messages_write_nan_as_code():
+    for y, message in (
+        (["a", "nan"], "use np.nan (no quotes)"),
+        ([NAN, None], "(unlabeled_value=np.nan)"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            check_labels(y, np.float64("nan"))
 
 
 # --- NaN, None and NA as the mark -----------------------------------------------------------------

@@ -5,6 +5,7 @@ import os
 import re
 import struct
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -314,6 +316,26 @@ def test_what_only_pickle_keeps_is_refused(path, estimator, name):
         save(estimator, path)
     assert name in str(caught.value)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, partial(RandomizedSearchCV, n_iter=1)])
+@pytest.mark.parametrize("refit", [True, False])
+def test_of_a_search_the_best_estimator_is_saved(path, data, search, refit):
+    X, y = data
+    grid = search(StandardScaler(), {"with_std": [True]}, scoring=no_score, cv=2, refit=refit)
+    fitted = grid.fit(X, y)
+    for model in (fitted, Pipeline([("search", fitted)])):
+        message = r"is a fitted \w+SearchCV, which .* Save its best_estimator_"
+        with pytest.raises(TypeError, match=message) as caught:
+            save(model, path)
+        assert ("refit=True" in str(caught.value)) is not refit
+    if refit:
+        save(fitted.best_estimator_, path)
+        np.testing.assert_array_equal(load(path).transform(X), fitted.transform(X))
+
+
+def no_score(estimator, X, y=None):
+    return 0.0
 
 
 def test_save_takes_estimators_only(path):

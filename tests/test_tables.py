@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from sgan_sklearn import SamplesDisplay
 from sgan_sklearn._columns import MAX_LEVELS, TableColumns
@@ -103,7 +105,7 @@ def test_new_and_missing_categories_at_predict(table, make_classifier):
     missing["owner"] = None
     missing["grade"] = None
     expected = classifier.predict_proba(missing)
-    with pytest.warns(UserWarning, match="none of the values that the training rows had"):
+    with pytest.warns(UserWarning, match="that the training rows did not have in 90 of 90 rows"):
         found = classifier.predict_proba(changed)
     np.testing.assert_array_equal(found, expected)
     missing[["size", "rooms"]] = np.nan
@@ -145,7 +147,7 @@ def test_categories_of_an_array_by_index_or_mask(chosen, make_classifier, rng):
     between[:, 1] = 5.0
     missing = X.copy()
     missing[:, 1] = np.nan
-    with pytest.warns(UserWarning, match=r"it holds 5\.0, for example, and they had 0\.0"):
+    with pytest.warns(UserWarning, match=r"40 of 40 rows: 5\.0, for example, and they had 0\.0"):
         found = classifier.predict_proba(between)
     np.testing.assert_array_equal(found, classifier.predict_proba(missing))
 
@@ -332,7 +334,7 @@ def test_bad_categorical_features(chosen, message, table, make_classifier):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f.assign(size=np.inf), "Input X contains infinity"),
+        (lambda f: f.assign(size=np.inf), "infinity in column 'size'. Replace it"),
         (lambda f: f.assign(size=pd.interval_range(0, 90)), "'size' has the dtype interval"),
         (lambda f: f.assign(city=[1, "a"] * 45), "column 'city' have no common order"),
     ],
@@ -350,7 +352,7 @@ def test_frames_that_cannot_be_learned(change, message, table, make_classifier):
         (lambda f: f[f.columns[::-1]], "feature names"),
         (lambda f: f.assign(size="big"), "Column 'size' must hold numbers"),
         (lambda f: f.assign(size=pd.Timestamp("2026-01-01")), "'size' has the dtype datetime64"),
-        (lambda f: f.assign(size=np.inf), "Input X contains infinity"),
+        (lambda f: f.assign(size=np.inf), "infinity in column 'size'. Replace it"),
     ],
 )
 def test_frames_unlike_those_of_the_training(change, message, table, make_classifier):
@@ -360,10 +362,152 @@ def test_frames_unlike_those_of_the_training(change, message, table, make_classi
         classifier.predict(change(frame))
 
 
-def test_text_in_an_array_is_told_how_to_be_taken(make_classifier):
-    X = np.array([["a", 1.0], ["b", 2.0]] * 10, dtype=object)
-    with pytest.raises(ValueError, match="categorical_features"):
+TEXTS = {
+    "objects": lambda rows: np.array(rows, dtype=object),
+    "strings": np.array,
+    "lists": lambda rows: rows,
+    "tuples": lambda rows: tuple(map(tuple, rows)),
+    "masked": lambda rows: np.ma.masked_array(np.array(rows)),
+    "lists with None": lambda rows: [*rows[:-1], ["a", None]],
+}
+
+
+@pytest.mark.parametrize("form", TEXTS.values(), ids=TEXTS)
+def test_text_without_a_frame_is_told_how_to_be_taken(make_classifier, form):
+    X, y = form([["a", 1.0], ["b", 2.0]] * 10), np.arange(20) % 2
+    classifier = make_classifier(unlabeled_value=None)
+    message = "Got the text 'a'. .*name them in categorical_features, or pass a DataFrame"
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(X, y)
+    clone(classifier).set_params(categorical_features=[0]).fit(X, y)  # as it was told
+    classifier.fit(pd.DataFrame(np.asarray(X, dtype=object)).infer_objects(), y)
+    numbers = classifier.fit(np.arange(40.0).reshape(20, 2), y)
+    with pytest.raises(ValueError, match="Got the text 'a': convert X to numbers in the same way"):
+        numbers.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([["1", "2"]] * 20), r"Got the text '1'. .*np.asarray\(X, dtype=float\)"),
+        (np.array([[b"a", b"b"]] * 20), r"Got bytes: decode .* np.char.decode\(X\)"),
+        (np.zeros((20, 2), dtype=[("a", "f4")]), r"structured array: .* pd.DataFrame\(X\)"),
+    ],
+)
+def test_arrays_that_hold_no_numbers_are_refused_with_the_remedy(make_classifier, X, message):
+    with pytest.raises(ValueError, match=message):
         make_classifier(unlabeled_value=None).fit(X, np.arange(20) % 2)
+
+
+def test_text_in_place_of_pixels_is_refused(make_classifier):
+    X = np.array([["0", "1"] * 32] * 20)
+    with pytest.raises(ValueError, match="Got the text '0': convert the pixels"):
+        make_classifier(image_shape=(8, 8), unlabeled_value=None).fit(X, np.arange(20) % 2)
+
+
+INFINITE = {
+    "pandas": (lambda X: pd.DataFrame(X, columns=["a", "b", "c"]), "'b'"),
+    "polars": (lambda X: pl.DataFrame(X, schema=["a", "b", "c"]), "'b'"),
+    "array": (lambda X: X, "1"),
+    "lists": (lambda X: X.tolist(), "1"),
+    "objects": (lambda X: X.astype(object), "1"),
+    "frame of text": (lambda X: pd.DataFrame(X, columns=["a", "b", "c"]).astype(str), "'b'"),
+}
+
+
+@pytest.mark.parametrize(("form", "name"), INFINITE.values(), ids=INFINITE)
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("chosen", [None, [0]])
+def test_the_column_of_infinity_is_named(make_classifier, rng, form, name, value, chosen):
+    X, y = rng.integers(0, 5, (20, 3)) / 2, np.arange(20) % 2
+    classifier = make_classifier(unlabeled_value=None, categorical_features=chosen)
+    classifier.fit(form(X), y)
+    X[3, 1] = value
+    for use in (lambda: clone(classifier).fit(form(X), y), lambda: classifier.predict(form(X))):
+        message = f"contains infinity in column {name}. Replace it, for example with np.nan"
+        with pytest.raises(ValueError, match=message):
+            use()
+    X[3, 1] = np.nan
+    classifier.predict(form(X))
+
+
+# --- numbers as text ------------------------------------------------------------------------------
+
+
+def texts(gap, n_gaps, n=40):
+    """Return numbers as text, with another text in some rows."""
+    numbers = [str(i % 15) for i in range(n)]
+    return [gap] * n_gaps + numbers[n_gaps:]
+
+
+@pytest.mark.parametrize("form", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize(
+    ("values", "gap"),
+    [
+        (texts("?", 1), "'?' in 1 of 40 rows"),
+        (texts("NA", 19), "'NA' in 19 of 40 rows"),
+        (texts("nan", 3), "'nan' in 3 of 40 rows"),
+        (["a", "b", "c", *texts("?", 0, 37)], "'a' in 3 of 40 rows"),
+        ([None, *texts("?", 2, 39)], "'?' in 2 of 39 rows"),
+        (["a", "b", "c", "d", *texts("?", 0, 36)], None),  # so many texts are names
+        (texts("?", 20), None),
+        (texts("?", 0), None),
+        (["a", "b"] * 20, None),
+        (texts("?", 1, 19), None),  # too few rows to tell
+    ],
+)
+def test_text_between_numbers_is_reported(make_classifier, form, values, gap):
+    X = form({"x": np.random.RandomState(0).randn(len(values)), "age": values})
+    y = np.arange(len(values)) % 2
+    classifier = make_classifier(unlabeled_value=None)
+    if gap is None:
+        classifier.fit(X, y)
+        return
+    message = rf"hold numbers as text .*'age' \({re.escape(gap)}\)"
+    with pytest.warns(UserWarning, match=message) as caught:
+        classifier.fit(X, y)
+    (warning,) = caught
+    as_numbers = re.search(r"as in (X.*\))\. If they", str(warning.message)).group(1)
+    if form is pd.DataFrame:
+        exec(as_numbers, {"X": X, "pd": pd})
+        as_category = form({"age": values}).astype("category")
+    else:
+        X = eval(as_numbers, {"X": X, "pl": pl})
+        as_category = X.select(pl.Series("age", values).cast(pl.Categorical))
+    classifier.fit(X, y)  # as it was told, both ways
+    assert classifier._columns.kinds == ["number", "number"]
+    classifier.fit(as_category, y)
+
+
+def test_numbers_with_text_between_them_are_refused_with_the_remedy(make_classifier):
+    X = pd.DataFrame({"age": [*range(39), "?"]})
+    message = "column 'age' have no common order.*If '[?]' marks missing values, replace it with np"
+    with pytest.raises(ValueError, match=message):
+        make_classifier(unlabeled_value=None).fit(X, np.arange(40) % 2)
+    numbers = make_classifier(unlabeled_value=None).fit(
+        X.replace("?", 1).astype(float), [0, 1] * 20
+    )
+    message = "Column 'age' must hold .*Replace text that marks missing"
+    with pytest.raises(ValueError, match=message):
+        numbers.predict(X)
+
+
+# --- categories that the training rows did not have -----------------------------------------------
+
+
+@pytest.mark.parametrize(("n_unknown", "warns"), [(0, False), (5, False), (6, True), (10, True)])
+def test_many_unknown_categories_are_reported(make_classifier, n_unknown, warns):
+    cities = pd.DataFrame({"city": ["Bonn", "Lima"] * 20})
+    classifier = make_classifier(unlabeled_value=None).fit(cities, np.arange(40) % 2)
+    X = pd.DataFrame({"city": ["bonn"] * n_unknown + ["Lima"] * (10 - n_unknown) + [None] * 9})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = classifier.predict_proba(X)
+    np.testing.assert_array_equal(found, classifier.predict_proba(X.replace("bonn", None)))
+    assert len(caught) == warns
+    if warns:
+        message = str(caught[0].message)
+        assert f"did not have in {n_unknown} of 10 rows: 'bonn', for example" in message
 
 
 # --- the parts --------------------------------------------------------------------------------
