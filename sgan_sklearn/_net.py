@@ -56,6 +56,7 @@ from sgan_sklearn._skorch_callbacks import (
     VALIDATION_NAMES,
     catch_up,
     check_fit_for_training,
+    is_observer,
     may_draw,
     reads_batches,
     scores_training_rows,
@@ -415,7 +416,9 @@ class SGANNet(ClassifierMixin, NeuralNet):
         if not self.initialized_:
             self.initialize()
         check_fit_for_training(self.callbacks_, held_out=X.validation is not None)
-        self._numbers_of_callbacks = OwnNumbers(torch.initial_seed(), torch.device(self.device))
+        if not all(is_observer(callback) for _, callback in self.callbacks_):
+            device = torch.device(self.device)
+            self._numbers_of_callbacks = OwnNumbers(torch.initial_seed(), device)
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
@@ -424,8 +427,11 @@ class SGANNet(ClassifierMixin, NeuralNet):
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call a method of the net and of all callbacks, which draw from a stream of their own."""
+        if self._numbers_of_callbacks is None:  # there are only observers
+            super().notify(method_name, **kwargs)
+            return
         getattr(self, method_name)(self, **kwargs)
-        if method_name == "on_epoch_begin" and self._numbers_of_callbacks is not None:
+        if method_name == "on_epoch_begin":
             self._numbers_of_callbacks.begin(len(self.history))
         for _, callback in self.callbacks_:
             if not scores_training_rows(callback):
