@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
+from skorch.dataset import Dataset as LabeledDataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -15,7 +17,7 @@ from sgan_sklearn._distributed import n_processes, own_part
 from sgan_sklearn._random import next_seed
 from sgan_sklearn._rows import Rows, as_array, looked_up, sample_places, subset
 
-__all__ = ["Batch", "SemiSupervisedBatches", "SemiSupervisedDataset"]
+__all__ = ["Batch", "EvaluationBatches", "SemiSupervisedBatches", "SemiSupervisedDataset"]
 
 
 class Batch(NamedTuple):
@@ -102,6 +104,18 @@ class SemiSupervisedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def taught(self) -> LabeledDataset | None:
+        """Return the labeled rows with their codes as a data set of skorch's, if there are any."""
+        places = self.labeled_indices
+        if len(places) == 0:
+            return None
+        rows = subset(self.rows, places.cpu().numpy())
+        return LabeledDataset(rows, self.codes[places], length=len(places))
+
+    def held_out(self) -> LabeledDataset | None:
+        """Return the rows that are held back as a data set of skorch's, if there are any."""
+        return None if self.validation is None else LabeledDataset(*self.validation)
+
     def sample(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return rows as an array, their codes and places: all, or some if they are many."""
         codes = self.codes.cpu().numpy()
@@ -178,6 +192,33 @@ class SemiSupervisedBatches:
         self._order.set_state(state["order"])
         for stream, rest in zip(self._streams, state["rests"], strict=True):
             stream.rest = rest.to(stream.rest.device)
+
+
+class EvaluationBatches:
+    """Iterate over rows in their order, with their class codes, in parts.
+
+    Parameters
+    ----------
+    dataset : skorch.dataset.Dataset or SemiSupervisedDataset
+        Rows of the model space; of the latter all rows.
+    batch_size : int
+        Number of rows in a part; the last one may have fewer.
+    """
+
+    def __init__(self, dataset: LabeledDataset | SemiSupervisedDataset, batch_size: int) -> None:
+        self.codes: Tensor | None
+        if isinstance(dataset, SemiSupervisedDataset):
+            self.rows, self.codes = dataset.rows, dataset.codes
+        else:
+            self.rows, self.codes = dataset.X, dataset.y
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for places in gen_batches(len(self.rows), self.batch_size):
+            yield self.rows[places], None if self.codes is None else self.codes[places]
 
 
 class _Shuffled:

@@ -281,10 +281,11 @@ default="auto"
         Rise of the accuracy that counts as a gain.
     callbacks : list of skorch callbacks, default=None
         Called while training, besides those that keep the history and print. One may set
-        ``net.stop_training_ = True`` to end it after the epoch. skorch's own `EarlyStopping` needs
-        ``monitor="discriminator_loss"`` or the like, and its ``load_best`` does not reach the
-        averaged weights: take the parameter `early_stopping` instead; `LRScheduler` moves the
-        discriminator's rate only: take `lr_schedule`. scikit-learn's callbacks, of version 1.9 and
+        ``net.stop_training_ = True`` to end it after the epoch. skorch's scoring callbacks score
+        the rows that `early_stopping` holds back, or with ``on_train=True`` the labeled rows, and
+        `valid_loss`, which others monitor, needs such rows too; the guide says of each what it
+        does. Random numbers that callbacks draw from torch do not change the model.
+        scikit-learn's callbacks, of version 1.9 and
         later, are set by ``set_callbacks``; they get the labeled rows alone, with those that
         `early_stopping` holds back. With one of your own here, steps on a GPU are not recorded
         unless `compile` is True.
@@ -332,9 +333,10 @@ default="auto"
         One record an epoch: its number ("epoch"), the mean of each loss term
         ("discriminator_loss", "generator_loss", the objective's own, and those of the
         regularizers before their weights), the mean standard deviation of generated columns
-        against that of real ones ("generated_spread"), the "validation_score" of `early_stopping`,
-        and its seconds ("dur"). The means are over the steps
-        that have the term, see `adversarial_every`.
+        against that of real ones ("generated_spread"), with `early_stopping` the loss and the
+        accuracy on the rows held back ("valid_loss", "valid_acc", which is the "validation_score",
+        and with "_best" whether each is the best so far), and its seconds ("dur"). The means are
+        over the steps that have the term, see `adversarial_every`.
     n_iter_ : int
         Number of epochs trained.
     n_steps_ : int

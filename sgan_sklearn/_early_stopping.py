@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
 
 from sgan_sklearn._sampling import allotted, drawn
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from sgan_sklearn._labels import Labels
     from sgan_sklearn._random import RandomState
 
@@ -49,29 +46,21 @@ class EarlyStopping:
 
     Parameters
     ----------
-    validation : tuple of Tensor of shape (n, ...) and (n,)
-        Rows in the model space and their class codes.
     n_iter_no_change : int
         Epochs without a gain after which the training is to stop.
     tol : float
         What counts as a gain.
     """
 
-    def __init__(
-        self, validation: tuple[Tensor, Tensor], n_iter_no_change: int, tol: float
-    ) -> None:
-        self.rows, codes = validation
-        self.codes = codes.cpu()
+    def __init__(self, n_iter_no_change: int, tol: float) -> None:
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.best_score = -np.inf
         self.best: dict[str, Any] | None = None
         self.n_without_gain = 0
 
-    def look(self, net: Any) -> None:
-        """Score the net after an epoch, record that, and ask for the end if there is no gain."""
-        predicted = net.objective.class_logits(net.outputs(self.rows)).argmax(dim=1)
-        score = float((predicted == self.codes).to(torch.float64).mean())
+    def look(self, net: Any, score: float) -> None:
+        """Record the score of an epoch, and ask for the end if there is no gain."""
         net.history.record("validation_score", score)
         gained = score >= self.best_score + self.tol
         self.n_without_gain = 0 if gained else self.n_without_gain + 1

@@ -8,20 +8,24 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.base import ClassifierMixin
 from sklearn.utils import gen_batches
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
-from skorch.utils import TeeGenerator
+from skorch.dataset import Dataset
+from skorch.utils import TeeGenerator, to_tensor
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import update_bn
 
-from sgan_sklearn._batches import Batch, SemiSupervisedBatches
+from sgan_sklearn._batches import Batch, EvaluationBatches, SemiSupervisedBatches
 from sgan_sklearn._checkpoints import (
     Checkpoints,
     check_training,
@@ -45,9 +49,18 @@ from sgan_sklearn._early_stopping import EarlyStopping
 from sgan_sklearn._interrupts import raised_by_statement
 from sgan_sklearn._precision import in_precision
 from sgan_sklearn._progress import TrainingLog
-from sgan_sklearn._random import give_way, next_seed, reseed, seeded
+from sgan_sklearn._random import OwnNumbers, give_way, next_seed, reseed, seeded
 from sgan_sklearn._rows import Rows
 from sgan_sklearn._settings import with_plain_settings
+from sgan_sklearn._skorch_callbacks import (
+    VALIDATION_NAMES,
+    catch_up,
+    check_fit_for_training,
+    is_observer,
+    may_draw,
+    reads_batches,
+    scores_training_rows,
+)
 from sgan_sklearn._state import (
     check_history,
     check_moments,
@@ -85,7 +98,7 @@ CHUNK_PIXELS = 2**19
 DIVERGED_LOSS = 1e4
 
 # What a record of the history has besides the terms of the losses.
-_OF_HISTORY = ("dur", "epoch", "generated_spread", "validation_score")
+_OF_HISTORY = ("dur", "epoch", "generated_spread", *VALIDATION_NAMES)
 
 # Everything of a net that holds tensors: skorch's name for each is this one and "_".
 _MODULES = ("module_", "generator_", "averaged_module_", "averaged_generator_")
@@ -93,6 +106,20 @@ _OPTIMIZERS = ("optimizer_", "generator_optimizer_")
 
 # What a training leaves behind besides tensors and the history.
 _RESULTS = ("n_steps_", "stop_training_", "loss_names_", "diverged_", "interrupted_")
+
+# What belongs to a training that is going on, and to no copy of the net.
+_PASSING = (
+    "_batches",
+    "_compared",
+    "_compiled",
+    "_early_stopping",
+    "_latent_order",
+    "_making",
+    "_numbers_of_callbacks",
+    "_remembered",
+    "_resumed",
+    "_taught",
+)
 
 # Parameters that a fitted net needs to predict, to sample and to go on, besides the networks; the
 # estimator sets the others whenever it goes on.
@@ -134,8 +161,11 @@ class _StoppedError(Exception):
     """Something asked for the end of the training."""
 
 
-class SGANNet(NeuralNet):
+class SGANNet(ClassifierMixin, NeuralNet):
     """Private skorch net of `SGANClassifier`; skorch's ``module_`` is the discriminator.
+
+    To callbacks it is a classifier of rows of the model space, whose classes are the codes: what
+    predicts is the averaged discriminator.
 
     Parameters
     ----------
@@ -196,6 +226,8 @@ class SGANNet(NeuralNet):
     _compared: tuple[Tensor, Tensor] | None = None
     _compiled: dict[nn.Module, Compiled] | None = None
     _making: Callable[..., dict[str, Tensor]] | None = None
+    _numbers_of_callbacks: OwnNumbers | None = None
+    _taught: Dataset | None = None
 
     def __init__(
         self,
@@ -226,6 +258,7 @@ class SGANNet(NeuralNet):
             module,
             criterion=nn.Identity,  # the objective holds the losses
             optimizer=torch.optim.Adam,
+            lr=discriminator_lr,
             optimizer__lr=discriminator_lr,
             **{f"optimizer__{name}": value for name, value in adam.items()},
             generator_optimizer__lr=generator_lr,
@@ -273,7 +306,10 @@ class SGANNet(NeuralNet):
         """Give each network an optimizer of its own."""
         for name, module in zip(_OPTIMIZERS, (self.module_, self.generator_), strict=True):
             args, kwargs = self.get_params_for_optimizer(name[:-1], module.named_parameters())
-            setattr(self, name, self.optimizer(*args, **kwargs))
+            optimizer = self.optimizer(*args, **kwargs)
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]  # which torch's schedules need to go on
+            setattr(self, name, optimizer)
         self._making = None  # which knows the old ones
         return self
 
@@ -303,7 +339,9 @@ class SGANNet(NeuralNet):
     # --- training -------------------------------------------------------------------------
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return the batches; from here on, each process has random numbers of its own."""
+        """Return the batches; from those of the training on, each process has its own numbers."""
+        if not training:
+            return EvaluationBatches(dataset, self._chunk_size())
         iterator = super().get_iterator(dataset, training=training)
         self._latent_order = torch.Generator(self.device).manual_seed(next_seed())
         if process_index() > 0:
@@ -311,9 +349,16 @@ class SGANNet(NeuralNet):
         self._batches = iterator
         if self._resumed is not None:
             restore_training(self, self._resumed)
+            catch_up(self.callbacks_, self.history)
             self._resumed, self._remembered = None, self.snapshot()
             self._n_complete = len(self.history)
         return iterator
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Return the rows of the training, and those that are held back from it."""
+        if any(scores_training_rows(callback) for _, callback in self.callbacks_):
+            self._taught = X.taught()
+        return X, X.held_out()
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> SGANNet:
         """Train, and fall back on the last sensible epoch if the numbers run away.
@@ -325,7 +370,7 @@ class SGANNet(NeuralNet):
         self._n_epochs = self.max_epochs if epochs is None else epochs
         self._early_stopping = None
         if X.validation is not None:
-            self._early_stopping = EarlyStopping(X.validation, self.n_iter_no_change, self.tol)
+            self._early_stopping = EarlyStopping(self.n_iter_no_change, self.tol)
         self._remembered = self.snapshot()
         if self.checkpoints is not None:
             check = partial(check_training, self, X)
@@ -345,7 +390,7 @@ class SGANNet(NeuralNet):
             if self._early_stopping is not None:
                 self._early_stopping.restore_best(self)
             del self._remembered, self._early_stopping
-            self._resumed = self._batches = self._compared = None
+            self._resumed = self._batches = self._compared = self._taught = None
             self._compiled = self._making = None
             # Gradients lie in the memory of a recording, and hold it.
             self.optimizer_.zero_grad(set_to_none=True)
@@ -370,10 +415,37 @@ class SGANNet(NeuralNet):
         """Train; unlike skorch's, no interrupt is lost."""
         if not self.initialized_:
             self.initialize()
+        check_fit_for_training(self.callbacks_, held_out=X.validation is not None)
+        if not all(is_observer(callback) for _, callback in self.callbacks_):
+            device = torch.device(self.device)
+            self._numbers_of_callbacks = OwnNumbers(torch.initial_seed(), device)
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
+        self._numbers_of_callbacks = None
         return self
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call a method of the net and of all callbacks, which draw from a stream of their own."""
+        if self._numbers_of_callbacks is None:  # there are only observers
+            super().notify(method_name, **kwargs)
+            return
+        getattr(self, method_name)(self, **kwargs)
+        if method_name == "on_epoch_begin":
+            self._numbers_of_callbacks.begin(len(self.history))
+        for _, callback in self.callbacks_:
+            if not scores_training_rows(callback):
+                self._call(callback, method_name, **kwargs)
+            elif method_name in ("on_epoch_begin", "on_epoch_end"):
+                self._call(callback, method_name, **{**kwargs, "dataset_train": self._taught})
+            # Not the steps of the training: it gets batches of the labeled rows.
+            elif not kwargs.get("training"):
+                self._call(callback, method_name, **kwargs)
+
+    def _call(self, callback: Any, method_name: str, **kwargs: Any) -> None:
+        numbers = self._numbers_of_callbacks if may_draw(callback, method_name) else None
+        with nullcontext() if numbers is None else numbers.drawn():
+            getattr(callback, method_name)(self, **kwargs)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Stop, if that was asked for, before a new record of the history is begun."""
@@ -394,26 +466,40 @@ class SGANNet(NeuralNet):
 
     def run_single_epoch(
         self,
-        iterator: SemiSupervisedBatches | None,
+        iterator: Any,
         training: bool,
         prefix: str,
         step_fn: Callable[..., dict[str, Any]],
         **fit_params: Any,
     ) -> None:
+        """Train for one epoch, or look at the rows that are held back after it."""
+        if training:
+            self._train_epoch(iterator, step_fn, **fit_params)
+            self._score_taught_rows()
+            return
+        if iterator is not None:
+            self._validate(iterator)
+        self._n_complete = len(self.history)  # skorch validates last
+
+    def _train_epoch(
+        self,
+        batches: SemiSupervisedBatches,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> None:
         """Train for one epoch and record the mean of every loss term.
 
-        Unlike skorch's, it keeps the terms on the device until the epoch ends and no record
-        of each batch.
+        Unlike skorch's, it keeps the terms on the device until the epoch ends, and a record of
+        each batch only where a callback reads them.
         """
-        if iterator is None:  # skorch's validation epoch
-            return
         # Steps with and without the adversarial part have other terms.
         sums: dict[tuple[str, ...], list[Tensor]] = {}
         n_summed: Counter[tuple[str, ...]] = Counter()
-        for i, batch in enumerate(iterator):
+        records_batches = reads_batches(self.callbacks_)
+        for i, batch in enumerate(batches):
             give_way(torch.device(self.device))
-            self.notify("on_batch_begin", batch=batch, training=training)
-            self._follow_schedule(i / len(iterator))
+            self.notify("on_batch_begin", batch=batch, training=True)
+            self._follow_schedule(i / len(batches))
             # From the start of each epoch, so that none is without a record of the generator.
             adversarial = i % self.adversarial_every == 0
             step = step_fn(batch, adversarial=adversarial, **fit_params)
@@ -422,7 +508,11 @@ class SGANNet(NeuralNet):
                 sums[names] = [torch.zeros((), device=self.device) for _ in values]
             torch._foreach_add_(sums[names], values)
             n_summed[names] += 1
-            self.notify("on_batch_end", batch=batch, training=training, **step)
+            if records_batches:
+                for name, value in {"train_loss": step["loss"], **step["terms"]}.items():
+                    self.history.record_batch(name, float(value))
+                self.history.record_batch("train_batch_size", len(batch.unlabeled))
+            self.notify("on_batch_end", batch=batch, training=True, **step)
         means = self._means(sums, n_summed)
         for name, mean in means.items():
             self.history.record(name, mean)
@@ -434,9 +524,78 @@ class SGANNet(NeuralNet):
         if not (np.abs(losses) < DIVERGED_LOSS).all() or not self._is_finite():
             raise _DivergedError
         self._remembered = self.snapshot()
+
+    # --- what skorch's scoring callbacks see -------------------------------------------------
+
+    def _validate(self, batches: EvaluationBatches) -> None:
+        """Record loss and accuracy on the rows that are held back, and whether they are best."""
+        results = []
+        for batch in batches:
+            self.notify("on_batch_begin", batch=batch, training=False)
+            step = self.validation_step(batch)
+            n_right = int((step["y_pred"].argmax(dim=1) == batch[1].to(self.device)).sum())
+            results.append((len(batch[1]), float(step["loss"]), n_right))
+            self.history.record_batch("valid_batch_size", len(batch[1]))
+            self.history.record_batch("valid_loss", float(step["loss"]))
+            self.history.record_batch("valid_acc", n_right / len(batch[1]))
+            self.notify("on_batch_end", batch=batch, training=False, **step)
+        n_rows = sum(size for size, _, _ in results)
+        loss = sum(size * loss for size, loss, _ in results) / n_rows
+        accuracy = sum(n_right for _, _, n_right in results) / n_rows
+        for name, value, sign in (("valid_loss", loss, -1), ("valid_acc", accuracy, 1)):
+            before = islice(reversed(self.history), 1, None)
+            best = next((r[name] for r in before if r.get(f"{name}_best")), -sign * math.inf)
+            self.history.record(name, value)
+            self.history.record(f"{name}_best", sign * value > sign * best)
         if self._early_stopping is not None:
-            self._early_stopping.look(self)
-        self._n_complete = len(self.history)
+            self._early_stopping.look(self, accuracy)
+
+    def _score_taught_rows(self) -> None:
+        """Show the labeled rows of the training to the callbacks that score them."""
+        if self._taught is None:
+            return
+        for batch in self.get_iterator(self._taught, training=False):
+            self.history.new_batch()
+            step = self.validation_step(batch)
+            self.history.record_batch("train_batch_size", len(batch[1]))
+            for _, callback in self.callbacks_:
+                if scores_training_rows(callback):
+                    self._call(callback, "on_batch_end", batch=batch, training=True, **step)
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Return the loss and the class logits of labeled rows."""
+        rows, codes = batch
+        logits = self.infer(rows)
+        return {"loss": cross_entropy(logits, codes.to(logits.device)), "y_pred": logits}
+
+    def evaluation_step(self, batch: Any, training: bool = False) -> Tensor:
+        """Return the class logits of rows, whose networks stay in their mode."""
+        return self.infer(batch[0])
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Codes of the classes."""
+        logits = self.infer(torch.zeros(1, *self.row_shape_))
+        return np.arange(logits.shape[1])
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Return the class logits of rows of the model space, by the averaged discriminator."""
+        mind_fork()
+        with torch.no_grad():
+            outputs = self.averaged_module_(to_tensor(x, device=self.device))
+            logits: Tensor = self.objective.class_logits(outputs)
+            return logits
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities of rows of the model space, or of a data set of them."""
+        probabilities: np.ndarray = self.forward(X).softmax(dim=1).numpy()
+        return probabilities
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return class codes of rows of the model space, or of a data set of them."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    # --- steps of the training ---------------------------------------------------------------
 
     @staticmethod
     def _means(
@@ -675,18 +834,7 @@ class SGANNet(NeuralNet):
 
     def copied(self) -> SGANNet:
         """Return the net as it is in the midst of a training, without callbacks."""
-        passing = (
-            "callbacks",
-            "callbacks_",
-            "_remembered",
-            "_resumed",
-            "_batches",
-            "_compared",
-            "_compiled",
-            "_making",
-            "_early_stopping",
-            "_latent_order",
-        )
+        passing = ("callbacks", "callbacks_", *_PASSING)
         bare: SGANNet = object.__new__(type(self))
         bare.__dict__.update({k: v for k, v in self.__dict__.items() if k not in passing})
         bare.__dict__.update(callbacks=[], callbacks_=[])
@@ -710,12 +858,14 @@ class SGANNet(NeuralNet):
     def _in_chunks(self, module: nn.Module, x: Rows) -> Tensor:
         """Apply a network to many rows or latent vectors in bounded memory."""
         mind_fork()
+        with torch.inference_mode():
+            parts = (x[rows].to(self.device) for rows in gen_batches(len(x), self._chunk_size()))
+            return torch.cat([module(part).cpu() for part in parts])
+
+    def _chunk_size(self) -> int:
         is_image = len(self.row_shape_) == 3
         n_pixels = math.prod(self.row_shape_[1:]) if is_image else CHUNK_PIXELS // CHUNK
-        n_rows = min(CHUNK, max(1, CHUNK_PIXELS // n_pixels))
-        with torch.inference_mode():
-            parts = (x[rows].to(self.device) for rows in gen_batches(len(x), n_rows))
-            return torch.cat([module(part).cpu() for part in parts])
+        return min(CHUNK, max(1, CHUNK_PIXELS // n_pixels))
 
     def _is_finite(self) -> bool:
         # Not the weights alone: statistics of batches may overflow before them.
@@ -726,8 +876,8 @@ class SGANNet(NeuralNet):
 
     def __getstate__(self) -> dict[str, Any]:
         """Replace modules and optimizers by their states as numpy arrays."""
-        state = self.__dict__.copy()
-        state["_compiled"] = state["_making"] = None  # of this process
+        # A callback may pickle the net in the midst of a training.
+        state = {name: value for name, value in self.__dict__.items() if name not in _PASSING}
         state["tensors"] = {
             name: to_arrays(state.pop(name).state_dict())
             for name in (*_MODULES, *_OPTIMIZERS)

@@ -18,7 +18,7 @@ N_LINES = 20
 MIN_WIDTH = 9
 
 # What the record of an epoch holds besides, and the table has in another form or not.
-LEFT_OUT = ("dur", "generated_spread")
+LEFT_OUT = ("dur", "generated_spread", "valid_acc")
 
 
 def say(text: str) -> None:

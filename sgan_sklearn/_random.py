@@ -17,6 +17,7 @@ from sgan_sklearn._threads import mind_fork
 RandomState = int | np.random.RandomState | None
 
 __all__ = [
+    "OwnNumbers",
     "RandomState",
     "draw_seed",
     "give_way",
@@ -130,3 +131,62 @@ def reseed(seed: int, device: torch.device) -> None:
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
+
+
+class OwnNumbers:
+    """A stream of torch's random numbers for foreign code, apart from those of the training.
+
+    It begins anew with each epoch, so that a training that is resumed goes on with the same.
+
+    Parameters
+    ----------
+    seed : int
+        What the stream depends on besides the epoch.
+    device : device
+        Where numbers are drawn, besides the CPU.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed, self._device = seed, device
+        self.begin(0)
+
+    def begin(self, epoch: int) -> None:
+        """Begin the stream of an epoch."""
+        self._epoch = epoch
+        self._states: list[torch.Tensor] | None = None  # of a stream that nobody has drawn from
+
+    @contextmanager
+    def drawn(self) -> Iterator[None]:
+        """Run a block that draws from the stream."""
+        if self._device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            yield  # a recording, whose random numbers must stay as they are
+            return
+        with self._kept():
+            if self._states is None:
+                numbers = np.random.SeedSequence((self._seed, self._epoch))
+                reseed(int(numbers.generate_state(1)[0]), self._device)
+            else:
+                self._set(self._states)
+            try:
+                yield
+            finally:
+                self._states = self._now()
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        before = self._now()
+        try:
+            yield
+        finally:
+            self._set(before)
+
+    def _now(self) -> list[torch.Tensor]:
+        states = [torch.get_rng_state()]
+        if self._device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self._device))
+        return states
+
+    def _set(self, states: list[torch.Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(states[1], self._device)

@@ -169,4 +169,5 @@ def check_history(history: Any) -> None:
 def restore_history(net: Any, history: list[dict[str, Any]]) -> None:
     """Append records to the history of a net."""
     # Not by its own methods, which take seconds for ten thousand epochs.
-    net.history.extend({"batches": [], **record} for record in history)
+    # Each has a batch, as skorch's callbacks expect.
+    net.history.extend({"batches": [{}], **record} for record in history)

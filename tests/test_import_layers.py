@@ -31,6 +31,7 @@ LAYERS = [
     "_schedules",
     "_early_stopping",
     "_sklearn_callbacks",
+    "_skorch_callbacks",
     "_validation",
     "_targets",
     "_labels",
