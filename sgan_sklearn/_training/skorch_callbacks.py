@@ -27,6 +27,7 @@ __all__ = [
     "VALIDATION_NAMES",
     "catch_up",
     "check_fit_for_training",
+    "is_observer",
     "may_draw",
     "reads_batches",
     "scores_training_rows",
@@ -140,12 +141,15 @@ def reads_batches(callbacks: Iterable[tuple[str, Any]]) -> bool:
     )
 
 
+def is_observer(callback: Any) -> bool:
+    """Return whether a callback only looks and writes."""
+    return type(callback).__module__ in OBSERVERS
+
+
 def may_draw(callback: Any, method_name: str) -> bool:
     """Return whether a method of a callback may draw random numbers."""
-    cls = type(callback)
-    if cls.__module__ in OBSERVERS:
-        return False
-    return getattr(cls, method_name, None) is not getattr(Callback, method_name)
+    overridden = getattr(type(callback), method_name, None) is not getattr(Callback, method_name)
+    return overridden and not is_observer(callback)
 
 
 def catch_up(callbacks: Iterable[tuple[str, Any]], history: Sequence[dict[str, Any]]) -> None:
