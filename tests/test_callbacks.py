@@ -82,6 +82,13 @@ def test_tables_are_refused(images, labels, tmp_path):
         fitted(images.reshape(30, -1), labels, SampleGridCallback(tmp_path))
 
 
-def test_a_network_without_generator_is_refused(images, labels, tmp_path):
-    with pytest.raises(ValueError, match="unsupervised_weight"):
-        fitted(images, labels, SampleGridCallback(tmp_path), unsupervised_weight=0)
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"unsupervised_weight": 0}, "unsupervised_weight=0 trains none"),
+        ({"objective": "supervised"}, "the objective Supervised trains none"),
+    ],
+)
+def test_a_network_without_generator_is_refused(images, labels, tmp_path, params, match):
+    with pytest.raises(ValueError, match=match):
+        fitted(images, labels, SampleGridCallback(tmp_path), **params)

@@ -39,7 +39,7 @@ def device(request, monkeypatch):
     """Return a device on which steps are recorded; on a CPU, PyTorch's operations are repeated."""
     if request.param == "cpu":
         monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
-        monkeypatch.setattr(recorded_steps_module, "_at_once", lambda stream: nullcontext())
+        monkeypatch.setattr(recorded_steps_module, "_on_stream", lambda stream: nullcontext())
         monkeypatch.setattr(recorded_steps_module, "_recorded", recorded_on_cpu)
         for module in (_classifier, recorded_steps_module):
             monkeypatch.setattr(module, "uses_graphs", lambda device: True)
@@ -130,6 +130,7 @@ TRAININGS = {
     "softmax": (digits, {"architecture": MLP, "objective": "softmax", "adversarial_every": 3}),
     "two heads": (digits, {"architecture": MLP, "objective": "two_headed"}),
     "no generator": (digits, {"architecture": MLP, "unsupervised_weight": 0}),
+    "supervised": (digits, {"architecture": MLP, "objective": "supervised"}),
     "early stopping": (digits, {"architecture": MLP, "early_stopping": True}),
     "layers of PyTorch": (
         digits,
@@ -348,7 +349,7 @@ def test_a_known_layer_that_waits_for_the_gpu(device):
     clf = SGANClassifier(networks, latent_dim=8, batch_size=20, device=device, random_state=0)
     clf.set_params(max_epochs=2)
     with pytest.warns(
-        UserWarning, match=r"without, which takes longer .*_local_scalar_dense waits"
+        UserWarning, match=r"without recording, which takes longer .*_local_scalar_dense waits"
     ):
         clf.fit(X, y)
     assert clf.n_iter_ == 2

@@ -513,6 +513,10 @@ CHANGES = {
     "moments": lambda state: state["optimizers"]["optimizer_"]["state"][0].update(step=np.zeros(3)),
     "shares of other classes": lambda state: state["parts"][2].update(mean_=torch.zeros(7)),
     "shares that are no numbers": lambda state: state["parts"][2]["mean_"].fill_(np.nan),
+    "results of other names": lambda state: state["results"].update(module_=1),
+    "a number of steps": lambda state: state["results"].update(n_steps_=-1),
+    "a divergence": lambda state: state["results"].update(diverged_=True),
+    "an interrupt": lambda state: state["results"].update(interrupted_=True),
     "an epoch less": lambda state: state["history"].pop(),
     "a position": lambda state: state["latent_order"].__setitem__(slice(8, 12), 255),
 }

@@ -237,8 +237,9 @@ def test_batch_statistics_of_the_averaged_generator_are_its_own():
 # --- a whole training -------------------------------------------------------------------------
 
 
-def test_without_unsupervised_weight_the_generator_is_never_touched():
-    net, dataset = make_net(unsupervised_weight=0.0).initialize(), make_dataset()
+@pytest.mark.parametrize("params", [{"unsupervised_weight": 0.0}, {"objective": "supervised"}])
+def test_without_adversarial_steps_the_generator_is_never_touched(params):
+    net, dataset = make_net(**params).initialize(), make_dataset()
     untouched = state_of(net.generator_)
     net.partial_fit(dataset)
     assert net.n_steps_ == 9
@@ -247,6 +248,34 @@ def test_without_unsupervised_weight_the_generator_is_never_touched():
     weights = [list(m.parameters()) for m in (net.averaged_generator_, net.generator_)]
     assert is_same(*weights)
     assert "generator_loss" not in net.history[-1]
+
+
+def test_a_run_lives_only_during_the_training():
+    runs = []
+    note = AtEpoch(1, lambda net: runs.extend([net._run, net.copied()._run]))
+    states = []
+    keep = AtEpoch(2, lambda net: states.append(net.__getstate__()))
+    net = make_net(callbacks=[note, keep]).fit(make_dataset())
+    assert runs[0] is not None
+    assert runs[1] is None
+    assert "_run" not in states[0]
+    assert net._run is None
+
+
+def test_a_run_ends_with_an_error():
+    net = make_net(callbacks=[AtEpoch(1, lambda net: 1 / 0)])
+    with pytest.raises(ZeroDivisionError):
+        net.fit(make_dataset())
+    assert net._run is None
+
+
+def test_an_optimizer_that_is_set_up_anew_is_the_one_that_steps():
+    net = make_net(callbacks=[AtEpoch(1, lambda net: net.set_params(optimizer__lr=1e-12))])
+    weights = []
+    net.callbacks.append(AtEpoch(2, lambda net: weights.append(state_of(net.module_))))
+    net.fit(make_dataset())
+    moved = zip(state_of(net.module_), weights[0], strict=True)
+    assert all(torch.allclose(a, b, atol=1e-7) for a, b in moved)
 
 
 def test_adversarial_part_every_few_steps():

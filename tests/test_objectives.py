@@ -19,12 +19,17 @@ from sgan_sklearn.objectives import (
     Objective,
     Softmax,
     Stacked,
+    Supervised,
     TwoHeaded,
 )
+from sgan_sklearn.samplers import CriticSampler
 
 N_CLASSES, N_FEATURES = 3, 6
 
 each_objective = pytest.mark.parametrize("name", OBJECTIVES)
+each_adversarial_objective = pytest.mark.parametrize(
+    "name", [name for name, objective in OBJECTIVES.items() if objective.uses_generator]
+)
 each_parameter = pytest.mark.parametrize(
     ("name", "parameter"),
     [(name, parameter) for name in OBJECTIVES for parameter in OBJECTIVES[name]().get_params()],
@@ -164,7 +169,7 @@ def test_one_row_of_each_kind(name, kind):
     assert losses["loss"].isfinite()
 
 
-@each_objective
+@each_adversarial_objective
 def test_unsupervised_weight_scales_the_unsupervised_part(name):
     objective = OBJECTIVES[name]()
     discriminator, batch = make_discriminator(objective).eval(), make_batch()
@@ -215,7 +220,7 @@ def test_weights_of_labeled_rows_leave_the_other_terms_alone(name):
     torch.testing.assert_close(weighted["loss"] - plain["loss"], difference)
 
 
-@each_objective
+@each_adversarial_objective
 def test_discriminator_sees_all_rows_in_one_pass(name):
     objective = OBJECTIVES[name]()
     discriminator, batch = make_discriminator(objective), make_batch()
@@ -258,10 +263,72 @@ def test_training_end_to_end(name, make_classifier, data):
     by_name = make_classifier(objective=name).fit(X, y)
     by_instance = make_classifier(objective=OBJECTIVES[name]()).fit(X, y)
     np.testing.assert_array_equal(by_name.predict_proba(X), by_instance.predict_proba(X))
-    assert np.isfinite(by_name.score_samples(X)).all()
-    assert np.isfinite(by_name.sample(5)).all()
     again = copy.deepcopy(by_name)
     np.testing.assert_array_equal(by_name.predict_proba(X), again.predict_proba(X))
+    if OBJECTIVES[name].uses_generator:
+        assert np.isfinite(by_name.score_samples(X)).all()
+        assert np.isfinite(by_name.sample(5)).all()
+
+
+# --- without a generator ----------------------------------------------------------------------
+
+
+def test_supervised_with_regularizers_has_no_adversarial_terms(make_classifier, data):
+    regularizers = ["entropy", "class_prior"]
+    classifier = make_classifier(objective="supervised", regularizer=regularizers).fit(*data)
+    terms = {"epoch", "dur", "supervised", "entropy", "class_prior", "discriminator_loss"}
+    assert all(record.keys() == terms for record in classifier.history_)
+    last = classifier.history_[-1]
+    assert last["entropy"] > 0
+    assert not classifier.net_.generator_optimizer_.state
+
+
+def test_regularizers_of_a_supervised_training_have_the_unsupervised_weight(make_classifier, data):
+    params = {"objective": "supervised", "regularizer": "entropy"}
+    models = [
+        make_classifier(**params, unsupervised_weight=weight).fit(*data).predict_proba(data[0])
+        for weight in (0.0, 1.0, 3.0)
+    ]
+    assert not np.array_equal(models[0], models[1])
+    assert not np.array_equal(models[1], models[2])
+
+
+def test_supervised_without_regularizers_is_the_training_on_the_labels_alone(make_classifier, data):
+    X, y = data
+    alone = make_classifier(unsupervised_weight=0, regularizer=None).fit(X, y)
+    for weight in (0.0, 1.0):
+        supervised = make_classifier(
+            objective="supervised", unsupervised_weight=weight, regularizer=None
+        ).fit(X, y)
+        np.testing.assert_array_equal(supervised.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize("method", ["sample", "score_samples"])
+def test_methods_that_need_a_generator_name_the_objective(method, make_classifier, data):
+    classifier = make_classifier(objective=Supervised()).fit(*data)
+    arguments = {"sample": (), "score_samples": (data[0],)}[method]
+    match = f"{method} needs a trained generator, but the objective Supervised trains none"
+    with pytest.raises(ValueError, match=match):
+        getattr(classifier, method)(*arguments)
+
+
+def test_a_sampler_takes_the_place_of_the_generator(make_classifier, data):
+    sampler = CriticSampler((16,), (16,), max_epochs=1)
+    classifier = make_classifier(objective="supervised", sampler=sampler).fit(*data)
+    assert np.isfinite(classifier.sample(5, random_state=0)).all()
+
+
+def test_own_objectives_may_use_no_generator(make_classifier, data):
+    class Weighted(Objective):
+        uses_generator = False
+
+        def supervised_loss(self, discriminator, batch):
+            loss = super().supervised_loss(discriminator, batch)["loss"]
+            return {"loss": 2 * loss, "supervised": loss}
+
+    last = make_classifier(objective=Weighted(), regularizer=None).fit(*data).history_[-1]
+    assert last["discriminator_loss"] == pytest.approx(2 * last["supervised"])
+    assert "generator_loss" not in last
 
 
 # --- closed forms -----------------------------------------------------------------------------

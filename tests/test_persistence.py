@@ -67,7 +67,7 @@ def assert_same(a, b, X):
     np.testing.assert_array_equal(a.transduction_, b.transduction_)
     assert a.predict(X).dtype == b.predict(X).dtype
     assert a.history_ == b.history_
-    if a.unsupervised_weight > 0:
+    if a.net_.trains_generator:
         made, again = (classifier.sample(7, random_state=0) for classifier in (a, b))
         assert type(made) is type(again)
         np.testing.assert_array_equal(np.asarray(made), np.asarray(again))

@@ -81,7 +81,8 @@ def test_every_system_trains_in_bfloat16(architecture, objective):
     for name, loss in whole.history_[0].items():
         if name not in ("epoch", "dur"):
             assert halved.history_[0][name] == pytest.approx(loss, rel=0.3, abs=0.1)
-    assert np.isfinite(halved.sample(5, random_state=0)).all()
+    if halved.net_.trains_generator:
+        assert np.isfinite(halved.sample(5, random_state=0)).all()
 
 
 def test_networks_of_the_users_own_train_in_bfloat16():

@@ -473,5 +473,5 @@ def test_parts_leave_the_columns_as_they_are(rng):
     assert clf.set_params(sampler=small()).fit(X, y)._column_map is None  # has its own
     clf.set_params(sampler="generator").fit(X, y)
     assert clf.partial_fit(X, y, classes=[0, 1])._column_map is None
-    clf.set_params(unsupervised_weight=0)
-    assert clf.fit(X, y)._column_map is None
+    for params in ({"objective": "supervised"}, {"unsupervised_weight": 0}):
+        assert clf.set_params(**params).fit(X, y)._column_map is None

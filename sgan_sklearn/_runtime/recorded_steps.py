@@ -1,4 +1,4 @@
-"""Training steps that a GPU repeats from a recording, a CUDA graph, without Python."""
+"""Training steps that are recorded as a CUDA graph and replayed without Python."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sgan_sklearn._runtime.processes import n_processes
 
 __all__ = ["GraphedStep", "is_recordable", "uses_graphs"]
 
-# Steps of each kind before one is recorded, in which libraries and optimizers get ready.
+# Number of steps of each kind before one is recorded: libraries and optimizers initialize in them.
 N_WARM_UP = 3
 
-# Where parts of a step come from that are known to keep nothing in Python, and their base classes.
+# Packages whose parts of a step have no state in Python, and those of their base classes.
 KNOWN = ("sgan_sklearn", "torch")
 BASES = (*KNOWN, "skorch", "sklearn", "abc", "builtins")
 
-# Callbacks that change nothing in a training: skorch's of these modules.
+# Modules of skorch whose callbacks do not change the training.
 OBSERVERS = ("skorch.callbacks.logging", "skorch.callbacks.scoring")
 
-# Where PyTorch keeps such functions of a network, and of a weight.
+# Attributes in which PyTorch keeps the hooks of a network and of a weight.
 HOOKS = (
     "_forward_hooks",
     "_forward_pre_hooks",
@@ -36,9 +36,9 @@ HOOKS = (
 )
 
 aten = torch.ops.aten
-# Operations for whose result the CPU waits, those that are met most; the last one is that of
+# The most common operations that synchronize the CPU with the GPU; the last one is that of
 # torch.tensor(number, device=...), which copies.
-WAITING = (
+SYNCHRONIZING = (
     aten._local_scalar_dense,
     aten.bincount,
     aten.equal,
@@ -54,12 +54,12 @@ Step = Callable[[Any, Tensor | None, Sequence[float | Tensor]], Terms]
 
 
 def uses_graphs(device: torch.device) -> bool:
-    """Return whether steps on a device are recorded; processes that talk to others do not."""
+    """Return whether steps on a device are recorded; with several processes they are not."""
     return device.type == "cuda" and n_processes() == 1
 
 
 def is_recordable(parts: Iterable[object], callbacks: Iterable[object]) -> bool:
-    """Return whether nothing but known classes, of this package or PyTorch, take part in steps."""
+    """Return whether all parts of a step are of known classes, of this package or PyTorch."""
     return all(_is_known(part) for part in parts) and all(
         _is_known(callback) or type(callback).__module__ in OBSERVERS for callback in callbacks
     )
@@ -72,7 +72,7 @@ def _is_known(part: object) -> bool:
 
 
 def _is_changed(module: nn.Module) -> bool:
-    """Return whether somebody has hung a function of their own to a network or its weights."""
+    """Return whether a network or one of its weights has hooks or another forward method."""
     hooked = any(getattr(module, name, None) for name in HOOKS)
     weights = module.parameters(recurse=False)
     watched = any(getattr(weight, name, None) for weight in weights for name in HOOKS)
@@ -80,24 +80,25 @@ def _is_changed(module: nn.Module) -> bool:
 
 
 class GraphedStep:
-    """A training step that is recorded once, and whose operations are started all at once then.
+    """Training step that is recorded once as a CUDA graph, and replayed afterwards.
 
-    Small networks let a GPU wait: to start an operation from Python takes longer than the
-    operation itself. The recording reads its inputs from places of its own, to which those of
-    each step are copied. Numbers among them become tensors, the learning rates too.
+    With small networks, launching an operation from Python takes longer than the operation
+    itself; a replay launches all operations at once. The recording reads its inputs from static
+    tensors, to which those of each step are copied. Numbers become tensors too, including the
+    learning rates.
 
     Parameters
     ----------
     step : callable
-        Takes a batch, latent vectors or None, and numbers; returns the terms of the losses. What
-        it keeps from step to step are tensors that it changes in place.
+        Takes a batch, latent vectors or None, and numbers; returns the loss terms. Its state
+        between two steps consists of tensors that it changes in place.
     optimizers : sequence of Optimizer
-        Those that it uses; they can be recorded.
+        Optimizers that the step uses; they must support recording.
     device : device
         The GPU.
     needed : bool
-        Whether a step that cannot be recorded raises an error. Otherwise it gives a warning, and
-        all steps are made one operation after the other.
+        Whether to raise an error if a step cannot be recorded. Otherwise there is a warning, and
+        steps are not recorded.
     """
 
     def __init__(
@@ -112,14 +113,14 @@ class GraphedStep:
         self._optimizers = optimizers
         self._needed = needed
         self._has_failed = False
-        # Not the default one, on which nothing can be recorded.
+        # The default stream does not support recording.
         self._stream = torch.cuda.Stream(device)
-        # With the adversarial part and without.
+        # The keys say whether a step is adversarial.
         self._n_steps: Counter[bool] = Counter()
         self._recordings: dict[bool, _Recording] = {}
 
     def __call__(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
-        """Make a step and return its terms."""
+        """Make a step and return its loss terms."""
         if self._has_failed:
             return self._step(batch, latent, numbers)
         adversarial = latent is not None
@@ -136,7 +137,7 @@ class GraphedStep:
                 self._go_without("there is not enough memory for it")
                 return self._step(batch, latent, numbers)
             except RuntimeError as error:
-                # The end of a recording fails as well, and hides why.
+                # The end of the recording fails as well; the context has the cause.
                 self._give_up(error.__context__ or error)
                 return self._step(batch, latent, numbers)
             self._recordings[adversarial] = recording
@@ -146,29 +147,29 @@ class GraphedStep:
     def _warm_up(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
         is_last = self._n_steps[latent is not None] == N_WARM_UP
         watch = _Watch(batch.real.device)
-        with _at_once(self._stream), watch if is_last else nullcontext():
+        with _on_stream(self._stream), watch if is_last else nullcontext():
             terms = self._step(batch, latent, numbers)
-        # Before it is recorded: to wait in a recording upsets more than that.
-        if watch.waiting:
-            self._give_up(RuntimeError(f"{watch.waiting} waits for the GPU"))
+        # Before the recording: a synchronization within it breaks more than the recording.
+        if watch.operation:
+            self._give_up(RuntimeError(f"{watch.operation} waits for the GPU"))
         return terms
 
     def _give_up(self, error: BaseException) -> None:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         if self._needed:
             raise RuntimeError(
-                f"The steps of this training cannot be recorded as a CUDA graph: {reason}. Nothing "
-                "in them may wait for the GPU, such as .item(), an `if` on a tensor or a boolean "
-                "mask as an index, and no tensor may come from the CPU. Change that, or set "
-                "record_steps=False."
+                f"The steps of this training cannot be recorded as a CUDA graph: {reason}. They "
+                "must not wait for the GPU (.item(), an `if` on a tensor, a boolean mask as an "
+                "index) or use tensors of the CPU. Change that, or set record_steps=False in "
+                "Training."
             ) from error
         self._go_without(reason)
 
     def _go_without(self, reason: str) -> None:
         warnings.warn(
-            "The steps of this training could not be recorded as a CUDA graph, and are made "
-            f"without, which takes longer ({reason}). Set record_steps=False in Training to skip "
-            "the attempt.",
+            "The steps of this training could not be recorded as a CUDA graph and run without "
+            f"recording, which takes longer ({reason}). Set record_steps=False in Training to skip the "
+            "attempt.",
             stacklevel=2,
         )
         self._has_failed = True
@@ -176,23 +177,23 @@ class GraphedStep:
 
 
 class _Watch(TorchDispatchMode):
-    """Watch a step on a device for an operation that cannot be recorded."""
+    """Detect operations of a step on a device that cannot be recorded."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
         self._device = device
-        self.waiting = ""
+        self.operation = ""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         operation = getattr(func, "overloadpacket", func)
         if (
-            (operation in WAITING and args[0].device == self._device)
+            (operation in SYNCHRONIZING and args[0].device == self._device)
             or (operation is aten.index and any(_is_mask(index) for index in args[1]))
             or (operation is aten._to_copy and args[0].device != result.device)
             or (operation is aten.copy_ and args[0].device != args[1].device)
         ):
-            self.waiting = self.waiting or str(operation)
+            self.operation = self.operation or str(operation)
         return result
 
 
@@ -201,7 +202,7 @@ def _is_mask(index: Tensor | None) -> bool:
 
 
 class _Recording:
-    """The graph of one kind of step."""
+    """CUDA graph of one kind of step."""
 
     def __init__(
         self,
@@ -216,7 +217,7 @@ class _Recording:
         given = {name: part for name, part in batch._asdict().items() if part is not None}
         own_batch = batch._replace(**{name: part.clone() for name, part in given.items()})
         own_latent = None if latent is None else latent.clone()
-        # A whole number would become an integer.
+        # Without float, an integer would become an integer tensor.
         own_numbers = [torch.tensor(float(value), device=device) for value in numbers]
         rates = [torch.tensor(float(group["lr"]), device=device) for group in groups]
         self._tensors = _tensors(own_batch, own_latent)
@@ -231,14 +232,14 @@ class _Recording:
         self._replay = _recorded(run, stream)
 
     def replay(self, batch: Any, latent: Tensor | None, numbers: list[float]) -> Terms:
-        """Repeat the step; `numbers` end with the learning rate of each group."""
+        """Replay the step; `numbers` end with the learning rate of each group."""
         torch._foreach_copy_(self._tensors, _tensors(batch, latent))
         for place, old, new in zip(self._numbers, self._values, numbers, strict=True):
             if new != old:
                 place.fill_(new)
         self._values = numbers
         names, terms = self._replay()
-        # Copies: the next step overwrites them.
+        # The next step overwrites the terms.
         return dict(zip(names, terms.clone().unbind(), strict=True))
 
 
@@ -247,17 +248,17 @@ def _tensors(batch: Any, latent: Tensor | None) -> list[Tensor]:
 
 
 def _recorded(function: Callable[[], Any], stream: torch.cuda.Stream) -> Callable[[], Any]:
-    """Return a function that repeats the operations of another one and returns what it returned."""
+    """Return a function that replays the operations of another one and returns its outputs."""
     graph = torch.cuda.CUDAGraph()
-    # Other threads may go on, unless they wait for the GPU as a whole.
+    # Other threads may continue, unless they synchronize with the whole GPU.
     recording = torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")
     try:
-        # The stream is set here too: a recording that fails leaves it as it is.
+        # The stream is set here as well, because a failed recording does not reset it.
         with torch.cuda.device(stream.device), torch.cuda.stream(stream), recording:
             outputs = function()
     except BaseException:
-        # It also leaves the random numbers as if they were drawn for it. Recordings of other
-        # threads keep the old state, and go on from there.
+        # A failed recording leaves the generator in its recording state. Recordings of other
+        # threads keep the old state and continue from it.
         generator = torch.cuda.default_generators[stream.device.index]
         generator.graphsafe_set_state(generator.clone_state())
         raise
@@ -271,7 +272,7 @@ def _recorded(function: Callable[[], Any], stream: torch.cuda.Stream) -> Callabl
 
 @contextmanager
 def _capturable(groups: list[dict[str, Any]], rates: list[Tensor]) -> Iterator[None]:
-    """Let optimizers read their learning rates from tensors, as a recording has to."""
+    """Let optimizers read their learning rates from tensors, as a recording requires."""
     before = [group["lr"] for group in groups]
     for group, rate in zip(groups, rates, strict=True):
         group.update(lr=rate, capturable=True)
@@ -283,8 +284,8 @@ def _capturable(groups: list[dict[str, Any]], rates: list[Tensor]) -> Iterator[N
 
 
 @contextmanager
-def _at_once(stream: torch.cuda.Stream) -> Iterator[None]:
-    """Work on a stream, in its turn after what has been asked for and before what will be."""
+def _on_stream(stream: torch.cuda.Stream) -> Iterator[None]:
+    """Run a block on a stream, in order with the operations before and after it."""
     current = torch.cuda.current_stream(stream.device)
     stream.wait_stream(current)
     try:

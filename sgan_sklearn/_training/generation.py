@@ -1,4 +1,4 @@
-"""Generated rows, also of wanted classes: by the discriminator's own judgment, or by a sampler."""
+"""Generated rows, of any class or of given classes, from the generator or from a sampler."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sgan_sklearn.samplers import ColumnMap, Sampler
 
 __all__ = ["ask_sampler", "draw_codes", "generate", "generate_of_classes", "within_memory"]
 
-# How often new rows are generated in search of a class, at most, and how many at least.
+# Maximum number of rounds in which rows of a class are searched, and minimum rows of each round.
 MAX_ROUNDS = 20
 MIN_ROWS = 256
 
 
 @contextmanager
 def within_memory(n_rows: int, n_values: int) -> Iterator[None]:
-    """Raise a MemoryError that names `n_samples` where the rows to generate do not fit.
+    """Raise a MemoryError that names `n_samples` if the generated rows do not fit in memory.
 
-    `n_values` is how many numbers of float32 each row takes at once, at least.
+    `n_values` is the minimum number of float32 values for each row.
     """
     try:
         if 4 * n_values * n_rows > _physical_memory():
-            raise MemoryError("They take more than the memory of this machine.")
+            raise MemoryError("They need more than the memory of this machine.")
         yield
     except (MemoryError, RuntimeError) as error:
         is_known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
@@ -36,13 +36,13 @@ def within_memory(n_rows: int, n_values: int) -> Iterator[None]:
             raise
         raise MemoryError(
             f"The 'n_samples' parameter of SGANClassifier.sample asks for {n_rows} rows, which do "
-            f"not fit in memory: they take {4 * n_values * n_rows / 2**30:.1f} GiB or more. Sample "
+            f"not fit in memory: they need {4 * n_values * n_rows / 2**30:.1f} GiB or more. Sample "
             "fewer at a time."
         ) from error
 
 
 def _physical_memory() -> float:
-    """Return the bytes of this machine's memory, those of all addresses where it is not known."""
+    """Return the memory of this machine in bytes, or a large value if it is unknown."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):  # on Windows
@@ -58,12 +58,12 @@ def generate(net: Any, n_rows: int, column_map: ColumnMap | None = None) -> Tens
 def generate_of_classes(net: Any, codes: np.ndarray, column_map: ColumnMap | None = None) -> Tensor:
     """Return a generated row for each class code.
 
-    Rows are generated until enough of them are most likely of each class. For a class that the
-    generator hardly ever makes, the likeliest rows stand in; they repeat if all are used up.
+    Rows are generated until enough of them are classified as each class. If the generator rarely
+    generates a class, the rows with its highest probability are used, repeatedly if needed.
     """
     wanted = np.bincount(codes)
     found = np.zeros(len(wanted), dtype=int)
-    # Of each class that is wanted: the best rows so far, and how far each is from the best.
+    # For each class: the best rows so far, and their distances, zero for rows of the class.
     kept = {code: (torch.empty(0), np.empty(0)) for code in np.flatnonzero(wanted).tolist()}
     for _ in range(MAX_ROUNDS):
         rows = generate(net, max(MIN_ROWS, 2 * len(codes)), column_map)
@@ -72,28 +72,28 @@ def generate_of_classes(net: Any, codes: np.ndarray, column_map: ColumnMap | Non
         best = likelihood.argmax(axis=1)
         found += np.bincount(best, minlength=likelihood.shape[1])[: len(wanted)]
         for code, (rows_before, distance_before) in kept.items():
-            # Those of the class in the order of their making, which is random; then the likeliest.
+            # Rows of the class in the order of generation, which is random, then the most probable.
             distance = np.where(best == code, 0.0, -likelihood[:, code])
             distance = np.concatenate([distance_before, distance])
             chosen = np.argsort(distance, kind="stable")[: wanted[code]]
-            everything = torch.cat([rows_before.reshape(-1, *rows.shape[1:]), rows])
-            kept[code] = everything[torch.from_numpy(chosen)], distance[chosen]
+            candidates = torch.cat([rows_before.reshape(-1, *rows.shape[1:]), rows])
+            kept[code] = candidates[torch.from_numpy(chosen)], distance[chosen]
         if (found >= wanted).all():
             break
-    made_up = torch.empty(len(codes), *rows.shape[1:])
+    generated = torch.empty(len(codes), *rows.shape[1:])
     for code, (best_rows, _) in kept.items():
         repeated = np.resize(np.arange(len(best_rows)), wanted[code])
-        made_up[torch.from_numpy(codes == code)] = best_rows[torch.from_numpy(repeated)]
-    return made_up
+        generated[torch.from_numpy(codes == code)] = best_rows[torch.from_numpy(repeated)]
+    return generated
 
 
 def draw_codes(shares: np.ndarray, n_rows: int) -> np.ndarray:
-    """Return random class codes that come as often as their shares say."""
+    """Return random class codes, drawn with the given shares."""
     return torch.multinomial(torch.from_numpy(shares), n_rows, replacement=True).numpy()
 
 
 def ask_sampler(sampler: Sampler, codes: np.ndarray, n_features: int) -> Tensor:
-    """Return the sampler's row for each class code, after a check: it may be the user's own."""
+    """Return the row of a sampler for each class code; the sampler may be user-defined."""
     rows = torch.as_tensor(sampler.sample(codes), dtype=torch.float32)
     if rows.shape != (len(codes), n_features):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""scikit-learn's own callbacks, of version 1.9 and later, called from a skorch training."""
+"""Callbacks of scikit-learn 1.9 and later, called from the training of a skorch net."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from skorch.callbacks import Callback
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # before scikit-learn 1.9
-    # mypy sees the names of both branches; only one of them is ever run.
+    # mypy checks both branches.
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing: this scikit-learn knows no callbacks."""
+        """Empty class: this version of scikit-learn has no callbacks."""
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the method: this scikit-learn knows no callbacks."""
+        """Return the method: this version of scikit-learn has no callbacks."""
         return method
 
 
@@ -24,16 +24,16 @@ __all__ = ["CallbackSupportMixin", "EpochReporter", "with_callbacks"]
 
 
 class EpochReporter(Callback):
-    """Calls the callbacks that an estimator got by ``set_callbacks``, for one fit and its epochs.
+    """Call the callbacks that were set by ``set_callbacks``, for the fit and for each epoch.
 
     Parameters
     ----------
     estimator : estimator
-        What is being fitted.
+        Estimator that is being fitted.
     X, y : array-like
-        Labeled rows and their labels: what a scorer can judge.
+        Labeled rows and their labels, for scorers.
     fitted : dict
-        Attributes that make the estimator a fitted one, but for ``net_``.
+        Attributes of the fitted estimator, except ``net_``.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, fitted: dict[str, Any]) -> None:
@@ -53,12 +53,12 @@ class EpochReporter(Callback):
         self.epoch.call_on_fit_task_begin(**self._arguments(net))
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """End the task of an epoch; a callback may ask for the end of the training."""
+        """End the task of an epoch; a callback may stop the training."""
         if self.epoch.call_on_fit_task_end(**self._arguments(net)):
             net.stop_training_ = True
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """End the task of the fit and leave the net, which outlives it."""
+        """End the task of the fit, and remove this callback from the net."""
         self.fit.call_on_fit_task_end(**self._arguments(net))
         net.callbacks.remove(self)
         net.callbacks_ = [pair for pair in net.callbacks_ if pair[1] is not self]
@@ -68,6 +68,6 @@ class EpochReporter(Callback):
             "estimator": self.estimator,
             "X": self.X,
             "y": self.y,
-            # A function, since not every callback asks for a copy of the net.
+            # A function, because only some callbacks need a copy of the net.
             "reconstruction_attributes": lambda: {**self.fitted, "net_": net.copied()},
         }

@@ -1,4 +1,4 @@
-"""skorch's own callbacks: what they need of a training, and which of them cannot work here."""
+"""Support for the callbacks of skorch, and checks for those that cannot work."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 SCORING = (BatchScoring, EpochScoring, PassthroughScoring)
 
-# Entries of the history where rows are held out.
+# Entries of the history if rows are held out.
 VALIDATION_NAMES = (
     "valid_loss",
     "valid_loss_best",
@@ -44,26 +44,26 @@ VALIDATION_NAMES = (
     "validation_score",
 )
 
-# Entries that are known to be missing unless rows are held out or a callback records them.
+# Entries that exist only if rows are held out or a callback records them.
 NOT_ALWAYS = (*VALIDATION_NAMES, "train_loss")
 
-# Modules whose callbacks only look and write.
+# Modules whose callbacks draw no random numbers.
 OBSERVERS = ("sgan_sklearn.callbacks", "sgan_sklearn._runtime.progress", "skorch.callbacks.logging")
 
 UNFIT = {
     InputShapeSetter: "the networks take their sizes from X. Leave it out",
     LoadInitState: (
-        "it would load the discriminator but start the generator and the averages anew. Leave it "
+        "it would load the discriminator but not the generator and the averages. Leave it "
         "out, and set checkpoint_dir and resume=True in Training"
     ),
 }
 
 
 def check_fit_for_training(callbacks: Iterable[tuple[str, Any]], *, held_out: bool) -> None:
-    """Refuse callbacks that cannot work; `held_out` says that there are validation rows.
+    """Raise ValueError for callbacks that cannot work; `held_out` says if rows are held out.
 
-    A callback whose class is not skorch's may record anything, so that what comes after it is
-    not judged by the names that it monitors.
+    A callback whose class is not from skorch may record any entry, so the entries that later
+    callbacks monitor are not checked.
     """
     known = set(VALIDATION_NAMES) if held_out else set()
     knows_all = True
@@ -98,7 +98,7 @@ def _monitored(callback: Any) -> Any:
 
 
 def _is_missing(name: Any, known: set[str]) -> bool:
-    # The terms of the losses have names of their own, which are not known yet.
+    # The names of the loss terms are not known yet.
     scored = isinstance(name, str) and (name in NOT_ALWAYS or name.endswith("_best"))
     return scored and name not in known
 
@@ -126,7 +126,7 @@ def _score_name(callback: Any) -> str:
 
 
 def scores_training_rows(callback: Any) -> bool:
-    """Return whether a callback is to score the labeled rows of the training."""
+    """Return whether a callback scores the labeled training rows."""
     return isinstance(callback, (BatchScoring, EpochScoring)) and callback.on_train
 
 
@@ -153,9 +153,9 @@ def may_draw(callback: Any, method_name: str) -> bool:
 
 
 def catch_up(callbacks: Iterable[tuple[str, Any]], history: Sequence[dict[str, Any]]) -> None:
-    """Tell callbacks of the epochs of a resumed training, which they have not seen.
+    """Update callbacks for the epochs of a resumed training.
 
-    Scoring callbacks learn their best score, and skorch's early stopping its epochs without gain.
+    Scoring callbacks get their best score, and skorch's early stopping its epochs without gain.
     """
     for _, callback in callbacks:
         if isinstance(callback, SCORING):
@@ -169,4 +169,4 @@ def catch_up(callbacks: Iterable[tuple[str, Any]], history: Sequence[dict[str, A
                 for record in history:
                     net.history.append(record)
                     callback.on_epoch_end(net)
-            callback.best_model_weights_ = None  # those weights are gone
+            callback.best_model_weights_ = None  # the weights of those epochs are not stored
