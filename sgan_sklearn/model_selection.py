@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sklearn.utils.validation import indexable
 
 from sgan_sklearn._data.labels import labels_of, warn_of_marks
-from sgan_sklearn._data.stratification import allotted, drawn
+from sgan_sklearn._data.stratification import draw_stratified, stratified_counts
 from sgan_sklearn._data.targets import as_code, check_mark, check_target, is_nan
 from sgan_sklearn._data.validation import check_same_length
 from sgan_sklearn._runtime.random import RandomState
@@ -124,10 +124,13 @@ def mask_labels(
         )
     n_kept = _number_to_keep(given, named[0], classes, counts)
     if per_class is not None:
-        wanted = np.full(len(classes), per_class)
+        class_counts = np.full(len(classes), per_class)
+    elif stratify:
+        class_counts = stratified_counts(counts, n_kept)
     else:
-        wanted = allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
-    chosen = labeled[drawn(codes, wanted, n_kept, check_random_state(random_state))]
+        class_counts = np.ones(len(classes), dtype=int)
+    rng = check_random_state(random_state)
+    chosen = labeled[draw_stratified(codes, class_counts, n_kept, rng)]
     masked = np.full(
         len(labels), unlabeled_value, dtype=_dtype_for(labels[labeled], unlabeled_value)
     )

@@ -722,7 +722,7 @@ def test_onnx_knows_of_columns_far_from_zero(make_classifier, tmp_path, rng):
 
 def remarks_on(X):
     """Return the names of the columns that are suspected."""
-    return re.findall(r"'(\w+)' \(", " ".join(of_dtypes(X).remarks))
+    return re.findall(r"'(\w+)' \(", " ".join(of_dtypes(X).uninformative))
 
 
 @pytest.mark.parametrize("form", [pd.DataFrame, pl.DataFrame])

@@ -191,7 +191,7 @@ def _check_batches(dataset: Any, batches: dict[str, Any], device: torch.device) 
     check_generator_state(torch.Generator(device), batches["order"])
     every = np.arange(len(dataset))
     streams = (dataset.labeled_indices.cpu().numpy(), every, every)
-    for rest, known in zip(batches["rests"], streams, strict=True):
+    for rest, known in zip(batches["remaining"], streams, strict=True):
         if rest.ndim != 1 or rest.dtype != np.int64 or not np.isin(rest, known).all():
             raise ValueError(f"The rows of the next batches are not among {len(dataset)} rows.")
 

@@ -349,7 +349,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Return the rows of the training, and those that are held back from it."""
         if any(scores_training_rows(callback) for _, callback in self.callbacks_):
-            self._taught = X.taught()
+            self._taught = X.labeled_subset()
         return X, X.held_out()
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> SGANNet:
