@@ -577,7 +577,7 @@ def test_levels_are_drawn_from_the_softmax_with_a_gradient():
 
 def test_a_generated_hole_has_the_value_of_a_real_one():
     bounds = np.array([[-1.0, 0.0, 0.0], [1.0, 1.0, 1.0]], dtype=np.float32)
-    heads = Heads(blocks=(slice(1, 3),), holes=((0, 2, 0.25),))
+    heads = Heads(blocks=(slice(1, 3),), missing=((0, 2, 0.25),))
     generator = MLPArchitecture().build_generator(4, bounds, heads)
     rows = generator(torch.randn(200, 4))
     is_hole = rows[:, 2] == 1

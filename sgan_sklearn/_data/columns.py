@@ -320,7 +320,7 @@ class TableColumns:
         return steps / (step * tick // common) - rest / (step * tick)
 
     def _check_names(self, X: Any) -> None:
-        """Raise ValueError if names that are not strings differ; scikit-learn checks only strings."""
+        """Raise ValueError if column names differ; scikit-learn only checks strings."""
         if self.frame is None or frame_kind(X) is None:
             return
         names = [repr(name) for name in X.columns]

@@ -73,7 +73,7 @@ class ModelSpace(ABC):
     # --- reading X --------------------------------------------------------------------------
 
     def read_like_training(self, estimator: Any, X: Any) -> np.ndarray:
-        """Return `X` as checked flat rows, or raise ValueError if it is unlike the training rows."""
+        """Return `X` as flat rows, or raise ValueError if it is unlike the training rows."""
         check_dense(X)
         X, shape = flatten_images(X)
         self.check_images(shape)

@@ -271,7 +271,7 @@ def _without_objects(labels: np.ndarray) -> np.ndarray:
 
 
 def _integers(labels: list[Any]) -> np.ndarray:
-    """Return integers in a dtype that holds them; NumPy converts mixed int64 and uint64 to float."""
+    """Return integers in a dtype that holds them; NumPy converts int64 with uint64 to float64."""
     labels = [int(label) for label in labels]
     low, high = min(labels), max(labels)
     if low >= -(2**63) and high < 2**63:
@@ -324,7 +324,10 @@ def _not_equal(labels: np.ndarray, unlabeled_value: Any) -> np.ndarray:
 
 
 def _check_marker_type(labels: np.ndarray, unlabeled_value: Any, name: str) -> None:
-    """Raise ValueError if labels hold `unlabeled_value` as text instead of a number or vice versa."""
+    """Raise ValueError if labels hold `unlabeled_value` as text instead of a number, or vice versa.
+
+    Such labels would become an additional class.
+    """
     if isinstance(unlabeled_value, str):
         for number in _numbers(labels):
             if _represents(unlabeled_value, number):
