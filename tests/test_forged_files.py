@@ -133,7 +133,7 @@ def test_moments_of_no_weight_are_refused(fitted, place):
     moments = state["optimizers"]["optimizer_"]["state"]
     moments = {key: moments[key] for key in list(moments)[1:]} | {place: moments[0]}
     state["optimizers"]["optimizer_"]["state"] = moments
-    with pytest.raises(ValueError, match="There is no weight"):
+    with pytest.raises(ValueError, match=r"weight .* that does not exist"):
         fitted.net_._check_state(state)
 
 
@@ -341,7 +341,7 @@ def test_other_estimators_of_scikit_learn_are_refused(path, name):
     modules = {"SVC": "svm", "AdditiveChi2Sampler": "kernel_approximation"}
     full = f"sklearn.{modules.get(name, 'ensemble')}.{name}"
     write_file(path, {}, {"estimator": {"object": [full, {"params": {}, "fitted": {}}]}})
-    with pytest.raises(ValueError, match="It names the class"):
+    with pytest.raises(ValueError, match="It refers to the class"):
         load(path)
 
 
@@ -654,7 +654,7 @@ def test_mode_of_an_old_file_is_kept(path, mode):
 @POSIX
 def test_pipes_and_devices_are_not_replaced(path):
     os.mkfifo(path)
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         save(SGANClassifier(), path)
     assert stat.S_ISFIFO(path.stat().st_mode)
 
@@ -663,7 +663,7 @@ def test_pipes_and_devices_are_not_replaced(path):
 def test_file_that_must_not_be_written_is_kept(path):
     save(SGANClassifier(latent_dim=3), path)
     path.chmod(0o444)
-    with pytest.raises(PermissionError, match="must not be written"):
+    with pytest.raises(PermissionError, match="is not writable"):
         save(SGANClassifier(), path)
     assert load(path).latent_dim == 3
 

@@ -314,10 +314,10 @@ class TableColumns:
         if column.kind == "number":
             return column.values - float(origin)
         # Convert from the steps of X to those of the training rows.
-        start, rest = divmod(origin * tick, column.tick)
+        start, remainder = divmod(origin * tick, column.tick)
         common = math.gcd(column.tick, step * tick)
         steps = difference(column.values, start) * (column.tick // common)
-        return steps / (step * tick // common) - rest / (step * tick)
+        return steps / (step * tick // common) - remainder / (step * tick)
 
     def _check_names(self, X: Any) -> None:
         """Raise ValueError if column names differ; scikit-learn only checks strings."""
@@ -409,8 +409,10 @@ def _common_step(ticks: np.ndarray, low: int, tick: int) -> int:
     """Return the ticks in the longest unit of time of which all values are multiples."""
     since = ticks.astype(np.uint64) - np.uint64(low % 2**64)
     for unit in ("D", "h", "m", "s", "ms", "us", "ns", "ps", "fs"):
-        step, rest = divmod(UNITS[unit], tick)
-        if step > 1 and not rest and step < 2**63 and not (since % np.uint64(step)).any():
+        step, remainder = divmod(UNITS[unit], tick)
+        if remainder or not 1 < step < 2**63:
+            continue
+        if not (since % np.uint64(step)).any():
             return step
     return 1
 

@@ -32,22 +32,22 @@ __all__ = [
 
 # Remedies for unsupported columns, by the lowercase start of the name of the dtype or type.
 _REMEDIES = {
-    "array": "Make each of its entries a column",
+    "array": "Convert each of its entries to a column",
     "bytes": "Decode it to text",
     "binary": "Decode it to text",
-    "complex": "Make two columns of it, for the real and the imaginary parts",
-    "date": "Make it a column of dates with pandas.to_datetime",
-    "decimal": "Make it a column of floats",
-    "dict": "Make each of its entries a column",
-    "interval": "Make it categories with astype('category'), or numbers",
-    "large_list": "Make each of its entries a column",
-    "list": "Make each of its entries a column",
-    "period": "Make it dates with dt.to_timestamp()",
-    "struct": "Make each of its fields a column",
-    "timedelta": "Make it a column of durations with pandas.to_timedelta",
-    "timestamp": "Make it a column of dates with pandas.to_datetime",
-    "tuple": "Make each of its entries a column",
-    "uuid": "Make it text with astype(str), if it is a category",
+    "complex": "Convert it to two columns, the real and the imaginary part",
+    "date": "Convert it to dates with pandas.to_datetime",
+    "decimal": "Convert it to floats",
+    "dict": "Convert each of its entries to a column",
+    "interval": "Convert it to categories with astype('category'), or to numbers",
+    "large_list": "Convert each of its entries to a column",
+    "list": "Convert each of its entries to a column",
+    "period": "Convert it to dates with dt.to_timestamp()",
+    "struct": "Convert each of its fields to a column",
+    "timedelta": "Convert it to durations with pandas.to_timedelta",
+    "timestamp": "Convert it to dates with pandas.to_datetime",
+    "tuple": "Convert each of its entries to a column",
+    "uuid": "Convert it to text with astype(str), if it is a category",
 }
 
 # Enough digits for the widest decimals.
@@ -74,9 +74,10 @@ def column_dtype(X: Any, i: int) -> Any:
 
 
 def refuse_column(X: Any, i: int, found: str, what: str) -> NoReturn:
-    """Raise ValueError for a column of a dtype, or a type, that cannot be used."""
-    fitting = [name for name in _REMEDIES if what.lower().startswith(name)]
-    remedy = _REMEDIES[max(fitting, key=len)] if fitting else "Make it numbers or categories"
+    """Raise ValueError for a column whose dtype, or type of values, is not supported."""
+    matching = [name for name in _REMEDIES if what.lower().startswith(name)]
+    default = "Convert it to numbers or categories"
+    remedy = _REMEDIES[max(matching, key=len)] if matching else default
     raise ValueError(
         f"Column {column_name(X, i)} {found} {what}, which is neither numbers, dates nor "
         f"categories. {remedy}, or drop it."
@@ -103,7 +104,8 @@ def describe_frame(frame: Any) -> list[Any]:
                 raise ValueError(
                     f"Column {column_name(frame, i)} has categories of the dtype "
                     f"{dtype.categories.dtype}, but levels must be text, numbers, dates or "
-                    "intervals. Make them text with astype(str).astype('category'), or drop it."
+                    "intervals. Convert them to text with astype(str).astype('category'), or drop "
+                    "the column."
                 ) from None
             refuse_column(frame, i, "has the dtype", str(dtype))
     if kind == "polars":
@@ -113,7 +115,7 @@ def describe_frame(frame: Any) -> list[Any]:
     except (TypeError, ValueError) as error:
         raise ValueError(
             "The names of the columns of X must be strings, numbers or dates, or tuples of strings "
-            "and numbers. Make them strings: X.columns = X.columns.astype(str)."
+            "and numbers. Convert them to strings: X.columns = X.columns.astype(str)."
         ) from error
 
 

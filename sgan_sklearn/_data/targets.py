@@ -66,7 +66,7 @@ def check_target(
     if unlabeled_value is None and masked.any():
         raise ValueError(
             f"{name} is a masked array with {masked.sum()} masked entries of {len(values)}, but "
-            "unlabeled_value=None says that every row is labeled. With another unlabeled_value, "
+            "unlabeled_value=None means that every row is labeled. With another unlabeled_value, "
             "such as -1, masked entries are unlabeled."
         )
     if missing.any() and not is_nan(unlabeled_value):

@@ -57,7 +57,7 @@ class _Parts:
         yield type(value).__qualname__.encode()
         match value:
             case np.ndarray() if value.dtype != object:
-                yield from self._of_array(value)
+                yield from self._array_parts(value)
             case np.ndarray():
                 yield repr(value.shape).encode()
                 yield from self.of(value.tolist())
@@ -74,20 +74,20 @@ class _Parts:
             case set() | frozenset():
                 yield from sorted(b"".join(_Parts().of(item)) for item in value)
             case BaseEstimator():
-                yield from self._of_class(type(value))
+                yield from self._class_parts(type(value))
                 yield from self.of(value.get_params(deep=False))
             case nn.Module():
                 yield repr(value).encode()
                 for module in value.modules():
-                    yield from self._of_class(type(module))
+                    yield from self._class_parts(type(module))
                 yield from self.of(dict(value.state_dict()))
             case partial():
                 yield from self.of([value.func, value.args, value.keywords])
             case FunctionType():
-                yield from self._of_function(value)
+                yield from self._function_parts(value)
             case type():
                 yield value.__qualname__.encode()
-                yield from self._of_class(value)
+                yield from self._class_parts(value)
             case None | bool() | int() | float() | str() | bytes():
                 yield repr(value).encode()
             case _:
@@ -95,18 +95,18 @@ class _Parts:
                     yield pickle.dumps(value)
 
     @staticmethod
-    def _of_array(array: np.ndarray) -> Iterator[bytes]:
+    def _array_parts(array: np.ndarray) -> Iterator[bytes]:
         yield repr((array.dtype.str, array.shape)).encode()
         rows = np.atleast_1d(array)
         n_rows = 1 + CHUNK_BYTES * len(rows) // (1 + rows.nbytes)
         for part in gen_batches(len(rows), n_rows):
             yield rows[part].tobytes()
 
-    def _of_function(self, function: FunctionType) -> Iterator[bytes]:
+    def _function_parts(self, function: FunctionType) -> Iterator[bytes]:
         if self._is_known(function):
             return
         cells = [_content(cell) for cell in function.__closure__ or ()]
-        yield from self._of_code(function.__code__)
+        yield from self._code_parts(function.__code__)
         yield from self.of([function.__defaults__, function.__kwdefaults__, cells])
         for name in sorted(_names(function.__code__) & set(function.__globals__)):
             item = function.__globals__[name]
@@ -114,17 +114,17 @@ class _Parts:
                 yield name.encode()
                 yield from self.of(item)
 
-    def _of_code(self, code: CodeType) -> Iterator[bytes]:
+    def _code_parts(self, code: CodeType) -> Iterator[bytes]:
         # Exclude the file name and the line numbers.
         yield code.co_code
         yield from self.of(code.co_names)
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
-                yield from self._of_code(constant)
+                yield from self._code_parts(constant)
             else:
                 yield from self.of(constant)
 
-    def _of_class(self, cls: type) -> Iterator[bytes]:
+    def _class_parts(self, cls: type) -> Iterator[bytes]:
         """Yield the methods and constants of a class and its bases."""
         for base in cls.__mro__:
             if self._is_known(base):

@@ -38,12 +38,12 @@ _LEFT, _SEEDED, _NEXT, _N_STATE, _STATE_BYTES = 8, 12, 16, 624, 5056
 
 
 def to_arrays(state: Any) -> Any:
-    """Return a state dict with arrays in place of tensors."""
+    """Return a state dict with tensors replaced by arrays."""
     return _map_leaves(state, _to_array)
 
 
 def to_tensors(state: Any) -> Any:
-    """Return a state dict with tensors in place of arrays."""
+    """Return a state dict with arrays replaced by tensors."""
     return _map_leaves(state, _to_tensor)
 
 
