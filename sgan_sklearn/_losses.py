@@ -1,9 +1,8 @@
-"""Loss terms: pure functions of tensors, one formula each.
+"""Loss terms as pure functions of tensors.
 
 Notation: ``l`` are the K class logits of a row and ``LSE = logsumexp(l)``. The logit of the
-generated class is fixed at zero, so ``p(real | x) = sigmoid(LSE)``, and LSE itself is the
-log-odds that the row is real. Where the generated class has a logit of its own,
-`relative_logits` brings it to zero.
+generated class is fixed at zero, so ``p(real | x) = sigmoid(LSE)``, and LSE is the log-odds that
+the row is real. If the generated class has a separate logit, `relative_logits` subtracts it.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ __all__ = [
 
 
 def relative_logits(logits: Tensor) -> Tensor:
-    """Logits of K classes against the generated one, the last of K+1: ``l_k - l_{K+1}``.
+    """Logits of K classes relative to the generated class, the last of K+1: ``l_k - l_{K+1}``.
 
-    The softmax over K+1 classes is the same as with these and a zero.
+    The softmax of these logits and a zero equals the softmax over K+1 classes.
     """
     return logits[:, :-1] - logits[:, -1:]
 
@@ -45,20 +44,20 @@ def realness(logits: Tensor) -> Tensor:
 
 
 def supervised_loss(logits: Tensor, codes: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy of the labeled rows: ``mean_i w_i (LSE - l_y)``, without weights all one.
+    """Cross-entropy of the labeled rows: ``mean_i w_i (LSE - l_y)``.
 
-    Without a labeled row it is zero.
+    The weights are one by default. The loss is zero if there are no labeled rows.
     """
     if len(codes) == 0:
         return logits.sum()
     if weights is None:
         return F.cross_entropy(logits, codes)
-    # Not divided by the batch's sum of weights: a batch of heavy rows is to count for more.
+    # Not divided by the sum of weights, so that a batch with larger weights counts more.
     return (weights * F.cross_entropy(logits, codes, reduction="none")).mean()
 
 
 def real_loss(log_odds: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cost of doubting real rows: ``mean(-log sigmoid(LSE)) = mean(softplus(-LSE))``.
+    """Cross-entropy of real rows: ``mean(-log sigmoid(LSE)) = mean(softplus(-LSE))``.
 
     With label smoothing ``s`` the target is ``1 - s``:
     ``mean((1 - s) softplus(-LSE) + s softplus(LSE)) = mean(softplus(-LSE)) + s mean(LSE)``.
@@ -68,30 +67,30 @@ def real_loss(log_odds: Tensor, label_smoothing: float = 0.0) -> Tensor:
 
 
 def generated_loss(log_odds: Tensor) -> Tensor:
-    """Cost of believing generated rows: ``mean(-log(1 - sigmoid(LSE))) = mean(softplus(LSE))``."""
+    """Cross-entropy of generated rows: ``mean(-log(1 - sigmoid(LSE))) = mean(softplus(LSE))``."""
     return F.softplus(log_odds).mean()
 
 
 def feature_distance(real: Tensor, generated: Tensor, norm: str) -> Tensor:
-    """Distance of the mean features: ``mean_j |m_j|`` ("l1") or ``mean_j m_j^2`` ("l2").
+    """Distance between mean features: ``mean_j |m_j|`` ("l1") or ``mean_j m_j^2`` ("l2").
 
-    ``m = mean_i f(real_i) - mean_i f(generated_i)``, averaged over all rows of the step; a feature
-    may have any shape behind the batch dimension.
+    ``m = mean_i f(real_i) - mean_i f(generated_i)``, averaged over all rows of the step. Features
+    may have any shape after the batch dimension.
     """
-    gap = mean_over_rows(real) - mean_over_rows(generated)
-    return gap.abs().mean() if norm == "l1" else gap.square().mean()
+    difference = mean_over_rows(real) - mean_over_rows(generated)
+    return difference.abs().mean() if norm == "l1" else difference.square().mean()
 
 
 def conditional_entropy(logits: Tensor) -> Tensor:
-    """Doubt about the classes of unlabeled rows: ``mean(-sum_k p_k log p_k)``."""
+    """Mean entropy of the class probabilities: ``mean(-sum_k p_k log p_k)``."""
     log_p = F.log_softmax(logits, dim=1)
     return -(log_p.exp() * log_p).sum(dim=1).mean()
 
 
 def pull_away(features: Tensor) -> Tensor:
-    """Similarity of all rows of a step: ``1 / (n (n - 1)) sum_{i != j} cos(f_i, f_j)^2``.
+    """Similarity of the rows of a step: ``1 / (n (n - 1)) sum_{i != j} cos(f_i, f_j)^2``.
 
-    It is zero for a single row.
+    Zero for a single row.
     """
     features = all_rows(features)
     directions = F.normalize(features.flatten(start_dim=1), dim=1)
@@ -101,30 +100,30 @@ def pull_away(features: Tensor) -> Tensor:
 
 
 def divergence(logits: Tensor, other_logits: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Kullback-Leibler divergence of answers: ``mean_i w_i sum_k p_k (log p_k - log q_k)``.
+    """Kullback-Leibler divergence of predictions: ``mean_i w_i sum_k p_k (log p_k - log q_k)``.
 
-    Without weights all are one.
+    The weights are one by default.
     """
     log_p, log_q = F.log_softmax(logits, dim=1), F.log_softmax(other_logits, dim=1)
-    each = (log_p.exp() * (log_p - log_q)).sum(dim=1)
-    return (each if weights is None else weights * each).mean()
+    by_row = (log_p.exp() * (log_p - log_q)).sum(dim=1)
+    return (by_row if weights is None else weights * by_row).mean()
 
 
 def prior_divergence(mean: Tensor, prior: Tensor) -> Tensor:
-    """Distance of the mean answer from the prior: ``sum_k prior_k (log prior_k - log mean_k)``.
+    """Divergence of the mean prediction: ``sum_k prior_k (log prior_k - log mean_k)``.
 
-    A little is added to the mean, so that a class that never comes has a gradient.
+    A small constant is added to the mean, so that a class with probability zero has a gradient.
     """
     return (prior * (prior.log() - (mean + 1e-8).log())).sum()
 
 
 def squared_difference(logits: Tensor, other_logits: Tensor) -> Tensor:
-    """Distance of answers: ``mean(sum_k (p_k - q_k)^2)``."""
+    """Squared distance between predictions: ``mean(sum_k (p_k - q_k)^2)``."""
     return (logits.softmax(dim=1) - other_logits.softmax(dim=1)).square().sum(dim=1).mean()
 
 
 def pseudo_label_loss(logits: Tensor, teacher_logits: Tensor, threshold: float) -> Tensor:
-    """Cross-entropy with a sure teacher: ``mean([max q >= threshold] (LSE - l_argmax q))``."""
+    """Cross-entropy with a confident teacher: ``mean([max q >= threshold] (LSE - l_argmax q))``."""
     confidence, codes = teacher_logits.softmax(dim=1).max(dim=1)
     losses = F.cross_entropy(logits, codes, reduction="none")
     return (losses * (confidence >= threshold)).mean()

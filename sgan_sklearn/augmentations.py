@@ -1,8 +1,7 @@
-"""Augmentations: random changes of images that leave their class as it is.
+"""Augmentations: random transformations of images that preserve their class.
 
-One class for each, and :data:`AUGMENTATIONS` at the bottom. To add one, derive from
-:class:`Augmentation`, then either add its line to the dict or pass an instance as
-``SGANClassifier(augment=...)``.
+To add an augmentation, derive a class from :class:`Augmentation`. Then either add it to the dict
+:data:`AUGMENTATIONS` or pass an instance as ``SGANClassifier(augment=...)``.
 """
 
 from __future__ import annotations
@@ -22,10 +21,11 @@ __all__ = ["AUGMENTATIONS", "AffineAugmentation", "Augmentation"]
 
 
 class Augmentation(BaseEstimator, ABC):
-    """Random change of a batch of images, drawn anew for each image and each call.
+    """Base class of random transformations of a batch of images.
 
-    It is a scikit-learn estimator only for the sake of its parameters: ``clone`` copies it and
-    a grid reaches them as ``augment__name``. Random numbers come from torch's global generators.
+    Each image and each call uses new random numbers, from torch's global generators. An
+    augmentation is a scikit-learn estimator so that ``clone`` copies it and its parameters can be
+    set as ``augment__name``, as in a grid search.
 
     .. versionadded:: 0.1
 
@@ -52,40 +52,40 @@ class Augmentation(BaseEstimator, ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
-        """Return changed images.
+        """Return transformed images.
 
         Parameters
         ----------
         x : Tensor of shape (n, channels, height, width)
-            Images in the model space; they are not to be changed in place.
+            Images in the model space, which must not be changed in place.
 
         Returns
         -------
-        changed : Tensor of shape (n, channels, height, width)
-            The images in their order, of the same dtype and on the same device.
+        transformed : Tensor of shape (n, channels, height, width)
+            The images in the same order, with the same dtype and on the same device.
         """
 
 
 class AffineAugmentation(Augmentation):
-    """Shift, turn and scale each image by random amounts.
+    """Shift, rotate and scale each image by random amounts.
 
-    Amounts are drawn evenly between minus and plus the given ones. Pixels are interpolated
-    between their neighbors; places from beyond the border take the nearest pixel's value.
+    Amounts are uniformly distributed between minus and plus the given values. Pixels are
+    interpolated, and pixels beyond the border take the value of the nearest pixel.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     shift : float, default=0.08
-        Largest shift up, down, left or right, as a share of the height or width: 0.08 of 28
-        pixels are about 2 pixels.
+        Maximum shift in each direction, as a fraction of the height or width: 0.08 of 28 pixels is
+        about 2 pixels.
     rotation : float, default=10.0
-        Largest turn, in degrees.
+        Maximum rotation, in degrees.
     scale : float, default=0.1
-        Largest growth or shrinkage, as a fraction: 0.1 makes between 0.9 and 1.1 of the size.
+        Maximum change of the size, as a fraction: 0.1 scales by factors from 0.9 to 1.1.
     flip : bool, default=False
-        Whether to mirror each image left to right with probability one half. Only for images
-        whose mirror image has the same class: photographs, not digits.
+        Whether to flip each image horizontally with probability 0.5. Use this only if the mirror
+        image has the same class, as for photographs, but not for digits.
 
     References
     ----------
@@ -116,20 +116,20 @@ class AffineAugmentation(Augmentation):
         self.flip = flip
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return changed images."""
+        """Return transformed images."""
         n, _, height, width = x.shape
-        # Always five numbers an image, so that no parameter moves the others' random numbers.
-        drawn = torch.rand(5, n, device=x.device)
-        turn, growth, left, down = drawn[:4] * 2 - 1
+        # Always draw five numbers per image, so that a parameter does not affect the others.
+        uniform = torch.rand(5, n, device=x.device)
+        turn, growth, shift_x, shift_y = uniform[:4] * 2 - 1
         angle = turn * math.radians(self.rotation)
-        # The map goes from places of the result to places of the image: growing shrinks it.
+        # The affine map goes from the output to the input, so the scale is inverted.
         zoom = 1 / (1 + growth * self.scale)
-        mirror = torch.where(drawn[4] < 0.5, -1.0, 1.0) if self.flip else torch.ones_like(zoom)
+        mirror = torch.where(uniform[4] < 0.5, -1.0, 1.0) if self.flip else torch.ones_like(zoom)
         cos, sin = zoom * angle.cos(), zoom * angle.sin()
-        # Places run from -1 to 1 along both sides, however long: a turn has to know the lengths.
-        across = torch.stack([cos * mirror, -sin * height / width, 2 * self.shift * left], dim=1)
-        along = torch.stack([sin * mirror * width / height, cos, 2 * self.shift * down], dim=1)
-        maps = torch.stack([across, along], dim=1).to(x.dtype)
+        # Coordinates range from -1 to 1 on both axes, so a rotation depends on the side lengths.
+        x_map = torch.stack([cos * mirror, -sin * height / width, 2 * self.shift * shift_x], dim=1)
+        y_map = torch.stack([sin * mirror * width / height, cos, 2 * self.shift * shift_y], dim=1)
+        maps = torch.stack([x_map, y_map], dim=1).to(x.dtype)
         grid = F.affine_grid(maps, list(x.shape), align_corners=False)
         return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 

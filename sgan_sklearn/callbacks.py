@@ -1,4 +1,4 @@
-"""Callbacks for the `callbacks` parameter of `SGANClassifier`; any of skorch's will do as well."""
+"""Callbacks for the `callbacks` parameter of `SGANClassifier`, which also accepts skorch's."""
 
 from __future__ import annotations
 
@@ -17,39 +17,38 @@ from sgan_sklearn._data.images import as_picture, tiled
 
 __all__ = ["SampleGridCallback"]
 
-# Real images that tell which values are black and white.
+# Number of real images that determine the range of the gray scale.
 N_SCALE_ROWS = 500
 
 
 class SampleGridCallback(Callback):
-    """Write a grid of generated images as a PNG file, again and again while training.
+    """Write grids of generated images to PNG files during training.
 
-    Each picture shows the same latent vectors on the same gray scale, so that a series of them
-    shows what the generator, with averaged weights, learns; the last one is of the final
-    generator. It draws nothing from the random numbers of the training: with and without it the
-    same ``random_state`` gives the same model. Fits that run side by side, as in a grid search,
-    would write over each other's pictures.
+    All grids show the same latent vectors on the same gray scale, so that a series of them shows
+    the progress of the generator with averaged weights. The last grid shows the final generator.
+    The callback does not use the random numbers of training: the same ``random_state`` gives the
+    same model with and without it. Parallel fits, as in a grid search, would overwrite each
+    other's files.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     dirname : str or Path
-        Folder for the pictures, ``epoch_0001.png`` and so on. It is made if it is missing.
+        Folder for the files, ``epoch_0001.png`` and so on. Created if missing.
     every_n_epochs : int, default=1
-        Epochs from one picture to the next. The last epoch gets a picture in any case.
+        Number of epochs between files. A file is always written after the last epoch.
     n_samples : int, default=64
-        Number of images in a picture.
+        Number of images in a grid.
     n_columns : int, default=8
-        Images in a row.
+        Number of images in a row.
 
     Raises
     ------
     ValueError
-        At the start of the training: if a parameter is not as described, or if the rows are no
-        images.
+        At the start of training, if a parameter is not as described or the rows are not images.
     ImportError
-        At the start of the training: if matplotlib is missing.
+        At the start of training, if matplotlib is not installed.
 
     Examples
     --------
@@ -81,7 +80,7 @@ class SampleGridCallback(Callback):
         self.n_columns = n_columns
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
-        """Check that pictures can be made, and draw the latent vectors."""
+        """Check the parameters and the rows, and draw the latent vectors."""
         check_matplotlib_support("SampleGridCallback")
         positive = [Interval(Integral, 1, None, closed="left")]
         validate_parameter_constraints(
@@ -101,8 +100,8 @@ class SampleGridCallback(Callback):
         )
         if len(X.rows.shape) != 4:
             raise ValueError(
-                "SampleGridCallback draws images, but X holds rows without a layout. Pass images "
-                "as X, or say image_shape=(height, width); tables are drawn by SamplesDisplay."
+                "SampleGridCallback requires images, but X holds flat rows. Pass images as X, or "
+                "set image_shape=(height, width). To plot tables, use SamplesDisplay."
             )
         if not net.trains_generator:
             raise ValueError(
@@ -110,18 +109,18 @@ class SampleGridCallback(Callback):
                 "without the callback."
             )
         Path(self.dirname).mkdir(parents=True, exist_ok=True)
-        own_numbers = torch.Generator().manual_seed(0)
-        self.latent_ = torch.randn(self.n_samples, net.latent_dim, generator=own_numbers)
-        some = self._images(X, X.rows[:N_SCALE_ROWS])
-        self.range_ = some.min(), some.max()
+        rng = torch.Generator().manual_seed(0)
+        self.latent_ = torch.randn(self.n_samples, net.latent_dim, generator=rng)
+        images = self._images(X, X.rows[:N_SCALE_ROWS])
+        self.range_ = images.min(), images.max()
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
-        """Write a picture if one is due."""
+        """Write a file every `every_n_epochs` epochs."""
         if len(net.history) % self.every_n_epochs == 0:
             self._write(net, dataset_train)
 
     def on_train_end(self, net: Any, X: Any = None, **kwargs: Any) -> None:
-        """Write the picture of the final generator, whose batch statistics are now its own."""
+        """Write a file for the final generator, after its batch statistics are recomputed."""
         if len(net.history):
             self._write(net, X)
 
@@ -135,7 +134,7 @@ class SampleGridCallback(Callback):
         matplotlib.image.imsave(path, picture, cmap="gray", vmin=0, vmax=1)
 
     def _images(self, dataset: Any, planes: Tensor) -> np.ndarray:
-        """Return planes of channels in the model space as images in the units of X."""
+        """Convert images in the model space, channels first, to images in the units of X."""
         _, n_channels, height, width = planes.shape
         images = dataset.to_units(planes.cpu().numpy())
         return images.reshape(-1, height, width, n_channels)

@@ -1,4 +1,4 @@
-"""Scores over the labeled rows, for `SGANClassifier` and scikit-learn's own."""
+"""Scorers for partially labeled data."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ __all__ = ["labeled_scorer"]
 
 
 def labeled_scorer(scoring: Any, unlabeled_value: Any = -1) -> Any:
-    """Return a scorer that leaves unlabeled rows out.
+    """Return a scorer that ignores unlabeled rows.
 
-    scikit-learn's scorers take -1 for a class that was missed, or fail. This is for tests of
-    ``cross_val_score``, ``GridSearchCV`` and the like that hold unlabeled rows; with
-    `SemiSupervisedSplit` there are none. ``SGANClassifier.score`` leaves them out by itself.
+    scikit-learn's scorers treat -1 as a class, or fail. Use this scorer if the test sets of
+    ``cross_val_score``, ``GridSearchCV`` or similar tools contain unlabeled rows. It is not needed
+    with `SemiSupervisedSplit`, whose test sets are labeled, or for ``SGANClassifier.score``.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     scoring : str, callable, list or tuple of str, or dict
-        A scorer: its name or a callable ``scorer(estimator, X, y)``; or several, by their names
-        or as a dict from names to scorers.
+        The name of a scorer or a callable ``scorer(estimator, X, y)``, or several scorers as a
+        list of names or a dict from names to scorers.
     unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows, NaN for all missing values. None means that all rows are
+        Label of the unlabeled rows; NaN includes all missing values. None means that all rows are
         labeled.
 
     Returns
     -------
     scorer : callable or dict of callables
-        A scorer, or a dict of them if there were several; either goes into ``scoring=``. Where no
-        row is labeled its score is nan, with a warning; so give several as a dict, not as a
-        function that returns one.
+        A scorer, or a dict of scorers if `scoring` names several, for use as ``scoring=``. If no
+        row is labeled, the score is nan, with a warning. For this reason, pass several scorers as
+        a dict rather than as a callable that returns a dict.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def labeled_scorer(scoring: Any, unlabeled_value: Any = -1) -> Any:
 
 
 class _LabeledScorer:
-    """Scorer of the labeled rows; a class, so that it can be pickled."""
+    """Scorer of the labeled rows, as a class so that it can be pickled."""
 
     def __init__(self, scorer: Any, unlabeled_value: Any) -> None:
         self.scorer = scorer
@@ -94,7 +94,7 @@ class _LabeledScorer:
         labeled = np.flatnonzero(target.labeled)
         if len(labeled) == 0:
             warnings.warn(
-                f"None of the {n_rows} rows to score carries a label (unlabeled_value="
+                f"None of the {n_rows} rows to score has a label (unlabeled_value="
                 f"{as_code(self.unlabeled_value)}), so the score is nan. Split with "
                 "SemiSupervisedSplit, whose test rows are all labeled.",
                 UserWarning,
@@ -102,40 +102,40 @@ class _LabeledScorer:
             )
             return np.nan
         warn_of_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)
-        of_labeled = {
+        labeled_kwargs = {
             name: _safe_indexing(value, labeled) if _has_rows(value, n_rows) else value
             for name, value in kwargs.items()
         }
-        return self.scorer(estimator, _safe_indexing(X, labeled), target.given, **of_labeled)
+        return self.scorer(estimator, _safe_indexing(X, labeled), target.given, **labeled_kwargs)
 
     def get_metadata_routing(self) -> Any:
-        """Return what the scorer inside asks for, for scikit-learn's metadata routing."""
+        """Return the metadata request of the wrapped scorer."""
         if hasattr(self.scorer, "get_metadata_routing"):
             return self.scorer.get_metadata_routing()
-        return MetadataRequest(owner=self)  # a plain function asks for nothing
+        return MetadataRequest(owner=self)  # a plain function requests nothing
 
     def __repr__(self) -> str:
         return f"labeled_scorer({self.scorer!r}, unlabeled_value={self.unlabeled_value!r})"
 
 
 def _checked_scorer(scoring: Any) -> Any:
-    """Return a scorer by its name or itself, or raise ValueError."""
+    """Return a scorer, given by name or as a callable, or raise ValueError."""
     if isinstance(scoring, str):
         return get_scorer(scoring)
-    # As in scikit-learn: a metric, which has no estimator among its arguments, is no scorer.
+    # As in scikit-learn, a metric is not a scorer, since it does not take an estimator.
     module = getattr(scoring, "__module__", None) or ""
     is_metric = module.startswith("sklearn.metrics.") and not module.endswith("_scorer")
     if not callable(scoring) or is_metric:
         raise ValueError(
             "The 'scoring' parameter of labeled_scorer must be the name of a scorer, such as "
             f"'accuracy', or a callable scorer(estimator, X, y). Got {scoring!r}"
-            + (": wrap it by make_scorer." if is_metric else ".")
+            + (": wrap it with make_scorer." if is_metric else ".")
         )
     return scoring
 
 
 def _has_rows(value: Any, n_rows: int) -> bool:
-    """Say whether a keyword argument has one entry for each row, as sample weights do."""
+    """Return whether a keyword argument has one entry for each row, as sample weights do."""
     return (
         hasattr(value, "__len__") and not isinstance(value, str) and _num_samples(value) == n_rows
     )

@@ -1,4 +1,4 @@
-"""Splits for labels of which most are missing, for `SGANClassifier` and scikit-learn's own."""
+"""Splitters for partially labeled data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sklearn.utils.validation import indexable
 
 from sgan_sklearn._data.labels import labels_of, warn_of_marks
-from sgan_sklearn._data.stratification import allotted, drawn
+from sgan_sklearn._data.stratification import draw_stratified, stratified_counts
 from sgan_sklearn._data.targets import as_code, check_mark, check_target, is_nan
 from sgan_sklearn._data.validation import check_same_length
 from sgan_sklearn._runtime.random import RandomState
@@ -36,46 +36,46 @@ def mask_labels(
     unlabeled_value: Any = -1,
     random_state: RandomState = None,
 ) -> np.ndarray:
-    """Take the labels of most rows away, to try semi-supervised learning out.
+    """Remove the labels of most rows, to evaluate semi-supervised learning.
 
-    At least one label of each class is kept. Give one of `n_labeled`, `fraction` and `per_class`.
+    At least one label of each class is kept. Pass one of `n_labeled`, `fraction` and `per_class`.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Class labels; rows with `unlabeled_value` stay unlabeled. It is not changed.
+        Class labels. Rows with `unlabeled_value` remain unlabeled. `y` is not changed.
     n_labeled : int, default=None
         Number of labels to keep.
     fraction : float, default=None
-        Share of the labels to keep, above 0 and at most 1; it is rounded to whole rows.
+        Fraction of the labels to keep, above 0 and at most 1; rounded to an integer number.
     per_class : int, default=None
         Number of labels of each class to keep.
     stratify : bool, default=True
-        Whether `n_labeled` or `fraction` keep the shares of the classes, as nearly as whole rows
-        allow. False leaves them to chance.
+        Whether to preserve the class proportions with `n_labeled` or `fraction`. If False, the
+        labels are drawn at random.
     unlabeled_value : int, float or str, default=-1
-        What the other rows get. NaN stands for all missing values in `y`.
+        Label of the other rows. NaN includes all missing values in `y`.
     random_state : int, RandomState instance or None, default=None
-        Source of the choice.
+        Determines which labels are kept.
 
     Returns
     -------
     masked : ndarray of shape (n_samples,)
-        The labels that were kept, and `unlabeled_value`. Its dtype is that of `y` where that can
-        hold `unlabeled_value`; unsigned integers and booleans become int64, text and whatever no
-        dtype of numbers can hold exactly become object.
+        The kept labels, and `unlabeled_value` elsewhere. The dtype is that of `y` if it can hold
+        `unlabeled_value`. Unsigned integers and booleans become int64; text, and numbers that no
+        numeric dtype can hold exactly, become object.
 
     Raises
     ------
     ValueError
-        If not exactly one of the three numbers is given, if it is too small for a label of each
+        If not exactly one of the three numbers is passed, if it is too small for one label of each
         class or larger than the number of labels, or if `y` is not as described.
 
     See Also
     --------
-    SemiSupervisedSplit : Cross-validation on the labels that are left.
+    SemiSupervisedSplit : Cross-validation on the remaining labels.
 
     Examples
     --------
@@ -119,15 +119,18 @@ def mask_labels(
     if len(classes) == 0:
         raise ValueError(
             f"y holds no class: all {len(labels)} rows are unlabeled "
-            f"(unlabeled_value={as_code(unlabeled_value)}). Pass the labels of which some are to "
-            "be kept."
+            f"(unlabeled_value={as_code(unlabeled_value)}). Pass labels, of which some will be "
+            "kept."
         )
     n_kept = _number_to_keep(given, named[0], classes, counts)
     if per_class is not None:
-        wanted = np.full(len(classes), per_class)
+        class_counts = np.full(len(classes), per_class)
+    elif stratify:
+        class_counts = stratified_counts(counts, n_kept)
     else:
-        wanted = allotted(counts, n_kept) if stratify else np.ones(len(classes), dtype=int)
-    chosen = labeled[drawn(codes, wanted, n_kept, check_random_state(random_state))]
+        class_counts = np.ones(len(classes), dtype=int)
+    rng = check_random_state(random_state)
+    chosen = labeled[draw_stratified(codes, class_counts, n_kept, rng)]
     masked = np.full(
         len(labels), unlabeled_value, dtype=_dtype_for(labels[labeled], unlabeled_value)
     )
@@ -138,7 +141,7 @@ def mask_labels(
 def _number_to_keep(
     given: dict[str, Any], name: str, classes: np.ndarray, counts: np.ndarray
 ) -> int:
-    """Return how many labels the argument of this name keeps, or raise ValueError."""
+    """Return the number of labels to keep according to the named argument, or raise ValueError."""
     value, n_labels = given[name], int(counts.sum())
     if name == "per_class":
         if value > counts.min():
@@ -151,41 +154,41 @@ def _number_to_keep(
     n_kept = int(value) if name == "n_labeled" else round(value * n_labels)
     if not len(classes) <= n_kept <= n_labels:
         raise ValueError(
-            f"The '{name}' parameter of mask_labels must keep from {len(classes)} labels, one for "
-            f"each class, to all {n_labels}. Got {value}, which keeps {n_kept}."
+            f"The '{name}' parameter of mask_labels must keep at least {len(classes)} labels, one "
+            f"for each class, and at most all {n_labels}. Got {value}, which keeps {n_kept}."
         )
     return n_kept
 
 
 class SemiSupervisedSplit(BaseCrossValidator):
-    """Cross-validation over the labeled rows, with every unlabeled row in every training set.
+    """Cross-validation over the labeled rows, with all unlabeled rows in each training set.
 
-    scikit-learn's splitters take -1 for a class: unlabeled rows land in test sets, where they
-    count as errors and are lost to the training. This one splits the labeled rows by another
-    splitter and adds the unlabeled ones to each training set. It works with any estimator that
-    knows unlabeled rows, ``LabelSpreading`` and ``SelfTrainingClassifier`` among them.
+    scikit-learn's splitters treat -1 as a class: unlabeled rows are put into test sets, where they
+    count as errors and are not used for training. This splitter splits the labeled rows with
+    another splitter and adds all unlabeled rows to each training set. It works with any estimator
+    that supports unlabeled rows, including ``LabelSpreading`` and ``SelfTrainingClassifier``.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     cv : int or splitter, default=5
-        Number of folds of a ``StratifiedKFold`` over the labeled rows, or a splitter of
-        scikit-learn for them, such as ``GroupKFold()`` or ``StratifiedShuffleSplit(10)``.
+        Number of folds of a ``StratifiedKFold`` over the labeled rows, or a scikit-learn splitter
+        for them, such as ``GroupKFold()`` or ``StratifiedShuffleSplit(10)``.
     unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows, NaN for all missing values. None means that all rows are
+        Label of the unlabeled rows; NaN includes all missing values. None means that all rows are
         labeled.
     shuffle : bool, default=False
-        Whether the labeled rows are shuffled before they are split into folds; only for an
-        integer `cv`.
+        Whether to shuffle the labeled rows before splitting them into folds. Only used if `cv` is
+        an integer.
     random_state : int, RandomState instance or None, default=None
-        Source of the shuffling. Only with ``shuffle=True``.
+        Determines the order of shuffling. Only used if ``shuffle=True``.
 
     Notes
     -----
-    The rows of a training set are mixed so that each part from its start, as ``learning_curve``
-    takes them, has its share of labeled rows. With a single label left in it there is nothing to
-    learn, so ask for sizes that hold a few labels of each class.
+    Labeled and unlabeled rows are spread evenly over a training set, so that its first rows, as
+    used by ``learning_curve``, have the same proportion of labeled rows. Use sizes that include a
+    few labels of each class.
 
     Examples
     --------
@@ -204,8 +207,8 @@ class SemiSupervisedSplit(BaseCrossValidator):
     0.93
     """
 
-    # With metadata routing, groups reach `split` without being asked for. A plain class attribute,
-    # since that is where and how scikit-learn reads it; nothing changes it.
+    # With metadata routing, request groups for `split` by default. scikit-learn requires a class
+    # attribute of this name.
     __metadata_request__split = {"groups": True}  # noqa: RUF012
 
     def __init__(
@@ -231,15 +234,15 @@ class SemiSupervisedSplit(BaseCrossValidator):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The rows.
         y : array-like of shape (n_samples,)
-            Labels, with `unlabeled_value` where a row has none.
+            Labels, with `unlabeled_value` for unlabeled rows.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row, for a `cv` that needs it. An unlabeled row is in every training set
-            whatever its group.
+            Group of each row, for a `cv` that needs it. Unlabeled rows are in each training set
+            regardless of their groups.
 
         Yields
         ------
         train : ndarray
-            Indices of labeled rows and of all unlabeled ones, mixed.
+            Indices of labeled rows and of all unlabeled rows, interleaved.
         test : ndarray
             Indices of labeled rows.
 
@@ -252,7 +255,7 @@ class SemiSupervisedSplit(BaseCrossValidator):
         inner = self._splitter()
         if y is None:
             raise ValueError(
-                "SemiSupervisedSplit.split needs y, which tells the labeled rows. Got None."
+                "SemiSupervisedSplit.split requires y to find the labeled rows. Got None."
             )
         target = check_target(y, self.unlabeled_value, "SemiSupervisedSplit.split")
         check_same_length("y", target.values, X)
@@ -261,7 +264,7 @@ class SemiSupervisedSplit(BaseCrossValidator):
         if len(labeled) == 0:
             raise ValueError(
                 f"y holds no labeled row to split: all {len(target.values)} rows are unlabeled "
-                f"(unlabeled_value={as_code(self.unlabeled_value)})."
+                f"(unlabeled_value={as_code(self.unlabeled_value)}). Label some rows of each class."
             )
         warn_of_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)
         labels = target.given
@@ -271,8 +274,8 @@ class SemiSupervisedSplit(BaseCrossValidator):
             _check_folds(inner.cvargs["n_splits"], labels)
         if isinstance(inner, PredefinedSplit) and len(inner.test_fold) != len(labeled):
             raise ValueError(
-                "The 'cv' parameter of SemiSupervisedSplit must name a fold for each labeled row "
-                f"and for no other: {len(labeled)} in their order. Got a PredefinedSplit of "
+                "The 'cv' parameter of SemiSupervisedSplit must define a fold for each labeled row "
+                f"and for no other row: {len(labeled)} in their order. Got a PredefinedSplit of "
                 f"{len(inner.test_fold)} rows."
             )
         if groups is not None:
@@ -289,9 +292,9 @@ class SemiSupervisedSplit(BaseCrossValidator):
         X : array-like of shape (n_samples, n_features), default=None
             The rows, for a `cv` whose number of folds depends on them.
         y : array-like of shape (n_samples,), default=None
-            Labels, for the same reason.
+            Labels, for the same purpose.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row, for the same reason.
+            Group of each row, for the same purpose.
 
         Returns
         -------
@@ -309,7 +312,7 @@ class SemiSupervisedSplit(BaseCrossValidator):
         return int(inner.get_n_splits(X, target.given, groups))
 
     def _splitter(self) -> Any:
-        """Return the splitter of the labeled rows, its parameters checked."""
+        """Check the parameters and return the splitter of the labeled rows."""
         check_mark(self.unlabeled_value, "SemiSupervisedSplit")
         validate_parameter_constraints(
             {
@@ -332,12 +335,12 @@ class SemiSupervisedSplit(BaseCrossValidator):
         if is_number or not is_splitter or isinstance(self.cv, type):
             raise ValueError(
                 "The 'cv' parameter of SemiSupervisedSplit must be an integer of at least 2 or a "
-                f"splitter of scikit-learn, such as GroupKFold(). Got {self.cv!r}."
+                f"scikit-learn splitter, such as GroupKFold(). Got {self.cv!r}."
             )
         if self.shuffle:
             raise ValueError(
-                "The 'shuffle' parameter of SemiSupervisedSplit is for an integer cv. Got True "
-                f"with {self.cv!r}: give that one shuffle=True, if it has it."
+                "The 'shuffle' parameter of SemiSupervisedSplit must be False unless cv is an "
+                f"integer. Got True with {self.cv!r}: set shuffle=True there, if it is supported."
             )
         return self.cv
 
@@ -350,7 +353,8 @@ def _check_folds(n_splits: int, labels: np.ndarray) -> None:
         remedy = (
             f"The largest possible number of folds is {fewest}."
             if fewest > 1
-            else "Label another one, or split without classes, as in cv=KFold() or ShuffleSplit()."
+            else "Label another row, or use a splitter without classes: cv=KFold() or "
+            "ShuffleSplit()."
         )
         raise ValueError(
             f"The 'cv' parameter of SemiSupervisedSplit asks for {n_splits} folds, but the class "
@@ -359,32 +363,32 @@ def _check_folds(n_splits: int, labels: np.ndarray) -> None:
 
 
 def _spread(labeled: np.ndarray, unlabeled: np.ndarray) -> np.ndarray:
-    """Return both in one order in which each part from the start has its share of either."""
-    rng = np.random.RandomState(0)  # the order alone, which needs no randomness of the user's
+    """Interleave labeled and unlabeled rows evenly, in random order."""
+    rng = np.random.RandomState(0)  # independent of random_state, which only affects the folds
     labeled, unlabeled = rng.permutation(labeled), rng.permutation(unlabeled)
-    # A label first: the labeled rows stand at 0, 1/n, 2/n and so on, the others between them.
-    places = [
+    # Labeled rows have the positions 0, 1/n, 2/n and so on; the other rows are between them.
+    positions = [
         np.arange(len(labeled)) / max(len(labeled), 1),
         (np.arange(len(unlabeled)) + 0.5) / max(len(unlabeled), 1),
     ]
-    order = np.argsort(np.concatenate(places), kind="stable")
+    order = np.argsort(np.concatenate(positions), kind="stable")
     return np.concatenate([labeled, unlabeled])[order]
 
 
 def _dtype_for(labels: np.ndarray, unlabeled_value: Any) -> Any:
-    """Return a dtype that holds the labels and the unlabeled value side by side."""
+    """Return a dtype that can hold both the labels and the unlabeled value."""
     if labels.dtype.kind not in "biuf" or isinstance(unlabeled_value, str):
         return object
-    own = np.dtype(np.int64) if labels.dtype.kind in "ub" else labels.dtype
+    label_dtype = np.dtype(np.int64) if labels.dtype.kind in "ub" else labels.dtype
     if isinstance(unlabeled_value, Integral):
-        dtype = np.result_type(own, np.min_scalar_type(int(unlabeled_value)))
-    elif own.kind == "f" and is_nan(unlabeled_value):
-        dtype = own
+        dtype = np.result_type(label_dtype, np.min_scalar_type(int(unlabeled_value)))
+    elif label_dtype.kind == "f" and is_nan(unlabeled_value):
+        dtype = label_dtype
     else:
-        dtype = np.result_type(own, np.float64)
+        dtype = np.result_type(label_dtype, np.float64)
     classes = np.unique(labels)
     (mark,) = np.full(1, unlabeled_value, dtype=dtype).tolist()
-    # As Python's numbers, since NumPy rounds integers to compare them with floats.
+    # Compare Python numbers, since NumPy rounds integers to compare them with floats.
     is_exact = classes.astype(dtype).tolist() == classes.tolist()
     is_exact &= mark == unlabeled_value or is_nan(unlabeled_value)
     return dtype if is_exact else object

@@ -498,7 +498,7 @@ def test_conv_bad_dropout(value):
 
 @pytest.mark.parametrize("shape", [(1, 7, 8), (1, 8, 7), (3, 65, 32), (3, 32, 65)], ids=str)
 def test_conv_refuses_other_sizes(shape):
-    message = rf"8 to 64 pixels a side.*Got images of {shape[1]} x {shape[2]} pixels. Resize"
+    message = rf"8 to 64 pixels per side.*Got images of {shape[1]} x {shape[2]} pixels. Resize"
     with pytest.raises(ValueError, match=message):
         build_conv(shape)
     with pytest.raises(ValueError, match=message):

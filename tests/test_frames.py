@@ -102,7 +102,7 @@ def test_what_cannot_be_learned_from_is_refused_by_name(name, make_classifier):
     with pytest.raises(ValueError, match="Column 'odd one' h") as caught:
         classifier.fit(X, LABELS)
     assert str(caught.value).count("Column 'odd one'") == 1
-    assert re.search(r"[Mm]ake |Decode ", str(caught.value)), "there is no remedy"
+    assert re.search(r"[Mm]ake |Decode |Convert ", str(caught.value)), "there is no remedy"
     if not isinstance(column, pl.Series) and column.dtype == object:
         # Nor are they categories because somebody says so.
         with pytest.raises(ValueError, match="Column 1 h"):
@@ -174,7 +174,7 @@ def test_descriptions_that_were_changed_are_used_or_refused(X, data):
     ids=str,
 )
 def test_dtypes_out_of_the_list_are_refused(dtype):
-    with pytest.raises(ValueError, match="describes no frame"):
+    with pytest.raises(ValueError, match="does not describe a frame"):
         described_frame(["pandas", [["numpy", "|O"], ["a"]], [None], [dtype]])
 
 
@@ -197,7 +197,7 @@ def test_dtypes_out_of_the_list_are_refused(dtype):
     ids=str,
 )
 def test_dtypes_of_polars_out_of_the_list_are_refused(dtype):
-    with pytest.raises(ValueError, match="describes no frame"):
+    with pytest.raises(ValueError, match="does not describe a frame"):
         described_frame(["polars", ["a"], [None], [dtype]])
 
 
@@ -216,7 +216,7 @@ def test_dtypes_of_polars_out_of_the_list_are_refused(dtype):
     ids=str,
 )
 def test_descriptions_that_are_none_are_refused(description):
-    with pytest.raises(ValueError, match="describes no frame"):
+    with pytest.raises(ValueError, match="does not describe a frame"):
         described_frame(description)
 
 
@@ -275,7 +275,9 @@ def test_a_plain_state_makes_the_same_columns():
     ids=str,
 )
 def test_a_state_that_no_columns_have_is_refused(change):
-    with pytest.raises(ValueError, match=r"No table has such columns|describes no frame"):
+    with pytest.raises(
+        ValueError, match=r"columns of the table are not valid|does not describe a frame"
+    ):
         TableColumns.from_plain_state({**plain_states(), **change})
 
 
@@ -341,7 +343,7 @@ def test_columns_of_one_name_are_refused(make_classifier):
     X = pd.DataFrame([["a", 1.0, 2.0], ["b", 2.0, 3.0]] * 15, columns=["once", "twice", "twice"])
     classifier = make_classifier().fit(X.set_axis(["a", "b", "c"], axis=1), LABELS)
     for call in (lambda: make_classifier().fit(X, LABELS), lambda: classifier.predict(X)):
-        with pytest.raises(ValueError, match="X has several columns of the name 'twice'"):
+        with pytest.raises(ValueError, match="X has several columns named 'twice'"):
             call()
 
 
@@ -362,7 +364,7 @@ def test_frames_that_must_be_collected_first(make, message, make_classifier, fit
         lambda: fitted.predict(X),
         lambda: fitted.score(X, [0, 1]),
     ):
-        with pytest.raises(TypeError, match=f"X must be an array or a DataFrame.*{message}"):
+        with pytest.raises(TypeError, match=f"X must be an array or a pandas.*{message}"):
             call()
 
 
@@ -722,7 +724,7 @@ def test_onnx_knows_of_columns_far_from_zero(make_classifier, tmp_path, rng):
 
 def remarks_on(X):
     """Return the names of the columns that are suspected."""
-    return re.findall(r"'(\w+)' \(", " ".join(of_dtypes(X).remarks))
+    return re.findall(r"'(\w+)' \(", " ".join(of_dtypes(X).uninformative))
 
 
 @pytest.mark.parametrize("form", [pd.DataFrame, pl.DataFrame])
@@ -786,19 +788,22 @@ def test_no_column_of_a_bundled_table_is_suspected(load):
 @pytest.mark.parametrize(
     ("known", "given", "examples"),
     [
-        ([1, 2], ["1", "2"], "30 of 30 rows: '1', for example, and they had 1"),
+        ([1, 2], ["1", "2"], "30 of 30 rows, such as '1'; the training rows held values such as 1"),
         (
             ["Bonn", "Lima"],
             ["bonn", "lima"],
-            "30 of 30 rows: 'bonn', for example, and they had 'Bonn'",
+            "30 of 30 rows, such as 'bonn'; the training rows held values such as 'Bonn'",
         ),
-        (["a", "b"], [0, 1], "30 of 30 rows: 0, for example, and they had 'a'"),
+        (["a", "b"], [0, 1], "30 of 30 rows, such as 0; the training rows held values such as 'a'"),
     ],
 )
 def test_a_column_of_nothing_but_unknown_values(known, given, examples, make_classifier):
     X = pd.DataFrame({"x": RANDOM.randn(30), "city": known * 15})
     classifier = make_classifier(categorical_features=["city"]).fit(X, LABELS)
-    with pytest.warns(UserWarning, match=f"Column 'city' of X holds .*did not have in {examples}"):
+    with pytest.warns(
+        UserWarning,
+        match=f"Column 'city' of X holds .*did not occur in the training rows in {examples}",
+    ):
         classifier.predict(X.assign(city=given * 15))
     classifier.predict(X.assign(city=[*given, *known] * 7 + [*known]))  # some are known
     classifier.predict(X.assign(city=None))

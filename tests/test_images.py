@@ -391,8 +391,8 @@ BAD_IMAGES = {
     "channels first": ((3, 32, 32), {}, None, r"channels first: pass np.moveaxis\(X, 1, -1\)"),
     "gray first": ((1, 28, 28), {}, None, r"channels first: pass np.moveaxis\(X, 1, -1\)"),
     "five dimensions": ((2, 8, 8, 3), {}, None, r"dim 5.*Got shape \(30, 2, 8, 8, 3\)"),
-    "too small": ((7, 8), {}, None, "8 to 64 pixels a side.*Got images of 7 x 8.*Resize"),
-    "too large": ((8, 65, 3), {}, None, "8 to 64 pixels a side.*Got images of 8 x 65.*Resize"),
+    "too small": ((7, 8), {}, None, "8 to 64 pixels per side.*Got images of 7 x 8.*Resize"),
+    "too large": ((8, 65, 3), {}, None, "8 to 64 pixels per side.*Got images of 8 x 65.*Resize"),
     "list of sizes": ((9, 8), {}, ragged, r"one size.*\(8, 8\) and \(9, 8\). Resize or crop"),
     "objects of sizes": (
         (9, 8),

@@ -86,10 +86,10 @@ def test_types_that_name_no_classes_are_refused(y, name, fitted, data):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([2**64, 1], "integers from 1 to 18446744073709551616, which no integer dtype"),
-        ([2**63, -2], "integers from -2 to 9223372036854775808, which no integer dtype"),
-        ([10**400, 10**400 + 1], "which no integer dtype"),
-        ([True, 1], "mixes labels of the types bool and number, of which True equals 1"),
+        ([2**64, 1], "integers from 1 to 18446744073709551616, which no 64-bit integer dtype"),
+        ([2**63, -2], "integers from -2 to 9223372036854775808, which no 64-bit integer dtype"),
+        ([10**400, 10**400 + 1], "which no 64-bit integer dtype"),
+        ([True, 1], "mixes labels of the types bool and number, where True equals 1"),
         ([True, 2], "mixes labels of the types bool and number"),
         ([np.bool_(False), 0.0], "mixes labels of the types bool and number"),
         ([True, "a"], "mixes labels of the types bool and string, which have no common order"),
@@ -113,7 +113,9 @@ def test_labels_that_would_be_merged_are_refused(labels, message, convert):
 def test_floats_that_do_not_tell_integers_apart_are_refused(dtype):
     first = 2 ** (np.finfo(dtype).nmant + 1)
     assert check_labels(np.array([0, first - 1], dtype=dtype), None).classes[1] == first - 1
-    with pytest.raises(ValueError, match=rf"holds the label {first}, .* {np.dtype(dtype)} does"):
+    with pytest.raises(
+        ValueError, match=rf"holds the label {first}, .*dtype {np.dtype(dtype)} cannot"
+    ):
         check_labels(np.array([0, first], dtype=dtype), None)
 
 

@@ -78,7 +78,7 @@ def test_a_mark_that_became_an_unsigned_number_is_refused_among_classes(
     make_classifier, data, convert
 ):
     X, y = data
-    message = "(?s)'classes' parameter .* classes has the dtype uint8, .* into 255"
+    message = "(?s)'classes' parameter .* classes has the dtype uint8, .* to 255"
     with pytest.raises(ValueError, match=message):
         make_classifier().partial_fit(X, y, classes=convert(np.unique(y)))
 
@@ -111,7 +111,7 @@ def test_masking_makes_no_other_mark_of_its_own(dtype, mark):
 def test_an_array_of_strings_that_has_cut_the_mark_is_refused():
     y = np.array(["cat", "dog", "cat"])
     y[2] = "unknown"
-    with pytest.raises(ValueError, match=r"cannot hold unlabeled_value='unknown'.* into 'unk'"):
+    with pytest.raises(ValueError, match=r"cannot hold unlabeled_value='unknown'.* to 'unk'"):
         check_labels(y, "unknown")
     assert check_labels(np.array(["cat", "dog"]), "unknown").codes.tolist() == [0, 1]
 

@@ -86,7 +86,7 @@ def test_sample_weights_go_with_their_rows(fitted):
 
 def test_no_labeled_row_is_nan_with_one_warning(fitted):
     model, X, _ = fitted
-    with pytest.warns(UserWarning, match="None of the 150 rows to score carries a label") as record:
+    with pytest.warns(UserWarning, match="None of the 150 rows to score has a label") as record:
         score = labeled_scorer("accuracy")(model, X, np.full(150, -1))
     assert np.isnan(score)
     assert len(record) == 1

@@ -514,7 +514,7 @@ def test_networks_of_other_sizes_than_their_weights_are_refused(fitted, path):
     assert sizes in text
     huge = text.replace(sizes, sizes.replace("16", "1000000, 1000000"))
     write_file(path, arrays, json.loads(huge))
-    with pytest.raises(ValueError, match="weights are not those"):
+    with pytest.raises(ValueError, match="weights do not match"):
         load(path)
 
 

@@ -14,8 +14,8 @@ from sgan_sklearn._data.rows import (
     ByteRows,
     StreamedRows,
     as_array,
-    looked_up,
-    sample_places,
+    iterate_rows,
+    sample_indices,
     subset,
     training_rows,
 )
@@ -85,7 +85,7 @@ places = st.lists(st.integers(0, 9), min_size=1, max_size=4)
 def test_rows_read_ahead_are_those_asked_for(picks):
     rows, scaled = table_rows()
     picks = [tuple(torch.tensor(part, dtype=torch.long) for part in pick) for pick in picks]
-    found = list(looked_up(rows, iter(picks)))
+    found = list(iterate_rows(rows, iter(picks)))
     assert len(found) == len(picks)
     for pick, (places, values) in zip(picks, found, strict=True):
         assert places is pick
@@ -94,7 +94,7 @@ def test_rows_read_ahead_are_those_asked_for(picks):
 
 def test_no_reader_is_left_behind():
     rows, _ = table_rows()
-    reading = looked_up(rows, ((torch.tensor([0]),) for _ in range(1_000)))
+    reading = iterate_rows(rows, ((torch.tensor([0]),) for _ in range(1_000)))
     next(reading)
     reading.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("sgan_sklearn")]
@@ -103,7 +103,7 @@ def test_no_reader_is_left_behind():
 def test_an_error_of_the_reader_is_raised():
     rows, _ = table_rows()
     with pytest.raises(IndexError):
-        list(looked_up(rows, [(torch.tensor([10]),)]))
+        list(iterate_rows(rows, [(torch.tensor([10]),)]))
 
 
 @pytest.mark.parametrize(("n_bytes", "together"), [(10**9, 32), (16 * 3 * 5, 5), (1, 1)])
@@ -119,12 +119,12 @@ def test_what_is_read_ahead_is_bounded(monkeypatch, n_bytes, together):
 
     monkeypatch.setattr(rows, "read", read)
     picks = [(torch.tensor([0]), torch.tensor([1, 2]))] * 70
-    assert len(list(looked_up(rows, iter(picks)))) == 70
+    assert len(list(iterate_rows(rows, iter(picks)))) == 70
     assert max(asked) == 3 * together
 
 
 def test_few_rows_are_a_sample_of_their_own():
-    np.testing.assert_array_equal(sample_places(np.full(5, -1), 3, None), np.arange(5))
+    np.testing.assert_array_equal(sample_indices(np.full(5, -1), 3, None), np.arange(5))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected
     monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 150)
     rng = np.random.RandomState(0)
     codes = rng.permutation(np.r_[np.arange(n_labeled) % 2, np.full(n_unlabeled, -1)])
-    places = sample_places(codes, 3, rng)
+    places = sample_indices(codes, 3, rng)
     assert (np.diff(places) > 0).all()
     assert ((codes[places] >= 0).sum(), (codes[places] < 0).sum()) == expected
 
@@ -149,7 +149,7 @@ def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected
 def test_a_sample_has_a_row_of_each_class(monkeypatch):
     monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 10)
     codes = np.r_[np.zeros(1_000, dtype=int), [1, 2], np.full(1_000, -1)]
-    places = sample_places(codes, 1, np.random.RandomState(0))
+    places = sample_indices(codes, 1, np.random.RandomState(0))
     assert set(codes[places]) == {0, 1, 2, -1}
 
 

@@ -105,7 +105,9 @@ def test_new_and_missing_categories_at_predict(table, make_classifier):
     missing["owner"] = None
     missing["grade"] = None
     expected = classifier.predict_proba(missing)
-    with pytest.warns(UserWarning, match="that the training rows did not have in 90 of 90 rows"):
+    with pytest.warns(
+        UserWarning, match="that did not occur in the training rows in 90 of 90 rows"
+    ):
         found = classifier.predict_proba(changed)
     np.testing.assert_array_equal(found, expected)
     missing[["size", "rooms"]] = np.nan
@@ -147,7 +149,7 @@ def test_categories_of_an_array_by_index_or_mask(chosen, make_classifier, rng):
     between[:, 1] = 5.0
     missing = X.copy()
     missing[:, 1] = np.nan
-    with pytest.warns(UserWarning, match=r"40 of 40 rows: 5\.0, for example, and they had 0\.0"):
+    with pytest.warns(UserWarning, match=r"40 of 40 rows, such as 5\.0; .* values such as 0\.0"):
         found = classifier.predict_proba(between)
     np.testing.assert_array_equal(found, classifier.predict_proba(missing))
 
@@ -319,7 +321,7 @@ def test_pair_plots_of_a_frame_with_categories_and_holes(table, make_classifier)
     [
         (["town"], "name columns of X. Got 'town'"),
         ([7], "positions from 0 to 6, names that are strings, or a mask. Got 7"),
-        ([0, "town"], "Got 'town', but they are"),
+        ([0, "town"], "Got 'town', but the columns are"),
         ([-1], "Got -1"),
         ([1.5], "Got 1.5"),
         ([True, False], "one value for each column if it is a mask. Got 2 for 7"),
@@ -376,7 +378,7 @@ TEXTS = {
 def test_text_without_a_frame_is_told_how_to_be_taken(make_classifier, form):
     X, y = form([["a", 1.0], ["b", 2.0]] * 10), np.arange(20) % 2
     classifier = make_classifier(unlabeled_value=None)
-    message = "Got the text 'a'. .*name them in categorical_features, or pass a DataFrame"
+    message = "Got the text 'a'. .*list them in categorical_features, or pass a DataFrame"
     with pytest.raises(ValueError, match=message):
         classifier.fit(X, y)
     clone(classifier).set_params(categorical_features=[0]).fit(X, y)  # as it was told
@@ -507,7 +509,7 @@ def test_many_unknown_categories_are_reported(make_classifier, n_unknown, warns)
     assert len(caught) == warns
     if warns:
         message = str(caught[0].message)
-        assert f"did not have in {n_unknown} of 10 rows: 'bonn', for example" in message
+        assert f"training rows in {n_unknown} of 10 rows, such as 'bonn'" in message
 
 
 # --- the parts --------------------------------------------------------------------------------
@@ -577,7 +579,7 @@ def test_levels_are_drawn_from_the_softmax_with_a_gradient():
 
 def test_a_generated_hole_has_the_value_of_a_real_one():
     bounds = np.array([[-1.0, 0.0, 0.0], [1.0, 1.0, 1.0]], dtype=np.float32)
-    heads = Heads(blocks=(slice(1, 3),), holes=((0, 2, 0.25),))
+    heads = Heads(blocks=(slice(1, 3),), missing=((0, 2, 0.25),))
     generator = MLPArchitecture().build_generator(4, bounds, heads)
     rows = generator(torch.randn(200, 4))
     is_hole = rows[:, 2] == 1

@@ -141,7 +141,7 @@ def test_partial_fit_keeps_the_old_model_on_error(make_classifier, data):
     before = classifier.predict_proba(X)
     for message, bad in {
         "y holds [7]": {"y": np.where(y == 2, 7, y)},
-        "not the same as before": {"y": y, "classes": [0, 1]},
+        "differs from the classes": {"y": y, "classes": [0, 1]},
         "2 features": {"X": X[:, :2], "y": y},
     }.items():
         with pytest.raises(ValueError, match=re.escape(message)):
@@ -167,7 +167,7 @@ def test_partial_fit_of_bad_classes(make_classifier, data, classes, message):
 
 def test_partial_fit_of_other_classes_than_before(make_classifier, data):
     classifier = make_classifier().partial_fit(*data, classes=[0, 1, 2])
-    with pytest.raises(ValueError, match=r"\[0, 1, 2, 3\] is not the same as before"):
+    with pytest.raises(ValueError, match=r"\[0, 1, 2, 3\] differs from the classes"):
         classifier.partial_fit(*data, classes=[0, 1, 2, 3])
 
 

@@ -1,1 +1,1 @@
-"""From `X` and `y` to the tensors that the networks train on, and back."""
+"""Conversion of `X` and `y` to the tensors that the networks train on, and back."""

@@ -1,4 +1,4 @@
-"""Whole batches of labeled and unlabeled rows, indexed as tensors and never row by row."""
+"""Batches of labeled and unlabeled rows, indexed as whole tensors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from skorch.dataset import Dataset as LabeledDataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sgan_sklearn._data.rows import Rows, as_array, looked_up, subset
-from sgan_sklearn._data.stratification import sample_places
+from sgan_sklearn._data.rows import Rows, as_array, iterate_rows, subset
+from sgan_sklearn._data.stratification import sample_indices
 from sgan_sklearn._runtime.processes import n_processes, own_part
 from sgan_sklearn._runtime.random import next_seed
 
@@ -25,26 +25,26 @@ class Batch(NamedTuple):
     """Rows of one training step."""
 
     labeled: Tensor
-    """Labeled rows, with their `codes`."""
+    """Labeled rows."""
 
     codes: Tensor
     """Class codes 0 to K-1 of the labeled rows."""
 
     unlabeled: Tensor
-    """Rows whose label is not looked at, for the discriminator."""
+    """Rows used without their labels, for the discriminator."""
 
     real: Tensor
-    """Such rows drawn independently, for the generator: it must not see the discriminator's."""
+    """Rows drawn independently of `unlabeled`, for the generator's loss."""
 
     unlabeled_indices: Tensor
-    """Places of the `unlabeled` rows in the data set."""
+    """Indices of the `unlabeled` rows in the data set."""
 
     weights: Tensor | None = None
-    """Weights of the labeled rows in their loss; None is all one."""
+    """Weights of the labeled rows in their loss; None means that all are one."""
 
 
 class SemiSupervisedDataset(Dataset):
-    """All rows of the model space, and which of them carry a label.
+    """All training rows with the class codes of the labeled ones.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ class SemiSupervisedDataset(Dataset):
     codes : Tensor of shape (n,)
         Class codes from 0; a negative code marks an unlabeled row.
     weights : Tensor of shape (n,), default=None
-        Weights of the labeled rows in their loss; those of unlabeled rows are not used.
+        Weights of the labeled rows in their loss. Weights of unlabeled rows are not used.
     to_units : callable, default=None
-        Turns an array of rows in the model space into the units and the form of `X`, for
+        Converts an array of rows in the model space to the units and the form of `X`, for
         callbacks.
     validation : tuple of Tensor of shape (m, ...) and (m,), default=None
-        Labeled rows that are held back, and their class codes.
+        Labeled rows that are held out for validation, and their class codes.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class SemiSupervisedDataset(Dataset):
         held_back: np.ndarray | None,
         to_units: Callable[[np.ndarray], np.ndarray],
     ) -> SemiSupervisedDataset:
-        """Return the data set of rows; `held_back` is the mask of those for validation."""
+        """Build the data set; `held_back` is the mask of the validation rows."""
 
         def tensor(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values).to(rows.device)
@@ -93,11 +93,11 @@ class SemiSupervisedDataset(Dataset):
         if held_back is None:
             weights_ = None if weights is None else tensor(weights)
             return cls(rows, tensor(codes), weights_, to_units)
-        held, taught = np.flatnonzero(held_back), np.flatnonzero(~held_back)
+        held, train = np.flatnonzero(held_back), np.flatnonzero(~held_back)
         return cls(
-            subset(rows, taught),
-            tensor(codes[taught]),
-            None if weights is None else tensor(weights[taught]),
+            subset(rows, train),
+            tensor(codes[train]),
+            None if weights is None else tensor(weights[train]),
             to_units,
             (subset(rows, held)[:], tensor(codes[held])),
         )
@@ -105,52 +105,51 @@ class SemiSupervisedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def taught(self) -> LabeledDataset | None:
-        """Return the labeled rows with their codes as a data set of skorch's, if there are any."""
-        places = self.labeled_indices
-        if len(places) == 0:
+    def labeled_subset(self) -> LabeledDataset | None:
+        """Return the labeled rows and their codes as a skorch data set, or None."""
+        indices = self.labeled_indices
+        if len(indices) == 0:
             return None
-        rows = subset(self.rows, places.cpu().numpy())
-        return LabeledDataset(rows, self.codes[places], length=len(places))
+        rows = subset(self.rows, indices.cpu().numpy())
+        return LabeledDataset(rows, self.codes[indices], length=len(indices))
 
     def held_out(self) -> LabeledDataset | None:
-        """Return the rows that are held back as a data set of skorch's, if there are any."""
+        """Return the validation rows and their codes as a skorch data set, or None."""
         return None if self.validation is None else LabeledDataset(*self.validation)
 
     def sample(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return rows as an array, their codes and places: all, or some if they are many."""
+        """Return the rows, or a sample of a large data set, with their codes and indices."""
         codes = self.codes.cpu().numpy()
-        places = sample_places(codes, math.prod(self.rows.shape[1:]), rng)
-        return as_array(self.rows, places), codes[places], places
+        indices = sample_indices(codes, math.prod(self.rows.shape[1:]), rng)
+        return as_array(self.rows, indices), codes[indices], indices
 
 
 class SemiSupervisedBatches:
-    """Iterate over the batches of one epoch: every row once as unlabeled, labels as they come.
+    """Iterate over the batches of one epoch, in which every row occurs once without its label.
 
-    All rows, labeled ones included, serve as unlabeled rows. The labeled rows, usually fewer
-    than those of an epoch, are gone through again and again in a new order each time; where
-    there are none, their part of the batch is empty. All batches have the same size, so an epoch
-    is rounded up to whole batches: its last one is filled with rows from the start of the next
-    shuffle.
+    All rows, including the labeled ones, are used as unlabeled rows. The labeled rows, usually
+    fewer than those of an epoch, are repeated in a new random order each time; if there are none,
+    the labeled part of each batch is empty. All batches have the same size, so the number of
+    batches is rounded up: the last one is filled with rows from the next shuffle.
 
     Parameters
     ----------
     dataset : SemiSupervisedDataset
         The training rows.
     batch_size : int
-        Number of unlabeled rows in a batch; the number of labeled rows is the same, but never
-        more than there are labeled rows. Processes that train together have batches of this
-        size each, which are parts of one.
+        Number of unlabeled rows in a batch. The number of labeled rows is the same, but at most
+        the total number of labeled rows. In distributed training, each process has a batch of
+        this size, and these form one large batch.
 
     Notes
     -----
-    The order comes from a random generator of its own, so that rows may be read ahead.
+    The order comes from a separate random generator, so that rows can be read ahead.
     """
 
     def __init__(self, dataset: SemiSupervisedDataset, batch_size: int) -> None:
         n_labeled, n_parts = len(dataset.labeled_indices), n_processes()
         device = dataset.rows.device
-        every = torch.arange(len(dataset), device=device)
+        all_indices = torch.arange(len(dataset), device=device)
         order = torch.Generator(device).manual_seed(next_seed())
         self.dataset = dataset
         self.batch_size = min(batch_size, len(dataset) // n_parts)
@@ -158,8 +157,8 @@ class SemiSupervisedBatches:
         self._order = order
         self._streams = (
             _Shuffled(dataset.labeled_indices, n_parts * n_labeled, order),
-            _Shuffled(every, n_parts * self.batch_size, order),
-            _Shuffled(every, n_parts * self.batch_size, order),
+            _Shuffled(all_indices, n_parts * self.batch_size, order),
+            _Shuffled(all_indices, n_parts * self.batch_size, order),
         )
 
     def __len__(self) -> int:
@@ -167,11 +166,11 @@ class SemiSupervisedBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         codes, weights = self.dataset.codes, self.dataset.weights
-        picks = (
+        batches = (
             tuple(own_part(stream.next_batch()) for stream in self._streams)
             for _ in range(len(self))
         )
-        for (labeled, unlabeled, _), rows in looked_up(self.dataset.rows, picks):
+        for (labeled, unlabeled, _), rows in iterate_rows(self.dataset.rows, batches):
             yield Batch(
                 labeled=rows[0],
                 codes=codes[labeled],
@@ -182,28 +181,28 @@ class SemiSupervisedBatches:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what decides the batches to come, between two epochs."""
+        """Return the state that determines the next batches, between two epochs."""
         return {
             "order": self._order.get_state(),
-            "rests": [stream.rest for stream in self._streams],
+            "remaining": [stream.remaining for stream in self._streams],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from such a state."""
+        """Restore a state returned by `state_dict`."""
         self._order.set_state(state["order"])
-        for stream, rest in zip(self._streams, state["rests"], strict=True):
-            stream.rest = rest.to(stream.rest.device)
+        for stream, remaining in zip(self._streams, state["remaining"], strict=True):
+            stream.remaining = remaining.to(stream.remaining.device)
 
 
 class EvaluationBatches:
-    """Iterate over rows in their order, with their class codes, in parts.
+    """Iterate over rows and their class codes in batches, in their order.
 
     Parameters
     ----------
     dataset : skorch.dataset.Dataset or SemiSupervisedDataset
-        Rows of the model space; of the latter all rows.
+        Rows in the model space. All rows of a `SemiSupervisedDataset` are used.
     batch_size : int
-        Number of rows in a part; the last one may have fewer.
+        Number of rows in a batch; the last batch may be smaller.
     """
 
     def __init__(self, dataset: LabeledDataset | SemiSupervisedDataset, batch_size: int) -> None:
@@ -218,21 +217,21 @@ class EvaluationBatches:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        for places in gen_batches(len(self.rows), self.batch_size):
-            yield self.rows[places], None if self.codes is None else self.codes[places]
+        for batch in gen_batches(len(self.rows), self.batch_size):
+            yield self.rows[batch], None if self.codes is None else self.codes[batch]
 
 
 class _Shuffled:
-    """Batches of `indices` without end, each index once in every pass of a new order."""
+    """Infinite sequence of batches of `indices`, reshuffled after each pass."""
 
     def __init__(self, indices: Tensor, batch_size: int, order: torch.Generator) -> None:
         self._indices, self._batch_size, self._order = indices, batch_size, order
-        self.rest = indices[:0]
+        self.remaining = indices[:0]
 
     def next_batch(self) -> Tensor:
         n, device = len(self._indices), self._indices.device
-        while len(self.rest) < self._batch_size:
+        while len(self.remaining) < self._batch_size:
             shuffled = torch.randperm(n, generator=self._order, device=device)
-            self.rest = torch.cat([self.rest, self._indices[shuffled]])
-        batch, self.rest = self.rest.tensor_split([self._batch_size])
+            self.remaining = torch.cat([self.remaining, self._indices[shuffled]])
+        batch, self.remaining = self.remaining.tensor_split([self._batch_size])
         return batch

@@ -1,4 +1,4 @@
-"""Columns of a table: categories, numbers, dates and missing values to numbers, and back."""
+"""Conversion of table columns (categories, numbers, dates, missing values) to numbers, and back."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ from sgan_sklearn._data.reading import (
     as_numbers,
     as_objects,
     categorical_columns,
+    missing_markers,
     ordinary_numbers,
     read_column,
-    text_gaps,
 )
 from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = ["TableColumns"]
 
-# What the columns are known by.
+# Attributes of the plain state.
 _STATE = ("form", "kinds", "levels", "rare", "rare_counts", "integers", "whole")
 
-# Categories of a column that are told apart; the rarest of more than that share one code.
+# Maximum number of codes per column, one of which the rarest levels share if there are more levels.
 MAX_LEVELS = 100
 
-# Levels of a column that has no values: one that never comes.
+# Placeholder for the levels of a column without values.
 NO_LEVELS = [""]
 
-# Rows from which on a column may be known to be useless.
-ENOUGH_ROWS = 20
+# Minimum number of rows to decide that a column is uninformative.
+MIN_ROWS = 20
 
-# Pairs of equal values that integers drawn at random would have, on average, at least: if there
-# is none among the integers of a column, they are no measurements but names of rows.
-MANY_PAIRS = 10
+# If random integers would have at least this many pairs of equal values on average, a column of
+# integers without any such pair identifies the rows.
+MIN_PAIRS = 10
 
 
 class TableColumns:
-    """What the columns of X are: names, dtypes, levels of categories, ranges of integers.
+    """Names, dtypes, levels of categories and ranges of integers of the columns of X.
 
     Parameters
     ----------
@@ -67,28 +67,29 @@ class TableColumns:
     Attributes
     ----------
     form : list
-        Kind of X, names and dtypes of its columns, as strings and numbers; see `describe_frame`.
+        Kind of X, and names and dtypes of its columns, as strings and numbers; see
+        `describe_frame`.
     frame : "pandas", "polars" or None
         Kind of the frame.
     names : list of str
-        What messages call the columns.
+        Names of the columns in messages.
     kinds : list of str
-        What each column holds: "category", "integer", "number", or a kind of dates.
+        Kind of each column: "category", "integer", "number", or one of the `DATES`.
     levels : dict of int to list
-        Levels of each category that have a code of their own, in order.
+        Sorted levels of each category that have separate codes.
     rare : dict of int to list
-        Levels that share the next code, of the categories with many.
+        Levels that share the next code, for categories with many levels.
     rare_counts : dict of int to list of int
-        How often each of these came.
+        Number of occurrences of each rare level.
     integers : dict of int to list of int
-        For each column of integers or dates: what is subtracted from it; its smallest and its
-        largest value; the step between values; and the attoseconds of 1, for dates.
+        For each column of integers or dates: the origin that is subtracted, the smallest and the
+        largest value, the step between values, and, for dates, the attoseconds of 1.
     whole : list of int
-        Columns of numbers of a frame that are all whole.
-    remarks : list of str
-        Columns of the training rows from which nothing can be learned, and why. They are not kept.
-    gaps : dict of str to str
-        Text between the numbers of columns that are taken as categories. It is not kept either.
+        Columns of numbers of a frame whose values are all integers.
+    uninformative : list of str
+        Uninformative columns of the training rows with the reasons. Not saved.
+    missing_markers : dict of str to str
+        Text that may mark missing values, by the name of the column. Not saved.
     """
 
     def __init__(self, X: Any, categorical_features: Any) -> None:
@@ -107,20 +108,21 @@ class TableColumns:
         self.whole: list[int] = []
         self._set_names()
         chosen = categorical_columns(X, categorical_features)
-        self.remarks: list[str] = []
-        self.gaps: dict[str, str] = {}
+        self.uninformative: list[str] = []
+        self.missing_markers: dict[str, str] = {}
         for i, name in enumerate(self.names):
             column = read_column(X, i)
             if chosen is None and column.kind == "category" and not is_category(column_dtype(X, i)):
-                self._look_for_gaps(name, column)
+                self._find_missing_markers(name, column)
             if column.kind == "category" if chosen is None else chosen[i]:
-                remark = self._learn_category(i, column)
+                reason = self._learn_category(i, column)
             else:
-                remark = self._learn_numbers(i, as_numbers(column, name))
-            self.remarks += [f"{name} ({remark})"] if remark and name not in self.gaps else []
+                reason = self._learn_numbers(i, as_numbers(column, name))
+            if reason and name not in self.missing_markers:
+                self.uninformative.append(f"{name} ({reason})")
 
     def _set_names(self) -> None:
-        """Set what follows from the form."""
+        """Set the attributes that follow from `form`."""
         self.frame = None if self.form[0] == "array" else self.form[0]
         if self.frame is None:
             self.names = [str(i) for i in range(self.form[2])]
@@ -135,8 +137,8 @@ class TableColumns:
             for i in range(len(self.kinds))
         ]
 
-    def take_as_pixels(self) -> None:
-        """Take all columns for pixels of images, which have one range."""
+    def use_as_pixels(self) -> None:
+        """Use all columns as pixels of images, with a common range."""
         for name, kind in zip(self.names, self.kinds, strict=True):
             if kind in DATES:
                 raise ValueError(
@@ -144,42 +146,42 @@ class TableColumns:
                     "columns of X are pixels, which must be numbers. Drop it."
                 )
         self.whole = []
-        ranges = np.array([some[:3] for some in self.integers.values()], dtype=object)
-        for some in self.integers.values():
+        ranges = np.array([values[:3] for values in self.integers.values()], dtype=object)
+        for values in self.integers.values():
             low, high = ranges[:, 1].min(), ranges[:, 2].max()
-            some[:3] = low if ranges[:, 0].any() else 0, low, high
+            values[:3] = low if ranges[:, 0].any() else 0, low, high
 
-    def warn_of_useless(self) -> None:
-        """Warn of columns from which nothing, or not the right thing, can be learned."""
-        if self.gaps:
-            name, is_pandas = next(iter(self.gaps)), self.frame == "pandas"
+    def warn_about_columns(self) -> None:
+        """Warn about uninformative columns and about numbers that are read as categories."""
+        if self.missing_markers:
+            name, is_pandas = next(iter(self.missing_markers)), self.frame == "pandas"
+            texts = (f"{name} ({text})" for name, text in self.missing_markers.items())
             numbers = (
                 f"X[{name}] = pd.to_numeric(X[{name}], errors='coerce')"
                 if is_pandas
                 else f"X.with_columns(pl.col({name}).cast(pl.Float64, strict=False))"
             )
             warn_user(
-                "Columns of X hold numbers as text and are taken as categories, because of other "
-                f"text in them: {', '.join(f'{name} ({gap})' for name, gap in self.gaps.items())}. "
-                f"If that marks missing values, make them numbers first, as in {numbers}. If they "
-                f"are categories, the dtype {'category' if is_pandas else 'Categorical'} silences "
-                "this warning."
+                "Columns of X hold numbers as text and are treated as categories, because they "
+                f"also hold other text: {', '.join(texts)}. If that marks missing values, convert "
+                f"the columns to numbers first, as in {numbers}. If they are categories, the dtype "
+                f"{'category' if is_pandas else 'Categorical'} silences this warning."
             )
-        if self.remarks:
+        if self.uninformative:
             warn_user(
                 "Columns of X seem to identify the rows or to hold text: "
-                f"{', '.join(self.remarks)}. A value that occurs only once teaches nothing. "
-                "Drop columns that identify rows, and turn text into numbers first (user guide, "
-                "Text)."
+                f"{', '.join(self.uninformative)}. Nothing can be learned from a value that occurs "
+                "only once. Drop columns that identify rows, and convert text to numbers first "
+                "(user guide, Text)."
             )
 
     def plain_state(self) -> dict[str, Any]:
-        """Return what `from_plain_state` needs: strings, numbers, lists and dicts."""
+        """Return the state for `from_plain_state`: strings, numbers, lists and dicts."""
         return {name: getattr(self, name) for name in _STATE}
 
     @classmethod
     def from_plain_state(cls, state: dict[str, Any]) -> TableColumns:
-        """Return the columns of a plain state, or raise ValueError if there can be none."""
+        """Restore the columns from a plain state, or raise ValueError if it is not valid."""
         columns = cls.__new__(cls)
         columns.__setstate__(state)
         return columns
@@ -192,21 +194,21 @@ class TableColumns:
         vars(self).update(state)
         self._set_names()
 
-    def _look_for_gaps(self, name: str, column: Column) -> None:
-        """Find text that may mark missing values between the numbers of a column of text."""
+    def _find_missing_markers(self, name: str, column: Column) -> None:
+        """Find text that may mark missing values among numbers written as text."""
         values = column.values[column.known].tolist()
-        gaps = text_gaps(values)
-        if gaps and len(values) >= ENOUGH_ROWS:
-            n_gaps = sum(value in gaps for value in values)
-            self.gaps[name] = f"{gaps[0]!r} in {n_gaps} of {len(values)} rows"
+        markers = missing_markers(values)
+        if markers and len(values) >= MIN_ROWS:
+            n_marked = sum(value in markers for value in values)
+            self.missing_markers[name] = f"{markers[0]!r} in {n_marked} of {len(values)} rows"
 
     def _learn_category(self, i: int, column: Column) -> str:
-        """Learn the levels of a category; return why they teach nothing, if they do not."""
+        """Learn the levels of a category. Return why it is uninformative, otherwise ""."""
         if column.kind in DATES:
             raise ValueError(
                 "The 'categorical_features' parameter of SGANClassifier must not name columns of "
-                f"dates, times or durations. Got {self.names[i]}: leave it out, so that it counts "
-                "as a number, or make a category of it first, such as the names of the months."
+                f"dates, times or durations. Got {self.names[i]}: omit it, so that it is used as a "
+                "number, or convert it to a category first, such as the names of the months."
             )
         values = column.values[column.known].tolist()
         levels, rare, counts = _find_levels(values, self.names[i])
@@ -215,40 +217,40 @@ class TableColumns:
         if rare:
             self.rare[i], self.rare_counts[i] = rare, counts
         n_levels, n_rows = len(levels) + len(rare), len(values)
-        if n_rows < ENOUGH_ROWS or 2 * n_levels <= n_rows:
+        if n_rows < MIN_ROWS or 2 * n_levels <= n_rows:
             return ""
         return f"a different value in {'each row' if n_levels == n_rows else 'most rows'}"
 
     def _learn_numbers(self, i: int, column: Column) -> str:
-        """Learn what brings numbers back; return why they teach nothing, if they do not."""
+        """Learn the range of numbers. Return why they are uninformative, otherwise ""."""
         self.kinds.append(column.kind)
         values = column.values[column.known]
         if column.kind == "number":
-            is_whole = self.frame is not None and bool((np.rint(values) == values).all())
-            self.whole += [i] if is_whole else []
+            if self.frame is not None and (np.rint(values) == values).all():
+                self.whole.append(i)
             return ""
         low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
         if column.kind in DATES:
             self.integers[i] = [low, low, high, _common_step(values, low, column.tick), column.tick]
             return ""
-        # As floats, integers beyond 2**53 are exact only as differences.
+        # Floats represent integers beyond 2**53 exactly only as differences.
         origin = low if max(-low, high) > EXACT else 0
         self.integers[i] = [origin, low, high, 1, 1]
-        return "a different integer in each row" if _name_rows(values) else ""
+        return "a different integer in each row" if _is_identifier(values) else ""
 
-    # --- to numbers -------------------------------------------------------------------------------
+    # --- conversion to numbers --------------------------------------------------------------------
 
     @property
     def has_origins(self) -> bool:
-        """Whether the numbers of some columns are counted from another one than zero."""
+        """Whether any column has an origin other than zero."""
         dates = any(kind in DATES for kind in self.kinds)
         return dates or any(origin for origin, *_ in self.integers.values())
 
     def to_numbers(self, X: Any) -> np.ndarray:
-        """Return codes of categories and numbers, NaN where missing.
+        """Return numbers and codes of categories, with NaN for missing values.
 
-        A category that the training rows did not have is missing too. Dates are counted from the
-        first of the training rows.
+        A category that the training rows did not contain counts as missing. Dates are counted from
+        the earliest date of the training rows.
         """
         self._check_names(X)
         if not self.levels and not self.has_origins:
@@ -262,8 +264,8 @@ class TableColumns:
                 if column.known.any():
                     raise ValueError(
                         f"Column {self.names[i]} has the dtype {column_dtype(X, i)}, but in the "
-                        f"training rows it held values of the kind {kind!r}. Convert it to the "
-                        "dtype that it had, with pandas.to_datetime or dt.tz_localize for example."
+                        f"training rows it held values of the kind {kind!r}. Convert it to that "
+                        "dtype, for example with pandas.to_datetime or dt.tz_localize."
                     )
             elif kind == "category":
                 numbers[:, i] = self._codes(X, i, column)
@@ -278,9 +280,9 @@ class TableColumns:
         rare = self.rare.get(i, [])
         precision = self._precision(X)
         if precision is not None:
-            # 0.1 as float32 is not another level than 0.1 as float64.
+            # 0.1 as float32 is the same level as 0.1 as float64.
             values = values.astype(precision)
-            levels, rare = (np.array(some, dtype=precision).tolist() for some in (levels, rare))
+            levels, rare = (np.array(part, dtype=precision).tolist() for part in (levels, rare))
         by_level = {level: float(code) for code, level in enumerate(levels)}
         by_level |= dict.fromkeys(rare, float(len(levels)))
         found = np.array([by_level.get(value, np.nan) for value in values.tolist()])
@@ -288,10 +290,10 @@ class TableColumns:
         unknown = values[np.isnan(found)].tolist()
         if 2 * len(unknown) > len(found) and levels != NO_LEVELS:
             warn_user(
-                f"Column {self.names[i]} of X holds values that the training rows did not have in "
-                f"{len(unknown)} of {len(found)} rows: {unknown[0]!r}, for example, and they had "
-                f"{levels[0]!r}. Such values count as missing. Write values as in the training "
-                "rows, with the same type, spelling and capitals."
+                f"Column {self.names[i]} of X holds values that did not occur in the training rows "
+                f"in {len(unknown)} of {len(found)} rows, such as {unknown[0]!r}; the training "
+                f"rows held values such as {levels[0]!r}. Unknown values count as missing. Use the "
+                "same type, spelling and capitalization as in the training rows."
             )
         return codes
 
@@ -305,44 +307,44 @@ class TableColumns:
         return min(dtypes, key=lambda dtype: dtype.itemsize)
 
     def _differences(self, i: int, column: Column) -> np.ndarray:
-        """Return how many steps each value is away from the origin, as float64."""
+        """Return the distance of each value from the origin in steps, as float64."""
         if i not in self.integers:
             return column.values.astype(np.float64)
         origin, _, _, step, tick = self.integers[i]
         if column.kind == "number":
             return column.values - float(origin)
-        # From the steps that X is counted in to those of the training rows.
-        start, rest = divmod(origin * tick, column.tick)
+        # Convert from the steps of X to those of the training rows.
+        start, remainder = divmod(origin * tick, column.tick)
         common = math.gcd(column.tick, step * tick)
         steps = difference(column.values, start) * (column.tick // common)
-        return steps / (step * tick // common) - rest / (step * tick)
+        return steps / (step * tick // common) - remainder / (step * tick)
 
     def _check_names(self, X: Any) -> None:
-        """Refuse names that are not strings in another order; scikit-learn looks at strings."""
+        """Raise ValueError if column names differ; scikit-learn only checks strings."""
         if self.frame is None or frame_kind(X) is None:
             return
         names = [repr(name) for name in X.columns]
         quotes = ("'", '"')
         if names != self.names and not any(
-            all(name.startswith(quotes) for name in some) for some in (names, self.names)
+            all(name.startswith(quotes) for name in group) for group in (names, self.names)
         ):
             raise ValueError(
                 "The feature names should match those that were passed during fit, in the same "
                 f"order. They were {_shortened(self.names)}, and X has {_shortened(names)}. Select "
-                "the columns in that order, or pass X.to_numpy() if they only have other names."
+                "the columns in that order, or pass X.to_numpy() if only the names differ."
             )
 
-    # --- and back ---------------------------------------------------------------------------------
+    # --- conversion from numbers ------------------------------------------------------------------
 
     def to_given_form(self, numbers: np.ndarray, rng: np.random.RandomState) -> Any:
-        """Return rows of numbers in the form of X: a frame of its dtypes, or an array."""
+        """Return rows of numbers in the form of X: a frame with its dtypes, or an array."""
         columns = [self._decoded(numbers[:, i], i, rng) for i in range(len(self.kinds))]
         return self._as_array(columns) if self.frame is None else build_frame(self.form, columns)
 
     def _decoded(
         self, numbers: np.ndarray, i: int, rng: np.random.RandomState
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the values of a column, and the mask of those that are not missing."""
+        """Return the values of a column and the mask of those that are not missing."""
         known = ~np.isnan(numbers)
         if i in self.integers:
             origin, low, high, step, _ = self.integers[i]
@@ -380,51 +382,56 @@ class TableColumns:
 
 
 def _find_levels(values: list[Any], name: str) -> tuple[list[Any], list[Any], list[int]]:
-    """Return levels in order: those with a code of their own, the others, how often these came."""
+    """Return the sorted levels with separate codes, the rare levels, and the counts of these."""
     counts = {plain(level): count for level, count in Counter(values).items()}
     try:
         levels = sorted(counts or NO_LEVELS)
     except TypeError as error:
-        gaps = text_gaps(values)
-        hint = f" If {gaps[0]!r} marks missing values, replace it with np.nan." if gaps else ""
+        markers = missing_markers(values)
+        hint = (
+            f" If {markers[0]!r} marks missing values, replace it with np.nan." if markers else ""
+        )
         raise ValueError(
-            f"The categories of column {name} have no common order. Make them all strings or all "
-            f"numbers.{hint}"
+            f"The categories of column {name} have no common order. Convert them all to strings or "
+            f"all to numbers.{hint}"
         ) from error
     if len(levels) <= MAX_LEVELS:
         return levels, [], []
     by_count = np.argsort([counts[level] for level in levels], kind="stable")
     is_rare = np.ones(len(levels), dtype=bool)
     is_rare[by_count[1 - MAX_LEVELS :]] = False
-    rare = [level for level, seldom in zip(levels, is_rare, strict=True) if seldom]
-    frequent = [level for level, seldom in zip(levels, is_rare, strict=True) if not seldom]
+    rare = [level for level, flag in zip(levels, is_rare, strict=True) if flag]
+    frequent = [level for level, flag in zip(levels, is_rare, strict=True) if not flag]
     return frequent, rare, [counts[level] for level in rare]
 
 
 def _common_step(ticks: np.ndarray, low: int, tick: int) -> int:
-    """Return how many ticks the longest unit of time has of which all values are multiples."""
+    """Return the ticks in the longest unit of time of which all values are multiples."""
     since = ticks.astype(np.uint64) - np.uint64(low % 2**64)
     for unit in ("D", "h", "m", "s", "ms", "us", "ns", "ps", "fs"):
-        step, rest = divmod(UNITS[unit], tick)
-        if step > 1 and not rest and step < 2**63 and not (since % np.uint64(step)).any():
+        step, remainder = divmod(UNITS[unit], tick)
+        if remainder or not 1 < step < 2**63:
+            continue
+        if not (since % np.uint64(step)).any():
             return step
     return 1
 
 
-def _name_rows(values: np.ndarray) -> bool:
-    """Say whether integers name the rows: all differ, in order or where chance would repeat some.
+def _is_identifier(values: np.ndarray) -> bool:
+    """Return whether integers identify the rows.
 
-    Of n integers drawn at random from a range of m, about n**2 / (2 m) pairs are equal.
+    They do if all differ and are sorted, or if random integers of the same range would repeat:
+    among n random integers from a range of m, about n**2 / (2 m) pairs are equal.
     """
-    if len(values) < ENOUGH_ROWS:
+    if len(values) < MIN_ROWS:
         return False
     if (values[1:] > values[:-1]).all() or (values[1:] < values[:-1]).all():
         return True
     size = int(values.max()) - int(values.min()) + 1
-    n_enough = math.isqrt(2 * MANY_PAIRS * size) + 1
-    # First some of the values, among which most measurements have equal ones.
-    return n_enough <= len(values) <= size and all(
-        len(np.unique(some)) == len(some) for some in (values[:n_enough], values)
+    n_needed = math.isqrt(2 * MIN_PAIRS * size) + 1
+    # Check a part of the values first, since most measurements already repeat there.
+    return n_needed <= len(values) <= size and all(
+        len(np.unique(part)) == len(part) for part in (values[:n_needed], values)
     )
 
 
@@ -433,16 +440,16 @@ def _describe_array(X: np.ndarray) -> list[Any]:
 
 
 def _check_state(state: Any) -> None:
-    """Raise ValueError where no columns have such a state, which may come from a file."""
+    """Raise ValueError if a state, which may come from a file, is not valid."""
     try:
-        known = set(state) == set(_STATE) and _has_sense(**state)
+        valid = set(state) == set(_STATE) and _is_valid(**state)
     except (KeyError, IndexError, TypeError) as error:
-        raise ValueError(f"No table has such columns. {error}") from error
-    if not known:
-        raise ValueError("No table has such columns.")
+        raise ValueError(f"The columns of the table are not valid. {error}") from error
+    if not valid:
+        raise ValueError("The columns of the table are not valid.")
 
 
-def _has_sense(
+def _is_valid(
     form: list[Any],
     kinds: list[str],
     levels: dict[int, list[Any]],
@@ -456,33 +463,31 @@ def _has_sense(
         column_numpy_dtype(name)
     else:
         n_columns = len(described_columns(form)[1])
-    of_kind = {
-        name: {i for i, kind in enumerate(kinds) if kind in some}
-        for name, some in {"levels": ["category"], "integers": ["integer", *DATES]}.items()
-    }
+    categories = {i for i, kind in enumerate(kinds) if kind == "category"}
+    counted = {i for i, kind in enumerate(kinds) if kind in ("integer", *DATES)}
     numbers = {i for i, kind in enumerate(kinds) if kind == "number"}
     return (
         type(n_columns) is int
-        and n_columns == len(kinds) == len(numbers) + sum(map(len, of_kind.values()))
-        and set(levels) == of_kind["levels"]
-        and set(integers) == of_kind["integers"]
+        and n_columns == len(kinds) == len(numbers) + len(categories) + len(counted)
+        and set(levels) == categories
+        and set(integers) == counted
         and set(whole) <= numbers
         and set(rare) == set(rare_counts) <= set(levels)
-        and all(_are_levels(some) and len(some) <= MAX_LEVELS for some in levels.values())
-        and all(_are_levels(some) and len(some) == len(rare_counts[i]) for i, some in rare.items())
+        and all(_are_levels(part) and len(part) <= MAX_LEVELS for part in levels.values())
+        and all(_are_levels(part) and len(part) == len(rare_counts[i]) for i, part in rare.items())
         and all(type(n) is int and n > 0 for counts in rare_counts.values() for n in counts)
-        and all(_are_ranges(*numbers) for numbers in integers.values())
+        and all(_is_range(*values) for values in integers.values())
     )
 
 
 def _are_levels(levels: Any) -> bool:
-    known = isinstance(levels, list) and all(
+    plain = isinstance(levels, list) and all(
         is_plain(level) and level is not None and level == level for level in levels
     )
-    return known and len(set(levels)) == len(levels) > 0 and sorted(levels) == levels
+    return plain and len(set(levels)) == len(levels) > 0 and sorted(levels) == levels
 
 
-def _are_ranges(origin: int, low: int, high: int, step: int, tick: int) -> bool:
+def _is_range(origin: int, low: int, high: int, step: int, tick: int) -> bool:
     if any(type(number) is not int for number in (origin, low, high, step, tick)):
         return False
     fits = -(2**63) <= low <= high < (2**63 if low < 0 else 2**64) and origin in (0, low)

@@ -1,7 +1,7 @@
-"""Dtypes of NumPy, pandas, polars and Arrow: what a column of each holds, and dtypes as lists.
+"""Dtypes of NumPy, pandas, polars and Arrow: their kinds of values, and descriptions as lists.
 
-A description is a list of strings and numbers, so that a fitted model can be kept with or without
-pickle. Only the dtypes named here are built from one, since a file may come from a stranger.
+A description is a list of strings and numbers, so that a fitted model can be saved without pickle.
+Since a file may be untrusted, only the dtypes listed here are built from descriptions.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = [
     "polars_kind",
 ]
 
-# The kinds of columns that count time: values of two of them cannot be compared.
+# Kinds of columns with dates and times. Values of different kinds cannot be compared.
 DATES = ("date", "date with time zone", "duration", "time")
 
-# What the kinds of NumPy's dtypes hold. Objects must be looked at one by one.
+# Kinds of values by NumPy dtype kind. Objects must be inspected individually.
 _NUMPY_KINDS = {
     **{"b": "category", "i": "integer", "u": "integer", "f": "number"},
     **{"M": "date", "m": "duration", "O": "object", "U": "object", "S": "object", "T": "object"},
@@ -57,7 +57,7 @@ _POLARS = {
     **{"Date": "date", "Time": "time", "Null": "number", "Object": "object"},
 }
 
-# Types of Arrow without parameters, by the names of their functions in pyarrow.
+# Arrow types without parameters, by the names of their pyarrow functions.
 _ARROW = {
     **{f"{sign}int{bits}": "integer" for sign in ("", "u") for bits in (8, 16, 32, 64)},
     **{f"float{bits}": "number" for bits in (16, 32, 64)},
@@ -65,35 +65,35 @@ _ARROW = {
     **{"string_view": "category", "date32": "date", "date64": "date", "null": "number"},
 }
 
-# Attoseconds in each unit of time, whose names are NumPy's.
+# Attoseconds in each of NumPy's units of time.
 UNITS = dict(
     zip(("as", "fs", "ps", "ns", "us", "ms", "s"), (1000**i for i in range(7)), strict=True)
 )
 UNITS |= {"m": 60 * UNITS["s"], "h": 3600 * UNITS["s"], "D": 86_400 * UNITS["s"]}
 UNITS["W"] = 7 * UNITS["D"]
 
-# What names a dtype of NumPy: "<f4", "float32", "datetime64[ns]".
+# Names of NumPy dtypes: "<f4", "float32", "datetime64[ns]".
 _NUMPY = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[([1-9][0-9]{0,8})?[A-Za-z]{1,2}\])?")
 
-# Dtypes of pandas and polars, besides NumPy's, of which scikit-learn makes arrays of numbers.
+# pandas and polars dtypes, besides NumPy's, that scikit-learn converts to numeric arrays.
 _ORDINARY = re.compile(
     r"U?Int(8|16|32|64)|Float(32|64)|Boolean|(u?int(8|16|32|64)|float|double)\[pyarrow\]"
 )
 
-# Time zones that a description may name: no paths, and none that dateutil would look up.
+# Time zones allowed in a description: no paths, and no names that dateutil resolves.
 _ZONE = re.compile(r"(?!dateutil)[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*){0,3}|(UTC)?[+-]\d\d:\d\d")
 
 
 def attoseconds(dtype: np.dtype) -> int | None:
-    """Return what one step of a dtype of dates or durations is, or None if that is not fixed."""
+    """Return the length of one step of a date or duration dtype, or None if it is not fixed."""
     unit, count = np.datetime_data(dtype)
     if dtype.kind == "M" and unit in ("M", "Y"):
-        return UNITS["D"]  # as which they can be read
+        return UNITS["D"]  # months and years are read as days
     return count * UNITS[unit] if unit in UNITS else None
 
 
 def plain(value: Any) -> Any:
-    """Return text and numbers as Python's own types, which can be kept; others as they are."""
+    """Return text and numbers as built-in Python types, which can be saved; others unchanged."""
     if isinstance(value, np.generic):
         return value.item()
     for cls in (str, bool, int, float):
@@ -102,17 +102,17 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, Real | Decimal) else value
 
 
-# --- what a column holds --------------------------------------------------------------------------
+# --- kinds of values ------------------------------------------------------------------------------
 
 
 def numpy_kind(dtype: np.dtype) -> str | None:
-    """Return what a dtype of NumPy holds, or None."""
+    """Return the kind of values of a NumPy dtype, or None if it is not supported."""
     kind = _NUMPY_KINDS.get(dtype.kind)
     return None if kind in DATES and attoseconds(dtype) is None else kind
 
 
 def pandas_kind(dtype: Any) -> str | None:
-    """Return what a dtype of pandas holds, or None."""
+    """Return the kind of values of a pandas dtype, or None if it is not supported."""
     import pandas
 
     match dtype:
@@ -131,7 +131,7 @@ def pandas_kind(dtype: Any) -> str | None:
 
 
 def polars_kind(dtype: Any) -> str | None:
-    """Return what a dtype of polars holds, or None."""
+    """Return the kind of values of a polars dtype, or None if it is not supported."""
     name = _polars_name(dtype)
     match name:
         case "Datetime":
@@ -147,7 +147,7 @@ def polars_kind(dtype: Any) -> str | None:
 
 
 def arrow_kind(kind: Any) -> str | None:
-    """Return what a type of Arrow holds, or None."""
+    """Return the kind of values of an Arrow type, or None if it is not supported."""
     name, *_ = _describe_arrow(kind) or [None]
     match name:
         case "timestamp":
@@ -165,22 +165,22 @@ def arrow_kind(kind: Any) -> str | None:
 
 
 def is_ordinary(dtype: Any) -> bool:
-    """Say whether scikit-learn makes an array of numbers of columns of a dtype."""
+    """Return whether scikit-learn converts columns of a dtype to a numeric array."""
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf"
     return bool(_ORDINARY.fullmatch(str(dtype)))
 
 
 def is_category(dtype: Any) -> bool:
-    """Say whether a dtype of a frame is one of categories, and not of any text."""
+    """Return whether a dtype is categorical, and not plain text."""
     return str(dtype).lower().startswith(("categor", "enum", "dictionary"))
 
 
-# --- as lists, and back ---------------------------------------------------------------------------
+# --- descriptions as lists ------------------------------------------------------------------------
 
 
 def describe_pandas(dtype: Any) -> list[Any]:
-    """Return a dtype of pandas as a list, or raise TypeError if none of it would make the same."""
+    """Describe a pandas dtype as a list, or raise TypeError if the list would not restore it."""
     description = _describe_pandas(dtype)
     if description is None or pandas_dtype(description) != dtype:
         raise TypeError(f"The dtype {dtype} cannot be described.")
@@ -211,7 +211,7 @@ def _describe_pandas(dtype: Any) -> list[Any] | None:
 
 
 def pandas_dtype(description: list[Any]) -> Any:
-    """Return a dtype of pandas, or raise TypeError or ValueError."""
+    """Return the described pandas dtype, or raise TypeError or ValueError."""
     import pandas
 
     match description:
@@ -221,12 +221,12 @@ def pandas_dtype(description: list[Any]) -> Any:
             return pandas.CategoricalDtype(None, ordered=ordered)
         case ["category", [[str(kind), *_], *_] as levels, bool(ordered) | (None as ordered)]:
             if kind == "category":
-                raise TypeError("Levels are no categories themselves.")
+                raise TypeError("Levels cannot be categorical themselves.")
             return pandas.CategoricalDtype(described_index(levels), ordered=ordered)
         case ["string", "python" | "pyarrow" | "pyarrow_numpy" as storage, "NA"]:
             return pandas.StringDtype(storage)
         case ["string", "python" | "pyarrow" | "pyarrow_numpy" as storage, "nan"]:
-            if storage == "pyarrow_numpy":  # of pandas 2.1 and 2.2
+            if storage == "pyarrow_numpy":  # in pandas 2.1 and 2.2
                 return pandas.StringDtype(storage)
             return pandas.StringDtype(storage, na_value=np.nan)
         case ["datetime", "s" | "ms" | "us" | "ns" as unit, str(zone)] if _ZONE.fullmatch(zone):
@@ -237,11 +237,11 @@ def pandas_dtype(description: list[Any]) -> Any:
             return pandas.ArrowDtype(_arrow_type(kind))
         case ["nullable", str(name)] if name in _NULLABLE:
             return getattr(pandas, f"{name[0].upper()}{name[1:]}Dtype")()
-    raise TypeError(f"{description!r} describes no dtype of pandas.")
+    raise TypeError(f"{description!r} does not describe a pandas dtype.")
 
 
 def describe_index(index: Any) -> list[Any]:
-    """Return the dtype of an index of pandas and its values as lists, or raise TypeError."""
+    """Describe the dtype and the values of a pandas index as lists, or raise TypeError."""
     import pandas
 
     if isinstance(index, pandas.IntervalIndex):
@@ -254,13 +254,13 @@ def describe_index(index: Any) -> list[Any]:
 
 
 def described_index(description: list[Any]) -> Any:
-    """Return an index of pandas, or raise TypeError or ValueError."""
+    """Return the described pandas index, or raise TypeError or ValueError."""
     import pandas
 
     match description:
         case [["interval", str(closed)], [[str(kind), *_], _] as left, [_, _] as right]:
             if kind == "interval":
-                raise TypeError("The ends of intervals are no intervals themselves.")
+                raise TypeError("The bounds of intervals cannot be intervals themselves.")
             ends = described_index(left), described_index(right)
             return pandas.IntervalIndex.from_arrays(*ends, closed=closed)
         case [["numpy" | "datetime" as kind, *_] as described, list(values)]:
@@ -274,33 +274,33 @@ def described_index(description: list[Any]) -> Any:
             return pandas.Index(values, dtype=dtype, tupleize_cols=False)
         case [["string" | "nullable" | "arrow", *_] as described, list(values)]:
             return pandas.Index(values, dtype=pandas_dtype(described))
-    raise TypeError("It describes no index of pandas.")
+    raise TypeError("The description is not that of a pandas index.")
 
 
 def describe_names(names: Any) -> list[Any]:
-    """Return the names of columns, and those of their levels, or raise TypeError."""
-    of_levels = list(names.names)
+    """Describe column names and the names of their levels, or raise TypeError."""
+    index_names = list(names.names)
     described = ["multi", names.tolist()] if names.nlevels > 1 else describe_index(names)
-    if not all(is_plain(value) for value in [*of_levels, *described[1]]):
+    if not all(is_plain(value) for value in [*index_names, *described[1]]):
         raise TypeError("Only strings and numbers can be described.")
-    if not described_names(described, of_levels).equals(names):
+    if not described_names(described, index_names).equals(names):
         raise TypeError("Names of their dtype cannot be described.")
-    return [described, of_levels]
+    return [described, index_names]
 
 
-def described_names(description: Any, of_levels: Any) -> Any:
-    """Return the names of columns, or raise TypeError or ValueError."""
+def described_names(description: Any, index_names: Any) -> Any:
+    """Return the described column names, or raise TypeError or ValueError."""
     import pandas
 
     match description:
         case ["multi", list(labels)]:
-            return pandas.MultiIndex.from_tuples(labels, names=of_levels)
+            return pandas.MultiIndex.from_tuples(labels, names=index_names)
         case _:
-            return described_index(description).set_names(of_levels)
+            return described_index(description).set_names(index_names)
 
 
 def level_names(dtype: Any) -> list[str] | None:
-    """Return names for levels of a category that are dates or intervals, otherwise None."""
+    """Return the levels of a category as strings if they are dates or intervals, otherwise None."""
     levels = dtype.categories
     usual = ("category", "integer", "number", "object")
     if levels is None or pandas_kind(levels.dtype) in usual:
@@ -309,14 +309,14 @@ def level_names(dtype: Any) -> list[str] | None:
 
 
 def is_plain(value: Any) -> bool:
-    """Say whether JSON knows a value, or a tuple of such."""
+    """Return whether a value, or each item of a tuple, can be represented in JSON."""
     if isinstance(value, tuple):
         return all(is_plain(item) for item in value)
     return value is None or type(value) in (str, int, float, bool)
 
 
 def describe_polars(dtype: Any) -> list[Any]:
-    """Return a dtype of polars as a list, or raise TypeError if none of it would make the same."""
+    """Describe a polars dtype as a list, or raise TypeError if the list would not restore it."""
     name = _polars_name(dtype)
     description: list[Any]
     match name:
@@ -329,10 +329,10 @@ def describe_polars(dtype: Any) -> list[Any]:
         case "Duration":
             description = [name, dtype.time_unit]
         case "Categorical" if hasattr(dtype, "categories"):
-            own = dtype.categories
-            description = [name, own.name(), own.namespace(), _polars_name(own.physical())]
-            description = [name] if own.is_global() else description
-        case "Categorical":  # of polars before 1.32
+            levels = dtype.categories
+            description = [name, levels.name(), levels.namespace(), _polars_name(levels.physical())]
+            description = [name] if levels.is_global() else description
+        case "Categorical":  # before polars 1.32
             description = [name, getattr(dtype, "ordering", "physical")]
         case _:
             description = [name]
@@ -342,7 +342,7 @@ def describe_polars(dtype: Any) -> list[Any]:
 
 
 def polars_dtype(description: list[Any]) -> Any:
-    """Return a dtype of polars, or raise TypeError or ValueError."""
+    """Return the described polars dtype, or raise TypeError or ValueError."""
     import polars
 
     match description:
@@ -355,7 +355,7 @@ def polars_dtype(description: list[Any]) -> Any:
         case ["Datetime", "ms" | "us" | "ns" as unit, None]:
             return polars.Datetime(unit)
         case ["Datetime", "ms" | "us" | "ns" as unit, str(zone)] if _ZONE.fullmatch(zone):
-            polars.Series([0]).cast(polars.Datetime(unit, zone))  # which knows all zones
+            polars.Series([0]).cast(polars.Datetime(unit, zone))  # fails for unknown zones
             return polars.Datetime(unit, zone)
         case ["Duration", "ms" | "us" | "ns" as unit]:
             return polars.Duration(unit)
@@ -363,15 +363,15 @@ def polars_dtype(description: list[Any]) -> Any:
             return polars.Categorical(ordering)
         case ["Categorical"] | ["Categorical", "physical" | "lexical"]:
             return polars.Categorical()
-        case ["Categorical", str(own), str(space), "UInt8" | "UInt16" | "UInt32" as physical]:
+        case ["Categorical", str(label), str(space), "UInt8" | "UInt16" | "UInt32" as physical]:
             if not _has_categories():
-                raise ValueError("Categories with a name need polars 1.32.")
-            return polars.Categorical(polars.Categories(own, space, getattr(polars, physical)))
-    raise TypeError(f"{description!r} describes no dtype of polars.")
+                raise ValueError("Named categories require polars 1.32.")
+            return polars.Categorical(polars.Categories(label, space, getattr(polars, physical)))
+    raise TypeError(f"{description!r} does not describe a polars dtype.")
 
 
 def _polars_name(dtype: Any) -> str:
-    """Return the name of a dtype of polars, of which there are classes and instances."""
+    """Return the name of a polars dtype, which may be a class or an instance."""
     return str(dtype.base_type().__name__)
 
 
@@ -417,24 +417,24 @@ def _arrow_type(description: list[Any]) -> Any:
             return pyarrow.duration(unit)
         case ["time32" | "time64" as name, str(unit)]:
             return getattr(pyarrow, name)(unit)
-        # PyArrow reads out of bounds where the scale is beyond the digits.
+        # PyArrow reads out of bounds if the scale exceeds the precision.
         case ["decimal128" | "decimal256" as name, int(precision), int(scale)] if (
             0 <= scale <= precision
         ):
             return getattr(pyarrow, name)(precision, scale)
-        # PyArrow crashes where the levels of a dictionary are of the type null.
+        # PyArrow crashes if the levels of a dictionary have the type null.
         case ["dictionary", [str(_)] as index, [str(name)] as levels, bool(ordered)] if (
             name != "null"
         ):
             return pyarrow.dictionary(_arrow_type(index), _arrow_type(levels), ordered)
-    raise TypeError(f"{description!r} describes no type of Arrow.")
+    raise TypeError(f"{description!r} does not describe an Arrow type.")
 
 
 def numpy_dtype(name: Any, kinds: str) -> np.dtype:
-    """Return the dtype of NumPy of a name, or raise TypeError if it is none of these kinds."""
-    # NumPy takes other text for lists of dtypes, and has Python parse parts of it.
+    """Return the NumPy dtype of a name, or raise TypeError if it is not one of these kinds."""
+    # NumPy interprets other text as lists of dtypes and lets Python parse parts of it.
     if not isinstance(name, str) or not _NUMPY.fullmatch(name):
-        raise TypeError(f"{name!r} names no dtype.")
+        raise TypeError(f"{name!r} is not the name of a dtype.")
     dtype = np.dtype(name)
     if dtype.kind not in kinds or dtype.names is not None:
         raise TypeError(f"The dtype {dtype} is not expected here.")
@@ -442,8 +442,8 @@ def numpy_dtype(name: Any, kinds: str) -> np.dtype:
 
 
 def column_numpy_dtype(name: Any) -> np.dtype:
-    """Return the dtype of NumPy that a column may have, or raise TypeError."""
+    """Return the NumPy dtype of a column by its name, or raise TypeError."""
     dtype = numpy_dtype(name, "biufmMO")
-    if numpy_kind(dtype) is None:  # no unit of time, or months
-        raise TypeError(f"No column has the dtype {dtype}.")
+    if numpy_kind(dtype) is None:  # dates without a unit, or durations in months
+        raise TypeError(f"A column cannot have the dtype {dtype}.")
     return dtype

@@ -1,4 +1,4 @@
-"""Frames of pandas and polars: described without their rows, and built from columns."""
+"""pandas and polars data frames: descriptions of their columns, and construction from columns."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ __all__ = [
     "refuse_column",
 ]
 
-# What to do about columns of a dtype or a type, by the beginning of its name in small letters.
+# Remedies for unsupported columns, by the lowercase start of the name of the dtype or type.
 _REMEDIES = {
-    "array": "Make each of its entries a column",
+    "array": "Convert each of its entries to a column",
     "bytes": "Decode it to text",
     "binary": "Decode it to text",
-    "complex": "Make two columns of it, for the real and the imaginary parts",
-    "date": "Make it a column of dates with pandas.to_datetime",
-    "decimal": "Make it a column of floats",
-    "dict": "Make each of its entries a column",
-    "interval": "Make it categories with astype('category'), or numbers",
-    "large_list": "Make each of its entries a column",
-    "list": "Make each of its entries a column",
-    "period": "Make it dates with dt.to_timestamp()",
-    "struct": "Make each of its fields a column",
-    "timedelta": "Make it a column of durations with pandas.to_timedelta",
-    "timestamp": "Make it a column of dates with pandas.to_datetime",
-    "tuple": "Make each of its entries a column",
-    "uuid": "Make it text with astype(str), if it is a category",
+    "complex": "Convert it to two columns, the real and the imaginary part",
+    "date": "Convert it to dates with pandas.to_datetime",
+    "decimal": "Convert it to floats",
+    "dict": "Convert each of its entries to a column",
+    "interval": "Convert it to categories with astype('category'), or to numbers",
+    "large_list": "Convert each of its entries to a column",
+    "list": "Convert each of its entries to a column",
+    "period": "Convert it to dates with dt.to_timestamp()",
+    "struct": "Convert each of its fields to a column",
+    "timedelta": "Convert it to durations with pandas.to_timedelta",
+    "timestamp": "Convert it to dates with pandas.to_datetime",
+    "tuple": "Convert each of its entries to a column",
+    "uuid": "Convert it to text with astype(str), if it is a category",
 }
 
-# Digits of the widest decimals, and more.
+# Enough digits for the widest decimals.
 _DIGITS = Context(prec=100)
 
 
@@ -64,7 +64,7 @@ def frame_kind(X: Any) -> str | None:
 
 
 def column_name(X: Any, i: int) -> str:
-    """Return what messages call a column: its name, or its place in an array."""
+    """Return the name of a column for messages: its name, or its index in an array."""
     return str(i) if frame_kind(X) is None else repr(list(X.columns)[i])
 
 
@@ -74,23 +74,24 @@ def column_dtype(X: Any, i: int) -> Any:
 
 
 def refuse_column(X: Any, i: int, found: str, what: str) -> NoReturn:
-    """Raise ValueError for a column of a dtype, or a type, that cannot be used."""
-    fitting = [name for name in _REMEDIES if what.lower().startswith(name)]
-    remedy = _REMEDIES[max(fitting, key=len)] if fitting else "Make it numbers or categories"
+    """Raise ValueError for a column whose dtype, or type of values, is not supported."""
+    matching = [name for name in _REMEDIES if what.lower().startswith(name)]
+    default = "Convert it to numbers or categories"
+    remedy = _REMEDIES[max(matching, key=len)] if matching else default
     raise ValueError(
         f"Column {column_name(X, i)} {found} {what}, which is neither numbers, dates nor "
         f"categories. {remedy}, or drop it."
     )
 
 
-# --- described ------------------------------------------------------------------------------------
+# --- description ----------------------------------------------------------------------------------
 
 
 def describe_frame(frame: Any) -> list[Any]:
-    """Return names and dtypes of the columns of a frame as lists of strings and numbers.
+    """Return the names and dtypes of the columns of a frame as lists of strings and numbers.
 
-    Raises ValueError, with the name of the column, where `described_frame` would not make the
-    same of that.
+    Raises ValueError, with the name of the column, if `described_frame` could not restore it
+    exactly.
     """
     kind = frame_kind(frame)
     describe = describe_polars if kind == "polars" else describe_pandas
@@ -103,7 +104,8 @@ def describe_frame(frame: Any) -> list[Any]:
                 raise ValueError(
                     f"Column {column_name(frame, i)} has categories of the dtype "
                     f"{dtype.categories.dtype}, but levels must be text, numbers, dates or "
-                    "intervals. Make them text with astype(str).astype('category'), or drop it."
+                    "intervals. Convert them to text with astype(str).astype('category'), or drop "
+                    "the column."
                 ) from None
             refuse_column(frame, i, "has the dtype", str(dtype))
     if kind == "polars":
@@ -113,7 +115,7 @@ def describe_frame(frame: Any) -> list[Any]:
     except (TypeError, ValueError) as error:
         raise ValueError(
             "The names of the columns of X must be strings, numbers or dates, or tuples of strings "
-            "and numbers. Make them strings: X.columns = X.columns.astype(str)."
+            "and numbers. Convert them to strings: X.columns = X.columns.astype(str)."
         ) from error
 
 
@@ -123,47 +125,49 @@ def described_columns(description: Any) -> tuple[Any, list[Any]]:
         match description:
             case ["pandas", list(labels), list(names), list(dtypes)]:
                 index: Any = described_names(labels, names)
-                made = [pandas_dtype(dtype) for dtype in dtypes]
+                built = [pandas_dtype(dtype) for dtype in dtypes]
             case ["polars", list(index), [None], list(dtypes)]:
                 if not all(type(name) is str for name in index):
-                    raise TypeError("Names of polars are strings.")
-                made = [polars_dtype(dtype) for dtype in dtypes]
+                    raise TypeError("polars column names must be strings.")
+                built = [polars_dtype(dtype) for dtype in dtypes]
             case _:
-                raise TypeError("There is no frame of that kind.")
-        if len(index) != len(made):
-            raise ValueError("There are not as many names as dtypes.")
+                raise TypeError("Unknown kind of frame.")
+        if len(index) != len(built):
+            raise ValueError("The numbers of names and dtypes differ.")
     except ImportError:
         raise
-    except Exception as error:  # whatever a file that was tampered with may lead to
-        raise ValueError(f"It describes no frame. {type(error).__name__}: {error}") from error
-    return index, made
+    except Exception as error:  # a forged file may cause any error
+        raise ValueError(
+            f"It does not describe a frame. {type(error).__name__}: {error}"
+        ) from error
+    return index, built
 
 
 def described_frame(description: list[Any]) -> Any:
-    """Return a frame without rows, as it was described, or raise ValueError."""
-    nothing = np.empty(0, dtype=object), np.empty(0, dtype=bool)
-    return build_frame(description, [nothing] * len(described_columns(description)[1]))
+    """Return an empty frame with the described columns, or raise ValueError."""
+    empty = np.empty(0, dtype=object), np.empty(0, dtype=bool)
+    return build_frame(description, [empty] * len(described_columns(description)[1]))
 
 
-# --- built ----------------------------------------------------------------------------------------
+# --- construction ---------------------------------------------------------------------------------
 
 
 def build_frame(description: list[Any], columns: list[tuple[np.ndarray, np.ndarray]]) -> Any:
-    """Return a frame of columns: of each the values, and the mask of those that are not missing.
+    """Build a frame from its columns, each given by its values and a mask of the present ones.
 
-    Values are objects, float64, or int64 and uint64, which stand for dates as well.
+    Values are objects, float64, int64 or uint64. Integers may also represent dates.
     """
     names, dtypes = described_columns(description)
     pairs = list(zip(dtypes, columns, strict=True))
     if description[0] == "polars":
         import polars
 
-        made = [_polars_series(dtype, *column) for dtype, column in pairs]
-        return polars.DataFrame(dict(zip(names, made, strict=True)))
+        series = [_polars_series(dtype, *column) for dtype, column in pairs]
+        return polars.DataFrame(dict(zip(names, series, strict=True)))
     import pandas
 
-    made = [pandas.Series(_pandas_array(dtype, *column)) for dtype, column in pairs]
-    frame = pandas.DataFrame(dict(enumerate(made)))
+    series = [pandas.Series(_pandas_array(dtype, *column)) for dtype, column in pairs]
+    frame = pandas.DataFrame(dict(enumerate(series)))
     frame.columns = names
     return frame
 
@@ -178,19 +182,19 @@ def _pandas_array(dtype: Any, values: np.ndarray, known: np.ndarray) -> Any:
             return pandas.Series(values.astype(dtype.subtype)).astype(dtype)
         case pandas.CategoricalDtype() if (names := level_names(dtype)) is not None:
             codes = {name: code for code, name in enumerate(names)}
-            of_values = [codes.get(value, -1) for value in _with_none(values, known)]
-            return pandas.Categorical.from_codes(of_values, dtype=dtype)
-    is_whole = values.dtype.kind in "iu"
-    if is_whole and pandas_kind(dtype) in DATES:
+            value_codes = [codes.get(value, -1) for value in _with_none(values, known)]
+            return pandas.Categorical.from_codes(value_codes, dtype=dtype)
+    is_integer = values.dtype.kind in "iu"
+    if is_integer and pandas_kind(dtype) in DATES:
         zoned = isinstance(dtype, pandas.DatetimeTZDtype)
         unit = dtype.unit if zoned else np.datetime_data(dtype)[0]
         ticks = np.where(known, values, np.iinfo(np.int64).min)  # NaT
         dates = pandas.Series(ticks.view(f"M8[{unit}]" if zoned else dtype))
         return dates.dt.tz_localize("UTC").astype(dtype) if zoned else dates
-    if values.dtype == object or (is_whole and pandas_kind(dtype) == "object"):
+    if values.dtype == object or (is_integer and pandas_kind(dtype) == "object"):
         return pandas.Series(_with_none(values, known), dtype=object).astype(dtype)
     series = pandas.Series(values)
-    if is_whole and not known.all():
+    if is_integer and not known.all():
         series = series.astype("UInt64" if values.dtype.kind == "u" else "Int64").where(known)
     return series.astype(dtype)
 
@@ -233,7 +237,7 @@ def _polars_series(dtype: Any, values: np.ndarray, known: np.ndarray) -> Any:
     if dtype == polars.Object:
         return polars.Series(found, dtype=dtype)
     if dtype in (polars.Categorical, polars.Enum):
-        # Numbers only where the categories are not to be taken as such.
+        # Values are numbers only if the column is not used as a category.
         names = [value if value is None else f"{value}" for value in found]
         return polars.Series(names, dtype=text).cast(dtype, strict=False)
     match values.dtype.kind:
@@ -250,7 +254,7 @@ def _with_none(values: np.ndarray, known: np.ndarray) -> list[Any]:
 
 
 def _decimals(numbers: np.ndarray, precision: int, scale: int) -> list[Decimal | None]:
-    """Return numbers as decimals of so many digits, and of so many of them after the point."""
+    """Return numbers as decimals with `precision` digits, `scale` of them after the point."""
     step = Decimal(1).scaleb(-scale)
     largest = (10**precision - 1) * step
 

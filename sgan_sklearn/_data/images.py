@@ -1,4 +1,4 @@
-"""Images: from the forms that X may have to rows of pixels and planes of channels, and back."""
+"""Conversion of images to rows of pixels, and back."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = [
     "with_channels",
 ]
 
-# Grey levels, or red, green and blue.
+# Gray levels, or red, green and blue.
 CHANNELS = (1, 3)
 
 
 def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
-    """Return images as rows of pixels with the shape of one image, anything else as it is.
+    """Return images as rows of pixels with the shape of one image, anything else unchanged.
 
-    Raises ValueError, with the remedy, where X looks like images in another form than
+    Raises ValueError, with the remedy, if X looks like images in a form other than
     (n, height, width) or (n, height, width, channels).
     """
-    X = _plain_array(_stacked(X))
+    X = _plain_array(_stack_images(X))
     n_dims = len(getattr(X, "shape", ()))
     if n_dims < 3:
         return X, None
@@ -59,11 +59,11 @@ def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
 
 
 def check_image_shape(image_shape: Any) -> None:
-    """Refuse an `image_shape` that is no shape of an image."""
+    """Raise ValueError if `image_shape` is not the shape of an image."""
     if image_shape is None:
         return
-    whole = all(isinstance(side, Integral) and int(side) >= 1 for side in image_shape)
-    if not whole or len(image_shape) not in (2, 3) or (*image_shape, 1)[2] not in CHANNELS:
+    positive = all(isinstance(side, Integral) and int(side) >= 1 for side in image_shape)
+    if not positive or len(image_shape) not in (2, 3) or (*image_shape, 1)[2] not in CHANNELS:
         raise ValueError(
             "The 'image_shape' parameter of SGANClassifier must be (height, width) or (height, "
             "width, channels), in pixels and with 1 or 3 channels. Got "
@@ -72,45 +72,45 @@ def check_image_shape(image_shape: Any) -> None:
 
 
 def refuse_images(shape: tuple[int, ...]) -> NoReturn:
-    """Refuse images, each of this shape, for networks that take no notice of neighbors."""
+    """Raise ValueError for images of this shape: a multilayer perceptron ignores their layout."""
     raise ValueError(
         f"Found array with dim {1 + len(shape)}: X holds images, but the 'architecture' parameter "
-        "of SGANClassifier is a multilayer perceptron, which sees a row of pixels. Reshape X to "
-        "2-D with X.reshape(len(X), -1), or choose architecture='conv'; image_shape="
-        f"{shape} says that the images are meant to be flattened."
+        "of SGANClassifier is a multilayer perceptron, which takes rows of pixels. Reshape X to "
+        "2-D with X.reshape(len(X), -1), or choose architecture='conv'. To have the images "
+        f"flattened, set image_shape={shape}."
     )
 
 
 def refuse_augmentation(augment: Any, n_features: int) -> NoReturn:
-    """Refuse an augmentation of rows that are no images."""
+    """Raise ValueError for an augmentation of rows that are not images."""
     raise ValueError(
-        "The 'augment' parameter of SGANClassifier must be None or 'auto' for rows that are no "
-        f"images. Got {augment!r} for rows of {n_features} features. If they are flat "
-        "images, say how they are laid out: image_shape=(height, width)."
+        "The 'augment' parameter of SGANClassifier must be None or 'auto' for rows that are not "
+        f"images. Got {augment!r} for rows of {n_features} features. If they are flattened "
+        "images, set their layout: image_shape=(height, width)."
     )
 
 
 def check_same_images(shape: tuple[int, ...] | None, expected: tuple[int, int, int]) -> None:
-    """Raise ValueError for images, each of this shape, that are not of the expected one."""
+    """Raise ValueError if the shape of the images is not the expected one."""
     if shape is not None and with_channels(shape) != expected:
         raise ValueError(
             f"X must hold images like those that SGANClassifier was fitted on, "
             f"{in_words(expected)}. Got images of {in_words(with_channels(shape))}: resize them. "
-            "A single image is passed as image[np.newaxis]."
+            "Pass a single image as image[np.newaxis]."
         )
 
 
 def as_picture(images: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return images (n, height, width[, channels]) with low as 0 and high as 1, gray ones 3-D."""
+    """Scale images (n, height, width[, channels]) from [low, high] to [0, 1]; gray ones are 3-D."""
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     return np.clip((images.astype(np.float64) - low) / ((high - low) or 1.0), 0.0, 1.0)
 
 
 def tiled(pictures: np.ndarray, n_columns: int) -> np.ndarray:
-    """Return pictures as one, row by row, with white lines between them and white in gaps."""
-    n_missing = -len(pictures) % n_columns
-    margins = [(0, n_missing), (1, 1), (1, 1), *[(0, 0)] * (pictures.ndim - 3)]
+    """Arrange pictures in a grid, row by row, with white lines between them and white fill."""
+    n_empty = -len(pictures) % n_columns
+    margins = [(0, n_empty), (1, 1), (1, 1), *[(0, 0)] * (pictures.ndim - 3)]
     tiles = np.pad(pictures, margins, constant_values=1.0)
     tiles[len(pictures) :] = 1.0
     lines = tiles.reshape(-1, n_columns, *tiles.shape[1:]).swapaxes(1, 2)
@@ -119,9 +119,9 @@ def tiled(pictures: np.ndarray, n_columns: int) -> np.ndarray:
 
 
 def _plain_array(X: Any) -> Any:
-    """Return masked arrays, and those of NumPy's own strings, as arrays of numbers or objects.
+    """Return masked arrays and arrays of NumPy strings as arrays of numbers or objects.
 
-    Masked values of a table are missing.
+    Masked values of a table become missing values.
     """
     if isinstance(X, np.ndarray) and X.dtype.kind == "T":
         return X.astype(object)
@@ -141,19 +141,19 @@ def _plain_array(X: Any) -> Any:
 
 
 def with_channels(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return height, width and channels of the shape of an image."""
+    """Return the height, width and number of channels of an image shape."""
     height, width, n_channels = (*shape, 1)[:3]
     return int(height), int(width), int(n_channels)
 
 
 def in_words(image_shape: tuple[int, int, int]) -> str:
-    """Return the shape of an image for a message."""
+    """Describe the shape of an image in words, for messages."""
     height, width, n_channels = image_shape
     return f"{height} x {width} pixels and {n_channels} channel{'s' * (n_channels > 1)}"
 
 
-def _stacked(X: Any) -> Any:
-    """Return a list, or an array of objects, of images as one array; anything else as it is."""
+def _stack_images(X: Any) -> Any:
+    """Stack a list or an object array of images into one array; return anything else unchanged."""
     if not isinstance(X, list | tuple) and not (
         isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
     ):

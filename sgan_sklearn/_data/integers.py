@@ -1,4 +1,4 @@
-"""Integers of 64 bits as floats and back, exact wherever a float can be."""
+"""Conversion between 64-bit integers and floats, exact wherever a float can be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["EXACT", "difference", "multiples", "representable"]
 
-# Integers up to this are floats of 64 bits as well.
+# float64 represents all integers up to this value exactly.
 EXACT = 2**53
 
 _HALF = 0xFFFFFFFF
@@ -16,10 +16,10 @@ _LARGEST = float(np.nextafter(2.0**64, 0.0))
 
 
 def difference(values: np.ndarray, origin: Any) -> np.ndarray:
-    """Return integers minus an integer, or one for each column, as float64.
+    """Return integers minus an origin, or one origin per column, as float64.
 
-    Upper and lower halves are subtracted apart, so that nothing overflows and only their sum is
-    rounded.
+    The upper and lower 32 bits are subtracted separately, so that nothing overflows and only their
+    sum is rounded.
     """
     upper = (values >> 32).astype(np.float64) - _float(origin >> 32)
     lower = (values & _HALF).astype(np.float64) - _float(origin & _HALF)
@@ -27,10 +27,10 @@ def difference(values: np.ndarray, origin: Any) -> np.ndarray:
 
 
 def multiples(numbers: np.ndarray, low: int, high: int, step: int) -> np.ndarray:
-    """Return `low` plus rounded numbers of steps, up to `high`; int64, or uint64 where needed."""
+    """Return ``low + step * round(numbers)``, at most `high`, as int64 or, if needed, uint64."""
     counts = np.clip(np.rint(numbers), 0.0, _LARGEST).astype(np.uint64)
     counts = np.minimum(counts, np.uint64((high - low) // step))
-    # Integers without a sign wrap around, and back.
+    # Unsigned integers wrap around modulo 2**64, so a negative `low` gives the right sum.
     values = counts * np.uint64(step) + np.uint64(low % 2**64)
     return values if high >= 2**63 else values.astype(np.int64)
 
@@ -40,7 +40,10 @@ def _float(value: Any) -> Any:
 
 
 def representable(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return numbers that a dtype can hold: as a float the largest integer is one too large."""
+    """Clip numbers to the range of a dtype.
+
+    The largest integer of a dtype, rounded to a float, may be one too large.
+    """
     dtype = np.dtype(dtype)
     if dtype.kind not in "iu" or values.dtype.kind != "f":
         return values

@@ -1,4 +1,4 @@
-"""Class labels: from `y` to classes and integer codes, and what else names classes."""
+"""Class labels: conversion of `y` to classes and integer codes, and related checks."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ __all__ = [
     "warn_of_marks",
 ]
 
-# Text that marks missing labels in many tables, in small letters.
-USUAL_MARKS = ("", "?", "-1", "<na>", "n/a", "nan", "null", "missing", "unknown", "unlabeled")
+# Text that often marks missing labels, in lowercase.
+COMMON_MARKERS = ("", "?", "-1", "<na>", "n/a", "nan", "null", "missing", "unknown", "unlabeled")
 
 
 class Labels(NamedTuple):
-    """Labels in the form that the networks see."""
+    """Classes and integer codes."""
 
     classes: np.ndarray
     """Sorted class labels, shape (n_classes,)."""
 
     codes: np.ndarray
-    """Position in `classes` of each row's label, -1 where unlabeled; int64, shape (n,)."""
+    """Index of each row's label in `classes`, -1 for unlabeled rows; int64, shape (n,)."""
 
 
 def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None) -> Labels:
-    """Turn `y` into classes and codes, or raise ValueError with the remedy.
+    """Convert `y` to classes and codes, or raise ValueError with the remedy.
 
-    With `classes` known beforehand, `y` need not hold them all, nor any.
+    If `classes` is given, `y` may contain any subset of them.
     """
     target = check_target(y, unlabeled_value)
     labeled, given = target.labeled, target.given
@@ -61,7 +61,7 @@ def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None
 
 
 def labels_of(target: Target) -> Labels:
-    """Return the labels of a target that has been checked, whatever they are."""
+    """Return the labels of a target without further checks."""
     return _coded(target.labeled, target.given)
 
 
@@ -72,13 +72,13 @@ def _coded(labeled: np.ndarray, given: np.ndarray) -> Labels:
 
 
 def warn_of_marks(labels: Labels, unlabeled_value: Any, *, needs_unlabeled: bool = True) -> None:
-    """Warn where the rows without a label may be others than the user means.
+    """Warn if the unlabeled rows are possibly not those that the user means.
 
-    Without `needs_unlabeled`, as for the rows of a test, only a class that looks like another mark
-    is reported.
+    If `needs_unlabeled` is False, as for test rows, only report classes that look like another
+    value for unlabeled rows.
     """
     classes, codes = labels.classes.tolist(), labels.codes
-    others = _other_marks(classes)
+    others = _other_markers(classes)
     if unlabeled_value is None or not (needs_unlabeled or others):
         return
     mark = as_code(unlabeled_value)
@@ -98,21 +98,21 @@ def warn_of_marks(labels: Labels, unlabeled_value: Any, *, needs_unlabeled: bool
         as_objects = ".astype(object)" if isinstance(others[0], str) else ""
         warn_user(
             f"{others[0]!r} is a class of y, since unlabeled_value={mark} marks the unlabeled "
-            f"rows. If {others[0]!r} marks some as well, replace it, as in np.where(y == "
+            f"rows. If {others[0]!r} also marks unlabeled rows, replace it, as in np.where(y == "
             f"{others[0]!r}, {mark}, y{as_objects})."
         )
     elif classes == [1]:
         warn_user(
-            f"The only class in y is {classes[0]!r}, and the rows with y == {mark} are taken as "
+            f"The only class in y is {classes[0]!r}, and rows with y == {mark} are treated as "
             f"unlabeled. If {mark} is the other class, set unlabeled_value=None (every row is "
             "labeled) or another value."
         )
 
 
-def _other_marks(classes: list[Any]) -> list[Any]:
-    """Return the classes that mark unlabeled rows in many tables; -1 and 1 are two classes."""
+def _other_markers(classes: list[Any]) -> list[Any]:
+    """Return the classes that often mark unlabeled rows; -1 and 1 alone are two classes."""
     texts = [label for label in classes if isinstance(label, str)]
-    found = [text for text in texts if text.strip().lower() in USUAL_MARKS]
+    found = [text for text in texts if text.strip().lower() in COMMON_MARKERS]
     return found or [label for label in classes if label == -1 and len(classes) > 2]
 
 
@@ -121,8 +121,8 @@ def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any)
     if classes is None:
         if fitted is None:
             raise ValueError(
-                "classes must be passed on the first call to partial_fit: all class labels that "
-                "any part will hold, as in classes=np.unique(y)."
+                "classes must be passed on the first call to partial_fit: the class labels of all "
+                "parts, as in classes=np.unique(y)."
             )
         return fitted
     try:
@@ -140,22 +140,23 @@ def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any)
     known = np.unique(given)
     if fitted is not None and not np.array_equal(known, fitted):
         raise ValueError(
-            f"classes={known.tolist()} is not the same as before, which was {fitted.tolist()}. "
-            "Pass the same ones or none; for other classes fit a new SGANClassifier."
+            f"classes={known.tolist()} differs from the classes of the first call, "
+            f"{fitted.tolist()}. Pass the same classes or None; for other classes fit a new "
+            "SGANClassifier."
         )
     return known
 
 
 def check_wanted(label: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
     """Return the class code of each row to sample, or raise ValueError."""
-    wanted = _listed(label)
-    if wanted is not None and n_rows not in (1, len(wanted)):
+    labels = _as_list(label)
+    if labels is not None and n_rows not in (1, len(labels)):
         raise ValueError(
             f"The 'label' parameter of SGANClassifier.sample must have one class for each of the "
-            f"{n_rows} rows. Got {len(wanted)}: leave n_samples out, or pass a single class."
+            f"{n_rows} rows. Got {len(labels)}: omit n_samples, or pass a single class."
         )
     position = {name: code for code, name in enumerate(classes.tolist())}
-    names = [label.item() if isinstance(label, np.ndarray) else label] if wanted is None else wanted
+    names = [label.item() if isinstance(label, np.ndarray) else label] if labels is None else labels
     unknown = [name for name in names if not _is_key(name, position)]
     if unknown or not names:
         raise ValueError(
@@ -164,25 +165,26 @@ def check_wanted(label: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
             f"{unknown[0] if unknown else label!r}."
         )
     codes = np.array([position[name] for name in names])
-    return np.repeat(codes, n_rows) if wanted is None else codes
+    return np.repeat(codes, n_rows) if labels is None else codes
 
 
-def _listed(label: Any) -> list[Any] | None:
+def _as_list(label: Any) -> list[Any] | None:
     """Return labels of any form as a list, or None for a single label."""
     if isinstance(label, str) or np.ma.is_masked(label):
         return [label] if np.ma.is_masked(label) else None
     try:
         array, missing = as_array(label)
-        if isinstance(array, list):  # of lists
+        if isinstance(array, list):  # a list of lists
             return array
         array = np.asarray(array)
-    except (TypeError, ValueError):  # a list of unequal lists
+    except (TypeError, ValueError):  # a list of lists of different lengths
         return list(label)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     names: list[Any] = array.tolist()
     if missing is not None:
-        names = [None if is_gap else name for name, is_gap in zip(names, missing, strict=True)]
+        pairs = zip(names, missing, strict=True)
+        names = [None if is_absent else name for name, is_absent in pairs]
     return None if array.ndim == 0 else names
 
 
@@ -194,18 +196,18 @@ def _is_key(value: Any, mapping: dict[Any, Any]) -> bool:
 
 
 def check_are_classes(labels: np.ndarray, name: str = "y") -> None:
-    """Refuse labels, all of them given, that name no classes."""
+    """Raise ValueError if labels, none of them missing, cannot be classes."""
     types = set() if labels.dtype.kind in "biufU" else {str(labels.dtype)}
     if labels.dtype.kind == "O":
         types = {kind_of(label_type) for label_type in set(map(type, labels.tolist()))}
     if types - {"string"}:
         raise ValueError(
             f"{name} must hold class labels that are numbers or strings. Got the type "
-            f"{' and '.join(sorted(types))} instead: make them strings."
+            f"{' and '.join(sorted(types))} instead: convert them to strings."
         )
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # Few labels of many classes are no regression problem.
+            # A few labels of many classes are not a regression problem.
             warnings.filterwarnings("ignore", "The number of unique classes is greater")
             check_classification_targets(labels)
     except (TypeError, ValueError) as error:
@@ -213,10 +215,10 @@ def check_are_classes(labels: np.ndarray, name: str = "y") -> None:
 
 
 def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -> np.ndarray | None:
-    """Return a weight for each row, or raise ValueError.
+    """Return the weight of each row, or raise ValueError.
 
-    Float32 of shape (n,), zero where unlabeled, with a mean of one over the labeled rows if
-    `scaled`; None where all labeled rows count the same.
+    Weights are float32 of shape (n,), zero for unlabeled rows, with a mean of one over the labeled
+    rows if `scaled`. None means that all labeled rows have the same weight.
     """
     if class_weight is None:
         return None
@@ -226,8 +228,7 @@ def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -
         if unknown:
             raise ValueError(
                 "The 'class_weight' parameter of SGANClassifier must have classes of y as keys, "
-                f"which are {classes}. Got {unknown} as well: leave them out, or write them as y "
-                "does."
+                f"which are {classes}. Also got {unknown}: omit them, or write them as in y."
             )
         for key, weight in class_weight.items():
             if not (isinstance(weight, Real) and 0 <= float(weight) < float("inf")):
@@ -235,7 +236,7 @@ def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -
                     "The 'class_weight' parameter of SGANClassifier must hold numbers of at least "
                     f"0. Got {weight!r} for the class {key!r} instead."
                 )
-        # By code, since scikit-learn takes the label "3" for the integer.
+        # Use codes, since scikit-learn treats the label "3" as the integer 3.
         class_weight = {classes.index(key): weight for key, weight in class_weight.items()}
     labeled = labels.codes >= 0
     codes = labels.codes[labeled]
@@ -243,32 +244,32 @@ def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -
     by_row = by_class[codes]
     if not (by_row if scaled else by_class).any():
         raise ValueError(
-            "The 'class_weight' parameter of SGANClassifier must leave some class a weight above "
-            f"0. Got 0 for all of {classes}."
+            "The 'class_weight' parameter of SGANClassifier must give at least one class a weight "
+            f"above 0. Got 0 for all of {classes}."
         )
     weights = np.zeros(len(labels.codes), dtype=np.float32)
-    # A mean of one keeps the labels' share against the unlabeled rows.
+    # A mean of one keeps the balance between the labeled and the unlabeled rows.
     weights[labeled] = by_row / by_row.mean() if scaled else by_row
     return weights
 
 
 def check_same_classes(fitted: np.ndarray, given: np.ndarray) -> None:
-    """Refuse to continue a training with other classes."""
+    """Raise ValueError if a warm start has different classes."""
     if not np.array_equal(fitted, given):
         raise ValueError(
             f"With warm_start=True y must hold the same classes as before, {fitted.tolist()}, but "
-            f"it holds {given.tolist()}. Set warm_start=False to start anew."
+            f"it holds {given.tolist()}. Set warm_start=False to train from scratch."
         )
 
 
 def _codes_of(labels: np.ndarray, classes: np.ndarray) -> list[int]:
-    """Return the position of each label among known classes, or raise ValueError."""
+    """Return the index of each label in known classes, or raise ValueError."""
     position = {label: code for code, label in enumerate(classes.tolist())}
     labels = labels.tolist()
     unknown = sorted({label for label in labels if label not in position}, key=str)
     if unknown:
         raise ValueError(
-            f"y holds {unknown}, but the classes are {classes.tolist()}. Name all classes in the "
+            f"y holds {unknown}, but the classes are {classes.tolist()}. Pass all classes to the "
             "first call of partial_fit, or mark these rows with unlabeled_value."
         )
     return [position[label] for label in labels]

@@ -1,4 +1,4 @@
-"""Columns of frames and arrays, read into arrays of a few kinds."""
+"""Conversion of columns of frames and arrays to NumPy arrays of a few kinds."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ __all__ = [
     "as_table",
     "categorical_columns",
     "frame_to_numbers",
+    "missing_markers",
     "ordinary_numbers",
     "read_column",
-    "text_gaps",
     "with_nan",
 ]
 
 
-# Different texts in a column of numbers that may mark missing values, at most.
-MAX_GAPS = 3
+# Maximum number of distinct texts that may mark missing values in a column of numbers.
+MAX_MARKERS = 3
 
 
 class Column(NamedTuple):
-    """A column as it was read."""
+    """A column as NumPy arrays."""
 
     kind: str
     """One of "category", "integer", "number" and the `DATES`."""
 
     values: np.ndarray
-    """Objects of a category; int64 or uint64 of integers and dates; float64 of numbers."""
+    """Objects for a category, int64 or uint64 for integers and dates, float64 for numbers."""
 
     known: np.ndarray
     """Mask of the values that are not missing."""
@@ -60,9 +60,9 @@ class Column(NamedTuple):
 
 
 def as_table(X: Any) -> Any:
-    """Return a frame as it is, anything else as an array of two dimensions, or raise ValueError.
+    """Return a frame unchanged and anything else as a 2-D array, or raise ValueError.
 
-    Lists of numbers and text become objects, so that the numbers do not become text.
+    Lists of numbers and text are converted to objects, so that numbers are not converted to text.
     """
     if frame_kind(X) is not None:
         _check_names(X)
@@ -75,15 +75,15 @@ def as_table(X: Any) -> Any:
 
 def _check_names(X: Any) -> None:
     names = Counter(X.columns)
-    twice = [name for name, count in names.items() if count > 1]
-    if twice:
+    duplicates = [name for name, count in names.items() if count > 1]
+    if duplicates:
         raise ValueError(
-            f"X has several columns of the name {twice[0]!r}. Give each column a name of its own."
+            f"X has several columns named {duplicates[0]!r}. Give each column a unique name."
         )
 
 
 def with_nan(X: Any) -> Any:
-    """Return an array of objects with NaN for whatever is missing, anything else as it is."""
+    """Replace missing values in an array of objects by NaN; return anything else unchanged."""
     if getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 2:
         return X
     missing = [[is_missing(value) for value in row] for row in X.tolist()]
@@ -91,7 +91,7 @@ def with_nan(X: Any) -> Any:
 
 
 def ordinary_numbers(X: Any) -> np.ndarray | None:
-    """Return a table of nothing but numbers of up to 64 bits as one array, otherwise None."""
+    """Return a table that contains only numbers of up to 64 bits as an array, otherwise None."""
     if frame_kind(X) is None:
         return X if X.dtype.kind in "biuf" else None
     if not all(is_ordinary(dtype) for dtype in X.dtypes):
@@ -100,7 +100,7 @@ def ordinary_numbers(X: Any) -> np.ndarray | None:
 
 
 def frame_to_numbers(X: Any) -> np.ndarray:
-    """Return a frame of numbers as an array, for a model of rows without names."""
+    """Return a frame of numbers as an array, for a model fitted on an array."""
     numbers = ordinary_numbers(X)
     if numbers is not None:
         return numbers
@@ -110,14 +110,14 @@ def frame_to_numbers(X: Any) -> np.ndarray:
         if column.kind in DATES:
             raise ValueError(
                 f"Column {column_name(X, i)} has the dtype {column_dtype(X, i)}, but the training "
-                "rows held numbers. Convert it to numbers as there."
+                "rows held numbers. Convert it to numbers in the same way."
             )
         numbers[column.known, i] = column.values[column.known]
     return numbers
 
 
 def read_column(X: Any, i: int) -> Column:
-    """Return what a column holds, or raise ValueError with its name, its dtype and the remedy."""
+    """Read a column, or raise ValueError with its name, its dtype and the remedy."""
     column: Any
     read: Callable[[Any, str], Column]
     match frame_kind(X):
@@ -133,22 +133,22 @@ def read_column(X: Any, i: int) -> Column:
     if kind is None:
         refuse_column(X, i, "has the dtype", str(column.dtype))
     try:
-        found = read(column, kind)
-        unfit = _unfit_type(found)
-        if unfit is None:
-            return _from_objects(found) if found.kind == "object" else found
+        result = read(column, kind)
+        unsupported = _unsupported_type(result)
+        if unsupported is None:
+            return _from_objects(result) if result.kind == "object" else result
     except OverflowError as error:
         raise ValueError(
-            f"Column {column_name(X, i)} holds integers of more than 64 bits. Make them floats, or "
-            "text if they are names."
+            f"Column {column_name(X, i)} holds integers of more than 64 bits. Convert them to "
+            "floats, or to text if they are identifiers."
         ) from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"Column {column_name(X, i)} cannot be read. {error}") from error
-    refuse_column(X, i, "holds values of the type", unfit.__name__)
+    refuse_column(X, i, "holds values of the type", unsupported.__name__)
 
 
 def as_numbers(column: Column, name: str) -> Column:
-    """Return a column of numbers, also where they are written as text, or raise ValueError."""
+    """Return a column of numbers, converted from text if necessary, or raise ValueError."""
     if column.kind != "category":
         return column
     numbers = np.full(len(column.values), np.nan)
@@ -156,18 +156,18 @@ def as_numbers(column: Column, name: str) -> Column:
         numbers[column.known] = np.asarray(column.values[column.known], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Column {name} must hold numbers, or be named among the categorical_features. {error}"
+            f"Column {name} must hold numbers, or be listed in categorical_features. {error}"
             ". Replace text that marks missing values with np.nan."
         ) from error
     return Column("number", numbers, ~np.isnan(numbers))
 
 
-def text_gaps(values: list[Any]) -> list[str]:
-    """Return the few different texts between numbers, which may be text as well."""
+def missing_markers(values: list[Any]) -> list[str]:
+    """Return text that may mark missing values among numbers, which may be written as text."""
     counts = Counter(values)
-    gaps = [value for value in counts if isinstance(value, str) and not _is_number(value)]
-    n_gaps = sum(counts[gap] for gap in gaps)
-    return gaps if len(gaps) <= MAX_GAPS and 2 * n_gaps < len(values) else []
+    markers = [value for value in counts if isinstance(value, str) and not _is_number(value)]
+    n_marked = sum(counts[marker] for marker in markers)
+    return markers if len(markers) <= MAX_MARKERS and 2 * n_marked < len(values) else []
 
 
 def _is_number(text: str) -> bool:
@@ -178,9 +178,9 @@ def _is_number(text: str) -> bool:
 
 
 def categorical_columns(X: Any, categorical_features: Any) -> np.ndarray | None:
-    """Return the mask of the columns that are categories, None if dtypes say it.
+    """Return the mask of the categorical columns, or None if the dtypes decide.
 
-    Raises ValueError.
+    Raises ValueError if `categorical_features` is not valid.
     """
     n_columns = X.shape[1]
     names = list(X.columns) if frame_kind(X) else []
@@ -205,7 +205,7 @@ def categorical_columns(X: Any, categorical_features: Any) -> np.ndarray | None:
             if item not in names:
                 raise ValueError(
                     f"{rule} name columns of X. Got {item!r}, "
-                    + (f"but they are {names}." if names else "but X has no column names.")
+                    + (f"but the columns are {names}." if names else "but X has no column names.")
                 )
             mask |= [name == item for name in names]
         elif isinstance(item, Integral) and 0 <= int(item) < n_columns:
@@ -274,9 +274,9 @@ def _read_arrow(array: Any, kind: str) -> Column:
         units = {pyarrow.date32(): "D", pyarrow.date64(): "ms"}
         unit = units.get(array.type) or array.type.unit
         tick = attoseconds(np.dtype(f"m8[{unit}]")) or 1
-    narrow = types.is_date32(array.type) or types.is_time32(array.type)
+    is_short = types.is_date32(array.type) or types.is_time32(array.type)
     unsigned = types.is_unsigned_integer(array.type)
-    wide = pyarrow.int32() if narrow else pyarrow.uint64() if unsigned else pyarrow.int64()
+    wide = pyarrow.int32() if is_short else pyarrow.uint64() if unsigned else pyarrow.int64()
     ticks = array.cast(wide).fill_null(0).to_numpy()
     known = array.is_valid().to_numpy()
     return Column(kind, ticks.astype(np.uint64 if unsigned else np.int64), known, tick)
@@ -299,12 +299,12 @@ def _read_polars(series: Any, kind: str) -> Column:
         ticks = series.cast(polars.UInt64 if unsigned else polars.Int64)
     except polars.exceptions.PolarsError as error:
         raise OverflowError from error
-    whole = ticks.fill_null(strategy="zero").to_numpy()
-    return Column(kind, whole, ~series.is_null().to_numpy(), tick)
+    values = ticks.fill_null(strategy="zero").to_numpy()
+    return Column(kind, values, ~series.is_null().to_numpy(), tick)
 
 
 def as_objects(values: list[Any]) -> np.ndarray:
-    """Return a list as an array of objects, whatever they are."""
+    """Return a list as a 1-D array of objects."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
@@ -316,30 +316,31 @@ def _objects(values: list[Any], kind: str) -> Column:
     )
 
 
-def _unfit_type(column: Column) -> type | None:
-    """Return the type of objects in a column that are no text and no numbers, if there are any."""
+def _unsupported_type(column: Column) -> type | None:
+    """Return a type of objects in a column other than text and numbers, or None."""
     if column.kind != "object":
         return None
     types = set(map(type, column.values[column.known].tolist()))
-    unfit = (cls for cls in types if not issubclass(cls, str | np.bool_ | Real | Decimal))
-    return min(unfit, key=lambda cls: cls.__name__, default=None)
+    unsupported = (cls for cls in types if not issubclass(cls, str | np.bool_ | Real | Decimal))
+    return min(unsupported, key=lambda cls: cls.__name__, default=None)
 
 
 def _from_objects(column: Column) -> Column:
-    """Return a column of numbers or a category, as the types of its objects say."""
-    known, found = column.known, column.values[column.known].tolist()
-    types = set(map(type, found))
+    """Convert a column of objects to numbers or a category, according to their types."""
+    known, items = column.known, column.values[column.known].tolist()
+    types = set(map(type, items))
     if any(issubclass(cls, str | bool | np.bool_) for cls in types):
         values = np.full(len(known), None, dtype=object)
-        values[known] = [plain(value) for value in found]
+        values[known] = [plain(value) for value in items]
         return Column("category", values, known)
-    if found and all(issubclass(cls, Integral) for cls in types):
-        whole = [int(value) for value in found]
-        if min(whole) < -(2**63) or max(whole) >= (2**63 if min(whole) < 0 else 2**64):
+    if items and all(issubclass(cls, Integral) for cls in types):
+        integers = [int(value) for value in items]
+        low, high = min(integers), max(integers)
+        if low < -(2**63) or high >= (2**63 if low < 0 else 2**64):
             raise OverflowError
-        integers = np.zeros(len(known), dtype=np.uint64 if max(whole) >= 2**63 else np.int64)
-        integers[known] = whole
-        return Column("integer", integers, known)
+        values = np.zeros(len(known), dtype=np.uint64 if high >= 2**63 else np.int64)
+        values[known] = integers
+        return Column("integer", values, known)
     numbers = np.full(len(known), np.nan)
-    numbers[known] = [float(value) for value in found]
+    numbers[known] = [float(value) for value in items]
     return Column("number", numbers, ~np.isnan(numbers))

@@ -1,4 +1,4 @@
-"""The rows of a training: on the device where they fit, otherwise brought there in parts."""
+"""Training rows: stored on the device if they fit, otherwise streamed in parts."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ __all__ = [
     "Rows",
     "StreamedRows",
     "as_array",
-    "looked_up",
+    "iterate_rows",
     "subset",
     "training_rows",
 ]
 
-# Rows that take more bytes in the model space are not held there, but scaled as they are needed.
+# Rows that need more memory than this in the model space are scaled on demand.
 MAX_BYTES_ON_CPU = 2**27
 
-# The part of a GPU's free memory that the rows may fill.
+# Share of a GPU's free memory that the rows may fill.
 MAX_SHARE_OF_GPU = 1 / 4
 
-# Bytes of batches that are read together, by a thread of their own, while others are trained on;
-# one batch at least, and not more than are worth the while.
+# A separate thread reads batches ahead of training, this many bytes at a time: at least one batch,
+# and at most BATCHES_AHEAD.
 BYTES_AHEAD = 2**24
 BATCHES_AHEAD = 32
 
 
 class ByteRows:
-    """Images of bytes, on the device, which become floats as they are asked for.
+    """Images of bytes on the device, converted to floats on access.
 
     Parameters
     ----------
     values : Tensor of shape (n, channels, height, width)
         Bytes.
     table : Tensor of shape (256,)
-        What each byte is in the model space.
+        Value of each byte in the model space.
     """
 
     def __init__(self, values: Tensor, table: Tensor) -> None:
@@ -54,27 +54,27 @@ class ByteRows:
     def __len__(self) -> int:
         return len(self._values)
 
-    def __getitem__(self, places: Tensor | slice) -> Tensor:
-        return self._table[self._values[places].int()]
+    def __getitem__(self, indices: Tensor | slice) -> Tensor:
+        return self._table[self._values[indices].int()]
 
-    def subset(self, places: np.ndarray) -> ByteRows:
+    def subset(self, indices: np.ndarray) -> ByteRows:
         """Return some of the rows."""
-        return ByteRows(self._values[torch.from_numpy(places).to(self.device)], self._table)
+        return ByteRows(self._values[torch.from_numpy(indices).to(self.device)], self._table)
 
 
 class StreamedRows:
-    """Rows in their units, in memory or in a file, which are scaled as they are asked for.
+    """Rows in the units of `X`, in memory or in a file, scaled on access.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
-        Flat rows; a memory map stays one.
+        Flat rows. A memory map is not loaded.
     space : ModelSpace
-        Turns them into inputs of the networks.
+        Converts the rows to inputs of the networks.
     device : device
-        Where rows that are asked for go.
-    places : ndarray of shape (m,), default=None
-        The rows of `X` that belong to this; None is all.
+        Device of the returned rows.
+    indices : ndarray of shape (m,), default=None
+        Indices of the rows of `X` to use; None uses all.
     """
 
     def __init__(
@@ -82,42 +82,42 @@ class StreamedRows:
         X: np.ndarray,
         space: ModelSpace,
         device: torch.device,
-        places: np.ndarray | None = None,
+        indices: np.ndarray | None = None,
     ) -> None:
         self._X, self._space, self.device = X, space, device
-        self._places = places
+        self._indices = indices
         self.shape = (len(self), *self[:1].shape[1:])
 
     def __len__(self) -> int:
-        return len(self._X if self._places is None else self._places)
+        return len(self._X if self._indices is None else self._indices)
 
-    def __getitem__(self, places: Tensor | slice) -> Tensor:
-        return self.read(places).to(self.device)
+    def __getitem__(self, indices: Tensor | slice) -> Tensor:
+        return self.read(indices).to(self.device)
 
-    def read(self, places: Tensor | slice) -> Tensor:
+    def read(self, indices: Tensor | slice) -> Tensor:
         """Return rows on the CPU."""
-        wanted = places.cpu().numpy() if isinstance(places, Tensor) else places
-        if self._places is not None:
-            wanted = self._places[wanted]
-        if isinstance(wanted, slice):
-            rows = self._space.transform(self._X[wanted])
+        selected = indices.cpu().numpy() if isinstance(indices, Tensor) else indices
+        if self._indices is not None:
+            selected = self._indices[selected]
+        if isinstance(selected, slice):
+            rows = self._space.transform(self._X[selected])
         else:
-            # Each row once, in the order of the file.
-            ordered, back = np.unique(wanted, return_inverse=True)
-            rows = self._space.transform(self._X[ordered])[back]
+            # Read each row once, in the order of the file.
+            ordered, inverse = np.unique(selected, return_inverse=True)
+            rows = self._space.transform(self._X[ordered])[inverse]
         return torch.from_numpy(rows)
 
-    def subset(self, places: np.ndarray) -> StreamedRows:
-        """Return some of the rows, without a copy of them."""
-        places = places if self._places is None else self._places[places]
-        return StreamedRows(self._X, self._space, self.device, places)
+    def subset(self, indices: np.ndarray) -> StreamedRows:
+        """Return some of the rows without copying them."""
+        indices = indices if self._indices is None else self._indices[indices]
+        return StreamedRows(self._X, self._space, self.device, indices)
 
 
 Rows = Tensor | ByteRows | StreamedRows
 
 
 def training_rows(X: np.ndarray, space: ModelSpace, device: torch.device) -> Rows:
-    """Return the rows of the model space, indexed like a tensor."""
+    """Return the rows in the model space, indexed like a tensor."""
     rows = StreamedRows(X, space, device)
     n_values = math.prod(rows.shape)
     table = space.scaler_.byte_values() if X.dtype == np.uint8 else None
@@ -127,17 +127,20 @@ def training_rows(X: np.ndarray, space: ModelSpace, device: torch.device) -> Row
     return rows[:] if _fit(4 * n_values, device) else rows
 
 
-def subset(rows: Rows, places: np.ndarray) -> Rows:
-    """Return the rows at some places, as a copy only where they are in memory."""
+def subset(rows: Rows, indices: np.ndarray) -> Rows:
+    """Return the rows at the indices, copied only if they are in memory."""
     if isinstance(rows, Tensor):
-        return rows[torch.from_numpy(places).to(rows.device)]
-    return rows.subset(places)
+        return rows[torch.from_numpy(indices).to(rows.device)]
+    return rows.subset(indices)
 
 
-def as_array(rows: Rows, places: np.ndarray) -> np.ndarray:
-    """Return the rows at some places; all of them, if they are as many, without a copy."""
-    found = rows[:] if len(places) == len(rows) else rows[torch.from_numpy(places).to(rows.device)]
-    return found.cpu().numpy()
+def as_array(rows: Rows, indices: np.ndarray) -> np.ndarray:
+    """Return the rows at the indices as an array; without a copy if these are all rows."""
+    if len(indices) == len(rows):
+        selected = rows[:]
+    else:
+        selected = rows[torch.from_numpy(indices).to(rows.device)]
+    return selected.cpu().numpy()
 
 
 def _fit(n_bytes: int, device: torch.device) -> bool:
@@ -146,36 +149,37 @@ def _fit(n_bytes: int, device: torch.device) -> bool:
     return n_bytes <= MAX_BYTES_ON_CPU
 
 
-Picks = tuple[Tensor, ...]
+Tensors = tuple[Tensor, ...]
 
 
-def looked_up(rows: Rows, picks: Iterable[Picks]) -> Iterator[tuple[Picks, Picks]]:
-    """Yield tuples of places and the rows that are there; those to be read are read ahead."""
+def iterate_rows(rows: Rows, batches: Iterable[Tensors]) -> Iterator[tuple[Tensors, Tensors]]:
+    """Yield the index tensors of each batch with their rows; streamed rows are read ahead."""
     if not isinstance(rows, StreamedRows):
-        for places in picks:
-            yield places, tuple(rows[part] for part in places)
+        for indices in batches:
+            yield indices, tuple(rows[part] for part in indices)
         return
-    parts = iter(partial(_next_of, rows, iter(picks)), [])
+    chunks = iter(partial(_next_chunk, rows, iter(batches)), [])
     with ThreadPoolExecutor(1, "sgan_sklearn rows") as reader:
-        coming = (reader.submit(_read, rows, part) for part in parts)
-        ahead = next(coming, None)
-        while ahead is not None:
-            now, ahead = ahead, next(coming, None)
-            for places, found in now.result():
-                yield places, tuple(part.to(rows.device) for part in found)
+        pending = (reader.submit(_read, rows, chunk) for chunk in chunks)
+        following = next(pending, None)
+        while following is not None:
+            current, following = following, next(pending, None)
+            for indices, found in current.result():
+                yield indices, tuple(part.to(rows.device) for part in found)
 
 
-def _next_of(rows: StreamedRows, picks: Iterator[Picks]) -> list[Picks]:
-    """Return the picks to read next."""
-    first = next(picks, None)
+def _next_chunk(rows: StreamedRows, batches: Iterator[Tensors]) -> list[Tensors]:
+    """Return the batches to read next."""
+    first = next(batches, None)
     if first is None:
         return []
     n_bytes = 4 * math.prod(rows.shape[1:]) * max(1, sum(map(len, first)))
-    return [first, *islice(picks, min(BATCHES_AHEAD, max(1, BYTES_AHEAD // n_bytes)) - 1)]
+    return [first, *islice(batches, min(BATCHES_AHEAD, max(1, BYTES_AHEAD // n_bytes)) - 1)]
 
 
-def _read(rows: StreamedRows, picks: list[Picks]) -> list[tuple[Picks, Picks]]:
-    """Return several picks with their rows, which are read as one."""
-    sizes = [len(part) for places in picks for part in places]
-    found = iter(rows.read(torch.cat([part for places in picks for part in places])).split(sizes))
-    return [(places, tuple(islice(found, len(places)))) for places in picks]
+def _read(rows: StreamedRows, batches: list[Tensors]) -> list[tuple[Tensors, Tensors]]:
+    """Read the rows of several batches at once."""
+    sizes = [len(part) for indices in batches for part in indices]
+    together = torch.cat([part for indices in batches for part in indices])
+    found = iter(rows.read(together).split(sizes))
+    return [(indices, tuple(islice(found, len(indices)))) for indices in batches]

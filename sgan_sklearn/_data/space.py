@@ -1,4 +1,4 @@
-"""Model spaces: from the rows of `X` to the inputs of the networks, and back."""
+"""Model spaces: conversion of the rows of `X` to the inputs of the networks, and back."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from sgan_sklearn._data.images import (
 )
 from sgan_sklearn._data.reading import as_numbers, as_table, frame_to_numbers, read_column, with_nan
 from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
-from sgan_sklearn._data.stratification import sample_places
+from sgan_sklearn._data.stratification import sample_indices
 from sgan_sklearn._data.validation import check_dense, check_range
 
 __all__ = ["ImageSpace", "ModelSpace", "TableSpace", "find_space", "restored_space"]
 
-# What scikit-learn says about arrays and lists that hold text.
-NO_NUMBER = "could not convert string to float|not compatible with arrays of bytes/strings"
+# scikit-learn's messages for arrays and lists of text.
+TEXT_ERRORS = "could not convert string to float|not compatible with arrays of bytes/strings"
 
 
 class ModelSpace(ABC):
-    """What the rows of `X` are, and how they become inputs of the networks and come back.
+    """Conversion of the rows of `X` to the inputs of the networks, and back.
 
-    `read` turns `X` into checked flat rows in their units, with codes for categories and NaN for
-    missing values. `transform` turns these into inputs of the networks.
+    `read` converts `X` to checked flat rows in their units, with codes for categories and NaN for
+    missing values. `transform` converts these to the inputs of the networks.
 
     Parameters
     ----------
@@ -46,19 +46,19 @@ class ModelSpace(ABC):
     Attributes
     ----------
     scaler_ : FeatureScaler or TableScaler
-        The fitted scaling.
+        The fitted scaler.
     row_shape : tuple of int
-        Shape of one row of `X` in the form given to `fit`, which `sample` returns.
+        Shape of one row of `X` as passed to `fit` and returned by `sample`.
     """
 
     # Height, width and channels, or None for tables.
     image_shape: tuple[int, int, int] | None = None
 
-    # Whether the networks take the rows as images, not as flat rows of pixels.
+    # Whether the networks take images rather than flat rows of pixels.
     as_images: bool = False
 
-    # Columns of the inputs of which exactly one is one, and those of numbers that may be missing;
-    # see `sgan_sklearn.architectures.Heads`.
+    # One-hot columns of the inputs, and columns of numbers that may be missing; see
+    # `sgan_sklearn.architectures.Heads`.
     blocks: tuple[slice, ...] = ()
     missing: tuple[tuple[int, int, float], ...] = ()
 
@@ -73,7 +73,7 @@ class ModelSpace(ABC):
     # --- reading X --------------------------------------------------------------------------
 
     def read_like_training(self, estimator: Any, X: Any) -> np.ndarray:
-        """Return `X`, which must be like the training rows, as checked flat rows."""
+        """Return `X` as flat rows, or raise ValueError if it is unlike the training rows."""
         check_dense(X)
         X, shape = flatten_images(X)
         self.check_images(shape)
@@ -81,89 +81,89 @@ class ModelSpace(ABC):
 
     @abstractmethod
     def check_images(self, shape: tuple[int, ...] | None) -> None:
-        """Raise ValueError for images, each of this shape, unlike those of the training."""
+        """Raise ValueError if images of this shape are unlike the training images."""
 
     def read(self, estimator: Any, X: Any, *, reset: bool = False) -> np.ndarray:
         """Return flat rows: numbers, codes of categories, and NaN for missing values.
 
-        With `reset`, the estimator learns the number and the names of the columns.
+        If `reset`, set the number and the names of the columns of the estimator.
         """
         try:
-            with np.errstate(all="ignore"):  # for infinite values, which are checked
+            with np.errstate(all="ignore"):  # infinite values are checked separately
                 rows = self._checked(estimator, X, reset)
         except OverflowError as error:
-            raise ValueError(f"X must hold numbers of 64 bits. {error}") from error
+            raise ValueError(f"X must hold numbers of at most 64 bits. {error}") from error
         except (TypeError, ValueError) as error:
             if not str(error).startswith(("Complex data", "float() argument")):
                 raise
             raise type(error)(f"X must hold real numbers. {error}") from error
-        if reset:  # later rows are clipped to the range of these
+        if reset:  # later rows are clipped to the range of the training rows
             check_range(rows)
             self._set_row_shape(rows.shape[1])
         return rows
 
     @abstractmethod
     def _set_row_shape(self, n_features: int) -> None:
-        """Learn the shape of a row of `X`, or raise ValueError if it cannot be one."""
+        """Set the shape of a row of `X`, or raise ValueError if it does not fit `n_features`."""
 
     def _checked(self, estimator: Any, X: Any, reset: bool) -> np.ndarray:
         has_columns = frame_kind(X) is not None or self.columns is not None
         try:
             if has_columns:
                 X = as_table(X)
-                # Names and number of columns.
+                # Check the names and the number of columns.
                 validate_data(estimator, X, reset=reset, skip_check_array=True)
                 rows = frame_to_numbers(X) if self.columns is None else self.columns.to_numbers(X)
                 return check_array(rows, ensure_all_finite=self._ensure_finite, input_name="X")
             X = self._numbers_of(X)
             rows = validate_data(estimator, X, reset=reset, ensure_all_finite=self._ensure_finite)
-            if rows.dtype == object:  # lists with None in them
+            if rows.dtype == object:  # from lists that contain None
                 rows = with_nan(rows)
                 rows = check_array(rows, ensure_all_finite=self._ensure_finite, input_name="X")
             return rows
         except ValueError as error:
             if re.search("contains (NaN|infinity)", str(error)):
-                raise ValueError(self._about_infinity(X, str(error))) from error
-            if not has_columns and np.size(X) and re.search(NO_NUMBER, str(error)):
-                raise ValueError(self._about_text(X, reset)) from error
+                raise ValueError(self._infinity_message(X, str(error))) from error
+            if not has_columns and np.size(X) and re.search(TEXT_ERRORS, str(error)):
+                raise ValueError(self._text_message(X, reset)) from error
             raise
 
     def _numbers_of(self, X: Any) -> Any:
         return X
 
     @abstractmethod
-    def _about_infinity(self, X: Any, message: str) -> str:
+    def _infinity_message(self, X: Any, message: str) -> str:
         """Return the message for values that are not finite."""
 
-    def _about_text(self, X: Any, reset: bool) -> str:
+    def _text_message(self, X: Any, reset: bool) -> str:
         """Return the message for an array or a list that holds text."""
         array = np.asarray(X)
-        what = "X must hold numbers"
+        rule = "X must hold numbers"
         match array.dtype.kind:
             case "V":
-                return f"{what}. Got a structured array: make a DataFrame of it, pd.DataFrame(X)."
+                return f"{rule}. Got a structured array: convert it to a frame, pd.DataFrame(X)."
             case "S":
-                return f"{what}. Got bytes: decode them first, as in np.char.decode(X)."
+                return f"{rule}. Got bytes: decode them first, as in np.char.decode(X)."
         items = array.ravel()[:10_000].tolist()  # the array may be large
         text = next(filter(_is_text, items), items[0])
         remedy = ": convert X to numbers in the same way as the training rows."
-        return f"{what}. Got the text {text!r}{self._remedy_for_text if reset else remedy}"
+        return f"{rule}. Got the text {text!r}{self._text_remedy if reset else remedy}"
 
-    _remedy_for_text: ClassVar[str]
+    _text_remedy: ClassVar[str]
 
-    # --- to the inputs of the networks, and back --------------------------------------------
+    # --- conversion to the inputs of the networks, and back ----------------------------------
 
     def fit(self, rows: np.ndarray, codes: np.ndarray, rng: np.random.RandomState) -> ModelSpace:
-        """Fit the scaling on all rows, or on a sample with the shares of the class `codes`."""
+        """Fit the scaler on all rows, or on a sample stratified by the class `codes`."""
         scaler = self._new_scaler()
-        places = sample_places(codes, rows.shape[1], rng)
-        suffices = len(places) < len(rows) and not scaler.needs_all_rows
-        self._set_scaler(scaler.fit(rows[places] if suffices else rows))
+        indices = sample_indices(codes, rows.shape[1], rng)
+        use_sample = len(indices) < len(rows) and not scaler.needs_all_rows
+        self._set_scaler(scaler.fit(rows[indices] if use_sample else rows))
         return self
 
     @abstractmethod
     def _new_scaler(self) -> Any:
-        """Return a scaler that is not fitted yet."""
+        """Return an unfitted scaler."""
 
     def _set_scaler(self, scaler: Any) -> None:
         self.scaler_ = scaler
@@ -179,7 +179,7 @@ class ModelSpace(ABC):
         return self.arrange(self.scaler_.bounds_)
 
     def transform(self, rows: np.ndarray) -> np.ndarray:
-        """Return flat rows as inputs of the networks; float32."""
+        """Return flat rows as inputs of the networks, float32."""
         return self.arrange(self.scaler_.transform(rows))
 
     def inverse_transform(self, inputs: np.ndarray) -> np.ndarray:
@@ -187,12 +187,12 @@ class ModelSpace(ABC):
         return self._as_given(self.scaler_.inverse_transform(self.flatten(inputs)))
 
     def to_given_form(self, inputs: list[np.ndarray], seed: int) -> Any:
-        """Return parts of inputs of the networks in the form of `X`, such as a frame."""
+        """Concatenate inputs of the networks and return them in the form of `X`."""
         rows = np.concatenate([self.inverse_transform(part) for part in inputs])
         return self._with_columns(rows, seed)
 
     def lowest_row(self) -> Any:
-        """Return one row in the form of `X`, of the smallest value of each column."""
+        """Return a row in the form of `X` with the smallest value of each column."""
         return self._with_columns(self._as_given(self.scaler_.lowest_row()), 0)
 
     def _with_columns(self, rows: np.ndarray, seed: int) -> Any:
@@ -201,7 +201,7 @@ class ModelSpace(ABC):
         return self.columns.to_given_form(rows, np.random.RandomState(seed))
 
     def arrange(self, rows: np.ndarray) -> np.ndarray:
-        """Return flat rows in the shape of the networks' inputs."""
+        """Return flat rows in the shape of the inputs of the networks."""
         return rows
 
     def flatten(self, inputs: np.ndarray) -> np.ndarray:
@@ -214,11 +214,11 @@ class ModelSpace(ABC):
     # --- identity and storage ---------------------------------------------------------------
 
     def identity(self) -> Any:
-        """Return what tells this reading of `X` from others before anything is fitted."""
+        """Return a value that identifies this conversion of `X` before fitting."""
         return (None if self.columns is None else self.columns.plain_state(), self.image_shape)
 
     def plain_state(self) -> dict[str, Any]:
-        """Return what `restored_space` needs."""
+        """Return the state for `restored_space`."""
         return {
             "row_shape": self.row_shape,
             "image_shape": self.image_shape,
@@ -229,12 +229,12 @@ class ModelSpace(ABC):
 
 
 class TableSpace(ModelSpace):
-    """Rows of a table, which may have categories and missing values."""
+    """Model space of a table, which may have categories and missing values."""
 
     _ensure_finite = "allow-nan"
-    _remedy_for_text = (
-        ". If columns hold categories, name them in categorical_features, or pass a DataFrame. If "
-        "all of them hold numbers, convert them, as in np.asarray(X, dtype=float)."
+    _text_remedy = (
+        ". If columns hold categories, list them in categorical_features, or pass a DataFrame. If "
+        "all columns hold numbers, convert them, as in np.asarray(X, dtype=float)."
     )
 
     def check_images(self, shape: tuple[int, ...] | None) -> None:
@@ -248,7 +248,7 @@ class TableSpace(ModelSpace):
     def _numbers_of(self, X: Any) -> Any:
         return with_nan(X)
 
-    def _about_infinity(self, X: Any, message: str) -> str:
+    def _infinity_message(self, X: Any, message: str) -> str:
         if "contains infinity" not in message:
             return message
         return (
@@ -273,19 +273,19 @@ class TableSpace(ModelSpace):
 
     def _set_scaler(self, scaler: TableScaler) -> None:
         self.scaler_ = scaler
-        self.blocks, self.missing = tuple(scaler.blocks_), tuple(scaler.holes_)
+        self.blocks, self.missing = tuple(scaler.blocks_), tuple(scaler.missing_)
 
     def restore_scaler(self, state: dict[str, Any], n_features: int) -> None:
-        """Restore the scaler of a plain state, or raise an error if there can be none."""
-        # Compared before room is made for the levels.
+        """Restore the scaler from a plain state, or raise an error if it is not valid."""
+        # Check the numbers of levels before memory is allocated for them.
         n_levels = [0] * n_features if self.columns is None else self.columns.n_levels
         if len(n_levels) != n_features or state["levels"].tolist() != n_levels:
-            raise ValueError("The levels of the columns are not those of the scaling.")
+            raise ValueError("The levels of the columns do not match those of the scaler.")
         self._set_scaler(TableScaler.from_plain_state(state, n_features))
 
 
 class ImageSpace(ModelSpace):
-    """Images, as arrays of three or four dimensions or as flat rows of pixels.
+    """Model space of images, given as 3-D or 4-D arrays or as flat rows of pixels.
 
     Parameters
     ----------
@@ -296,10 +296,10 @@ class ImageSpace(ModelSpace):
     row_shape : tuple of int, default=None
         Shape of one row of `X`; None for flat rows.
     as_images : bool, default=True
-        Whether the networks are made for images.
+        Whether the networks take images rather than flat rows of pixels.
     """
 
-    _remedy_for_text = ": convert the pixels to numbers, as in np.asarray(X, dtype=float)."
+    _text_remedy = ": convert the pixels to numbers, as in np.asarray(X, dtype=float)."
 
     image_shape: tuple[int, int, int]
 
@@ -318,14 +318,14 @@ class ImageSpace(ModelSpace):
         self.as_images = as_images
 
     def check_images(self, shape: tuple[int, ...] | None) -> None:
-        """Raise ValueError for images, each of this shape, unlike those of the training."""
+        """Raise ValueError if images of this shape are unlike the training images."""
         check_same_images(shape, self.image_shape)
 
-    def _about_infinity(self, X: Any, message: str) -> str:
+    def _infinity_message(self, X: Any, message: str) -> str:
         first = message.split(". ")[0].splitlines()[0].rstrip(".")
         return (
-            f"{first}. Images must hold a finite number in each pixel: fill missing ones first, "
-            "with the mean of their neighbors for example."
+            f"{first}. Images must hold a finite number in each pixel: fill missing pixels first, "
+            "for example with the mean of their neighbors."
         )
 
     def _set_row_shape(self, n_features: int) -> None:
@@ -336,8 +336,8 @@ class ImageSpace(ModelSpace):
             raise ValueError(
                 "The 'image_shape' parameter of SGANClassifier must multiply to the number of "
                 f"features of X. Got {sides}, that is {product} = {math.prod(sides)}, for "
-                f"{n_features} features. Give the height, width and channels of the images before "
-                "they were flattened."
+                f"{n_features} features. Pass the height, width and channels of the images before "
+                "flattening."
             )
 
     def _new_scaler(self) -> FeatureScaler:
@@ -345,7 +345,7 @@ class ImageSpace(ModelSpace):
         return FeatureScaler("image" if is_auto and self.as_images else self.scaling)
 
     def arrange(self, rows: np.ndarray) -> np.ndarray:
-        """Return flat rows as planes of channels, as a view."""
+        """Return flat rows as images with the channels first, as a view."""
         return np.moveaxis(rows.reshape(-1, *self.image_shape), -1, 1)
 
     def flatten(self, inputs: np.ndarray) -> np.ndarray:
@@ -356,11 +356,11 @@ class ImageSpace(ModelSpace):
         return rows.reshape(-1, *self.row_shape)
 
     def restore_scaler(self, state: dict[str, Any], n_features: int) -> None:
-        """Restore the scaler of a plain state, or raise an error if there can be none."""
+        """Restore the scaler from a plain state, or raise an error if it is not valid."""
         if self.columns is not None:
             n_levels = self.columns.n_levels
             if len(n_levels) != n_features or any(n_levels):
-                raise ValueError("The columns are not the pixels of the images.")
+                raise ValueError("The columns do not match the pixels of the images.")
         self.scaler_ = FeatureScaler.from_plain_state(state, n_features)
 
 
@@ -373,24 +373,24 @@ def find_space(
     scaling: Any,
     for_images: bool,
 ) -> TableSpace | ImageSpace:
-    """Return the model space of flat rows that were images of `shape`, if they were any.
+    """Return the model space for flat rows.
 
-    `for_images` says whether the networks are made for images; the other parameters are those of
-    `SGANClassifier`.
+    `shape` is the shape of one image before flattening, or None. `for_images` is True if the
+    networks take images. The other parameters are those of `SGANClassifier`.
     """
     if image_shape is None and shape is None:
         return TableSpace(scaling, _table_columns(X, categorical_features))
     found = with_channels(image_shape or shape or ())
     if image_shape is not None and shape is not None and with_channels(shape) != found:
         raise ValueError(
-            f"The 'image_shape' parameter of SGANClassifier says {in_words(found)}, but X holds "
-            f"images of {in_words(with_channels(shape))}. Leave image_shape=None: the shape of X "
-            "says it all."
+            f"The 'image_shape' parameter of SGANClassifier is {in_words(found)}, but X holds "
+            f"images of {in_words(with_channels(shape))}. Set image_shape=None to use the shape of "
+            "X."
         )
     columns = None
     if shape is None and frame_kind(X) is not None:
         columns = TableColumns(as_table(X), None)
-        columns.take_as_pixels()
+        columns.use_as_pixels()
     return ImageSpace(scaling, columns, found, shape, as_images=for_images)
 
 
@@ -401,12 +401,12 @@ def _table_columns(X: Any, categorical_features: Any) -> TableColumns | None:
     if frame_kind(X) is None and not is_dates and not chosen:
         return None
     columns = TableColumns(as_table(X), categorical_features)
-    columns.warn_of_useless()
+    columns.warn_about_columns()
     return columns
 
 
 def restored_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageSpace:
-    """Return the space of a plain state, or raise an error if there can be none."""
+    """Restore a model space from a plain state, or raise an error if it is not valid."""
     row_shape, image_shape = state["row_shape"], state["image_shape"]
     as_images = state["as_images"]
     shapes = [row_shape, image_shape or row_shape]
@@ -423,7 +423,7 @@ def restored_space(state: dict[str, Any], n_features: Any) -> TableSpace | Image
     else:
         fits = fits and len(image_shape) == 3 and image_shape[2] in CHANNELS
     if not fits:
-        raise ValueError(f"No rows of {n_features!r} features have the shapes {shapes}.")
+        raise ValueError(f"Rows of {n_features!r} features cannot have the shapes {shapes}.")
     columns = None if state["columns"] is None else TableColumns.from_plain_state(state["columns"])
     scaling = state["scaler"]["scaling"]
     if image_shape is None:
@@ -437,7 +437,7 @@ def restored_space(state: dict[str, Any], n_features: Any) -> TableSpace | Image
 
 
 def _is_text(item: Any) -> bool:
-    """Return whether an item of an array is text that is not a number."""
+    """Return whether an item is text that does not represent a number."""
     try:
         float(item)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""`y` of any form as an array that keeps each label exact, and which rows carry a label."""
+"""Conversion of `y` to an array with exact labels and a mask of the labeled rows."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __all__ = [
     "plain_labels",
 ]
 
-# Kinds of dtypes that keep Python objects of one kind.
+# Kinds of NumPy dtypes that store labels of each kind without changing them.
 KEPT_BY = {"bool": "b", "integer": "iu", "float": "f", "string": "U"}
 
-# Kinds of labels that NumPy puts into one array of numbers.
+# Kinds of labels that NumPy can combine in one numeric array.
 NUMBERS = {"bool", "integer", "float"}
 
 
 class Target(NamedTuple):
-    """Labels as an array, and which rows carry one."""
+    """Labels as an array, and a mask of the labeled rows."""
 
     values: np.ndarray
     """Label of each row, shape (n,); arbitrary where the row is unlabeled."""
 
     labeled: np.ndarray
-    """Mask of the rows that carry a label."""
+    """Mask of the labeled rows."""
 
     @property
     def given(self) -> np.ndarray:
@@ -49,8 +49,8 @@ def check_target(
 ) -> Target:
     """Return `y` as an array and the mask of labeled rows, or raise ValueError with the remedy.
 
-    Raises ValueError as well where `y` holds what its dtype has made of the mark of unlabeled
-    rows, which would otherwise become one more class.
+    Also raises ValueError if the dtype of `y` has changed the value that marks unlabeled rows,
+    which would otherwise become an additional class.
     """
     if y is None:
         raise ValueError(
@@ -59,14 +59,14 @@ def check_target(
         )
     if type(y).__name__ in ("LazyFrame", "Expr"):
         raise ValueError(
-            f"{name} is a {type(y).__name__} of polars, which holds no values yet. Pass a Series, "
+            f"{name} is a polars {type(y).__name__}, which holds no values yet. Pass a Series, "
             "such as the column of frame.collect()."
         )
     values, missing, masked = _read(y, caller, name)
     if unlabeled_value is None and masked.any():
         raise ValueError(
             f"{name} is a masked array with {masked.sum()} masked entries of {len(values)}, but "
-            "unlabeled_value=None says that every row is labeled. With another unlabeled_value, "
+            "unlabeled_value=None means that every row is labeled. With another unlabeled_value, "
             "such as -1, masked entries are unlabeled."
         )
     if missing.any() and not is_nan(unlabeled_value):
@@ -74,26 +74,27 @@ def check_target(
             f"{name} contains NaN or None in {missing.sum()} of {len(values)} rows, but input "
             f"{name} must hold no missing value. If these rows are unlabeled, mark them with "
             "unlabeled_value (-1 by default), as in y = np.where(pd.isna(y), -1, y), for strings "
-            "with dtype object. If no row is marked otherwise, unlabeled_value=np.nan does it."
+            "with dtype object. If only missing values mark unlabeled rows, set "
+            "unlabeled_value=np.nan."
         )
     labeled = ~(missing | masked)
-    seen = values[labeled]
-    if _holds_infinity(seen):
+    labels = values[labeled]
+    if _contains_infinity(labels):
         raise ValueError(
             f"Input {name} contains infinity. Labels must be finite numbers or strings."
         )
     if unlabeled_value is not None:
-        _check_not_as_text(seen, unlabeled_value, name)
-        _check_not_changed(seen, unlabeled_value, name)
-        labeled[labeled] = _differ(seen, unlabeled_value)
+        _check_marker_type(labels, unlabeled_value, name)
+        _check_marker_fits(labels, unlabeled_value, name)
+        labeled[labeled] = _not_equal(labels, unlabeled_value)
     return Target(values, labeled)
 
 
 def as_array(y: Any) -> tuple[Any, np.ndarray | None]:
-    """Return labels as an array that keeps each of them exact, and a mask of the missing ones.
+    """Return labels as an array with exact values, and a mask of the missing ones.
 
-    What NumPy reads without a change is returned as it is. Without a mask (None), missing labels
-    are NaN or None in the array; with one, the array holds arbitrary labels in their place.
+    Labels that NumPy reads unchanged are returned as they are. If the mask is None, missing labels
+    are NaN or None in the array; otherwise the array holds arbitrary labels in their place.
     """
     if isinstance(y, list | tuple):
         return _from_list(list(y)), None
@@ -104,7 +105,7 @@ def as_array(y: Any) -> tuple[Any, np.ndarray | None]:
         return np.asarray(column)[:, np.newaxis], missing
     dtype = getattr(y, "dtype", None)
     if isinstance(dtype, np.dtype):
-        # "T" is NumPy's string of any length.
+        # "T" is NumPy's variable-length string dtype.
         return (np.asarray(y).astype(object) if dtype.kind == "T" else y), None
     if hasattr(y, "isna"):  # extension arrays of pandas
         missing, present = np.asarray(y.isna(), dtype=bool), y.dropna()
@@ -122,41 +123,41 @@ def as_array(y: Any) -> tuple[Any, np.ndarray | None]:
 
 
 def plain_labels(labels: np.ndarray) -> np.ndarray:
-    """Return labels, all of them given, with numbers as numbers, or raise ValueError."""
+    """Return labels, none of them missing, with numbers in a numeric dtype, or raise ValueError."""
     if labels.dtype.kind in "OS":
         labels = _without_objects(labels)
     if labels.dtype.kind == "f" and len(labels):
         largest = np.abs(labels).max()
         if largest >= 2.0 ** (np.finfo(labels.dtype).nmant + 1):
             raise ValueError(
-                f"y holds the label {largest:.0f}, but the dtype {labels.dtype} does not tell "
-                "numbers of this size from the next integer, so that classes may have been merged. "
-                "Pass an integer dtype, or strings."
+                f"y holds the label {largest:.0f}, but the dtype {labels.dtype} cannot represent "
+                "all integers of this size, so classes may have been merged. Pass an integer "
+                "dtype, or strings."
             )
     return labels
 
 
 def is_nan(value: Any) -> bool:
-    """Say whether the value of a parameter is the number NaN."""
+    """Return whether the value of a parameter is the number NaN."""
     return isinstance(value, Real) and bool(value != value)
 
 
 def as_code(value: Any) -> str:
-    """Return the value of a parameter as one writes it in Python."""
+    """Return the value of a parameter as Python source code."""
     return "np.nan" if is_nan(value) else repr(value)
 
 
 def check_mark(unlabeled_value: Any, caller: str) -> None:
-    """Refuse missing values other than NaN as the mark of unlabeled rows, with the remedy."""
+    """Raise ValueError if `unlabeled_value` is a missing value other than NaN."""
     if unlabeled_value is not None and not is_nan(unlabeled_value) and is_missing(unlabeled_value):
         raise ValueError(
             f"The 'unlabeled_value' parameter of {caller} must be a number, a string or None. Got "
-            f"{unlabeled_value!r}: pass np.nan, which makes NaN, None and pd.NA the mark."
+            f"{unlabeled_value!r}: pass np.nan, with which NaN, None and pd.NA mark unlabeled rows."
         )
 
 
 def kind_of(label_type: type) -> str:
-    """Return "bool", "integer", "float", "string" or "bytes", else the name of the type."""
+    """Return "bool", "integer", "float", "string", "bytes" or the name of another type."""
     if issubclass(label_type, bool | np.bool_):
         return "bool"
     if issubclass(label_type, str):
@@ -174,7 +175,7 @@ def kind_of(label_type: type) -> str:
 
 
 def _read(y: Any, caller: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return labels as a vector, the mask of missing and that of masked ones."""
+    """Return labels as a vector, and masks of the missing and of the masked labels."""
     masked = None
     if isinstance(y, np.ma.MaskedArray):
         masked, y = np.ma.getmaskarray(y).ravel(), y.data
@@ -207,7 +208,7 @@ def _is_list(label_type: type) -> bool:
 
 
 def _from_list(labels: list[Any]) -> Any:
-    """Return labels, or a column of them, as an array; a list of anything else as it is."""
+    """Return a list of labels, or of one-element lists, as an array; other lists unchanged."""
     if labels and all(isinstance(label, list | tuple) and len(label) == 1 for label in labels):
         column = _from_list([label[0] for label in labels])
         return column[:, np.newaxis] if isinstance(column, np.ndarray) else labels
@@ -218,7 +219,7 @@ def _from_list(labels: list[Any]) -> Any:
     (kind,) = kinds if len(kinds) == 1 else ("",)
     if kind in KEPT_BY:
         array = np.array(labels)
-        # NumPy drops null characters at the end of text.
+        # NumPy strips trailing null characters from text.
         is_same = kind != "string" or array.tolist() == labels
         if array.dtype.kind in KEPT_BY[kind] and is_same:
             return array
@@ -228,21 +229,21 @@ def _from_list(labels: list[Any]) -> Any:
 
 
 def _without_missing(y: Any) -> np.ndarray:
-    """Return labels of pandas, polars or pyarrow, none of which are missing, as an array."""
+    """Return labels from pandas, polars or pyarrow, none of them missing, as an array."""
     dtype = getattr(y, "dtype", None)
     dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
     dtype = getattr(dtype, "numpy_dtype", None)  # of extension types of pandas
     if dtype is not None and dtype.kind in "biuf":
         return np.asarray(y, dtype=dtype)
     values = None
-    with suppress(Exception):  # polars has integers of 128 bits, and exceptions of its own
+    with suppress(Exception):  # polars has 128-bit integers and its own exceptions
         values = np.asarray(y)
     if values is None or values.dtype.kind == "U":
         values = _from_list(y.to_list())
     return values
 
 
-# --- what the labels are ------------------------------------------------------------------------
+# --- types of labels ----------------------------------------------------------------------------
 
 
 def _without_objects(labels: np.ndarray) -> np.ndarray:
@@ -257,10 +258,10 @@ def _without_objects(labels: np.ndarray) -> np.ndarray:
         names = sorted({"number" if kind in ("integer", "float") else kind for kind in kinds})
         why, remedy = "which have no common order", "Make all labels strings or all numbers"
         if names == ["bool", "number"]:
-            why, remedy = "of which True equals 1 and False 0", "Make all labels of one type"
+            why, remedy = "where True equals 1 and False equals 0", "Use one type for all labels"
         raise ValueError(
             f"y mixes labels of the types {' and '.join(names)}, {why}. {remedy}; only unlabeled "
-            "rows may differ."
+            "rows may have another type."
         )
     if not kinds <= NUMBERS:
         return labels
@@ -270,7 +271,7 @@ def _without_objects(labels: np.ndarray) -> np.ndarray:
 
 
 def _integers(labels: list[Any]) -> np.ndarray:
-    """Return integers in a dtype that holds them; NumPy makes floats of int64 next to uint64."""
+    """Return integers in a dtype that holds them; NumPy converts int64 with uint64 to float64."""
     labels = [int(label) for label in labels]
     low, high = min(labels), max(labels)
     if low >= -(2**63) and high < 2**63:
@@ -278,24 +279,24 @@ def _integers(labels: list[Any]) -> np.ndarray:
     if low >= 0 and high < 2**64:
         return np.array(labels, dtype=np.uint64)
     raise ValueError(
-        f"y holds integers from {low} to {high}, which no integer dtype of 64 bits can hold. Make "
-        "the labels strings, in an array of dtype object; only unlabeled rows may stay numbers."
+        f"y holds integers from {low} to {high}, which no 64-bit integer dtype can hold. Convert "
+        "the labels to strings in an array of dtype object; only unlabeled rows may stay numbers."
     )
 
 
 def _check_distinct(labels: list[Any]) -> None:
-    """Refuse an integer and a float that are equal, which would be merged into one class."""
+    """Raise ValueError if an integer and a float are equal, which would merge two classes."""
     integers = {label for label in labels if kind_of(type(label)) == "integer"}
     for label in labels:
         if kind_of(type(label)) == "float" and label in integers:
             raise ValueError(
                 f"y holds the integer {int(label)} and the equal number {float(label)!r}. If they "
-                "are one class, make all labels numbers of one type, as in y.astype(float), "
-                "otherwise strings."
+                "are one class, convert all labels to one numeric type, as in y.astype(float), "
+                "otherwise to strings."
             )
 
 
-def _holds_infinity(labels: np.ndarray) -> bool:
+def _contains_infinity(labels: np.ndarray) -> bool:
     if labels.dtype.kind == "O":
         return any(
             bool(np.isinf(label))
@@ -305,50 +306,53 @@ def _holds_infinity(labels: np.ndarray) -> bool:
     return labels.dtype.kind == "f" and bool(np.isinf(labels).any())
 
 
-# --- marks of unlabeled rows --------------------------------------------------------------------
+# --- the value that marks unlabeled rows --------------------------------------------------------
 
 
-def _differ(labels: np.ndarray, unlabeled_value: Any) -> np.ndarray:
-    """Return the mask of the labels that are not the mark of unlabeled rows."""
-    whole = _whole(unlabeled_value)
-    unlabeled_value = unlabeled_value if whole is None else whole
+def _not_equal(labels: np.ndarray, unlabeled_value: Any) -> np.ndarray:
+    """Return the mask of the labels that differ from `unlabeled_value`."""
+    integer = _as_integer(unlabeled_value)
+    unlabeled_value = unlabeled_value if integer is None else integer
     # NumPy does not compare text or dates with numbers, and rounds integers to compare floats.
-    rounds = labels.dtype.kind == "f" and whole is not None and abs(whole) >= 2**11
+    rounds = labels.dtype.kind == "f" and integer is not None and abs(integer) >= 2**11
     if labels.dtype.kind not in "biuf" or isinstance(unlabeled_value, str) or rounds:
-        dates = np.datetime64 | np.timedelta64  # old versions of NumPy warn of their comparison
-        listed = labels.astype(object).tolist()
-        differ = [isinstance(item, dates) or bool(item != unlabeled_value) for item in listed]
-        return np.array(differ, dtype=bool)
+        dates = np.datetime64 | np.timedelta64  # old NumPy versions warn when comparing them
+        items = labels.astype(object).tolist()
+        unequal = [isinstance(item, dates) or bool(item != unlabeled_value) for item in items]
+        return np.array(unequal, dtype=bool)
     return np.asarray(labels != unlabeled_value, dtype=bool)
 
 
-def _check_not_as_text(labels: np.ndarray, unlabeled_value: Any, name: str) -> None:
-    """Refuse the mark of unlabeled rows where a number has become text or text a number."""
+def _check_marker_type(labels: np.ndarray, unlabeled_value: Any, name: str) -> None:
+    """Raise ValueError if labels hold `unlabeled_value` as text instead of a number, or vice versa.
+
+    Such labels would become an additional class.
+    """
     if isinstance(unlabeled_value, str):
         for number in _numbers(labels):
-            if _reads_as(unlabeled_value, number):
+            if _represents(unlabeled_value, number):
                 raise ValueError(
                     f"{name} holds the number {number!r}, but unlabeled_value is the string "
-                    f"{unlabeled_value!r}, so these rows would become a class of their own. Set "
+                    f"{unlabeled_value!r}, so these rows would become a separate class. Set "
                     f"unlabeled_value={number!r} (no quotes)."
                 )
         return
     mark = as_code(unlabeled_value)
     texts = labels.tolist() if labels.dtype.kind in "OU" else []
     for text in sorted({str(text) for text in texts if isinstance(text, str)}):
-        if _reads_as(text, unlabeled_value):
+        if _represents(text, unlabeled_value):
             raise ValueError(
                 f"{name} holds the string {text!r}, but unlabeled_value is the number "
-                f"{mark}, so these rows would become a class of their own. If you "
+                f"{mark}, so these rows would become a separate class. If you "
                 "wish to predict on string targets, use dtype object, and use "
                 f"{mark} (no quotes) as the label of unlabeled rows, or set "
                 f"unlabeled_value={text!r}."
             )
 
 
-def _check_not_changed(labels: np.ndarray, unlabeled_value: Any, name: str) -> None:
-    """Refuse what a dtype that is too small makes of the mark of unlabeled rows."""
-    changed = _as_held_by(labels.dtype, unlabeled_value)
+def _check_marker_fits(labels: np.ndarray, unlabeled_value: Any, name: str) -> None:
+    """Raise ValueError if the dtype is too small for `unlabeled_value` and has changed it."""
+    changed = _changed_by(labels.dtype, unlabeled_value)
     n_changed = 0 if changed is None else int((labels == changed).sum())
     if n_changed == 0:
         return
@@ -356,19 +360,19 @@ def _check_not_changed(labels: np.ndarray, unlabeled_value: Any, name: str) -> N
     in_copy = f"y = y.astype({'object' if is_text else 'int'}) before y[unlabeled] = "
     raise ValueError(
         f"{name} has the dtype {labels.dtype}, which cannot hold unlabeled_value="
-        f"{unlabeled_value!r}: NumPy turns it into {changed!r}, which {n_changed} rows of {name} "
-        f"hold and which would become a class. Mark unlabeled rows in a copy, as in {in_copy}"
+        f"{unlabeled_value!r}: NumPy converts it to {changed!r}, the value of {n_changed} rows of "
+        f"{name}, which would become a class. Mark unlabeled rows in a copy, as in {in_copy}"
         f"{unlabeled_value!r}. If {changed!r} is a class, pass y.astype(object), or set "
         "unlabeled_value=None if every row is labeled."
     )
 
 
-def _as_held_by(dtype: np.dtype, unlabeled_value: Any) -> int | str | None:
-    """Return what a dtype makes of the mark of unlabeled rows, None where it can hold it."""
+def _changed_by(dtype: np.dtype, unlabeled_value: Any) -> int | str | None:
+    """Return `unlabeled_value` as converted by a dtype, or None if the dtype can hold it."""
     if dtype.kind == "U" and isinstance(unlabeled_value, str):
         length = dtype.itemsize // 4
         return unlabeled_value[:length] if len(unlabeled_value) > length else None
-    mark = _whole(unlabeled_value)
+    mark = _as_integer(unlabeled_value)
     if mark is None or dtype.kind not in "iu":
         return None
     limits = np.iinfo(dtype)
@@ -376,8 +380,8 @@ def _as_held_by(dtype: np.dtype, unlabeled_value: Any) -> int | str | None:
     return None if low <= mark <= high else (mark - low) % 2**limits.bits + low
 
 
-def _whole(value: Any) -> int | None:
-    """Return a whole number as an integer, and None for anything else."""
+def _as_integer(value: Any) -> int | None:
+    """Return a number without a fraction as an integer, and None for anything else."""
     if isinstance(value, Integral):
         return int(value)
     is_float = isinstance(value, float | np.floating)
@@ -391,8 +395,8 @@ def _numbers(labels: np.ndarray) -> set[Any]:
     return set(np.unique(labels).tolist()) if labels.dtype.kind in "iuf" else set()
 
 
-def _reads_as(text: str, number: Any) -> bool:
-    """Say whether text is a way to write a number."""
+def _represents(text: str, number: Any) -> bool:
+    """Return whether text represents a number."""
     if is_nan(number) and text.strip().lower() in ("none", "<na>", "nat"):
         return True
     try:

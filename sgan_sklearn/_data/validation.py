@@ -1,4 +1,4 @@
-"""Checks of `X` and of what goes with it; those of `y`, columns and images have their own."""
+"""Checks of `X` and related arguments."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = [
     "is_missing",
 ]
 
-# More hidden layers than this are a mistake.
+# Upper limit on the number of hidden layers, to catch mistakes.
 MAX_LAYERS = 100
 
-# Numbers beyond this overflow when they are squared or multiplied.
+# Larger numbers may overflow when they are squared or multiplied.
 LARGEST = 1e100
 
 
 def check_range(X: np.ndarray) -> None:
-    """Refuse numbers that no scaling can take."""
+    """Raise ValueError for numbers that are too large for any scaling."""
     if X.dtype.kind != "f" or X.dtype.itemsize < 8:
         return
-    # Without a copy, and whatever is missing.
+    # fmin and fmax ignore NaN and do not copy X.
     low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
     if low < -LARGEST or high > LARGEST:
         raise ValueError(
@@ -40,24 +40,24 @@ def check_range(X: np.ndarray) -> None:
 
 
 def check_dense(X: Any) -> None:
-    """Refuse an `X` that is sparse, lazy or a table of Arrow, with the remedy."""
+    """Raise TypeError if `X` is sparse, lazy or an Arrow table."""
     module, name = type(X).__module__.split(".")[0], type(X).__name__
     remedy = {"LazyFrame": "X.collect()", "Table": "X.to_pandas()", "RecordBatch": "X.to_pandas()"}
     if module in ("polars", "pyarrow") and name in remedy:
         raise TypeError(
-            f"X must be an array or a DataFrame of pandas or polars. Got a {module}.{name}: pass "
+            f"X must be an array or a pandas or polars DataFrame. Got a {module}.{name}: pass "
             f"{remedy[name]}."
         )
     if sparse.issparse(X):
         raise TypeError(
-            "Sparse data was passed for X, but dense data is required: the generator makes dense "
+            "Sparse data was passed for X, but dense data is required: the generator returns dense "
             "rows. Reduce X first, as in make_pipeline(TruncatedSVD(n_components=100), "
             "SGANClassifier()), or pass X.toarray() if it fits in memory."
         )
 
 
 def check_same_length(name: str, values: Any, X: Any) -> None:
-    """Refuse an argument that has not one value for each row of `X`."""
+    """Raise ValueError if an argument does not have one value for each row of `X`."""
     n_values, n_rows = _num_samples(values), _num_samples(X)
     if n_values != n_rows:
         raise ValueError(
@@ -80,17 +80,17 @@ def check_callbacks(callbacks: Any) -> list[Any]:
 
 
 def is_missing(value: Any) -> bool:
-    """Say whether a value is None, NaN or the like."""
+    """Return whether a value is None, NaN or another missing value."""
     try:
         return value is None or value is np.ma.masked or bool(value != value)
-    except ArithmeticError:  # of a signaling NaN among decimals
+    except ArithmeticError:  # raised by a signaling decimal NaN
         return True
-    except (TypeError, ValueError):  # pandas.NA has no truth value, and neither have arrays
+    except (TypeError, ValueError):  # pandas.NA and arrays have no truth value
         return type(value).__name__ == "NAType"
 
 
 def check_layer_sizes(part: Any, *names: str) -> None:
-    """Refuse tuples of layer sizes that hold anything but positive integers, or too many."""
+    """Raise ValueError unless layer sizes are positive integers, and not too many."""
     for name in names:
         sizes = getattr(part, name)
         if len(sizes) > MAX_LAYERS:
@@ -101,5 +101,5 @@ def check_layer_sizes(part: Any, *names: str) -> None:
         if not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
             raise ValueError(
                 f"The {name!r} parameter of {type(part).__name__} must hold integers of at "
-                f"least 1. Got {sizes!r} instead. One layer is written as a tuple: (100,)."
+                f"least 1. Got {sizes!r} instead. Write a single layer as a tuple: (100,)."
             )

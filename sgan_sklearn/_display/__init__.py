@@ -1,4 +1,4 @@
-"""Pictures of a fitted classifier, after scikit-learn's Display conventions."""
+"""Plots of a fitted classifier, following scikit-learn's Display API."""
 
 from sgan_sklearn._display._history import HistoryDisplay
 from sgan_sklearn._display._samples import SamplesDisplay

@@ -1,4 +1,4 @@
-"""What can be drawn."""
+"""Checks of estimators for displays."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ __all__ = ["check_estimator"]
 
 
 def check_estimator(estimator: Any, display: type) -> None:
-    """Raise an error unless it is a fitted SGANClassifier."""
+    """Raise an error unless the estimator is a fitted SGANClassifier."""
     if not isinstance(estimator, SGANClassifier):
         raise TypeError(
             f"The 'estimator' parameter of {display.__name__}.from_estimator must be an "
-            f"SGANClassifier. Got {type(estimator).__name__}: of a Pipeline pass the last step, "
-            "pipeline[-1], with X as pipeline[:-1].transform gives it, of a search its "
-            "best_estimator_."
+            f"SGANClassifier. Got {type(estimator).__name__}. For a Pipeline, pass the last step, "
+            "pipeline[-1], and pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )
     check_is_fitted(estimator)

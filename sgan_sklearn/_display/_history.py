@@ -1,4 +1,4 @@
-"""The losses of a training."""
+"""Plot of the training losses."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["HistoryDisplay"]
 
 
 class HistoryDisplay:
-    """The mean of each loss term by epoch.
+    """Plot of the mean of each loss term by epoch.
 
-    It is best made with :meth:`from_estimator`.
+    It is recommended to use :meth:`from_estimator` to create a display.
 
     .. versionadded:: 0.1
 
@@ -31,15 +31,15 @@ class HistoryDisplay:
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
-        The figure drawn in.
+        Figure of the plot.
     ax_ : matplotlib.axes.Axes
-        The axes drawn in.
+        Axes of the plot.
     lines_ : dict of str to matplotlib.lines.Line2D
-        The line of each loss term.
+        Line of each loss term.
 
     See Also
     --------
-    SamplesDisplay : Rows that the classifier makes up.
+    SamplesDisplay : Plot of generated rows.
 
     Examples
     --------
@@ -70,32 +70,33 @@ class HistoryDisplay:
         ax: Any = None,
         **plot_kwargs: Any,
     ) -> HistoryDisplay:
-        """Draw the losses of a fitted classifier.
+        """Plot the losses of a fitted classifier.
 
         Parameters
         ----------
         estimator : SGANClassifier
-            A fitted classifier; of a pipeline its last step, of a search its best estimator.
+            A fitted classifier, such as the last step of a pipeline or the best estimator of a
+            search.
         terms : sequence of str, default=None
-            Names of the loss terms to draw, as in ``history_``; None draws all.
+            Names of the loss terms to plot, as in ``history_``. None plots all.
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes to plot on. None creates a new figure.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
         Returns
         -------
         display : HistoryDisplay
-            The drawn display.
+            The display.
 
         Raises
         ------
         ValueError
-            If a name among `terms` is no loss term.
+            If a name in `terms` is not a loss term.
         TypeError
-            If `estimator` is no SGANClassifier.
+            If `estimator` is not an SGANClassifier.
         ImportError
-            If matplotlib is missing.
+            If matplotlib is not installed.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_estimator(estimator, cls)
@@ -105,7 +106,7 @@ class HistoryDisplay:
             if not isinstance(terms, list | tuple) or not terms or not set(terms) <= set(names):
                 raise ValueError(
                     "The 'terms' parameter of HistoryDisplay.from_estimator must be a list of "
-                    f"names among {names}. Got {terms!r}."
+                    f"names from {names}. Got {terms!r}."
                 )
             names = list(terms)
         losses = {
@@ -116,19 +117,19 @@ class HistoryDisplay:
 
     @with_plain_settings
     def plot(self, ax: Any = None, **line_kw: Any) -> HistoryDisplay:
-        """Draw the losses.
+        """Plot the losses.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes to plot on. None creates a new figure.
         **line_kw : dict
             Passed to ``Axes.plot``, such as ``linewidth=1``.
 
         Returns
         -------
         display : HistoryDisplay
-            Itself, with the drawn artists in its attributes.
+            The display itself.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
@@ -139,7 +140,7 @@ class HistoryDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_ = {}
         for name, values in self.losses.items():
-            known = np.isfinite(values)  # a term may come with a warm start
+            known = np.isfinite(values)  # a warm start may add or remove terms
             style = {"label": name, "marker": "o" if known.sum() == 1 else None, **line_kw}
             epochs = np.asarray(self.epochs)[known]
             (self.lines_[name],) = ax.plot(epochs, np.asarray(values)[known], **style)

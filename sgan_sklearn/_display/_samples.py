@@ -1,4 +1,4 @@
-"""Generated rows beside real ones."""
+"""Plot of generated rows, with real rows for comparison."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sgan_sklearn._runtime.settings import with_plain_settings
 
 __all__ = ["SamplesDisplay"]
 
-# Columns of a table that are drawn if none are named.
+# Number of columns of a table that are plotted by default.
 N_FEATURES = 4
 
-# Levels of a category that are named at an axis, and letters of a name that are shown.
+# Maximum number of levels with tick labels on an axis, and of letters in a tick label.
 MAX_NAMED_LEVELS = 16
 MAX_LETTERS = 12
 
@@ -31,11 +31,11 @@ COLORS = {"real": "tab:gray", "generated": "tab:orange"}
 
 
 class SamplesDisplay:
-    """Generated rows, as a grid of images or as pair plots of a table's columns.
+    """Plot of generated rows, as a grid of images or pair plots of the columns of a table.
 
-    It is best made with :meth:`from_estimator`. The grid shows each image once; with real rows
-    these come first, above the generated ones. The pair plots show a column against each other
-    column, and on the diagonal its histogram.
+    It is recommended to use :meth:`from_estimator` to create a display. In the grid, real images
+    are above generated ones. The pair plots show each pair of columns, and histograms on the
+    diagonal.
 
     .. versionadded:: 0.1
 
@@ -45,27 +45,26 @@ class SamplesDisplay:
         Generated rows.
     real : ndarray of shape (n_real, n_features) or (n_images, height, width[, channels]), \
 default=None
-        Real rows to compare with.
+        Real rows for comparison.
     feature_names : array-like of str, default=None
-        Name of each column of a table; None numbers them, "x0" and so on.
+        Name of each column of a table. None uses "x0", "x1" and so on.
     levels : dict of int to list of str, default=None
-        Names of the levels of those columns of `generated` that hold the codes of categories, by
-        the place of the column. Their points are scattered about the code, so that one can see
-        how many there are.
+        Names of the levels of categorical columns, by the index of the column in `generated`. Such
+        a column holds codes, to which jitter is added to show the number of points.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
-        The figure drawn in.
+        Figure of the plot.
     ax_ : matplotlib.axes.Axes
-        The axes of the grid of images, or those that surround the pair plots.
+        Axes of the grid of images, or axes that contain the pair plots.
     axes_ : ndarray of matplotlib.axes.Axes
-        The axes of each plot: (1,) for images, (n_features, n_features) for a table, whose
-        histograms lie in axes of their own over those of the diagonal.
+        Axes of each plot: shape (1,) for images, (n_features, n_features) for a table. Histograms
+        have separate axes above those of the diagonal.
 
     See Also
     --------
-    HistoryDisplay : The losses of the training by epoch.
+    HistoryDisplay : Plot of the training losses by epoch.
 
     Examples
     --------
@@ -110,42 +109,43 @@ default=None
         ax: Any = None,
         **plot_kwargs: Any,
     ) -> SamplesDisplay:
-        """Draw rows that a fitted classifier makes up.
+        """Plot generated rows of a fitted classifier.
 
         Parameters
         ----------
         estimator : SGANClassifier
-            A fitted classifier; of a pipeline its last step, of a search its best estimator.
+            A fitted classifier, such as the last step of a pipeline or the best estimator of a
+            search.
         X : array-like of shape (n_rows, n_features) or (n_rows, height, width[, channels]), \
 default=None
-            Real rows to compare with; `n_samples` of them are drawn by chance. A table needs
-            them.
+            Real rows for comparison, of which `n_samples` random ones are plotted. Required for a
+            table.
         n_samples : int, default=100
-            Number of generated rows, and of real ones at most.
+            Number of generated rows, and maximum number of real rows.
         features : sequence of int or str, default=None
-            Columns of a table to draw, by index or name; None takes the first four. Dates are
-            counted from the first one of the training rows. Of no use for images.
+            Columns of a table to plot, by index or name. None plots the first four. Dates are
+            counted from the earliest date of the training rows. Must be None for images.
         random_state : int, RandomState instance or None, default=None
-            Source of the rows.
+            Determines the generated and the real rows.
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes to plot on. None creates a new figure.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
         Returns
         -------
         display : SamplesDisplay
-            The drawn display.
+            The display.
 
         Raises
         ------
         ValueError
             If `n_samples` or `features` is not as described, if `X` is missing for a table or
-            unlike the training rows, or if the classifier trained no generator.
+            unlike the training rows, or if the classifier has no generator.
         TypeError
-            If `estimator` is no SGANClassifier.
+            If `estimator` is not an SGANClassifier.
         ImportError
-            If matplotlib is missing.
+            If matplotlib is not installed.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_estimator(estimator, cls)
@@ -165,16 +165,16 @@ default=None
             )
         if image_shape is None and X is None:
             raise ValueError(
-                "The 'X' parameter of SamplesDisplay.from_estimator must hold real rows to draw "
-                "beside the generated ones of a table. Got None: pass the training rows."
+                "The 'X' parameter of SamplesDisplay.from_estimator must hold real rows for "
+                "comparison with the generated rows of a table. Got None: pass the training rows."
             )
         names = _column_names(estimator)
         chosen = _columns(features, names)
         generated = estimator.sample(n_samples, random_state=random_state)
-        # Codes in place of the categories of a table, as in the real rows.
+        # Use codes instead of the categories of a table, as in the real rows.
         columns = estimator._space.columns
         generated = np.asarray(generated if columns is None else columns.to_numbers(generated))
-        real = None if X is None else _drawn_rows(estimator, X, n_samples, random_state)
+        real = None if X is None else _sampled_rows(estimator, X, n_samples, random_state)
         if image_shape is None:
             real = None if real is None else real[:, chosen]
             display = cls(
@@ -197,30 +197,31 @@ default=None
         image_kw: dict[str, Any] | None = None,
         scatter_kw: dict[str, Any] | None = None,
     ) -> SamplesDisplay:
-        """Draw the rows.
+        """Plot the rows.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes to plot on. None creates a new figure.
         n_columns : int, default=None
-            Images in a row of the grid; None makes the grid about square. Not for tables.
+            Number of images in a row of the grid. None makes the grid approximately square. Only
+            used for images.
         image_kw : dict, default=None
-            Passed to ``Axes.imshow``, such as ``{"cmap": "gray_r"}``. Not for tables.
+            Passed to ``Axes.imshow``, such as ``{"cmap": "gray_r"}``. Only used for images.
         scatter_kw : dict, default=None
-            Passed to ``Axes.scatter``, such as ``{"s": 4}``. For tables only.
+            Passed to ``Axes.scatter``, such as ``{"s": 4}``. Only used for tables.
 
         Returns
         -------
         display : SamplesDisplay
-            Itself, with the drawn artists in its attributes.
+            The display itself.
 
         Raises
         ------
         ValueError
             If `n_columns`, or the `levels` of a table, are not as described.
         ImportError
-            If matplotlib is missing.
+            If matplotlib is not installed.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         validate_parameter_constraints(
@@ -267,11 +268,11 @@ default=None
         parts["generated"] = self.generated
         levels = _checked_levels(self.levels, np.concatenate(list(parts.values())))
         rng = np.random.RandomState(0)
-        shown = {part: _scattered(rows, levels, rng) for part, rows in parts.items()}
-        together = np.concatenate(list(shown.values()))
-        known = ~np.isnan(together)
-        low = np.where(known.any(axis=0), together.min(axis=0, where=known, initial=np.inf), 0.0)
-        high = np.where(known.any(axis=0), together.max(axis=0, where=known, initial=-np.inf), 0.0)
+        jittered = {part: _jitter(rows, levels, rng) for part, rows in parts.items()}
+        combined = np.concatenate(list(jittered.values()))
+        known = ~np.isnan(combined)
+        low = np.where(known.any(axis=0), combined.min(axis=0, where=known, initial=np.inf), 0.0)
+        high = np.where(known.any(axis=0), combined.max(axis=0, where=known, initial=-np.inf), 0.0)
         margins = np.where(high > low, 0.05 * (high - low), 0.5)
         limits = np.stack([low - margins, high + margins], axis=1)
         styles = {
@@ -282,8 +283,8 @@ default=None
         self.axes_ = np.empty((n_features, n_features), dtype=object)
         side = 1 / n_features
         for i, j in np.ndindex(self.axes_.shape):
-            place = (j * side, 1 - (i + 1) * side, 0.94 * side, 0.94 * side)
-            ax = self.axes_[i, j] = self.ax_.inset_axes(place)
+            bounds = (j * side, 1 - (i + 1) * side, 0.94 * side, 0.94 * side)
+            ax = self.axes_[i, j] = self.ax_.inset_axes(bounds)
             ax.set(xlim=limits[j], ylim=limits[i])
             ax.tick_params(labelsize="small", labelleft=j == 0, labelbottom=i == n_features - 1)
             if i == j:
@@ -291,7 +292,7 @@ default=None
                 if i in levels:
                     bins = np.arange(len(levels[i]) + 1) - 0.5
                 else:
-                    bins = np.histogram_bin_edges(together[:, i], bins=20, range=span)
+                    bins = np.histogram_bin_edges(combined[:, i], bins=20, range=span)
                 histogram = ax.twinx()
                 histogram.set_yticks([])
                 for part, rows in parts.items():
@@ -301,9 +302,9 @@ default=None
                             values, bins, density=True, histtype="step", color=COLORS[part]
                         )
             else:
-                for part, rows in shown.items():
+                for part, rows in jittered.items():
                     ax.scatter(rows[:, j], rows[:, i], **{**styles[part], **scatter_kw})
-            _name_levels(ax, levels.get(j, []), levels.get(i, []))
+            _label_levels(ax, levels.get(j, []), levels.get(i, []))
         for name, below, left in zip(names, self.axes_[-1], self.axes_[:, 0], strict=True):
             below.set_xlabel(name)
             left.set_ylabel(name)
@@ -319,7 +320,7 @@ def _column_names(estimator: SGANClassifier) -> list[str]:
 
 
 def _columns(features: Any, names: list[str]) -> list[int]:
-    """Return the indices of columns, given by index or by name."""
+    """Return the indices of columns that are given by index or name."""
     if features is None:
         return list(range(min(N_FEATURES, len(names))))
     chosen = []
@@ -333,27 +334,27 @@ def _columns(features: Any, names: list[str]) -> list[int]:
     if not chosen or not all(0 <= i < len(names) for i in chosen):
         raise ValueError(
             "The 'features' parameter of SamplesDisplay.from_estimator must be a list of indices "
-            f"below {len(names)} or of names of columns, such as {names[:N_FEATURES]}. Got "
+            f"below {len(names)} or of column names, such as {names[:N_FEATURES]}. Got "
             f"{features!r}."
         )
     return chosen
 
 
-def _drawn_rows(
-    estimator: SGANClassifier, X: Any, n_most: int, random_state: RandomState
+def _sampled_rows(
+    estimator: SGANClassifier, X: Any, max_rows: int, random_state: RandomState
 ) -> np.ndarray:
-    """Return some rows of X, checked and flat."""
+    """Return up to `max_rows` random rows of X, checked and flattened."""
     rows = estimator._checked_rows(X)
-    if len(rows) <= n_most:
+    if len(rows) <= max_rows:
         return rows
-    return rows[check_random_state(random_state).choice(len(rows), n_most, replace=False)]
+    return rows[check_random_state(random_state).choice(len(rows), max_rows, replace=False)]
 
 
 def _level_names(columns: TableColumns, chosen: list[int]) -> dict[int, list[str]]:
-    """Return the names of the levels of the chosen columns that are categories, by place."""
+    """Return the names of the levels of the chosen categorical columns, by index in `chosen`."""
     return {
-        place: [*map(str, columns.levels[i]), *(["other"] if i in columns.rare else [])]
-        for place, i in enumerate(chosen)
+        index: [*map(str, columns.levels[i]), *(["other"] if i in columns.rare else [])]
+        for index, i in enumerate(chosen)
         if i in columns.levels
     }
 
@@ -361,40 +362,40 @@ def _level_names(columns: TableColumns, chosen: list[int]) -> dict[int, list[str
 def _checked_levels(levels: Any, rows: np.ndarray) -> dict[int, list[str]]:
     levels = {} if levels is None else levels
     if not isinstance(levels, dict) or not all(
-        isinstance(place, int | np.integer)
-        and not isinstance(place, bool)
-        and 0 <= place < rows.shape[1]
+        isinstance(index, int | np.integer)
+        and not isinstance(index, bool)
+        and 0 <= index < rows.shape[1]
         and isinstance(names, list | tuple)
         and all(isinstance(name, str) for name in names)
-        and not (rows[:, place] >= len(names)).any()
-        for place, names in levels.items()
+        and not (rows[:, index] >= len(names)).any()
+        for index, names in levels.items()
     ):
         raise ValueError(
-            "The 'levels' parameter of SamplesDisplay must be a dict of lists of names, one for "
-            f"each code, by the place of the column, below {rows.shape[1]}. Got {levels!r}."
+            "The 'levels' parameter of SamplesDisplay must be a dict from column indices, below "
+            f"{rows.shape[1]}, to lists of names, one for each code. Got {levels!r}."
         )
     return levels
 
 
-def _scattered(
+def _jitter(
     rows: np.ndarray, levels: dict[int, list[str]], rng: np.random.RandomState
 ) -> np.ndarray:
-    """Return numbers with the codes of levels moved at random, but not up to the next."""
+    """Add jitter to the codes of levels."""
     rows = np.array(rows, dtype=np.float64)
     for i in levels:
         rows[:, i] += rng.uniform(-0.3, 0.3, size=len(rows))
     return rows
 
 
-def _name_levels(ax: Any, of_x: list[str], of_y: list[str]) -> None:
-    """Put names at the ticks of an axis of levels, if they have room."""
-    for axis, names in ((ax.xaxis, of_x), (ax.yaxis, of_y)):
+def _label_levels(ax: Any, x_names: list[str], y_names: list[str]) -> None:
+    """Label the ticks of the axes of levels with their names, if there are not too many."""
+    for axis, names in ((ax.xaxis, x_names), (ax.yaxis, y_names)):
         if names:
             axis.set_tick_params(labelsize="x-small")
         if 0 < len(names) <= MAX_NAMED_LEVELS:
             short = [n if len(n) <= MAX_LETTERS else f"{n[: MAX_LETTERS - 1]}…" for n in names]
             axis.set_ticks(range(len(names)), short, parse_math=False)
-    if of_x:
+    if x_names:
         ax.tick_params(axis="x", rotation=90)
 
 

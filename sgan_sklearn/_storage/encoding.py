@@ -1,10 +1,10 @@
-"""Fitted objects as JSON and arrays, and back, where nothing but known classes can come of it.
+"""Conversion of fitted objects to JSON and arrays, and back, restricted to known classes.
 
-JSON's own null, booleans, strings, lists and numbers stand for themselves. Everything else is an
-object with one key, which says what it is, such as ``{"tuple": [1, 2]}``.
+JSON's null, booleans, strings, lists and numbers represent themselves. Everything else is an object
+with one key that names its type, such as ``{"tuple": [1, 2]}``.
 
-An estimator is restored as its constructor makes it, from parameters that its class accepts, and
-gets those fitted attributes alone that a fitted one has: see `_check_attributes`.
+An estimator is restored by its constructor from parameters that its class accepts, and gets only
+the fitted attributes that its class can have: see `_check_attributes`.
 """
 
 from __future__ import annotations
@@ -34,49 +34,56 @@ PACKAGE = __name__.split(".")[0]
 
 _REMEDY = "which cannot be saved without pickle: use skops or joblib instead"
 
-# Kinds of dtypes whose values are stored, and those that are stored as bytes.
+# Kinds of dtypes that can be stored, and those that are stored as bytes.
 _KINDS, _AS_BYTES = "biufUSmM", "USmM"
 
-# Parameters that must be None: where a joblib cache is, which is read by pickle.
+# Parameters that must be None: a joblib cache is read with pickle.
 FORBIDDEN = ("memory",)
 
-# Levels of lists and dicts, one inside the other, and of estimators; and estimators in all. Each
-# level of a pipeline doubles what scikit-learn does to show it.
+# Maximum nesting of lists and dicts, nesting of estimators, and number of estimators. Each level of
+# a pipeline doubles the time that scikit-learn takes to display it.
 MAX_DEPTH = 100
 MAX_NESTED = 8
 MAX_ESTIMATORS = 1_000
 
-# Keys of a dict that are no strings: many of equal hashes would take quadratic time.
+# Maximum number of dict keys that are not strings, since equal hashes would take quadratic time.
 MAX_NUMBER_KEYS = 10_000
 
-# What the parts of this package learn.
+# Fitted attributes of the classes of this package.
 _LEARNED = {"Distillation": ("factor_", "n_classes_")}
 
 
 def encode(value: Any, name: str) -> tuple[dict[str, np.ndarray], Any, list[Any]]:
-    """Return arrays and a JSON value, from which `decode` makes the same value.
-
-    Third come the classes and functions that `decode` must be given for that.
+    """Convert a value to arrays and a JSON value, which `decode` converts back.
 
     Parameters
     ----------
     value : object
         Numbers, strings, arrays, tensors, lists, dicts, estimators of scikit-learn and of this
-        package, and whatever of these they hold. Other estimators and functions are named; who
-        reads them must have them.
+        package, and nested combinations of these. Only the names of other estimators and functions
+        are stored.
     name : str
-        What messages call the value.
+        Name of the value in messages.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Arrays of the value.
+    tree : object
+        JSON value that refers to the arrays.
+    custom : list of type or function
+        Classes and functions that must be passed to `decode` as `custom_objects`.
 
     Raises
     ------
     TypeError
-        If it holds anything else.
+        If the value contains any other object.
     """
     encoder = _Encoder()
     try:
         tree = encoder.encode(value, name)
     except RecursionError as error:
-        raise TypeError(f"{name} holds itself, {_REMEDY}") from error
+        raise TypeError(f"{name} contains itself, {_REMEDY}") from error
     return encoder.arrays, tree, encoder.custom
 
 
@@ -86,21 +93,21 @@ def decode(
     classes: Iterable[type] = (),
     custom_objects: Iterable[Any] = (),
 ) -> Any:
-    """Return what `encode` was given.
+    """Restore a value from the results of `encode`.
 
     Parameters
     ----------
     arrays, tree
-        What `encode` has returned.
+        Results of `encode`.
     classes : iterable of type
-        Classes of this package that may occur.
+        Allowed classes of this package.
     custom_objects : iterable of type or function
-        Other classes and functions that may, known by their ``__qualname__``.
+        Other allowed classes and functions, identified by their ``__qualname__``.
 
     Raises
     ------
     ValueError
-        If the tree names anything else, or is none that `encode` has returned.
+        If the tree refers to anything else, or is not a result of `encode`.
     """
     decoder = _Decoder(arrays, classes, custom_objects)
     try:
@@ -109,35 +116,38 @@ def decode(
         raise ValueError(str(error)) from None
     except MemoryError:
         raise
-    except Exception as error:  # a forged file may lead to any
+    except Exception as error:  # a forged file may cause any error
         raise ValueError(
             f"It does not describe a model: {type(error).__name__}: {error}"
         ) from error
 
 
 class _UnknownNameError(Exception):
-    """The tree names a class or a function that may not occur."""
+    """The tree refers to a class or a function that is not allowed."""
 
 
 def _check_attributes(estimator: Any, fitted: dict[str, Any]) -> None:
-    """Check the names of what an estimator has learned, and the values of scikit-learn's.
+    """Check the names of fitted attributes, and the values of those of scikit-learn.
 
-    Those of this package are listed. Those of the user's own classes may not replace one that the
-    class has, such as a method, nor begin with two underscores.
+    Classes of this package may only have the listed attributes. Attributes of user-defined classes
+    must not replace a class attribute, such as a method, or start with two underscores.
     """
     cls = type(estimator)
     if sklearn_name(cls) is not None:
         check_fitted(estimator, fitted)
         return
-    own = cls.__module__.split(".")[0] == PACKAGE
+    in_package = cls.__module__.split(".")[0] == PACKAGE
     for name in fitted:
-        usual = name.isidentifier() and (name.endswith("_") or name.startswith("_"))
-        usual = usual and not name.startswith("__") and not hasattr(cls, name)
-        if not (name in _LEARNED.get(cls.__name__, ()) if own else usual):
-            raise ValueError(f"A {cls.__name__} cannot learn an attribute named {name!r}.")
+        if in_package:
+            allowed = name in _LEARNED.get(cls.__name__, ())
+        else:
+            allowed = name.isidentifier() and (name.endswith("_") or name.startswith("_"))
+            allowed = allowed and not name.startswith("__") and not hasattr(cls, name)
+        if not allowed:
+            raise ValueError(f"A {cls.__name__} cannot have a fitted attribute named {name!r}.")
 
 
-# --- to a file ----------------------------------------------------------------------------------
+# --- encoding -----------------------------------------------------------------------------------
 
 
 class _Encoder:
@@ -146,8 +156,8 @@ class _Encoder:
         self.custom: list[Any] = []
 
     def encode(self, value: Any, name: str) -> Any:
-        """Return the JSON form of a value; `name` is what messages call it."""
-        # Of subclasses, such as OrderedDict, less would come back than there was.
+        """Return the JSON form of a value; `name` is used in messages."""
+        # Subclasses, such as OrderedDict, are excluded, since they would not be restored.
         kind: Any = type(value)
         if value is None or kind in (bool, int, str):
             return value
@@ -163,7 +173,7 @@ class _Encoder:
             return {"array": self._array(value, name)}
         if kind is slice:
             return {"slice": self._items([value.start, value.stop, value.step], name)}
-        own_name: Any = getattr(value, "__name__", None)
+        function_name: Any = getattr(value, "__name__", None)
         match value:
             case np.generic():
                 return {"scalar": self._array(np.asarray(value), name)}
@@ -171,8 +181,8 @@ class _Encoder:
                 return {"tensor": self._array(value.detach().cpu().numpy(), name)}
             case np.dtype() if value.names is None:
                 return {"dtype": value.str}
-            case np.ufunc() if vars(np).get(own_name) is value:
-                return {"ufunc": own_name}
+            case np.ufunc() if vars(np).get(function_name) is value:
+                return {"ufunc": function_name}
             case np.random.RandomState():
                 state = value.get_state(legacy=False)
                 if state["bit_generator"] == "MT19937":
@@ -194,13 +204,13 @@ class _Encoder:
         ]
 
     def _array(self, array: np.ndarray, name: str) -> list[Any]:
-        """Return the name of an array and its dtype, or its values where these are objects."""
+        """Store an array and return its dtype, shape and key; objects are encoded in place."""
         array = np.asarray(array)
         if array.dtype == object:
             return ["object", list(array.shape), self._items(array.ravel().tolist(), name)]
         if array.dtype.kind not in _KINDS or array.dtype.itemsize == 0:
-            raise TypeError(f"{name} is an array of the dtype {array.dtype}, {_REMEDY}")
-        # In the order of memory, without which sums would have other last digits.
+            raise TypeError(f"{name} is an array of dtype {array.dtype}, {_REMEDY}")
+        # Keep the memory order, since it affects the last digits of sums.
         axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
         plain = array.transpose(axes).ravel().astype(array.dtype.newbyteorder("<"))
         if _stored_as_bytes(array.dtype):
@@ -212,10 +222,10 @@ class _Encoder:
     def _object(self, value: Any, name: str) -> Any:
         cls = type(value)
         if hasattr(value, "cv_results_"):
-            of_model = "" if hasattr(value, "best_estimator_") else ", which refit=True makes,"
+            hint = "" if hasattr(value, "best_estimator_") else ", which requires refit=True,"
             raise TypeError(
                 f"{name} is a fitted {cls.__qualname__}, which cannot be saved without pickle. "
-                f"Save its best_estimator_{of_model} in its place."
+                f"Save its best_estimator_{hint} instead."
             )
         if not isinstance(value, BaseEstimator):
             raise TypeError(f"{name} is {value!r} of the class {cls.__qualname__}, {_REMEDY}")
@@ -230,7 +240,7 @@ class _Encoder:
         return f"custom.{cls.__qualname__}"
 
     def _state(self, value: Any, name: str) -> dict[str, Any]:
-        """Return parameters and fitted attributes, or what a classifier keeps of them."""
+        """Return parameters and fitted attributes, or the saved state of a classifier."""
         keeps_state = hasattr(value, "_kept_state")
         params = value._kept_params() if keeps_state else value.get_params(deep=False)
         for parameter in FORBIDDEN:
@@ -240,9 +250,9 @@ class _Encoder:
                 )
         state = value._kept_state() if keeps_state else value.__getstate__()
         if not isinstance(state, dict):
-            raise TypeError(f"{name}, {value!r}, has a state that is no dict, {_REMEDY}")
-        left_out = () if keeps_state else (*params, *UNNEEDED)
-        fitted = {k: v for k, v in state.items() if k not in left_out}
+            raise TypeError(f"{name}, {value!r}, has a state that is not a dict, {_REMEDY}")
+        excluded = () if keeps_state else (*params, *UNNEEDED)
+        fitted = {k: v for k, v in state.items() if k not in excluded}
         return {
             "params": {k: self.encode(v, f"{name}.{k}") for k, v in params.items()},
             "fitted": {k: self.encode(v, f"{name}.{k}") for k, v in fitted.items()},
@@ -253,7 +263,7 @@ def _stored_as_bytes(dtype: np.dtype) -> bool:
     return dtype.kind in _AS_BYTES or dtype.itemsize > 8
 
 
-# --- from a file --------------------------------------------------------------------------------
+# --- decoding -----------------------------------------------------------------------------------
 
 
 class _Decoder:
@@ -308,17 +318,17 @@ class _Decoder:
             return array.reshape(self._shape(shape))
         name, shape, axes, key = content
         dtype, shape = self._dtype(name), self._shape(shape)
-        # Each once, so that a model is no larger than its file.
+        # Use each array once, so that a model is no larger than its file.
         plain = np.array(self.arrays.pop(key))
         if plain.ndim != 1 or plain.dtype != (np.uint8 if _stored_as_bytes(dtype) else dtype):
-            raise TypeError(f"an array of {plain.dtype} in place of {dtype}")
+            raise TypeError(f"an array of {plain.dtype} instead of {dtype}")
         in_memory = plain.view(dtype).reshape([shape[axis] for axis in axes])
         return in_memory.transpose(np.argsort(axes))
 
     @staticmethod
     def _shape(shape: Any) -> list[int]:
         if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
-            raise TypeError(f"the shape {shape!r}")
+            raise TypeError(f"invalid shape {shape!r}")
         return shape
 
     @staticmethod
@@ -331,7 +341,7 @@ class _Decoder:
 
     def _dict(self, content: Any) -> dict[Any, Any]:
         if sum(type(key) is not str for key, _ in content) > MAX_NUMBER_KEYS:
-            raise ValueError(f"a dict of more than {MAX_NUMBER_KEYS} keys that are no strings")
+            raise ValueError(f"a dict with more than {MAX_NUMBER_KEYS} keys that are not strings")
         return {self.decode(key): self.decode(value) for key, value in content}
 
     def _slice(self, content: Any) -> slice:
@@ -344,17 +354,17 @@ class _Decoder:
     def _ufunc(name: str) -> np.ufunc:
         function = vars(np).get(name)
         if not isinstance(function, np.ufunc):
-            raise TypeError(f"numpy.{name}, which is no universal function")
+            raise TypeError(f"numpy.{name} is not a universal function")
         return function
 
     def _random_state(self, content: Any) -> np.random.RandomState:
-        """Return the generator of a state, whose fields NumPy does not check."""
+        """Return a random generator with a state, whose fields NumPy does not check."""
         random_state = np.random.RandomState(0)
         given, known = self.decode(content), random_state.get_state(legacy=False)
         state, has_gauss, gauss = given["state"], given["has_gauss"], given["gauss"]
-        whole = type(state["pos"]) is int and type(has_gauss) is int and type(gauss) is float
+        typed = type(state["pos"]) is int and type(has_gauss) is int and type(gauss) is float
         if not (
-            whole
+            typed
             and set(given) == set(known)
             and set(state) == {"key", "pos"}
             and isinstance(state["key"], np.ndarray)
@@ -364,21 +374,21 @@ class _Decoder:
             and has_gauss in (0, 1)
             and math.isfinite(gauss)
         ):
-            raise ValueError("a random state that no generator has")
+            raise ValueError("invalid state of a random generator")
         random_state.set_state(given)
         return random_state
 
     def _function(self, name: Any) -> Any:
         function = self._custom(name)
         if not isinstance(function, FunctionType):
-            raise TypeError(f"{name}, which is no function")
+            raise TypeError(f"{name} is not a function")
         return function
 
     def _custom(self, name: Any) -> Any:
         if name not in self.custom:
             raise _UnknownNameError(
-                f"It names {name!r}, which is not known here. If you trust it, import it and pass "
-                f"it as custom_objects=[{name.split('.')[-1]}]."
+                f"It refers to {name!r}, which is unknown. If you trust it, import it and pass it "
+                f"as custom_objects=[{name.split('.')[-1]}]."
             )
         return self.custom[name]
 
@@ -386,8 +396,8 @@ class _Decoder:
         self.n_nested, self.n_estimators = self.n_nested + 1, self.n_estimators + 1
         if self.n_nested > MAX_NESTED or self.n_estimators > MAX_ESTIMATORS:
             raise ValueError(
-                f"it holds more than {MAX_NESTED} estimators inside one another, or more than "
-                f"{MAX_ESTIMATORS} in all"
+                f"it has more than {MAX_NESTED} levels of nested estimators, or more than "
+                f"{MAX_ESTIMATORS} estimators"
             )
         estimator = self._estimator(content)
         self.n_nested -= 1
@@ -420,7 +430,7 @@ class _Decoder:
             cls = sklearn_class(name.removeprefix("sklearn."))
         if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
             raise _UnknownNameError(
-                f"It names the class {name!r}, which is none of this version of sgan_sklearn nor "
-                "one of scikit-learn's that may be loaded."
+                f"It refers to the class {name!r}, which is neither in this version of "
+                "sgan_sklearn nor one of the scikit-learn classes that can be loaded."
             )
         return cls

@@ -1,4 +1,4 @@
-"""Estimators in one file, without pickle."""
+"""Saving of estimators to a single file, without pickle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def save_estimator(estimator: Any, path: FilePath, classes: Sequence[type]) -> N
     """Write an estimator to a file; see `sgan_sklearn.save`."""
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(
-            "save takes an estimator, such as an SGANClassifier or a Pipeline that ends in one. "
+            "save requires an estimator, such as an SGANClassifier or a Pipeline that ends in one. "
             f"Got {estimator!r}."
         )
     path = expanded(path)
@@ -32,7 +32,7 @@ def save_estimator(estimator: Any, path: FilePath, classes: Sequence[type]) -> N
     arrays, tree, custom = encode(estimator, type(estimator).__name__)
     try:
         decode(arrays, tree, classes, custom)
-    except ValueError as error:  # better now than when it is needed
+    except ValueError as error:  # detect an unreadable file when it is saved
         raise TypeError(
             f"{type(estimator).__name__} cannot be saved without pickle: use skops or joblib "
             f"instead. {error}"
@@ -51,12 +51,12 @@ def load_estimator(path: FilePath, classes: Sequence[type], custom_objects: Sequ
     except ValueError as error:
         raise ValueError(f"{path} cannot be loaded. {error}") from error
     if not isinstance(estimator, BaseEstimator):
-        raise ValueError(f"{path} cannot be loaded. It holds no estimator.")
+        raise ValueError(f"{path} cannot be loaded. It does not contain an estimator.")
     return estimator
 
 
 def expanded(path: Any) -> Path:
-    """Return the path of a file, in which "~" is the home folder, or raise TypeError."""
+    """Return the path of a file with "~" expanded, or raise TypeError."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"The path of a file must be a string or a path. Got {path!r}.")
     return Path(os.fsdecode(path)).expanduser()

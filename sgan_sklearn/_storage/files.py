@@ -1,7 +1,7 @@
-"""Files of arrays and JSON, in the format of safetensors, that tell when they are damaged.
+"""Files of arrays and JSON in the safetensors format, with a checksum.
 
-The metadata of the file hold the JSON and a checksum of all other bytes. A reader needs nothing but
-a JSON parser: no code of a file is ever run.
+The metadata of a file hold the JSON and a checksum of all other bytes. Reading a file requires only
+a JSON parser and never runs code from the file.
 """
 
 from __future__ import annotations
@@ -31,67 +31,74 @@ except ImportError:  # Windows
 
 __all__ = ["FORMAT", "read_file", "replace_file", "write_file"]
 
-# The version of the format, raised whenever an older reader would not understand a file, and the
-# oldest one that is still read.
+# Version of the format, increased when older readers cannot read new files, and the oldest version
+# that can still be read.
 FORMAT = 2
 OLDEST_FORMAT = 2
 
-# Where the checksum stands. Within strings of the header a quotation mark has a backslash before
-# it, so that this is found nowhere else.
+# Pattern of the checksum. Strings of the header cannot match it, since their quotation marks are
+# escaped.
 UNKNOWN = "0" * 64
 CHECKSUM = re.compile(rb'"checksum":"([0-9a-f]{64})"')
 
-# A process locks a temporary file within this time of creating it.
+# A process locks a temporary file within this time after creating it.
 SECONDS_TO_LOCK = 5.0
 
-# Bytes of the header, which Python makes many times larger objects of.
+# Maximum number of bytes of the header, since the parsed objects are many times larger.
 MAX_HEADER = 2**24
 
 
 def write_file(path: Path, arrays: dict[str, np.ndarray], content: Any) -> None:
-    """Write a file, by `replace_file`.
+    """Write arrays and JSON to a file with `replace_file`.
 
     Parameters
     ----------
     path : Path
-        Where to; the folder must exist.
+        Path of the file. The folder must exist.
     arrays : dict of str to ndarray
-        Numbers or booleans.
+        Arrays of numbers or booleans.
     content : object
-        Whatever else, of what JSON knows.
+        Other content, which must be representable in JSON.
     """
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     metadata = {"format": f"sgan_sklearn {FORMAT}", "checksum": UNKNOWN, "content": text}
-    # Old versions of safetensors leave the metadata out where there is no array.
+    # Old versions of safetensors omit the metadata if there is no array.
     arrays = arrays or {"": np.zeros(0, dtype=np.uint8)}
     if len(text) > MAX_HEADER // 2:
         raise ValueError(
-            f"{path.name} cannot be written: besides its arrays it would take {len(text)} "
-            f"characters, and at most {MAX_HEADER // 2} can be read. Save parts of it in files of "
-            "their own, such as a vocabulary of millions of words."
+            f"{path.name} cannot be written: without its arrays it would have {len(text)} "
+            f"characters, and at most {MAX_HEADER // 2} can be read. Save large parts, such as a "
+            "vocabulary of millions of words, in separate files."
         )
     data = format_arrays({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata)
-    start, end = _place_of_checksum(data)
-    whole = memoryview(bytearray(data))
-    whole[start:end] = hashlib.sha256(data).hexdigest().encode()
-    replace_file(path, whole)
+    start, end = _find_checksum(data)
+    complete = memoryview(bytearray(data))
+    complete[start:end] = hashlib.sha256(data).hexdigest().encode()
+    replace_file(path, complete)
 
 
 def replace_file(path: Path, data: bytes | memoryview) -> None:
-    """Write a file as a whole: one of the same name stays until the new one is complete.
+    """Write a file atomically: an existing file is replaced when the new one is complete.
 
-    It keeps the permissions of the old one; of a symbolic link the target is written. What earlier
-    processes, which were killed, have left of this file is removed.
+    The permissions of the existing file are kept, and symbolic links are followed. Temporary files
+    left by processes that were killed are removed.
     """
     path = Path(os.path.realpath(path))
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} to.")
+        raise FileNotFoundError(
+            f"The folder {path.parent} does not exist, so {path.name} cannot be written. Create "
+            "the folder first."
+        )
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
+        raise IsADirectoryError(f"{path} is a folder. Pass the path of a file.")
     if path.exists() and not path.is_file():
-        raise OSError(f"{path} is no regular file, but a device or a pipe. Name another one.")
+        raise OSError(
+            f"{path} is not a regular file, but a device or a pipe. Pass the path of a file."
+        )
     if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(f"{path} must not be written. Name another file, or allow it.")
+        raise PermissionError(
+            f"{path} is not writable. Change its permissions, or pass another path."
+        )
     _remove_leftovers(path)
     temporary = path.with_name(f"{_temporary_prefix(path)}{secrets.token_hex(4)}.tmp")
     try:
@@ -108,21 +115,21 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove the temporary files of a file, but for those that a process is writing."""
+    """Remove the temporary files of a path, except those that a process is writing."""
     for leftover in path.parent.glob(f"{glob.escape(_temporary_prefix(path))}*.tmp"):
-        # Another process may have removed it, and on Windows none can remove an open one.
+        # Another process may have removed the file, and Windows does not remove open files.
         with suppress(OSError), open(leftover, "rb") as file:
             if _lock(file) and not _is_new(file):
                 leftover.unlink()
 
 
 def _temporary_prefix(path: Path) -> str:
-    # Short, since a name may be as long as the file system allows.
+    # Shorten the name, which may be as long as the file system allows.
     return f".{path.name[:32]}.{hashlib.sha256(path.name.encode()).hexdigest()[:8]}."
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock a file until it is closed; return whether no other process has done so."""
+    """Lock a file until it is closed. Return False if another process holds the lock."""
     if fcntl is None:
         return True
     try:
@@ -133,13 +140,13 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def _is_new(file: BinaryIO) -> bool:
-    """Whether a file was created just now, and its process may be about to lock it."""
+    """Return whether a file was just created, so that its process may not have locked it yet."""
     status = os.fstat(file.fileno())
     return status.st_size == 0 and time.time() - status.st_mtime < SECONDS_TO_LOCK
 
 
 def _keep_permissions(old: Path, new: Path) -> None:
-    """Give a new file the mode of the old one, if there is one, and its owner if allowed."""
+    """Copy the mode and, if permitted, the owner of an existing file to the new one."""
     with suppress(FileNotFoundError):
         status = old.stat()
         if hasattr(os, "chown"):
@@ -154,23 +161,23 @@ def read_file(path: Path) -> tuple[dict[str, np.ndarray], Any]:
     Raises
     ------
     ValueError
-        If it is not such a file, was written by a newer version, or is not as it was written.
+        If it is not a file of this format, was written by another version, or is damaged.
     """
     data = path.read_bytes()
     metadata = _metadata(data, path)
     version = int(metadata["format"].removeprefix("sgan_sklearn "))
     if version > FORMAT:
         raise ValueError(
-            f"{path} was written by a newer version of sgan_sklearn, in format {version}; this one "
-            f"reads up to format {FORMAT}. Update sgan_sklearn."
+            f"{path} was written by a newer version of sgan_sklearn, in format {version}; this "
+            f"version reads formats up to {FORMAT}. Update sgan_sklearn."
         )
     if version < OLDEST_FORMAT:
         raise ValueError(
             f"{path} was written by a version of sgan_sklearn before the first release, in format "
-            f"{version}, which is no longer read. Fit the model again."
+            f"{version}, which is no longer supported. Fit the model again."
         )
     try:
-        start, end = _place_of_checksum(data)
+        start, end = _find_checksum(data)
         digest = hashlib.sha256(memoryview(data)[:start])
         digest.update(UNKNOWN.encode())
         digest.update(memoryview(data)[end:])
@@ -181,12 +188,13 @@ def read_file(path: Path) -> tuple[dict[str, np.ndarray], Any]:
         intact = False
     if not intact:
         raise ValueError(
-            f"{path} is damaged: it is not as it was written. Copy it anew from where it was saved."
+            f"{path} is damaged: its content has changed since it was saved. Copy it again from "
+            "the place where it was saved."
         )
     return arrays, content
 
 
-def _place_of_checksum(data: bytes) -> tuple[int, int]:
+def _find_checksum(data: bytes) -> tuple[int, int]:
     header_length = int.from_bytes(data[:8], "little")
     found = CHECKSUM.search(data, 8, 8 + header_length)
     if found is None:
@@ -195,16 +203,16 @@ def _place_of_checksum(data: bytes) -> tuple[int, int]:
 
 
 def _metadata(data: bytes, path: Path) -> dict[str, Any]:
-    """Return the metadata of what seems to be a file of this kind."""
+    """Return the metadata of a file, or raise ValueError if it does not have this format."""
     header_length = int.from_bytes(data[:8], "little")
     try:
         if header_length > min(MAX_HEADER, len(data) - 8):
-            raise ValueError("the header is cut off")
+            raise ValueError("the header is truncated")
         metadata: dict[str, Any] = json.loads(data[8 : 8 + header_length])["__metadata__"]
         if not re.fullmatch("sgan_sklearn [0-9]{1,9}", metadata["format"]):
             raise ValueError("no format")
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} is not a file that sgan_sklearn saved, or it is damaged or cut off."
+            f"{path} is not a file that sgan_sklearn saved, or it is damaged or truncated."
         ) from error
     return metadata

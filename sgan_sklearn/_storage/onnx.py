@@ -1,4 +1,4 @@
-"""A fitted classifier as an ONNX graph: rows in their units in, labels and probabilities out."""
+"""Export of a fitted classifier to an ONNX graph from rows of `X` to labels and probabilities."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from sgan_sklearn._storage.files import replace_file
 
 __all__ = ["write_onnx"]
 
-# Name of the most likely class code in the graph; torch gives simple names to steps of its own.
+# Name of the predicted class code in the graph, which must differ from torch's own names.
 CODE = "sgan_sklearn_class_code"
 
 
 @contextmanager
 def _without_log(name: str) -> Iterator[None]:
-    """Leave out what a library logs of its own parts that are not installed."""
+    """Suppress a library's log messages about optional dependencies."""
     logger = logging.getLogger(name)
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -50,7 +50,7 @@ def write_onnx(
         import onnxscript  # noqa: F401 (torch.onnx needs it)
     except ImportError as error:
         raise ImportError(
-            f"export_onnx needs the packages onnx and onnxscript: {error}. Install them by "
+            f"export_onnx requires the packages onnx and onnxscript: {error}. Install them with "
             "pip install 'sgan-sklearn[onnx]'."
         ) from error
     dtype = _check_dtype("X", space.scaler_.dtype_)
@@ -58,7 +58,7 @@ def write_onnx(
     model = _Predictor(discriminator, class_logits, space).eval()
     rows = torch.from_numpy(np.zeros((2, *space.row_shape), dtype=dtype))
     with torch.no_grad(), warnings.catch_warnings(), _without_log("torch.onnx"):
-        warnings.simplefilter("ignore")  # of torch about torch
+        warnings.simplefilter("ignore")  # torch's warnings about its own code
         program: Any = torch.onnx.export(
             model,
             (rows,),
@@ -85,7 +85,7 @@ def _check_dtype(name: str, dtype: np.dtype) -> np.dtype:
 
 
 def _labels(classes: np.ndarray) -> np.ndarray:
-    """Return the class labels in a form that a graph can hold, or raise ValueError."""
+    """Return the class labels in a form that a graph can store, or raise ValueError."""
     if classes.dtype.kind not in "OU":
         return classes.astype(_check_dtype("y", classes.dtype))
     try:
@@ -93,14 +93,14 @@ def _labels(classes: np.ndarray) -> np.ndarray:
             label.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"export_onnx cannot express the class {error.object!r}, which is no valid Unicode "
-            f"text: {error}. Give the class another name, and fit again."
+            f"export_onnx cannot express the class {error.object!r}, which is not valid Unicode "
+            f"text: {error}. Rename the class, and fit again."
         ) from error
     return classes.astype(object)
 
 
 def _put_labels(onnx: Any, graph: Any, labels: np.ndarray) -> None:
-    """Let the graph look labels up, which torch could not where they are strings."""
+    """Add the lookup of labels to the graph, since torch cannot export strings."""
     graph.initializer.append(onnx.numpy_helper.from_array(labels, "classes"))
     graph.node.append(onnx.helper.make_node("Gather", ["classes", CODE], ["label"]))
     kind = graph.initializer[-1].data_type
@@ -130,7 +130,7 @@ class _Predictor(nn.Module):
 
 
 class _Numbers(nn.Module):
-    """What a `FeatureScaler` does."""
+    """Transformation of a `FeatureScaler`."""
 
     low: Tensor
     high: Tensor
@@ -148,7 +148,7 @@ class _Numbers(nn.Module):
         self.register_buffer("high", torch.from_numpy(high))
         order = np.concatenate([columns for _, columns, _ in scaler.groups_])
         self.columns = [columns.tolist() for _, columns, _ in scaler.groups_]
-        self.back = np.argsort(order).tolist()
+        self.inverse_order = np.argsort(order).tolist()
         self.steps = [_steps(transformer, self.dtype) for _, _, transformer in scaler.groups_]
 
     def forward(self, X: Tensor) -> Tensor:
@@ -161,11 +161,11 @@ class _Numbers(nn.Module):
             for step in steps:
                 part = step(part)
             parts.append(part)
-        return torch.cat(parts, dim=1)[:, self.back].clamp(-LIMIT, LIMIT).float()
+        return torch.cat(parts, dim=1)[:, self.inverse_order].clamp(-LIMIT, LIMIT).float()
 
 
 class _Table(nn.Module):
-    """What a `TableScaler` does with numbers and holes."""
+    """Transformation of a `TableScaler` for numbers and missing values."""
 
     fill: Tensor
 
@@ -173,12 +173,12 @@ class _Table(nn.Module):
         super().__init__()
         if scaler.scaler_ is None or scaler.levels_.any():
             raise ValueError(
-                "export_onnx cannot express columns of categories. Turn them into numbers before "
-                "the classifier, by an OneHotEncoder in a Pipeline, and export the classifier of "
-                "that; or save the classifier."
+                "export_onnx cannot express categorical columns. Convert them to numbers before "
+                "the classifier, with a OneHotEncoder in a Pipeline, and export the classifier of "
+                "the pipeline, or save the classifier."
             )
         self.numbers = _Numbers(scaler.scaler_)
-        self.marked = scaler.marked_.tolist()
+        self.encoded = scaler.encoded_.tolist()
         fill = scaler.fill_.astype(scaler.dtype_.newbyteorder("="))
         self.register_buffer("fill", torch.from_numpy(fill))
 
@@ -187,13 +187,13 @@ class _Table(nn.Module):
             return self.numbers(X)
         missing = X.isnan()
         rows = [self.numbers(torch.where(missing, self.fill, X))]
-        for i in self.marked:
+        for i in self.encoded:
             rows += [(~missing[:, i : i + 1]).float(), missing[:, i : i + 1].float()]
         return torch.cat(rows, dim=1)
 
 
 def _steps(transformer: Any, dtype: torch.dtype) -> list[Callable[[Tensor], Tensor]]:
-    """Return what a transformer of scikit-learn does, in order."""
+    """Return the steps of a scikit-learn transformer as functions of tensors."""
 
     def constant(values: Any) -> Tensor:
         return torch.as_tensor(values, dtype=dtype)
@@ -213,9 +213,9 @@ def _steps(transformer: Any, dtype: torch.dtype) -> list[Callable[[Tensor], Tens
         case FunctionTransformer(func=None):
             return []
         case FunctionTransformer() if transformer.func is np.arcsinh:
-            # By hand: runtimes know no asinh of float64.
+            # ONNX runtimes do not support asinh for float64.
             return [lambda X: X.sign() * (X.abs() + (X * X + 1).sqrt()).log()]
     raise ValueError(
         f"export_onnx cannot express the scaling {transformer!r}. Scale the rows before the "
-        "classifier, in a Pipeline, and fit it with scaling='none'; or save the classifier."
+        "classifier, in a Pipeline, and fit it with scaling='none', or save the classifier."
     )

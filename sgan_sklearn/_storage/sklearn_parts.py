@@ -1,8 +1,7 @@
-"""The estimators of scikit-learn that a file may hold, and what each may have learned.
+"""scikit-learn estimators that a file may contain, and checks of their fitted attributes.
 
-A file may come from a stranger. An estimator read from it has the parameters that its class
-accepts, and those fitted attributes alone that are listed here, each of the type and shape that
-`fit` would have given it.
+A file may be untrusted. An estimator read from it has the parameters that its class accepts, and
+only the fitted attributes that are listed here, each of the type and shape that `fit` would give.
 """
 
 from __future__ import annotations
@@ -17,26 +16,26 @@ from sklearn.base import BaseEstimator
 
 __all__ = ["UNNEEDED", "check_fitted", "check_params", "sklearn_class", "sklearn_name"]
 
-# Attributes that estimators of scikit-learn have besides their parameters, and do without.
+# Attributes of scikit-learn estimators that are not saved, since they are not needed.
 UNNEEDED = ("_sklearn_version", "_stop_words_id", "_fit_svd_solver")
 
-# No table has more columns, and no array of a model more rows.
+# Upper limit on the columns of a table and the rows of an array in a model.
 LARGEST_SIZE = 2**22
 
-# How often a ColumnTransformer may take each column.
-MOST_REPEATED = 10
+# Upper limit on the number of times that a ColumnTransformer uses a column, on average.
+MAX_REPEATED = 10
 
-# Bytes of a value of a dtype that an estimator fills arrays with.
+# Upper limit on the bytes of one value of a dtype with which an estimator creates arrays.
 MAX_BYTES = 256
 
-# Whether a value is what `fit` would have learned. `sizes` are the lengths that are known so far,
-# by the letters of axes; a check adds those that it sees first.
+# A check returns whether a value could have been learned by `fit`. `sizes` holds the known lengths
+# of axes by name; a check adds the lengths of new axes.
 Sizes = dict[str, int]
 Check = Callable[[Any, Sizes], bool]
 
 
 def array(kinds: str, *axes: str) -> Check:
-    """Return a check for arrays, or single values, of dtypes of some kinds and of a shape."""
+    """Return a check for arrays, or scalars, with the given kinds of dtypes and named axes."""
 
     def check(value: Any, sizes: Sizes) -> bool:
         is_plain = isinstance(value, np.ndarray | np.generic | float | int)
@@ -53,12 +52,12 @@ def array(kinds: str, *axes: str) -> Check:
 
 
 def either(*checks: Check) -> Check:
-    """Return a check for what passes one of some checks."""
+    """Return a check for values that pass at least one of the checks."""
     return lambda value, sizes: any(check(value, sizes) for check in checks)
 
 
 def each(check: Check, axis: str) -> Check:
-    """Return a check for lists of a length whose items pass a check."""
+    """Return a check for lists along an axis whose items pass a check."""
     return lambda value, sizes: (
         isinstance(value, list)
         and sizes.setdefault(axis, len(value)) == len(value)
@@ -84,36 +83,36 @@ def size(axis: str) -> Check:
     )
 
 
-def places(value: Any, sizes: Sizes) -> bool:
-    """Check for positions of columns."""
+def column_indices(value: Any, sizes: Sizes) -> bool:
+    """Check for indices of columns."""
     is_array = isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu"
     return is_array and bool(((value >= 0) & (value < sizes["features"])).all())
 
 
 def categories(value: Any, sizes: Sizes) -> bool:
-    """Check for the categories of one column: a vector of distinct values, numbers in order.
+    """Check for the categories of one column: a vector of distinct values, numbers sorted.
 
-    scikit-learn finds numbers by bisection, and takes the places for columns of a sparse matrix.
+    scikit-learn finds numbers by bisection, and uses the results as columns of a sparse matrix.
     """
     if not array("biufUSO", "any")(value, {}):
         return False
     if value.dtype.kind in "biuf":
-        known = value[:-1] if len(value) and value[-1] != value[-1] else value
-        return bool((known[1:] > known[:-1]).all() and (known == known).all())
+        present = value[:-1] if len(value) and value[-1] != value[-1] else value
+        return bool((present[1:] > present[:-1]).all() and (present == present).all())
     return len(set(value.tolist())) == len(value)
 
 
 def vocabulary(value: Any, sizes: Sizes) -> bool:
-    """Check for a dict from words to the positions of their columns, each position once."""
+    """Check for a dict from words to the indices of their columns, each index once."""
     if not isinstance(value, dict) or not all(isinstance(word, str) for word in value):
         return False
     sizes["words"] = len(value)
-    positions = [int(i) for i in value.values() if isinstance(i, int | np.integer)]
-    return sorted(positions) == list(range(len(value)))
+    indices = [int(i) for i in value.values() if isinstance(i, int | np.integer)]
+    return sorted(indices) == list(range(len(value)))
 
 
 def estimator(*classes: str, **axes: str) -> Check:
-    """Return a check for an estimator of named classes whose sizes are those of this one."""
+    """Return a check for an estimator of named classes with the same number of features."""
 
     def check(value: Any, sizes: Sizes) -> bool:
         if sklearn_name(type(value)) not in classes:
@@ -124,7 +123,7 @@ def estimator(*classes: str, **axes: str) -> Check:
 
 
 def named_parts(value: Any, sizes: Sizes) -> bool:
-    """Check for a list of names and estimators, and what else goes with each."""
+    """Check for a list of tuples of a name, an estimator and possibly columns."""
     return isinstance(value, list) and all(
         isinstance(item, tuple)
         and len(item) in (2, 3)
@@ -136,7 +135,7 @@ def named_parts(value: Any, sizes: Sizes) -> bool:
 
 
 def simple(value: Any, sizes: Sizes) -> bool:
-    """Check for lists, tuples and dicts of estimators, names, positions and slices."""
+    """Check for lists, tuples and dicts of estimators, names, indices and slices."""
     if isinstance(value, dict):
         return all(simple(key, sizes) and simple(item, sizes) for key, item in value.items())
     if isinstance(value, list | tuple):
@@ -147,12 +146,12 @@ def simple(value: Any, sizes: Sizes) -> bool:
 
 
 def columns(value: Any, sizes: Sizes) -> bool:
-    """Check for lists of columns that are not much longer than there are columns."""
-    return simple(value, sizes) and _longest(value) <= MOST_REPEATED * (1 + sizes[F])
+    """Check for lists of columns of limited length."""
+    return simple(value, sizes) and _longest(value) <= MAX_REPEATED * (1 + sizes[F])
 
 
 def _longest(value: Any) -> int:
-    """Return the length of the longest list, array or dict within a value."""
+    """Return the length of the longest list, array or dict in a value."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -161,16 +160,16 @@ def _longest(value: Any) -> int:
 
 
 F = "features"
-floats, whole, flag = array("f", F), array("iu"), array("b")
+floats, integer, flag = array("f", F), array("iu"), array("b")
 per_component = array("f", "components")
 
 
 def dtype(value: Any, sizes: Sizes) -> bool:
-    """Check for dtypes of numbers and objects, whose values are short."""
+    """Check for dtypes of numbers, text and objects of limited size."""
     return isinstance(value, np.dtype) and value.kind in "biufOUS" and value.itemsize <= MAX_BYTES
 
 
-# By class: the attributes that `fit` learns, besides `n_features_in_` and `feature_names_in_`.
+# Fitted attributes by class, besides `n_features_in_` and `feature_names_in_`.
 FITTED: dict[str, dict[str, Check]] = {
     "compose.ColumnTransformer": {
         "transformers_": lambda value, sizes: (
@@ -189,7 +188,7 @@ FITTED: dict[str, dict[str, Check]] = {
         "mean_": floats,
         "components_": array("f", "components", F),
         "n_components_": size("components"),
-        "n_samples_": whole,
+        "n_samples_": integer,
         "noise_variance_": array("f"),
         "explained_variance_": per_component,
         "explained_variance_ratio_": per_component,
@@ -216,7 +215,7 @@ FITTED: dict[str, dict[str, Check]] = {
     "feature_selection.SelectPercentile": {"scores_": floats, "pvalues_": either(none, floats)},
     "feature_selection.VarianceThreshold": {"variances_": floats},
     "impute.MissingIndicator": {
-        "features_": places,
+        "features_": column_indices,
         "_n_features": size(F),
         "_precomputed": flag,
     },
@@ -249,7 +248,7 @@ FITTED: dict[str, dict[str, Check]] = {
     "preprocessing.MaxAbsScaler": {
         "max_abs_": floats,
         "scale_": floats,
-        "n_samples_seen_": either(whole, array("iu", F)),
+        "n_samples_seen_": either(integer, array("iu", F)),
     },
     "preprocessing.MinMaxScaler": {
         "min_": floats,
@@ -257,7 +256,7 @@ FITTED: dict[str, dict[str, Check]] = {
         "data_min_": floats,
         "data_max_": floats,
         "data_range_": floats,
-        "n_samples_seen_": either(whole, array("iu", F)),
+        "n_samples_seen_": either(integer, array("iu", F)),
     },
     "preprocessing.Normalizer": {},
     "preprocessing.OneHotEncoder": {
@@ -298,7 +297,7 @@ FITTED: dict[str, dict[str, Check]] = {
     },
 }
 
-# Those that do not learn the number of columns themselves.
+# Estimators that do not store the number of columns themselves.
 WITHOUT_COLUMNS = (
     "feature_extraction.text.CountVectorizer",
     "feature_extraction.text.HashingVectorizer",
@@ -308,7 +307,7 @@ WITHOUT_COLUMNS = (
     "pipeline.Pipeline",
 )
 
-# Estimators that have learned nothing yet, such as the teacher of a distillation.
+# Estimators that may occur unfitted, such as the teacher of a distillation.
 UNFITTED = ("linear_model.LogisticRegression",)
 
 
@@ -317,9 +316,9 @@ def _is_short(value: Any) -> bool:
 
 
 def _is_function(value: Any) -> bool:
-    """Check for functions of one array; the user's own come from the caller of `load`."""
-    one = isinstance(value, np.ufunc) and (value.nin, value.nout) == (1, 1)
-    return value is None or one or isinstance(value, FunctionType)
+    """Check for functions of one array; user-defined ones come from the caller of `load`."""
+    is_unary = isinstance(value, np.ufunc) and (value.nin, value.nout) == (1, 1)
+    return value is None or is_unary or isinstance(value, FunctionType)
 
 
 def _is_dtype(value: Any) -> bool:
@@ -329,8 +328,8 @@ def _is_dtype(value: Any) -> bool:
         return False
 
 
-# What parameters must be besides what scikit-learn asks of them: they may neither start processes,
-# open files, match text by an expression of the file's author, nor name sizes without an array.
+# Restrictions of parameters besides those of scikit-learn: they must not start processes, open
+# files, use regular expressions from the file, or set sizes without an array in the file.
 PARAMS: dict[str, Callable[[Any], bool]] = {
     "analyzer": lambda value: value in ("char", "char_wb", "word"),
     "dtype": _is_dtype,
@@ -353,12 +352,12 @@ PARAMS: dict[str, Callable[[Any], bool]] = {
 # Parameters that hold other estimators, by name.
 COMPOSED = ("steps", "transformer_list", "transformers")
 
-# What `set_output` has left behind.
+# Values of `set_output`.
 OUTPUTS = ("default", "pandas", "polars")
 
 
 def sklearn_name(cls: type) -> str | None:
-    """Return the public name of a class of scikit-learn, such as pipeline.Pipeline."""
+    """Return the public name of a scikit-learn class, such as pipeline.Pipeline."""
     parts = cls.__module__.split(".")
     public = ".".join(part for part in parts[1:] if not part.startswith("_"))
     name = f"{public}.{cls.__qualname__}"
@@ -366,33 +365,35 @@ def sklearn_name(cls: type) -> str | None:
 
 
 def sklearn_class(name: str) -> type | None:
-    """Return an estimator of scikit-learn by its public name, or None if no file may hold it."""
+    """Return a scikit-learn class by its public name, or None if it is not allowed in a file."""
     if name not in FITTED and name not in UNFITTED:
         return None
-    module, _, own_name = name.rpartition(".")
-    cls: type = getattr(importlib.import_module(f"sklearn.{module}"), own_name)
+    module, _, class_name = name.rpartition(".")
+    cls: type = getattr(importlib.import_module(f"sklearn.{module}"), class_name)
     return cls
 
 
 def check_params(name: str, params: dict[str, Any]) -> None:
-    """Raise ValueError where a parameter would do more than transform numbers and text."""
+    """Raise ValueError if a parameter would do more than transform numbers and text."""
     for parameter, value in params.items():
         if parameter in PARAMS and not PARAMS[parameter](value):
-            raise ValueError(f"The parameter {parameter} of a {name} has a value that no file may.")
+            raise ValueError(
+                f"The parameter {parameter} of a {name} has a value that is not allowed in a file."
+            )
 
 
 def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
-    """Check what an estimator of scikit-learn is said to have learned.
+    """Check the fitted attributes of a scikit-learn estimator.
 
     Raises
     ------
     ValueError
-        If an attribute is not one that its class has, or not of the type and shape that it has.
+        If an attribute is missing or unknown, or has the wrong type or shape.
     """
     name = str(sklearn_name(type(estimator)))
     for parameter in COMPOSED:
         if not named_parts(getattr(estimator, parameter, []), {}):
-            raise ValueError(f"The {parameter} of a {name} are pairs of a name and an estimator.")
+            raise ValueError(f"The {parameter} of a {name} must be pairs of name and estimator.")
     known: dict[str, Check] = {
         "n_features_in_": size(F),
         "feature_names_in_": array("O", F),
@@ -406,22 +407,22 @@ def check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
     needed = {attribute for attribute in known if not attribute.startswith("_")}
     needed -= {"feature_names_in_", *(("n_features_in_",) if name in WITHOUT_COLUMNS else ())}
     if fitted and (set(fitted) - set(known) or needed - set(fitted)):
-        raise ValueError(f"A fitted {name} has the attributes {sorted(known)}.")
+        raise ValueError(f"A fitted {name} must have the attributes {sorted(known)}.")
     sizes: Sizes = {}
     for attribute in (name for name in known if name in fitted):
         if not known[attribute](fitted[attribute], sizes):
-            raise ValueError(f"A {name} has no {attribute} like the one in the file.")
+            raise ValueError(f"The file has an invalid {attribute} of a {name}.")
     if name == "preprocessing.OneHotEncoder" and "categories_" in fitted:
         _check_one_hot(estimator, fitted)
 
 
 def _check_one_hot(estimator: Any, fitted: dict[str, Any]) -> None:
-    """Check the sizes that a `OneHotEncoder` trusts when it builds a sparse matrix."""
+    """Check the sizes that a `OneHotEncoder` uses without checks to build a sparse matrix."""
     dropped = fitted.get("_drop_idx_after_grouping")
     dropped = [None] * len(fitted["categories_"]) if dropped is None else dropped.tolist()
     for levels, drop, n_out in zip(
         fitted["categories_"], dropped, fitted["_n_features_outs"], strict=True
     ):
-        within = drop is None or (isinstance(drop, int | np.integer) and 0 <= drop < len(levels))
-        if not within or n_out != len(levels) - (drop is not None):
-            raise ValueError("The sizes of a OneHotEncoder are not those of its categories.")
+        valid = drop is None or (isinstance(drop, int | np.integer) and 0 <= drop < len(levels))
+        if not valid or n_out != len(levels) - (drop is not None):
+            raise ValueError("The sizes of a OneHotEncoder do not match its categories.")

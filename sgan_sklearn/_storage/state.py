@@ -1,4 +1,4 @@
-"""Networks, optimizers and results of a training as arrays and plain values, with their checks."""
+"""Networks, optimizers and results of a training as NumPy arrays, with checks of file contents."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = [
     "to_tensors",
 ]
 
-# What Adam keeps of each weight besides the number of its steps.
+# State that Adam keeps for each weight besides the number of steps.
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
-# A training makes fewer steps than this.
+# Upper limit on the number of training steps.
 MAX_STEPS = 2**53
 
 # What a training leaves in a net besides tensors and the history, with the initial values.
@@ -42,17 +42,17 @@ RESULTS: dict[str, Any] = {
     "interrupted_": False,
 }
 
-# Where the state of torch's generator on the CPU has its position, and how many numbers it holds.
+# Byte offsets of the position in the state of torch's CPU generator, and its size.
 _LEFT, _SEEDED, _NEXT, _N_STATE, _STATE_BYTES = 8, 12, 16, 624, 5056
 
 
 def to_arrays(state: Any) -> Any:
-    """Return a state dict with arrays in place of tensors."""
+    """Return a state dict with tensors replaced by arrays."""
     return _map_leaves(state, _to_array)
 
 
 def to_tensors(state: Any) -> Any:
-    """Return a state dict with tensors in place of arrays."""
+    """Return a state dict with arrays replaced by tensors."""
     return _map_leaves(state, _to_tensor)
 
 
@@ -69,15 +69,15 @@ def _to_array(leaf: Any) -> Any:
 
 
 def _to_tensor(leaf: Any) -> Any:
-    # A copy, since a memory map may be read-only, with the same order of memory.
+    # Copy, since a memory map may be read-only, and keep the memory order.
     return torch.from_numpy(np.array(leaf)) if isinstance(leaf, np.ndarray) else leaf
 
 
 def check_weights(module: nn.Module, arrays: Any) -> None:
-    """Raise ValueError where arrays are not like the state of a network, or are not finite."""
+    """Raise ValueError if arrays do not match the state of a network, or are not finite."""
     expected = module.state_dict()
     if not isinstance(arrays, dict) or set(arrays) != set(expected):
-        raise ValueError("The weights are not those of the networks.")
+        raise ValueError("The weights do not match the networks.")
     for name, tensor in expected.items():
         _check_like(tensor, arrays[name], f"the weights {name}")
         if not np.isfinite(arrays[name]).all():
@@ -87,61 +87,63 @@ def check_weights(module: nn.Module, arrays: Any) -> None:
 
 
 def _check_like(tensor: Tensor, array: Any, name: str) -> None:
-    same = (
+    matches = (
         isinstance(array, np.ndarray)
         and array.shape == tuple(tensor.shape)
         and torch.from_numpy(np.empty(0, array.dtype)).dtype == tensor.dtype
     )
-    if not same:
-        raise ValueError(f"The sizes of the networks are not those of {name}.")
+    if not matches:
+        raise ValueError(f"The shape or the dtype of {name} does not match the networks.")
 
 
 def moments(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Return the learning rate of an optimizer, and the moments of its weights, as arrays."""
+    """Return the learning rate of an optimizer and the moments of its weights as arrays."""
     state = optimizer.state_dict()
     return {"lr": float(state["param_groups"][0]["lr"]), "state": to_arrays(state["state"])}
 
 
-def check_moments(parameters: Sequence[Tensor], kept: Any) -> None:
-    """Raise ValueError where `moments` are not those of an optimizer of these parameters."""
-    if not (isinstance(kept, dict) and set(kept) == {"lr", "state"}):
-        raise ValueError("An optimizer has a learning rate and the moments of its weights.")
-    if not (isinstance(kept["lr"], float) and 0 <= kept["lr"] < np.inf):
-        raise ValueError(f"A learning rate is a finite number of at least 0, not {kept['lr']!r}.")
-    for place, values in kept["state"].items():
-        if type(place) is not int or not 0 <= place < len(parameters):
-            raise ValueError(f"There is no weight {place!r} whose moments the file has.")
+def check_moments(parameters: Sequence[Tensor], saved: Any) -> None:
+    """Raise ValueError if `saved` does not match an optimizer of these parameters."""
+    if not (isinstance(saved, dict) and set(saved) == {"lr", "state"}):
+        raise ValueError("An optimizer must have a learning rate and the moments of its weights.")
+    if not (isinstance(saved["lr"], float) and 0 <= saved["lr"] < np.inf):
+        raise ValueError(
+            f"A learning rate must be a finite number of at least 0. Got {saved['lr']!r}."
+        )
+    for index, values in saved["state"].items():
+        if type(index) is not int or not 0 <= index < len(parameters):
+            raise ValueError(f"The file has moments for a weight {index!r} that does not exist.")
         if not isinstance(values, dict) or set(values) != {"step", *_MOMENTS}:
-            raise ValueError(f"The moments of weight {place} are not those of Adam.")
+            raise ValueError(f"The moments of weight {index} are not those of Adam.")
         _check_like(torch.zeros((), dtype=torch.float32), values["step"], "the number of steps")
         for name in _MOMENTS:
-            _check_like(parameters[place], values[name], f"the moments of weight {place}")
+            _check_like(parameters[index], values[name], f"the moments of weight {index}")
         finite = all(np.isfinite(value).all() for value in values.values())
         if not (finite and values["step"] >= 0 and (values["exp_avg_sq"] >= 0).all()):
-            raise ValueError(f"The moments of weight {place} are negative or not finite.")
+            raise ValueError(f"The moments of weight {index} are negative or not finite.")
 
 
-def restore_moments(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
-    """Give a new optimizer what `moments` has returned."""
+def restore_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Restore the state returned by `moments` in a new optimizer."""
     groups = optimizer.state_dict()["param_groups"]
-    groups[0]["lr"] = kept["lr"]
-    optimizer.load_state_dict({"state": to_tensors(kept["state"]), "param_groups": groups})
+    groups[0]["lr"] = saved["lr"]
+    optimizer.load_state_dict({"state": to_tensors(saved["state"]), "param_groups": groups})
 
 
 def check_generator_state(generator: torch.Generator, state: Any) -> None:
-    """Raise ValueError where a state is none that a random generator can have.
+    """Raise ValueError if a state is not valid for a random generator.
 
-    On the CPU it holds a position among random numbers, behind whose end torch would read on.
+    On the CPU, the state includes a position in an array, which torch reads without bounds checks.
     """
     expected = generator.get_state()
     _check_like(expected, state, "the random generator")
     if generator.device.type != "cpu" or len(state) != _STATE_BYTES:
         return
 
-    def whole(place: int, n_bytes: int) -> int:
-        return int.from_bytes(state[place : place + n_bytes].tobytes(), "little")
+    def integer(offset: int, n_bytes: int) -> int:
+        return int.from_bytes(state[offset : offset + n_bytes].tobytes(), "little")
 
-    left, seeded, following = whole(_LEFT, 4), whole(_SEEDED, 4), whole(_NEXT, 8)
+    left, seeded, following = integer(_LEFT, 4), integer(_SEEDED, 4), integer(_NEXT, 8)
     is_new = (left, following) == (1, 0)
     if seeded != 1 or not (is_new or (1 <= left <= _N_STATE and left + following == _N_STATE + 1)):
         raise ValueError("The state of the random generator has a position out of its range.")
@@ -152,27 +154,27 @@ def check_progress(results: dict[str, Any]) -> None:
     for name, value in results.items():
         if type(value) is not type(RESULTS[name]):
             kind = type(RESULTS[name]).__name__
-            raise ValueError(f"The result {name} of a training is of type {kind}, not {value!r}.")
+            raise ValueError(f"The result {name} must be of type {kind}. Got {value!r}.")
         if type(value) is int and not 0 <= value < MAX_STEPS:
-            raise ValueError(f"The result {name} of a training is at least 0, not {value!r}.")
+            raise ValueError(f"The result {name} must be at least 0. Got {value!r}.")
     if not all(isinstance(name, str) for name in results["loss_names_"]):
-        raise ValueError("The names of losses are strings.")
+        raise ValueError("The names of losses must be strings.")
 
 
 def is_tensor_of(value: Any, *shape: int) -> bool:
-    """Whether a value is a tensor of finite float32 of a shape."""
-    known = isinstance(value, Tensor) and value.dtype == torch.float32 and value.shape == shape
-    return known and bool(value.isfinite().all())
+    """Return whether a value is a finite float32 tensor of a shape."""
+    matches = isinstance(value, Tensor) and value.dtype == torch.float32 and value.shape == shape
+    return matches and bool(value.isfinite().all())
 
 
 def check_history(history: Any) -> None:
-    """Raise ValueError where a history is not a list of records of numbers by name."""
+    """Raise ValueError if a history is not a list of dicts from names to numbers."""
     if not isinstance(history, list) or not all(
         isinstance(record, dict)
         and all(isinstance(name, str) and isinstance(v, Real) for name, v in record.items())
         for record in history
     ):
-        raise ValueError("The history is a list of dicts from names to numbers.")
+        raise ValueError("The history must be a list of dicts from names to numbers.")
 
 
 def plain_history(net: Any) -> list[dict[str, Any]]:

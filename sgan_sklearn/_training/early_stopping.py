@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sgan_sklearn._data.stratification import allotted, drawn
+from sgan_sklearn._data.stratification import draw_stratified, stratified_counts
 from sgan_sklearn._target import ClassTarget
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def draw_validation_rows(labels: Labels, fraction: float, random_state: RandomSt
             f"{n_labeled} labeled rows, but both parts need a row of each of the {n_classes} "
             f"classes. {remedy}, or set early_stopping=False."
         )
-    wanted = allotted(counts - 1, n_held)  # at least one row of each class stays in the training
-    held = drawn(codes, wanted, n_held, check_random_state(random_state))
+    wanted = stratified_counts(counts - 1, n_held)  # at least one row of each class is trained on
+    held = draw_stratified(codes, wanted, n_held, check_random_state(random_state))
     mask = np.zeros(len(labels.codes), dtype=bool)
     mask[labeled[held]] = True
     return mask

@@ -303,15 +303,18 @@ class SGANNet(ClassifierMixin, NeuralNet):
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call a method of the net and of all callbacks, which have their own random numbers."""
+        if self._run is None or self._run.callback_random is None:  # all callbacks only observe
+            super().notify(method_name, **kwargs)
+            return
         getattr(self, method_name)(self, **kwargs)
-        if method_name == "on_epoch_begin" and self._run is not None:
+        if method_name == "on_epoch_begin":
             self._run.callback_random.start_epoch(len(self.history))
         for _, callback in self.callbacks_:
             if not scores_training_rows(callback):
                 self.call(callback, method_name, **kwargs)
             elif method_name in ("on_epoch_begin", "on_epoch_end"):
-                labeled = None if self._run is None else self._run.labeled_rows
-                self.call(callback, method_name, **{**kwargs, "dataset_train": labeled})
+                rows = {**kwargs, "dataset_train": self._run.labeled_rows}
+                self.call(callback, method_name, **rows)
             # It gets batches of the labeled rows instead of the training steps.
             elif not kwargs.get("training"):
                 self.call(callback, method_name, **kwargs)
@@ -319,10 +322,11 @@ class SGANNet(ClassifierMixin, NeuralNet):
     def call(self, callback: Any, method_name: str, **kwargs: Any) -> None:
         """Call a method of a callback with its own random numbers."""
         method = getattr(callback, method_name)
-        if self._run is None or not may_draw(callback, method_name):
+        random = None if self._run is None else self._run.callback_random
+        if random is None or not may_draw(callback, method_name):
             method(self, **kwargs)
             return
-        with self._run.callback_random.active():
+        with random.active():
             method(self, **kwargs)
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:

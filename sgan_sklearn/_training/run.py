@@ -28,7 +28,7 @@ from sgan_sklearn._storage.state import (
     to_tensors,
 )
 from sgan_sklearn._training.early_stopping import EarlyStopping
-from sgan_sklearn._training.skorch_callbacks import scores_training_rows
+from sgan_sklearn._training.skorch_callbacks import is_observer, scores_training_rows
 from sgan_sklearn._training.step import TrainingStep
 
 __all__ = ["Run"]
@@ -52,8 +52,8 @@ class Run:
         The training step.
     early_stopping : EarlyStopping or None
         Set if the data set has validation rows.
-    callback_random : RandomStream
-        Random numbers of the callbacks.
+    callback_random : RandomStream or None
+        Random numbers of the callbacks; None if all of them only observe.
     labeled_rows : skorch.dataset.Dataset or None
         Labeled rows, if a callback scores them.
     batches : SemiSupervisedBatches or None
@@ -81,8 +81,10 @@ class Run:
         if dataset is not None and dataset.validation is not None:
             self.early_stopping = EarlyStopping(net.n_iter_no_change, net.tol)
         if dataset is not None and any(scores_training_rows(c) for _, c in net.callbacks_):
-            self.labeled_rows = dataset.taught()
-        self.callback_random = RandomStream(torch.initial_seed(), self._device)
+            self.labeled_rows = dataset.labeled_subset()
+        self.callback_random: RandomStream | None = None
+        if not all(is_observer(callback) for _, callback in net.callbacks_):
+            self.callback_random = RandomStream(torch.initial_seed(), self._device)
         self.batches: Any = None
         self._latent_order: Any = None
         self._checkpoint: dict[str, Any] | None = None

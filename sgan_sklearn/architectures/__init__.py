@@ -1,9 +1,8 @@
-"""Architectures: the two networks, built for the shape of the rows.
+"""Architectures of the discriminator and the generator.
 
-One class for each family, and :data:`ARCHITECTURES` at the bottom. To add one, derive from
-:class:`Architecture`, then either add its line to the dict or pass an instance as
-``SGANClassifier(architecture=...)``. A pair of networks that exists already needs no class:
-:class:`ModuleArchitecture` takes it as it is.
+To add an architecture, derive a class from :class:`Architecture`. Then either add it to the dict
+:data:`ARCHITECTURES` or pass an instance as ``SGANClassifier(architecture=...)``. Existing networks
+do not need a class: use :class:`ModuleArchitecture`.
 """
 
 from sgan_sklearn.architectures._base import Architecture, Discriminator, Generator, Heads

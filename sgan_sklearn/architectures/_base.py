@@ -1,4 +1,4 @@
-"""What every architecture and its two networks have in common."""
+"""Base classes of architectures and networks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Builder = Callable[[], nn.Module]
 
 
 class Discriminator(nn.Module, ABC):
-    """Network from rows to outputs, split in two because feature matching needs the middle.
+    """Network from rows to outputs, split into features and head for feature matching.
 
-    No layer may mix the rows of a batch (no BatchNorm): labeled, unlabeled and generated rows
-    pass through in one batch, and a row's output must not depend on its neighbors.
+    No layer may mix the rows of a batch, as batch normalization does: labeled, unlabeled and
+    generated rows share a batch, and the output of a row must not depend on the other rows.
 
     .. versionadded:: 0.1
 
     See Also
     --------
     Generator : The other network.
-    Architecture : Builds both.
+    Architecture : Builds both networks.
 
     Examples
     --------
@@ -55,73 +55,73 @@ class Discriminator(nn.Module, ABC):
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return the last hidden layer, before any noise is added to it.
+        """Return the values of the last hidden layer, before any noise is added.
 
         Parameters
         ----------
         x : Tensor of shape (n, ...)
-            Rows of the model space.
+            Rows in the model space.
 
         Returns
         -------
         features : Tensor of shape (n, ...)
-            The last hidden layer; behind the first dimension it may have any shape.
+            Values of the last hidden layer, of any shape after the first dimension.
         """
 
     @abstractmethod
     def forward_head(self, features: Tensor) -> Tensor:
-        """Return the outputs, given the last hidden layer.
+        """Return the outputs, given the values of the last hidden layer.
 
         Parameters
         ----------
         features : Tensor of shape (n, ...)
-            What `forward_features` has returned.
+            Result of `forward_features`.
 
         Returns
         -------
         outputs : Tensor of shape (n, n_outputs)
-            The outputs, whose meaning is up to the objective.
+            The outputs, whose meaning depends on the objective.
         """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs: the head of the features.
+        """Return the outputs.
 
         Parameters
         ----------
         x : Tensor of shape (n, ...)
-            Rows of the model space.
+            Rows in the model space.
 
         Returns
         -------
         outputs : Tensor of shape (n, n_outputs)
-            The outputs, whose meaning is up to the objective.
+            The outputs, whose meaning depends on the objective.
         """
         return self.forward_head(self.forward_features(x))
 
     def initialize_from_data(self, x: Tensor) -> None:
-        """Set the starting weights with the help of some training rows (default: do nothing).
+        """Initialize the weights from training rows (default: do nothing).
 
-        It is called once, in training mode, before the first step.
+        This method is called once, in training mode, before the first step.
 
         Parameters
         ----------
         x : Tensor of shape (n, ...)
-            Rows of the model space, drawn by chance.
+            Random training rows in the model space.
         """
 
 
 class Generator(nn.Module):
-    """Network from latent vectors, shape (n, latent_dim), to rows of the model space.
+    """Network from latent vectors of shape (n, latent_dim) to rows in the model space.
 
-    A subclass defines ``forward(latent)``. Unlike a discriminator it may mix the rows of a
-    batch: batch normalization is welcome.
+    A subclass defines ``forward(latent)``. Unlike a discriminator, a generator may use batch
+    normalization.
 
     .. versionadded:: 0.1
 
     See Also
     --------
     Discriminator : The other network.
-    Architecture : Builds both.
+    Architecture : Builds both networks.
 
     Examples
     --------
@@ -145,17 +145,17 @@ class Generator(nn.Module):
 
 
 class Heads(NamedTuple):
-    """Columns of a table that a generator has to treat in their own way.
+    """Columns of a table that require special outputs of a generator.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     blocks : tuple of slice, default=()
-        Columns of which exactly one is one and the others are zero: the levels of a category.
-    holes : tuple of (int, int, float), default=()
-        Columns of numbers that may be missing: the column, the level that says so, and the value
-        that the column then has.
+        One-hot blocks of columns: the levels of a category, or the indicators of missing values.
+    missing : tuple of (int, int, float), default=()
+        Columns of numbers that may be missing: the column, the column that indicates a missing
+        value, and the value that replaces it.
 
     Examples
     --------
@@ -166,28 +166,28 @@ class Heads(NamedTuple):
     """
 
     blocks: tuple[slice, ...] = ()
-    holes: tuple[tuple[int, int, float], ...] = ()
+    missing: tuple[tuple[int, int, float], ...] = ()
 
 
 NO_HEADS = Heads()
 
 
 class Architecture(BaseEstimator, ABC):
-    """Recipe for the pair of networks.
+    """Base class of architectures, which build the discriminator and the generator.
 
-    An architecture holds no network and no state. It is a scikit-learn estimator only for the
-    sake of its parameters: ``clone`` copies it and a grid reaches them as ``architecture__name``.
+    An architecture has no state. It is a scikit-learn estimator so that ``clone`` copies it and
+    its parameters can be set as ``architecture__name``, as in a grid search.
 
-    The shape of one row says what the networks are built for: ``(n_features,)`` for a table,
-    ``(n_channels, height, width)`` for images. The discriminator takes batches ``(n, *shape)``
-    and the generator makes them. A builder raises ValueError, with the remedy, for a shape that
-    it cannot serve.
+    The networks are built for the shape of one row: ``(n_features,)`` for a table,
+    ``(n_channels, height, width)`` for images. The discriminator takes batches of shape
+    ``(n, *shape)``, and the generator returns them. The methods raise ValueError for shapes that
+    the architecture does not support.
 
     .. versionadded:: 0.1
 
     See Also
     --------
-    ModuleArchitecture : Takes a pair of networks as it is, for one shape of the rows.
+    ModuleArchitecture : Uses existing networks, for one shape of the rows.
 
     Examples
     --------
@@ -231,12 +231,12 @@ class Architecture(BaseEstimator, ABC):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     for_images: ClassVar[bool] = True
-    """Whether the networks make use of the plane when rows are images: only then do the "auto"
-    of `scaling` and `augment` treat them as images."""
+    """Whether the networks use the 2-D layout of images. If not, `scaling="auto"` and
+    `augment="auto"` treat images as flat rows."""
 
     @abstractmethod
     def build_discriminator(self, input_shape: tuple[int, ...], n_outputs: int) -> Discriminator:
-        """Return a new discriminator, its weights drawn from torch's global generator.
+        """Return a new discriminator with weights drawn from torch's global generator.
 
         Parameters
         ----------
@@ -253,27 +253,27 @@ class Architecture(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If the architecture does not suit the shape.
+            If the architecture does not support the shape.
         """
 
     @abstractmethod
     def build_generator(
         self, latent_dim: int, bounds: np.ndarray, heads: Heads = NO_HEADS
     ) -> Generator:
-        """Return a new generator, its weights drawn from torch's global generator.
+        """Return a new generator with weights drawn from torch's global generator.
 
-        An architecture may leave the parameter `heads` out. Its generator then makes levels of
-        categories by halves, which the discriminator learns to tell from whole ones.
+        An architecture may omit the parameter `heads`. Its generator then returns fractional
+        levels of categories, which the discriminator learns to recognize as generated.
 
         Parameters
         ----------
         latent_dim : int
             Length of the latent vectors.
         bounds : ndarray of shape (2, n_features) or (2, n_channels, height, width)
-            Smallest and largest value of each feature in the model space, between which the
-            generated rows lie; float32.
+            Smallest and largest value of each feature in the model space, float32. Generated rows
+            must be between these.
         heads : Heads, default=Heads()
-            The columns of a table that are levels of categories or may have holes.
+            Columns of a table that are levels of categories or may have missing values.
 
         Returns
         -------
@@ -283,7 +283,7 @@ class Architecture(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If the architecture does not suit the shape.
+            If the architecture does not support the shape.
         """
 
 

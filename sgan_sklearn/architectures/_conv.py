@@ -30,31 +30,33 @@ from sgan_sklearn.architectures._layers import (
 
 __all__ = ["ConvArchitecture"]
 
-# Channels of the discriminator's layers; "large" is near Salimans' network for 32 x 32 pixels.
+# Channels of the discriminator's layers; "large" is similar to the network of Salimans et al. for
+# 32 x 32 pixels.
 WIDTHS: dict[str, tuple[int, ...]] = {
     "small": (24, 24, 48, 48, 48, 48),
     "medium": (48, 48, 96, 96, 96, 96),
     "large": (96, 96, 96, 192, 192, 192, 192),
 }
 
-# Pixels a side that the layers are laid out for.
+# Supported side lengths of images in pixels.
 MIN_SIDE, MAX_SIDE = 8, 64
 
-# From this many on, the first layer halves the image, unless the stack is deep: a quarter of the
-# work for the same accuracy on handwritten digits. Larger images are halved three times.
+# If the shorter side has at least EARLY_SIDE pixels and there are fewer than DEEP layers, the first
+# layer halves the image: a quarter of the computation for the same accuracy on handwritten digits.
+# Images with at least LARGE_SIDE pixels are halved three times.
 EARLY_SIDE, LARGE_SIDE = 24, 48
 DEEP = 7
 
-# Length of the directions of weights: at length one, the learning rates that suit perceptrons
-# diverge, and a third of them learns well.
+# Initial norm of the weight directions. With a norm of one, training diverges at the learning rates
+# that suit perceptrons, and works well at a third of these.
 LENGTH = 4.0
 
-# Images for the data-dependent start, where each gives many values.
-N_START_IMAGES = 100
+# Number of images for the data-dependent initialization, since each image gives many values.
+N_INIT_IMAGES = 100
 
 
 class _ConvDiscriminator(Discriminator):
-    hidden: Any  # a ModuleList whose items mypy takes for any module
+    hidden: Any  # a ModuleList, whose items mypy would treat as Module
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class _ConvDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         self.input_noise = Noise(input_noise)
-        # Whole channels: neighboring pixels make up for a single missing one.
+        # Drop entire channels, since neighboring pixels would compensate for single dropped ones.
         self.dropout = nn.Dropout2d(dropout)
         self.feature_dropout = nn.Dropout(dropout)
         self.hidden = nn.ModuleList(
@@ -88,8 +90,8 @@ class _ConvDiscriminator(Discriminator):
         return self.output(self.feature_dropout(features))
 
     def initialize_from_data(self, x: Tensor) -> None:
-        # With noise and dropout, so that the units have unit deviation in training too.
-        x = self.input_noise(x[:N_START_IMAGES])
+        # Include noise and dropout, so that the units also have unit variance in training.
+        x = self.input_noise(x[:N_INIT_IMAGES])
         for layer in self.hidden:
             x = self._activated(layer, layer.initialize_from_data(x))
         self.output.initialize_from_data(self.feature_dropout(x.mean(dim=(2, 3))))
@@ -121,7 +123,7 @@ class _ConvGenerator(Generator):
     def forward(self, latent: Tensor) -> Tensor:
         low, high = self.bounds
         images = self.layers(latent)
-        # Cut the middle out, where the doublings went beyond the size.
+        # Crop the center, since doubling may exceed the size.
         height, width = low.shape[1:]
         top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
         images = images[:, :, top : top + height, left : left + width].to(low)
@@ -129,50 +131,54 @@ class _ConvGenerator(Generator):
 
 
 def _doubling(n_in: int, n_out: int, bias: bool = True) -> nn.Module:
-    """Return a convolution to twice the size, its kernel a multiple of the stride: no grid."""
+    """Return a transposed convolution that doubles the size.
+
+    The kernel size is a multiple of the stride, which avoids checkerboard artifacts.
+    """
     return nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=bias)
 
 
 def _n_halvings(size: list[int] | tuple[int, ...]) -> int:
-    """Return how often an image can be halved with 4 pixels left on either side."""
+    """Return how often an image can be halved while each side keeps at least 4 pixels."""
     return (min(size) // 4).bit_length() - 1
 
 
 def _strides(size: tuple[int, ...], n_layers: int) -> list[int]:
-    """Halve at layers 3 and 5, and where the first layers would cost most at layer 1 already."""
+    """Return the strides: layers 3 and 5 halve the image, and layer 1 if the image is large."""
     side = min(size)
     early = side >= LARGE_SIDE or (side >= EARLY_SIDE and n_layers < DEEP)
     n_halvings = min(_n_halvings(size), 3 if side >= LARGE_SIDE else 2)
-    places = [place for place in ([0, 2, 4] if early else [2, 4]) if place < n_layers]
-    return [2 if layer in places[:n_halvings] else 1 for layer in range(n_layers)]
+    halving = [layer for layer in ([0, 2, 4] if early else [2, 4]) if layer < n_layers]
+    return [2 if layer in halving[:n_halvings] else 1 for layer in range(n_layers)]
 
 
 class ConvArchitecture(Architecture):
-    """Convolutional networks for images of 8 to 64 pixels a side.
+    """Convolutional networks for images of 8 to 64 pixels per side.
 
-    The discriminator is a stack of 3 x 3 convolutions with weight normalization, a data-dependent
-    start, hidden gains frozen there, and leaky ReLU. Two of them halve the image as long as that
-    leaves 4 pixels a side: the first and the third from 24 pixels on, else, and in stacks of
-    seven layers or more, the third and the fifth; from 48 pixels on all three. Means over
-    the places that remain are the features, which a linear layer turns into outputs. It
-    trains with Gaussian noise on the pixels and dropout. The generator starts from a small
-    plane and doubles it by transposed convolutions, with batch normalization and ReLU, up to
-    a hyperbolic tangent.
+    The discriminator is a stack of 3 x 3 convolutions with weight normalization, data-dependent
+    initialization, fixed gains of the hidden layers, and leaky ReLU activations. Some layers halve
+    the image, as long as each side keeps at least 4 pixels: the third and the fifth layer; from 24
+    pixels per side, the first and the third layer, unless there are seven layers or more; from 48
+    pixels per side, all three. The features are means over the remaining pixels, and a linear layer
+    maps them to the outputs. Training uses Gaussian noise on the pixels and dropout. The generator
+    doubles the size of a small image by transposed convolutions with batch normalization and ReLU
+    activations, followed by a hyperbolic tangent.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     width : {"small", "medium", "large"}, int or tuple of int, default="small"
-        Channels of each layer of the discriminator: "small" is (24, 24, 48, 48, 48, 48), "medium"
-        has twice and "large" four times as many, and a layer more; an integer takes the place
-        of 24. Time grows with the square.
+        Number of channels of each layer of the discriminator: "small" is (24, 24, 48, 48, 48, 48),
+        "medium" has twice as many channels, and "large" four times as many and one more layer. An
+        integer replaces 24 in "small". The time grows with the square of the width.
     generator_width : int, default=32
-        Channels before the generator's last layer; each layer before that one has twice as many.
+        Number of channels before the last layer of the generator. Each preceding layer has twice
+        as many.
     input_noise : float, default=0.15
-        Standard deviation of the Gaussian noise on the pixels, which span 2.
+        Standard deviation of the Gaussian noise on the pixels, whose range is 2.
     dropout : float, default=0.2
-        Share of the channels that are left out in training, after each halving and before the
+        Fraction of the channels that are dropped in training, after each halving and before the
         last layer.
 
     References
@@ -252,7 +258,7 @@ class ConvArchitecture(Architecture):
 
 
 def _checked(input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of the images, or raise ValueError where these networks do not fit."""
+    """Return the shape of the images, or raise ValueError if it is not supported."""
     if len(input_shape) != 3:
         (n_features,) = input_shape
         side = math.isqrt(n_features)
@@ -260,13 +266,13 @@ def _checked(input_shape: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(
             "The 'architecture' parameter of SGANClassifier is convolutional and needs images, but "
             f"X holds flat rows of {n_features} features. Pass X of shape (n_samples, height, "
-            f"width) or (n_samples, height, width, channels), or say how a row is laid out: "
+            f"width) or (n_samples, height, width, channels), or set the layout of a row: "
             f"image_shape=({', '.join(map(str, example))})."
         )
     _, height, width = input_shape
     if not (min(height, width) >= MIN_SIDE and max(height, width) <= MAX_SIDE):
         raise ValueError(
-            f"X must hold images of {MIN_SIDE} to {MAX_SIDE} pixels a side for a ConvArchitecture. "
+            f"X must hold images of {MIN_SIDE} to {MAX_SIDE} pixels per side for ConvArchitecture. "
             f"Got images of {height} x {width} pixels. Resize them, or flatten them with "
             "X.reshape(len(X), -1) and use architecture='mlp'."
         )

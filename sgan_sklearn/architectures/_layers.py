@@ -1,4 +1,4 @@
-"""Layers that several discriminators are made of."""
+"""Layers shared by the architectures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Noise(nn.Module):
-    """Add Gaussian noise of a standard deviation to each value, in training mode only."""
+    """Add Gaussian noise with standard deviation `std` in training mode."""
 
     def __init__(self, std: float) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ class Noise(nn.Module):
         return torch.add(x, torch.randn_like(x), alpha=self.std)
 
     def extra_repr(self) -> str:
-        """Return the deviation."""
+        """Return the standard deviation."""
         return f"std={self.std}"
 
 
 class _RowLengths(torch.autograd.Function):
-    """Length of each row, with a gradient that takes one pass over the rows instead of four."""
+    """Norm of each row, with a gradient that needs one pass over the rows instead of four."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
@@ -53,23 +53,23 @@ class _RowLengths(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         rows, lengths = ctx.saved_tensors
-        # A row of zeros has no direction to grow in.
+        # The gradient of a zero row is zero.
         return rows * torch.where(lengths > 0, gradient / lengths, 0.0).unsqueeze(1)
 
 
 class _WeightNorm(nn.Module):
-    """Linear map ``y = g * (v / |v|) x + b`` whose gain `g` may stay as the data set it.
+    """Linear map ``y = g * (v / |v|) x + b`` with a trainable or fixed gain `g`.
 
-    Salimans and Kingma 2016, arXiv:1602.07868. The data-dependent start gives every unit
-    zero mean and unit deviation on a first batch; with the hidden gains frozen there, the
-    discriminator cannot saturate and feature matching stays stable.
+    Salimans and Kingma 2016, arXiv:1602.07868. The data-dependent initialization gives each unit
+    zero mean and unit variance on the first batch. If the gains of the hidden layers are fixed
+    afterwards, the discriminator cannot saturate and feature matching remains stable.
     """
 
     gain: Tensor
 
     def __init__(self, shape: tuple[int, ...], *, train_gain: bool, length: float = 1.0) -> None:
         super().__init__()
-        # Adam's steps turn a longer direction less: the length divides the learning rate.
+        # Adam's steps rotate a longer direction less: the length divides the learning rate.
         expected = math.sqrt(math.prod(shape[1:]))
         self.direction = nn.Parameter(torch.randn(shape) / (expected / length))
         self.bias = nn.Parameter(torch.zeros(shape[0]))
@@ -79,17 +79,17 @@ class _WeightNorm(nn.Module):
             self.register_buffer("gain", torch.ones(shape[0]))
 
     def scale(self) -> Tensor:
-        """Return ``g / |v|`` of each unit."""
+        """Return ``g / |v|`` for each unit."""
         lengths: Tensor = _RowLengths.apply(self.direction.flatten(1))
         return self.gain / lengths
 
     @torch.no_grad()
     def initialize_from_data(self, x: Tensor) -> Tensor:
-        """Standardize each unit on the rows `x`, over all places, and return its values there."""
+        """Standardize each unit over the rows `x` and all pixels, and return its values."""
         y = self(x).movedim(1, -1)
         values = y.flatten(0, -2)
         mean = values.mean(dim=0)
-        # A unit that never moves (one row, constant columns) keeps its gain.
+        # A unit with constant values (one row, constant columns) keeps its gain.
         std = values.std(dim=0, correction=0)
         std = torch.where(std > 1e-6, std, torch.ones_like(std))
         self.gain.div_(std)
@@ -105,7 +105,7 @@ class WeightNormLinear(_WeightNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the values of the units, shape (n, n_out)."""
-        # Scaling the few rows of a batch costs less than scaling all weights.
+        # Scaling the outputs is cheaper than scaling all weights.
         return torch.addcmul(self.bias, F.linear(x, self.direction), self.scale())
 
 
@@ -120,21 +120,21 @@ class WeightNormConv2d(_WeightNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the values of the units, shape (n, n_out, height, width)."""
-        # Here the weights are fewer than the values. Channels last is the quicker layout.
+        # Scale the weights, which are fewer than the outputs. Channels last is the faster layout.
         weight = self.direction * self.scale()[:, None, None, None]
         x = x.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.bias, self.stride, padding=1)
 
     def extra_repr(self) -> str:
-        """Return the channels and the stride."""
+        """Return the numbers of channels and the stride."""
         n_out, n_in = self.direction.shape[:2]
         return f"{n_in}, {n_out}, stride={self.stride}"
 
 
-class _OverProcesses(_BatchNorm):
-    """Batch normalization whose batch is that of all processes that train together.
+class _DistributedBatchNorm(_BatchNorm):
+    """Batch normalization over the batches of all processes in distributed training.
 
-    As `torch.nn.SyncBatchNorm`, which works on GPUs alone.
+    `torch.nn.SyncBatchNorm` does the same, but only on GPUs.
     """
 
     running_mean: Tensor
@@ -142,7 +142,7 @@ class _OverProcesses(_BatchNorm):
     num_batches_tracked: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the values with zero mean and unit deviation, scaled and shifted."""
+        """Return the standardized values, scaled and shifted."""
         if not self.training or n_processes() == 1:
             y: Tensor = super().forward(x)
             return y
@@ -154,7 +154,7 @@ class _OverProcesses(_BatchNorm):
         with torch.no_grad():
             n_values = n_processes() * x.numel() / x.shape[1]
             self.num_batches_tracked += 1
-            # Without a momentum, the mean of all batches.
+            # Without a momentum, use the mean of all batches.
             momentum = self.momentum
             momentum = 1 / float(self.num_batches_tracked) if momentum is None else momentum
             self.running_mean.lerp_(mean, momentum)
@@ -163,62 +163,65 @@ class _OverProcesses(_BatchNorm):
         return centered * scale.view(shape) + self.bias.view(shape)
 
 
-class BatchNorm1d(_OverProcesses, nn.BatchNorm1d):
+class BatchNorm1d(_DistributedBatchNorm, nn.BatchNorm1d):
     """Batch normalization of rows."""
 
 
-class BatchNorm2d(_OverProcesses, nn.BatchNorm2d):
+class BatchNorm2d(_DistributedBatchNorm, nn.BatchNorm2d):
     """Batch normalization of the channels of images."""
 
 
 class TableHeads(nn.Module):
-    """Make categories and holes of a generated table look like real ones.
+    """Generate categories and missing values of a table in the form of the training rows.
 
-    One level of each category is chosen, with a gradient (Gumbel-softmax, straight through):
-    with logits ``l`` and Gumbel noise ``g`` it is ``argmax(l + g)``, that is a draw from
-    ``softmax(l)``; the gradient is that of ``softmax((l + g) / TEMPERATURE)``. Numbers that are
-    missing get the value that fills the holes of real rows.
+    A level of each category is sampled with the straight-through Gumbel-softmax estimator: for
+    logits ``l`` and Gumbel noise ``g`` it is ``argmax(l + g)``, a sample from ``softmax(l)``, with
+    the gradient of ``softmax((l + g) / TEMPERATURE)``. Missing numbers are set to the value that
+    replaces missing values in the training rows.
     """
 
     TEMPERATURE = 0.5
 
-    places: Tensor
+    block_columns: Tensor
     is_level: Tensor
     level_columns: Tensor
     level_cells: Tensor
     columns: Tensor
-    marks: Tensor
+    indicators: Tensor
     fill: Tensor
 
     def __init__(self, heads: Heads) -> None:
         super().__init__()
         sizes = [block.stop - block.start for block in heads.blocks]
-        # All categories at once: a row of places for each, filled up to the longest.
-        places = torch.zeros(len(sizes), max(sizes), dtype=torch.long)
-        is_level = torch.zeros(places.shape, dtype=torch.bool)
+        # Process all categories at once: one row of columns for each, padded to the longest.
+        block_columns = torch.zeros(len(sizes), max(sizes), dtype=torch.long)
+        is_level = torch.zeros(block_columns.shape, dtype=torch.bool)
         for i, block in enumerate(heads.blocks):
-            places[i, : sizes[i]] = torch.arange(block.start, block.stop)
+            block_columns[i, : sizes[i]] = torch.arange(block.start, block.stop)
             is_level[i, : sizes[i]] = True
-        self.register_buffer("places", places, persistent=False)
+        self.register_buffer("block_columns", block_columns, persistent=False)
         self.register_buffer("is_level", is_level, persistent=False)
-        # As numbers: what a mask chooses, a GPU would have to tell before anything goes on.
-        own_columns = [i for block in heads.blocks for i in range(block.start, block.stop)]
-        own_cells = [max(sizes) * i + j for i, size in enumerate(sizes) for j in range(size)]
-        for name, numbers in {"level_columns": own_columns, "level_cells": own_cells}.items():
+        # Indices instead of a mask, which would require a synchronization of the GPU.
+        level_columns = [i for block in heads.blocks for i in range(block.start, block.stop)]
+        level_cells = [max(sizes) * i + j for i, size in enumerate(sizes) for j in range(size)]
+        for name, numbers in {"level_columns": level_columns, "level_cells": level_cells}.items():
             self.register_buffer(name, torch.tensor(numbers), persistent=False)
-        columns, marks, fill = zip(*heads.holes, strict=True) if heads.holes else ((), (), ())
-        # Not in a file, since they follow from the columns.
+        columns, indicators, fill = (
+            zip(*heads.missing, strict=True) if heads.missing else ((), (), ())
+        )
+        # Not saved, since they follow from the columns.
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.long), persistent=False)
-        self.register_buffer("marks", torch.tensor(marks, dtype=torch.long), persistent=False)
+        indices = torch.tensor(indicators, dtype=torch.long)
+        self.register_buffer("indicators", indices, persistent=False)
         self.register_buffer("fill", torch.tensor(fill, dtype=torch.float32), persistent=False)
 
     def forward(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Return rows with levels and filled holes in their places."""
+        """Return rows with sampled levels and replaced missing values."""
         noise = -torch.empty_like(logits).exponential_().log()
-        noisy = (logits + noise)[:, self.places].masked_fill(~self.is_level, -torch.inf)
+        noisy = (logits + noise)[:, self.block_columns].masked_fill(~self.is_level, -torch.inf)
         soft = (noisy / self.TEMPERATURE).softmax(dim=2)
         chosen = torch.zeros_like(soft).scatter(2, noisy.argmax(dim=2, keepdim=True), 1.0)
-        levels = chosen + (soft - soft.detach())  # in this order exactly zero or one
+        levels = chosen + (soft - soft.detach())  # this order gives exactly zero or one
         rows = rows.index_copy(1, self.level_columns, levels.flatten(1)[:, self.level_cells])
-        numbers = torch.lerp(rows[:, self.columns], self.fill, rows[:, self.marks])
+        numbers = torch.lerp(rows[:, self.columns], self.fill, rows[:, self.indicators])
         return rows.index_copy(1, self.columns, numbers)

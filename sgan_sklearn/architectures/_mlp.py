@@ -27,7 +27,7 @@ __all__ = ["MLPArchitecture"]
 
 
 class _MLPDiscriminator(Discriminator):
-    hidden: Any  # a ModuleList whose items mypy takes for any module
+    hidden: Any  # a ModuleList, whose items mypy would treat as Module
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class _MLPDiscriminator(Discriminator):
 
     def initialize_from_data(self, x: Tensor) -> None:
         x = x.flatten(1)
-        # With the hidden noise, so that the units have unit deviation in training too.
+        # Include the hidden noise, so that the units also have unit variance in training.
         for layer in self.hidden:
             x = self.hidden_noise(F.relu(layer.initialize_from_data(x)))
         self.output.initialize_from_data(x)
@@ -92,27 +92,27 @@ class _MLPGenerator(Generator):
 class MLPArchitecture(Architecture):
     """Multilayer perceptrons, for tables.
 
-    The discriminator has weight normalization with a data-dependent start, hidden gains frozen
-    there, ReLU, and Gaussian noise on its input and hidden layers. The
-    generator has batch normalization, ReLU, and an output squashed into the range of each
-    feature in the training rows. Images are rows of pixels to both.
+    The discriminator has weight normalization with data-dependent initialization and fixed gains of
+    the hidden layers, ReLU activations, and Gaussian noise on its input and hidden layers. The
+    generator has batch normalization, ReLU activations, and outputs limited to the range of each
+    feature in the training rows. Both networks treat images as rows of pixels.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(256, 256, 128)
-        Units of each hidden layer of the discriminator; the last one is the layer whose mean
-        is matched by feature matching. More units fit finer class borders and cost time.
+        Number of units of each hidden layer of the discriminator. Feature matching uses the last
+        hidden layer. More units allow more complex decision boundaries and take more time.
     generator_hidden_layer_sizes : tuple of int, default=(256, 256)
-        Units of each hidden layer of the generator.
+        Number of units of each hidden layer of the generator.
     input_noise : float, default=0.3
         Standard deviation of the Gaussian noise on the discriminator's input, in units of the
-        scaled features (about one standard deviation of a column). More noise makes smoother
-        class borders; where classes lie closer together than the noise it blurs them.
+        scaled features (about one standard deviation of a column). More noise gives smoother
+        decision boundaries, but blurs classes that are closer together than the noise.
     noise : float, default=0.5
         Standard deviation of the Gaussian noise on the discriminator's hidden layers, whose
-        units start with unit standard deviation.
+        units initially have unit standard deviation.
 
     References
     ----------
@@ -151,7 +151,7 @@ class MLPArchitecture(Architecture):
         self.noise = noise
 
     def build_discriminator(self, input_shape: tuple[int, ...], n_outputs: int) -> Discriminator:
-        """Return a perceptron from rows of `input_shape`, flattened, to `n_outputs`."""
+        """Return a perceptron from flattened rows of `input_shape` to `n_outputs`."""
         return _MLPDiscriminator(
             math.prod(input_shape),
             tuple(self.hidden_layer_sizes),

@@ -1,4 +1,4 @@
-"""A user's own pair of networks."""
+"""User-defined networks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sgan_sklearn.architectures._base import (
 __all__ = ["ModuleArchitecture"]
 
 
-class _OwnDiscriminator(Discriminator):
-    """The split of a user's network into features and head."""
+class _ModuleDiscriminator(Discriminator):
+    """Wrapper of a user-defined network that splits it into features and head."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _OwnDiscriminator(Discriminator):
             module.initialize_from_data(x)
 
 
-class _OwnGenerator(Generator):
+class _ModuleGenerator(Generator):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
@@ -52,11 +52,11 @@ class _OwnGenerator(Generator):
 
 
 class ModuleArchitecture(Architecture):
-    """Your own discriminator and generator.
+    """Architecture of a user-defined discriminator and generator.
 
-    Each fit trains fresh copies. Their weights are drawn anew by the ``reset_parameters`` of
-    each layer that has one, as those of PyTorch do, so that `random_state` decides them;
-    other weights start as they are. The given modules are never changed.
+    Each fit trains copies of the modules, which are never changed. Layers with a method
+    ``reset_parameters``, such as those of PyTorch, are initialized again, so that their weights
+    depend on `random_state`. Other weights keep their initial values.
 
     .. versionadded:: 0.1
 
@@ -68,14 +68,15 @@ class ModuleArchitecture(Architecture):
         last hidden layer: either a ``torch.nn.Sequential`` whose last layer is the head, or any
         module with two methods ``forward_features(x)`` and ``forward_head(features)``. It should
         not have batch normalization, since labeled, unlabeled and generated rows share a batch.
-        A method ``initialize_from_data(x)`` is called with some rows before the training.
+        If it has a method ``initialize_from_data(x)``, this is called with training rows before
+        the first step.
     generator : torch.nn.Module
         Network from latent vectors, shape (n, latent_dim), to scaled rows in the shape that the
-        discriminator takes. Scaled pixels lie between -1 and 1, as a hyperbolic tangent does.
+        discriminator takes. Scaled pixels are between -1 and 1, like the hyperbolic tangent.
 
     See Also
     --------
-    Architecture : Base class of networks that adapt to the shape of the rows.
+    Architecture : Base class of architectures that adapt to the shape of the rows.
 
     References
     ----------
@@ -110,16 +111,16 @@ class ModuleArchitecture(Architecture):
         self.generator = generator
 
     def build_discriminator(self, input_shape: tuple[int, ...], n_outputs: int) -> Discriminator:
-        """Return a fresh copy of the discriminator."""
-        module = _OwnDiscriminator(_fresh_copy(self.discriminator))
+        """Return a newly initialized copy of the discriminator."""
+        module = _ModuleDiscriminator(_initialized_copy(self.discriminator))
         _check_output("discriminator", module, torch.zeros(2, *input_shape), (n_outputs,))
         return module
 
     def build_generator(
         self, latent_dim: int, bounds: np.ndarray, heads: Heads = NO_HEADS
     ) -> Generator:
-        """Return a fresh copy of the generator."""
-        module = _OwnGenerator(_fresh_copy(self.generator))
+        """Return a newly initialized copy of the generator."""
+        module = _ModuleGenerator(_initialized_copy(self.generator))
         _check_output("generator", module, torch.zeros(2, latent_dim), bounds.shape[1:])
         return module
 
@@ -129,7 +130,7 @@ class ModuleArchitecture(Architecture):
         if not _has_split(module) and not (isinstance(module, nn.Sequential) and len(module) > 1):
             raise ValueError(
                 "The 'discriminator' parameter of ModuleArchitecture must be a torch.nn.Sequential "
-                "of two layers or more, of which the last one is the head, or a module with the "
+                "of at least two layers, the last of which is the head, or a module with the "
                 "methods forward_features(x) and forward_head(features). Got a "
                 f"{type(module).__name__} without them."
             )
@@ -139,37 +140,37 @@ def _has_split(module: nn.Module) -> bool:
     return hasattr(module, "forward_features") and hasattr(module, "forward_head")
 
 
-def _fresh_copy(module: nn.Module) -> nn.Module:
-    """Return a copy on the CPU with newly drawn weights."""
-    fresh = copy.deepcopy(module).cpu()
-    for layer in fresh.modules():
+def _initialized_copy(module: nn.Module) -> nn.Module:
+    """Return a newly initialized copy on the CPU."""
+    copied = copy.deepcopy(module).cpu()
+    for layer in copied.modules():
         reset = getattr(layer, "reset_parameters", None)
         if callable(reset):
             reset()
-    return fresh
+    return copied
 
 
 @torch.no_grad()
 def _check_output(name: str, module: nn.Module, x: Tensor, shape: tuple[int, ...]) -> None:
-    """Try the network on two rows before any training, and name it if it does not fit."""
+    """Apply the network to two rows, and raise ValueError if the output shape is wrong."""
     expected = (2, *shape)
     rule = (
-        f"The {name!r} parameter of ModuleArchitecture must turn an input of shape "
-        f"{tuple(x.shape)} into an output of shape {expected}: "
+        f"The {name!r} parameter of ModuleArchitecture must map an input of shape "
+        f"{tuple(x.shape)} to an output of shape {expected}: "
         + (
-            "rows of X into one logit for each class."
+            "rows of X to one logit for each class."
             if name == "discriminator"
-            else "latent vectors of latent_dim values into rows of X."
+            else "latent vectors of latent_dim values to rows of X."
         )
     )
     try:
         output = module.eval()(x)
-    except Exception as error:  # the network is the user's: it may raise anything
+    except Exception as error:  # a user-defined network may raise any error
         raise ValueError(
-            f"{rule} It failed with {type(error).__name__}: {error}. Adapt its first layer to "
-            "that input, and the others to each other."
+            f"{rule} It failed with {type(error).__name__}: {error}. Make its first layer fit "
+            "that input, and each other layer the one before it."
         ) from error
     if not isinstance(output, Tensor) or tuple(output.shape) != expected:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(f"{rule} Got {got} instead. Adapt its last layer.")
+        raise ValueError(f"{rule} Got {got} instead. Change its last layer.")
     module.train()

@@ -1,8 +1,7 @@
-"""Regularizers: terms on unlabeled rows, beside those of the objective.
+"""Regularizers: loss terms of unlabeled rows, in addition to those of the objective.
 
-One class for each, and :data:`REGULARIZERS` at the bottom. To add one, derive from
-:class:`Regularizer`, then either add its line to the dict or pass an instance as
-``SGANClassifier(regularizer=...)``.
+To add a regularizer, derive a class from :class:`Regularizer`. Then either add it to the dict
+:data:`REGULARIZERS` or pass an instance as ``SGANClassifier(regularizer=...)``.
 """
 
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows

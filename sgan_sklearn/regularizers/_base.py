@@ -1,4 +1,4 @@
-"""What a regularizer is, and what it gets to see of a training step."""
+"""Base class of regularizers, and the rows of a training step that they use."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ __all__ = ["Regularizer", "UnlabeledRows"]
 
 
 class UnlabeledRows:
-    """Unlabeled rows of one training step, and what the discriminator says of them.
+    """Unlabeled rows of one training step with the discriminator's predictions.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     rows : Tensor of shape (n, ...)
-        The rows, in the model space, before any augmentation; labeled rows are among them, without
+        The rows in the model space, before any augmentation. They include labeled rows, without
         their labels.
     discriminator : nn.Module
         The network in training.
     averaged : nn.Module
-        The same network with averaged weights, a steadier teacher.
+        The same network with averaged weights, for more stable targets.
     class_logits : callable
-        Turns the outputs of either into class logits.
+        Converts the outputs of either network to class logits.
     augment : callable
-        Turns rows into another view of the same rows.
+        Returns an augmented view of rows.
     indices : Tensor of shape (n,)
-        Places of the rows among those that `Regularizer.begin` has seen.
+        Indices of the rows in those passed to `Regularizer.begin`.
 
     Attributes
     ----------
     logits : Tensor of shape (n, n_classes)
-        Class logits of the rows, without the network's noise.
+        Class logits of the rows, without noise in the network.
     averaged_logits : Tensor of shape (n, n_classes)
-        Class logits of the rows by the averaged network; no gradient.
+        Class logits of the rows by the averaged network, without gradient.
 
     See Also
     --------
-    Regularizer : Gets them in each training step.
+    Regularizer : Computes its term from these rows.
 
     Examples
     --------
-    Made by hand, to try a regularizer out:
+    Construct the rows manually to test a regularizer:
 
     >>> import copy
     >>> import torch
@@ -99,12 +99,12 @@ class UnlabeledRows:
         self._class_logits = class_logits
 
     def classify(self, rows: Tensor) -> Tensor:
-        """Return the class logits of any rows, without the network's noise.
+        """Return the class logits of any rows, without noise in the network.
 
         Parameters
         ----------
         rows : Tensor of shape (m, ...)
-            Rows of the model space.
+            Rows in the model space.
 
         Returns
         -------
@@ -115,12 +115,12 @@ class UnlabeledRows:
             return self._class_logits(self._discriminator(rows))
 
     def classify_noisy(self, rows: Tensor) -> Tensor:
-        """Return the class logits of any rows, with the network's noise or dropout.
+        """Return the class logits of any rows, with noise and dropout in the network.
 
         Parameters
         ----------
         rows : Tensor of shape (m, ...)
-            Rows of the model space.
+            Rows in the model space.
 
         Returns
         -------
@@ -131,37 +131,37 @@ class UnlabeledRows:
 
     @cached_property
     def logits(self) -> Tensor:
-        """Class logits of the rows, without the network's noise."""
+        """Class logits of the rows, without noise in the network."""
         return self.classify(self.rows)
 
     @cached_property
     def averaged_logits(self) -> Tensor:
-        """Class logits of the rows by the averaged network; no gradient."""
+        """Class logits of the rows by the averaged network, without gradient."""
         with torch.no_grad():
             return self._class_logits(self._averaged(self.rows))
 
 
 class Regularizer(BaseEstimator, ABC):
-    """Term on unlabeled rows, added to the discriminator's loss.
+    """Base class of loss terms of unlabeled rows, which are added to the discriminator's loss.
 
-    It is added with the factor ``unsupervised_weight * weight * ramp(step)``. A regularizer
-    holds no network, and what it keeps from step to step belongs to the copy that `prepare` made
-    for a training. It is a scikit-learn estimator only for the sake of its
-    parameters: ``clone`` copies it and a grid reaches them as ``regularizer__name``.
+    The factor of the term is ``unsupervised_weight * weight * ramp(step)``. A regularizer has no
+    network, and its state during training belongs to the copy that `prepare` returns. It is a
+    scikit-learn estimator so that ``clone`` copies it and its parameters can be set as
+    ``regularizer__name``, as in a grid search.
 
-    A subclass defines `loss` and gives its term a ``name``. It may take ``weight`` and ``ramp_up``
-    as parameters, or leave them at 1 and 0.
+    A subclass defines `loss` and sets the ``name`` of its term. It may have the parameters
+    ``weight`` and ``ramp_up``, which are otherwise 1 and 0.
 
     .. versionadded:: 0.1
 
     See Also
     --------
-    UnlabeledRows : What the term is computed from.
+    UnlabeledRows : The rows from which the term is computed.
 
     References
     ----------
-    Laine and Aila, "Temporal Ensembling for Semi-Supervised Learning" (the form of the ramp),
-    2017, arXiv:1610.02242.
+    Laine and Aila, "Temporal Ensembling for Semi-Supervised Learning" (for the ramp), 2017,
+    arXiv:1610.02242.
 
     Examples
     --------
@@ -191,16 +191,16 @@ class Regularizer(BaseEstimator, ABC):
     }
 
     name: ClassVar[str] = "regularizer"
-    """Name of the term in ``SGANClassifier.history_``, its weight left out; no two the same."""
+    """Unique name of the term in ``SGANClassifier.history_``, recorded without its weight."""
 
     transient: ClassVar[tuple[str, ...]] = ()
-    """Attributes that belong to one training, and that pickles and copies leave out."""
+    """Attributes that are only used during training, and excluded from pickles and copies."""
 
     weight: float = 1.0
     ramp_up: int = 0
 
     def ramp(self, step: int) -> float:
-        """Return the share of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``.
+        """Return the factor of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``.
 
         Parameters
         ----------
@@ -209,46 +209,46 @@ class Regularizer(BaseEstimator, ABC):
 
         Returns
         -------
-        share : float
-            From 0 to 1; from step ``ramp_up`` on it is 1.
+        factor : float
+            Factor from 0 to 1; 1 from step ``ramp_up`` on.
         """
         if step >= self.ramp_up:
             return 1.0
         return math.exp(-5 * (1 - step / self.ramp_up) ** 2)
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> Regularizer:
-        """Return a regularizer that knows of the training rows what it has to (default: itself).
+        """Return a regularizer adapted to the training rows (default: the regularizer itself).
 
         Parameters
         ----------
         rows : ndarray of shape (n_samples, ...)
-            Training rows, in the model space: all, or a sample of eight million numbers.
+            Training rows in the model space, or a sample of about eight million numbers.
         codes : ndarray of shape (n_samples,)
-            Class codes from 0; -1 where there is no label.
+            Class codes from 0; -1 for unlabeled rows.
         n_classes : int
-            Number of classes. A part of the rows, in ``partial_fit``, may hold fewer.
+            Number of classes. The rows of ``partial_fit`` may contain fewer.
 
         Returns
         -------
         prepared : Regularizer
-            Itself, or a copy that knows more; the given one must not change.
+            The regularizer itself, or an adapted copy. The original must not change.
         """
         return self
 
     def begin(self, rows: Rows, codes: Tensor) -> None:
-        """Look at the rows of a training that begins, or goes on (default: do nothing).
+        """Prepare for training, or for its continuation (default: do nothing).
 
         Parameters
         ----------
-        rows : Tensor of shape (n_samples, ...), or what is indexed like one
-            All training rows, in the model space. Where they would fill the memory they are no
-            tensor: a slice of them, or those at a tensor of places, always are.
+        rows : Tensor of shape (n_samples, ...) or similar
+            All training rows in the model space. Large data sets are not tensors, but are indexed
+            like tensors: indexing with a slice or a tensor of indices returns a tensor.
         codes : Tensor of shape (n_samples,)
-            Class codes from 0; -1 where there is no label.
+            Class codes from 0; -1 for unlabeled rows.
         """
 
     def _check_prepared(self, n_classes: int) -> None:
-        """Raise ValueError if a regularizer read from a file is not one that `prepare` returns.
+        """Raise ValueError if a regularizer read from a file is not a valid result of `prepare`.
 
         Parameters
         ----------
@@ -257,33 +257,33 @@ class Regularizer(BaseEstimator, ABC):
         """
 
     def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
-        """Raise ValueError if values from a checkpoint are none that it keeps between two steps.
+        """Raise ValueError if the training state from a checkpoint is not valid.
 
         Parameters
         ----------
         values : dict of str to object
-            Attributes, with arrays and tensors.
+            Attributes by name.
         n_rows : int
             Number of training rows.
         """
 
     @abstractmethod
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
-        """Return the term, of one training step.
+        """Return the term for one training step.
 
         Parameters
         ----------
         unlabeled : UnlabeledRows
-            Rows of the step, and what the discriminator says of them.
+            Rows of the step with the discriminator's predictions.
 
         Returns
         -------
         loss : Tensor of shape ()
-            The term, before its weight.
+            The term, without its weight.
         """
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what belongs to one training: tensors of its device."""
+        """Exclude the attributes that are only used during training."""
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in self.transient}
 

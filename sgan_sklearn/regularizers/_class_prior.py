@@ -1,4 +1,4 @@
-"""Class-prior alignment."""
+"""Alignment of the predicted class proportions with a prior."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassPrior"]
 
-# Labeled rows that the model behind prior="predicted" learns from, and rows that it is asked about.
+# Maximum numbers of labeled rows to fit, and of rows to predict, with the model of "predicted".
 MAX_PRIOR_LABELS = 2_000
 MAX_PRIOR_ROWS = 10_000
 
-# How far a model's errors may move the shares of the classes, as a part of its mean doubt: not
-# all of them go one way. A third is as good a guess, but a wrong prior harms more than the labels'.
+# Assumed error of the predicted class proportions, as a fraction of the mean uncertainty: not all
+# errors go in the same direction. A third works as well, but a wrong prior is more harmful than
+# that of the labels.
 EXPLAINED = 1 / 2
 
 
 class ClassPrior(Regularizer):
-    """Class-prior alignment: over many rows, each class should come as often as expected.
+    """Class-prior alignment: predicted class proportions should match a prior.
 
-    With ``prior`` the expected shares, ``p`` the class probabilities and ``m`` their moving mean
-    over the batches, ``m = decay * m_before + (1 - decay) * mean_i p(x_i)``::
+    With the expected proportions ``prior``, the class probabilities ``p`` and their moving average
+    over the batches, ``m = decay * m_before + (1 - decay) * mean_i p(x_i)``, the term is::
 
         KL(prior || m)
 
-    with the gradient divided by ``1 - decay``, which gives it the same strength whatever the
-    decay. It keeps the other terms from giving a whole cloud of overlapping rows to one class.
-    A batch alone is no measure of that: the shares of 50 rows differ by chance, and to make
-    each batch even calls some of its rows by a wrong name.
+    The gradient is divided by ``1 - decay``, so that its strength does not depend on the decay.
+    The term keeps other terms from assigning a cluster of overlapping rows to a single class. The
+    moving average is used because the proportions in a batch of 50 rows are random, and matching
+    the prior in each batch would misclassify some rows.
 
     .. versionadded:: 0.1
 
@@ -49,25 +50,26 @@ class ClassPrior(Regularizer):
     ----------
     prior : {"auto", "labels", "predicted", "uniform"} or array-like of shape (n_classes,), \
 default="auto"
-        Expected shares of the classes among all rows, in the order of ``classes_``.
+        Expected proportions of the classes among all rows, in the order of ``classes_``.
 
-        - "auto": "predicted" if those shares speak against those of the labels, otherwise
-          "labels". They do if the two lie farther apart, in total variation, than half of
-          ``1 - max p``, with ``p`` the class probabilities of the logistic regression, in the
-          mean over the rows.
-        - "labels": the shares among the labeled rows, right where these are a random sample.
-        - "predicted": the shares that a logistic regression on the labeled rows predicts for
-          all rows (the labels' own if every row is labeled). A rough guess, of use where rare
-          classes got as many labels as common ones; where classes overlap much it can be far
-          off.
-        - "uniform": the same for each class.
+        - "auto": "predicted" if these proportions contradict those of the labels, otherwise
+          "labels". They do if their total variation distance is larger than half the mean of
+          ``1 - max p`` over the rows, with the class probabilities ``p`` of the logistic
+          regression.
+        - "labels": the proportions among the labeled rows, which are correct if these are a random
+          sample.
+        - "predicted": the proportions that a logistic regression on the labeled rows predicts for
+          all rows (those of the labels if all rows are labeled). This rough estimate is useful if
+          rare classes have as many labels as common ones, but can be very inaccurate if classes
+          overlap.
+        - "uniform": the same proportion for each class.
     weight : float, default=1.0
         Weight of the term.
     ramp_up : int, default=1000
-        Training steps over which the weight rises to its full value.
+        Number of training steps over which the weight increases to its full value.
     decay : float, default=0.99
-        Decay of the moving mean: about the last ``1 / (1 - decay)`` batches count. 0 takes each
-        batch alone.
+        Decay of the moving average, over about ``1 / (1 - decay)`` batches. 0 uses each batch
+        separately.
 
     References
     ----------
@@ -104,7 +106,7 @@ default="auto"
         self.decay = decay
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> ClassPrior:
-        """Return the same with the prior as an array, which must suit the classes."""
+        """Return a copy with the prior as an array, or raise ValueError if it is not valid."""
         labeled = codes >= 0
         if not isinstance(self.prior, str):
             try:
@@ -132,11 +134,11 @@ default="auto"
                 predicted, doubt = _predicted_shares(rows, codes)
                 refuted = np.abs(predicted - prior).sum() / 2 > EXPLAINED * doubt
                 if refuted or self.prior == "predicted":
-                    prior = predicted + 1 / len(rows)  # of each class a row at least
+                    prior = predicted + 1 / len(rows)  # at least one row per class
         return clone(self).set_params(prior=prior / prior.sum())
 
     def _check_prepared(self, n_classes: int) -> None:
-        """Raise ValueError where the prior is not one positive share for each class."""
+        """Raise ValueError if the prior does not have a positive proportion of each class."""
         prior = self.prior
         if not (
             isinstance(prior, np.ndarray)
@@ -147,13 +149,13 @@ default="auto"
             raise ValueError(f"A prior of {n_classes} classes has a positive share of each.")
 
     def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
-        """Raise ValueError where the shares are not those of the classes."""
+        """Raise ValueError if the proportions do not match the classes."""
         shares = [values[name] for name in self.transient if name in values]
         if not all(is_tensor_of(share, len(self.prior)) for share in shares):
             raise ValueError(f"There are not {len(self.prior)} classes.")
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
-        """Return the divergence of the moving mean of the class probabilities from the prior."""
+        """Return the divergence of the moving average of the class probabilities from the prior."""
         probabilities = _losses.mean_over_rows(unlabeled.logits.softmax(dim=1))
         if not hasattr(self, "mean_"):
             self.prior_ = torch.as_tensor(self.prior).to(probabilities)
@@ -161,13 +163,13 @@ default="auto"
         mean = torch.lerp(self.mean_, probabilities, 1 - self.decay)
         self.mean_.copy_(mean.detach())
         divergence = _losses.prior_divergence(mean, self.prior_)
-        # The same value with another gradient.
+        # Keep the value and scale the gradient.
         value = divergence.detach()
         return value + (divergence - value) / (1 - self.decay)
 
 
 def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the shares of the classes that a logistic regression predicts, and its mean doubt."""
+    """Return the class proportions predicted by a logistic regression, and its mean uncertainty."""
     n_classes = codes.max() + 1
     labeled = thinned_labels(codes, MAX_PRIOR_LABELS)
     asked = thinned(np.arange(len(rows)), MAX_PRIOR_ROWS)

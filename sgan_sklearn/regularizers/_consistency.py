@@ -1,4 +1,4 @@
-"""Agreement of several views of a row."""
+"""Consistency of predictions for augmented views of a row."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["Consistency", "PseudoLabel"]
 
 
 class Consistency(Regularizer):
-    """Consistency: two noisy views of a row must get the same answer.
+    """Consistency: two noisy views of a row should have the same prediction.
 
-    With ``p`` the class probabilities::
+    With the class probabilities ``p``, the term is::
 
         mean_i |p(view_1(x_i)) - p(view_2(x_i))|^2
 
-    The views differ by the augmentation, if there is one, and by the network's noise. The second
-    view is a target without gradient.
+    The views differ by the augmentation, if any, and by the noise in the network. The second view
+    is a target without gradient.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     weight : float, default=10.0
-        Weight of the term, whose values are small beside those of a cross-entropy.
+        Weight of the term, whose values are small compared to those of a cross-entropy.
     ramp_up : int, default=1000
-        Training steps over which the weight rises to its full value.
+        Number of training steps over which the weight increases to its full value.
 
     References
     ----------
@@ -64,10 +64,10 @@ class Consistency(Regularizer):
 
 
 class PseudoLabel(Regularizer):
-    """Pseudo-labels: learn what the averaged network is sure of, on a noisy view of the row.
+    """Pseudo-labels: learn confident predictions of the averaged network on noisy views.
 
-    With ``p`` the class probabilities of the network, ``q`` those of the averaged network and
-    ``k_i = argmax q(x_i)`` its likeliest class::
+    With the class probabilities ``p`` of the network, the class probabilities ``q`` of the averaged
+    network, and its predicted class ``k_i = argmax q(x_i)``, the term is::
 
         mean_i [max q(x_i) >= threshold] * -log p_{k_i}(view(x_i))
 
@@ -76,11 +76,12 @@ class PseudoLabel(Regularizer):
     Parameters
     ----------
     threshold : float, default=0.95
-        Probability from which an answer counts. A higher one takes fewer, surer rows.
+        Minimum probability of a pseudo-label. A higher threshold uses fewer, more confident
+        predictions.
     weight : float, default=1.0
         Weight of the term.
     ramp_up : int, default=1000
-        Training steps over which the weight rises to its full value.
+        Number of training steps over which the weight increases to its full value.
 
     References
     ----------
@@ -109,6 +110,6 @@ class PseudoLabel(Regularizer):
         self.ramp_up = ramp_up
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
-        """Return the cross-entropy with the sure answers of the averaged network."""
+        """Return the cross-entropy with the confident predictions of the averaged network."""
         view = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
         return _losses.pseudo_label_loss(view, unlabeled.averaged_logits, self.threshold)

@@ -28,69 +28,69 @@ if TYPE_CHECKING:
 
 __all__ = ["Distillation"]
 
-# Labeled rows that the teacher learns from, its trees, rows that it is asked about at a time, and
-# the least probability that it gives to a class.
+# Maximum number of labeled rows for the teacher, number of its trees, number of rows that it
+# predicts at a time, and minimum probability of a class.
 MAX_TEACHER_LABELS = 2_000
 N_TREES = 100
 ROWS_AT_A_TIME = 10_000
 MIN_PROBABILITY = 1e-4
 
-# The success of label spreading up to which a teacher is heeded in full, and from which not at all.
+# Scores of label spreading up to which the teacher has full weight, and from which it has none.
 NEEDED = 0.3
 UNNEEDED = 0.6
 
-# Labeled and unlabeled rows that labels are spread over, and parts of the cross-validation.
+# Maximum numbers of labeled and of unlabeled rows for label spreading, and of folds.
 MAX_SPREAD_ROWS = 2_000
 MAX_SPLITS = 5
 
-# Neighbors of a row, and how much it heeds them: enough for a label to get around two moons.
+# Number of neighbors, clamping factor and steps of label spreading, sufficient for two moons.
 N_NEIGHBORS = 7
 ALPHA = 0.8
 SPREADING_STEPS = 100
 
 
 class Distillation(Regularizer):
-    """Distillation: heed what a simple classifier, fitted on the labels, says of unlabeled rows.
+    """Distillation: match the predictions of a simple classifier for unlabeled rows.
 
-    With ``t(x)`` the class probabilities of that teacher and ``s`` the balanced accuracy beyond
-    chance, from 0 to 1, of spreading labels from neighbor to neighbor among all rows (by
-    ``LabelSpreading``, in cross-validation on the labeled ones)::
+    The teacher is fitted on the labeled rows. With its class probabilities ``t(x)`` and the
+    chance-adjusted balanced accuracy ``s`` of ``LabelSpreading``, from 0 to 1, in cross-validation
+    on the labeled rows, the term is::
 
         clip(2 - s / 0.3, 0, 1) * mean_i [no label] * KL(t(x_i) || p(x_i))
 
-    Where labels spread well the classes lie apart, and the unlabeled rows show their borders better
-    than any teacher. Where they do not the classes overlap: then a network finds structure in a
-    few labels and many rows that is not there, and the teacher keeps it sober. With fewer than two
-    classes of two labels or more nothing is known of this, and the teacher is not heeded.
+    If label spreading works well, the classes are separated, and the unlabeled rows show the
+    decision boundaries better than a teacher. Otherwise the classes overlap, and the teacher keeps
+    the network from overfitting a few labels. If fewer than two classes have at least two labels,
+    ``s`` is set to 1 and the teacher is not used.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     estimator : classifier or None, default=None
-        The teacher, with ``predict_proba``; it sees rows of the model space. None is the mean of a
+        The teacher, with ``predict_proba``, for rows in the model space. None uses the mean of a
         ``RandomForestClassifier`` and a ``LogisticRegression``.
     weight : float, default=10.0
-        Weight of the term. With much of it the network follows the teacher wherever there is no
-        label.
+        Weight of the term. With a large weight, the network follows the teacher for all unlabeled
+        rows.
     ramp_up : int, default=0
-        Training steps over which the weight rises to its full value.
+        Number of training steps over which the weight increases to its full value.
     adaptive : bool, default=True
-        Whether the factor before the mean goes by ``s``; else it is 1.
+        Whether the factor of the mean depends on ``s``. If False, it is 1.
 
     Attributes
     ----------
     factor_ : float
-        The factor before the mean, after a training in that copy of the regularizer which
-        ``SGANClassifier.net_.regularizers`` holds. With 0 the teacher was not even fitted.
+        Factor of the mean, set by training in the copy of the regularizer in
+        ``SGANClassifier.net_.regularizers``. If it is 0, no teacher was fitted.
     n_classes_ : int
-        Number of classes, in that same copy.
+        Number of classes, set in the same copy.
 
     Notes
     -----
-    Labels spread over the distinct ones of up to 2,000 labeled and as many unlabeled rows, with
-    ``alpha=0.8`` and a graph of the 7 nearest, each row itself among them (fewer where rows are
-    few). With less than five labels a class ``s`` is a rough guess.
+    Label spreading uses the distinct rows among up to 2,000 labeled and 2,000 unlabeled rows, with
+    ``alpha=0.8`` and a graph of the 7 nearest neighbors including the row itself (fewer for small
+    data sets). With fewer than five labels per class, ``s`` is a rough estimate.
 
     References
     ----------
@@ -135,7 +135,7 @@ class Distillation(Regularizer):
         self.adaptive = adaptive
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> Distillation:
-        """Return the same, knowing the number of classes."""
+        """Return a copy with the number of classes."""
         if isinstance(self.estimator, type):
             raise ValueError(
                 "The 'estimator' parameter of Distillation must be an instance of a classifier. "
@@ -146,13 +146,13 @@ class Distillation(Regularizer):
         return prepared
 
     def _check_prepared(self, n_classes: int) -> None:
-        """Raise ValueError where the number of classes is another."""
+        """Raise ValueError if the number of classes differs."""
         known = type(self.n_classes_) is int and self.n_classes_ == n_classes
         if not known or not isinstance(getattr(self, "factor_", 0.0), float):
             raise ValueError(f"A teacher of {n_classes} classes knows their number.")
 
     def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
-        """Raise ValueError where the targets are not those of the rows."""
+        """Raise ValueError if the targets do not match the rows."""
         if values["targets_"] is not None and not (
             is_tensor_of(values["targets_"], n_rows, self.n_classes_)
             and is_tensor_of(values["weights_"], n_rows)
@@ -160,7 +160,7 @@ class Distillation(Regularizer):
             raise ValueError(f"There are no targets for {n_rows} rows.")
 
     def begin(self, rows: Rows, codes: Tensor) -> None:
-        """Fit the teacher and ask it about all rows."""
+        """Fit the teacher and store its predictions for all rows."""
         self.targets_, self.factor_ = None, 0.0
         y = codes.cpu().numpy()
         if self.weight == 0 or (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
@@ -183,9 +183,9 @@ class Distillation(Regularizer):
         self.weights_ = self.factor_ * (codes < 0)
 
     def _ask_teacher(self, rows: Rows, labeled: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Return the log-probabilities that a teacher of the labeled rows gives to all of them."""
+        """Fit a teacher on the labeled rows and return its log-probabilities for all rows."""
         teacher = _simple_classifier() if self.estimator is None else clone(self.estimator)
-        # A teacher without a seed would make each training another one.
+        # Seed the teacher, so that training is reproducible.
         unseeded = {
             name: next_seed()
             for name, value in sorted(teacher.get_params().items())
@@ -202,7 +202,7 @@ class Distillation(Regularizer):
         return np.log(probabilities, out=probabilities)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
-        """Return the mean divergence of the answers from the teacher's."""
+        """Return the mean divergence of the predictions from those of the teacher."""
         if self.targets_ is None:
             return 0.0 * unlabeled.logits.sum()
         targets, weights = self.targets_[unlabeled.indices], self.weights_[unlabeled.indices]
@@ -210,22 +210,22 @@ class Distillation(Regularizer):
 
 
 def _simple_classifier() -> VotingClassifier:
-    """Return the mean of a forest and a linear model: one bends everywhere, one nowhere."""
+    """Return the mean of a flexible model, a random forest, and a linear one."""
     linear, forest = LogisticRegression(max_iter=1000), RandomForestClassifier(N_TREES)
     return VotingClassifier([("forest", forest), ("linear", linear)], voting="soft")
 
 
 def _flat(rows: Rows, places: np.ndarray | slice) -> np.ndarray:
-    """Return rows as an array of two dimensions."""
+    """Return rows as a 2-D array."""
     wanted = places if isinstance(places, slice) else torch.from_numpy(places)
     return rows[wanted].flatten(1).cpu().numpy()
 
 
 def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
-    """Return the balanced accuracy of label spreading beyond chance, from 0 to 1.
+    """Return the chance-adjusted balanced accuracy of label spreading, from 0 to 1.
 
-    A single row of a class proves nothing. Where no two classes have more it is 1, as if all went
-    well: a network that nobody has proved wrong learns more from the unlabeled rows.
+    Classes with a single labeled row cannot be evaluated. If fewer than two classes have more, the
+    result is 1, so that the network learns from the unlabeled rows without a teacher.
     """
     n_classes = len(np.unique(codes[codes >= 0]))
     labeled = thinned_labels(codes, max(MAX_SPREAD_ROWS, 2 * n_classes))
@@ -235,7 +235,7 @@ def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
     if len(np.unique(true)) < 2:
         return 1.0
     unlabeled = thinned(np.flatnonzero(codes < 0), MAX_SPREAD_ROWS)
-    # Equal rows would have but each other for neighbors, and a label would not get out.
+    # Equal rows would only have each other as neighbors, which would stop the spreading.
     seen = _flat(X, np.concatenate([labeled, unlabeled]))
     rows, places = np.unique(seen, axis=0, return_inverse=True)
     places = places.ravel()[: len(labeled)]
@@ -252,7 +252,9 @@ def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
             spreading.fit(rows, _most_frequent(y[shown], places[shown], len(rows), n_classes))
             shares = np.zeros((len(hidden), n_classes))
             shares[:, spreading.classes_] = spreading.label_distributions_[places[judged[hidden]]]
-            likeliest = shares == shares.max(axis=1, keepdims=True)  # all, where no label came
+            likeliest = shares == shares.max(
+                axis=1, keepdims=True
+            )  # all classes, if no label reached a row
             chances = likeliest / likeliest.sum(axis=1, keepdims=True)
             right[hidden] = chances[np.arange(len(hidden)), true[hidden]]
     recalls = [right[true == code].mean() for code in np.unique(true)]
@@ -261,7 +263,7 @@ def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
 
 
 def _most_frequent(y: np.ndarray, places: np.ndarray, n_places: int, n_classes: int) -> np.ndarray:
-    """Return the class that most labels at each place are of, -1 where there is none."""
+    """Return the most frequent class of the labels of each distinct row, -1 without labels."""
     counts = np.zeros((n_places, n_classes))
     np.add.at(counts, (places, y), 1)
     return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)

@@ -1,4 +1,4 @@
-"""Conditional entropy."""
+"""Conditional entropy of unlabeled rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ConditionalEntropy"]
 
 
 class ConditionalEntropy(Regularizer):
-    """Conditional entropy: the answer on unlabeled rows should be a sure one.
+    """Conditional entropy: predictions for unlabeled rows should be confident.
 
     ``mean_i H(p(x_i))``, with ``p`` the class probabilities and ``H(p) = -sum_k p_k log p_k``.
 
@@ -23,9 +23,9 @@ class ConditionalEntropy(Regularizer):
     Parameters
     ----------
     weight : float, default=0.1
-        Weight of the term. Too much of it makes the network sure of its first mistakes.
+        Weight of the term. If it is too large, the network becomes confident in early mistakes.
     ramp_up : int, default=1000
-        Training steps over which the weight rises to its full value.
+        Number of training steps over which the weight increases to its full value.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Guesses from the labeled rows, for the regularizers that make some."""
+"""Simple classifiers of the labeled rows, for regularizers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["guessing", "thinned", "thinned_labels"]
 
 @contextmanager
 def guessing() -> Iterator[None]:
-    """Fit simple classifiers without their warnings.
+    """Suppress the warnings of simple classifiers.
 
-    A guess need not have converged, and few labels a class are what this is for.
+    They need not converge, and few labels per class are expected.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -26,7 +26,7 @@ def guessing() -> Iterator[None]:
 
 
 def thinned_labels(codes: np.ndarray, n_most: int) -> np.ndarray:
-    """Return the indices of about `n_most` labeled rows at most, as many of each class."""
+    """Return the indices of at most about `n_most` labeled rows, balanced over the classes."""
     classes = np.unique(codes[codes >= 0])
     return np.concatenate(
         [thinned(np.flatnonzero(codes == code), n_most // len(classes)) for code in classes]
@@ -34,8 +34,8 @@ def thinned_labels(codes: np.ndarray, n_most: int) -> np.ndarray:
 
 
 def thinned(indices: np.ndarray, n_most: int) -> np.ndarray:
-    """Return at most `n_most` of the indices (but one at least), the same ones each time."""
+    """Return a fixed random subset of at most `n_most` indices, and at least one."""
     if len(indices) <= n_most:
         return indices
-    # At random, since rows may come in a regular order.
+    # A random subset, since rows may be sorted.
     return np.random.RandomState(0).permutation(indices)[: max(n_most, 1)]

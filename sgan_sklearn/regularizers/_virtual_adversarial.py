@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["VirtualAdversarial"]
 
-# The shortest automatic step, and the labeled rows that the margin is taken of.
+# Minimum automatic step length, and maximum number of labeled rows for the margin.
 MIN_EPS = 0.1
 MAX_MARGIN_LABELS = 1_000
 
 
 class VirtualAdversarial(Regularizer):
-    """Virtual adversarial training: the answer must not change in the worst direction.
+    """Virtual adversarial training: predictions should not change in the worst direction.
 
-    With ``p(x)`` the class probabilities and ``r`` the step of length `eps` that changes them
-    most (found by one gradient)::
+    With the class probabilities ``p(x)`` and the step ``r`` of length `eps` that changes them most
+    (approximated by one gradient), the term is::
 
         mean KL(p(x) || p(x + r))
 
@@ -38,17 +38,17 @@ class VirtualAdversarial(Regularizer):
     Parameters
     ----------
     eps : float or "auto", default="auto"
-        Length of the step, in units of the scaled features. Class borders keep about this
-        distance from the rows. Too long a step reaches across classes, which ruins noisy
-        tables first. "auto" is 0.5 if each column has unit deviation, as "standard" and "asinh"
-        of `scaling` make it, and 1 if not, as where pixels share one scale; but at most the
-        margin of the labeled rows: the mean of half of what the nearest row of another class is
-        farther away than the nearest of the same (0 where it is nearer), and 0.1 at least. With a
-        `scaling` of your own give a number.
+        Length of the step, in units of the scaled features. Decision boundaries keep about this
+        distance from the rows. If the step is too long, it reaches other classes, which is most
+        harmful for noisy tables. "auto" is 0.5 if each column has unit variance, as with the
+        `scaling` "standard" and "asinh", and otherwise 1, as for pixels with a common scale. It is
+        limited to at least 0.1 and at most the margin of the labeled rows: half the difference
+        between the distances to the nearest row of another class and of the same class, or 0 if
+        negative, averaged over the rows. For a custom `scaling`, pass a number.
     weight : float, default=1.0
         Weight of the term.
     ramp_up : int, default=1000
-        Training steps over which the weight rises to its full value.
+        Number of training steps over which the weight increases to its full value.
 
     References
     ----------
@@ -69,7 +69,7 @@ class VirtualAdversarial(Regularizer):
         "eps": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
-    # Length of the first, random step; short, so that the gradient behind it is the local one.
+    # Length of the first, random step, which must be short for a local gradient.
     PROBE = 0.1
 
     def __init__(self, eps: Any = "auto", *, weight: float = 1.0, ramp_up: int = 1000) -> None:
@@ -78,12 +78,12 @@ class VirtualAdversarial(Regularizer):
         self.ramp_up = ramp_up
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> VirtualAdversarial:
-        """Return the same with `eps` as a number."""
+        """Return a copy with `eps` as a number."""
         eps = self.eps
         if isinstance(eps, str):
             deviations = rows.std(axis=0)
-            # Columns that were scaled on their own have unit deviation, constant ones none. The
-            # levels of a category, zeros and ones, say nothing of the scale.
+            # Columns that were scaled individually have unit or, if constant, zero variance. Levels
+            # of categories, which are zeros and ones, are ignored.
             alone = np.isclose(deviations, 1, atol=0.01) | (deviations == 0)
             alone |= ((rows == 0) | (rows == 1)).all(axis=0)
             eps = 0.5 if alone.all() else 1.0
@@ -91,12 +91,12 @@ class VirtualAdversarial(Regularizer):
         return clone(self).set_params(eps=eps)
 
     def _check_prepared(self, n_classes: int) -> None:
-        """Raise ValueError where `eps` is no number."""
+        """Raise ValueError if `eps` is not a number."""
         if isinstance(self.eps, str):
             raise ValueError("The eps of a fitted model is a number.")
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
-        """Return the mean divergence that the worst step causes."""
+        """Return the mean divergence after the worst step."""
         rows, logits = unlabeled.rows, unlabeled.logits.detach()
         probe = rows + self.PROBE * _unit(torch.randn_like(rows))
         probe.requires_grad_()
@@ -106,7 +106,7 @@ class VirtualAdversarial(Regularizer):
 
 
 def _margin(rows: np.ndarray, codes: np.ndarray) -> float:
-    """Return how far labeled rows lie, in the mean, from the border of their nearest neighbors."""
+    """Return the mean distance of labeled rows from the boundary between nearest neighbors."""
     labeled = thinned(np.flatnonzero(codes >= 0), MAX_MARGIN_LABELS)
     if len(labeled) < 2:
         return np.inf
@@ -122,6 +122,6 @@ def _margin(rows: np.ndarray, codes: np.ndarray) -> float:
 
 
 def _unit(steps: Tensor) -> Tensor:
-    """Scale each row to length one; a row of zeros stays."""
+    """Scale each row to unit norm; zero rows do not change."""
     length = torch.linalg.vector_norm(steps.flatten(1), dim=1)
     return steps / length.clamp_min(1e-12).view(-1, *[1] * (steps.ndim - 1))

@@ -1,4 +1,4 @@
-"""What a sampler is."""
+"""Base class of samplers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["Sampler"]
 
 
 class Sampler(BaseEstimator, ABC):
-    """Learns to make up rows of a table, after the classifier has been trained.
+    """Base class of samplers, which learn to generate rows of a table after classifier training.
 
-    It is no estimator to be used alone: ``SGANClassifier(sampler=...)`` fits a copy on its
-    training rows, and `SGANClassifier.sample` asks that for rows. Both happen while torch's global
-    generators are seeded, so that randomness is to be drawn from these.
+    A sampler is not used alone: ``SGANClassifier(sampler=...)`` fits a copy on its training rows,
+    and `SGANClassifier.sample` calls the copy. Subclasses must draw random numbers from torch's
+    global generators, which are seeded during both calls.
 
     .. versionadded:: 0.1
 
     See Also
     --------
-    ColumnMap : Brings columns to their distributions in the training rows.
+    ColumnMap : Maps columns to their distributions in the training rows.
 
     Examples
     --------
-    Training rows of the wanted class, with some noise:
+    Training rows of the requested class with added noise:
 
     >>> import torch
     >>> from sklearn.datasets import load_iris
@@ -43,7 +43,7 @@ class Sampler(BaseEstimator, ABC):
     ...
     ...     def fit(self, rows, probabilities, heads, *, device, verbose=0):
     ...         self.rows_ = torch.from_numpy(rows)
-    ...         self.weights_ = torch.from_numpy(probabilities.T)  # of the rows in each class
+    ...         self.weights_ = torch.from_numpy(probabilities.T)  # weights of the rows by class
     ...         return self
     ...
     ...     def sample(self, codes):
@@ -69,18 +69,18 @@ class Sampler(BaseEstimator, ABC):
         device: torch.device,
         verbose: int = 0,
     ) -> Sampler:
-        """Learn from training rows.
+        """Fit the sampler on training rows.
 
         Parameters
         ----------
         rows : ndarray of shape (n_samples, n_features)
-            The rows, in the model space; float32.
+            Training rows in the model space, float32.
         probabilities : ndarray of shape (n_samples, n_classes)
-            What the classifier says of them; of a labeled row that label.
+            Class probabilities predicted by the classifier; one-hot for labeled rows.
         heads : Heads
-            Which of the features are levels of categories, all at the end.
+            Features that are levels of categories, which are the last features.
         device : torch.device
-            Where to train.
+            Device for training.
         verbose : int, default=0
             As in `SGANClassifier`.
 
@@ -92,7 +92,7 @@ class Sampler(BaseEstimator, ABC):
 
     @abstractmethod
     def sample(self, codes: np.ndarray) -> Tensor:
-        """Return a row for each class code.
+        """Generate a row for each class code.
 
         Parameters
         ----------
@@ -102,5 +102,5 @@ class Sampler(BaseEstimator, ABC):
         Returns
         -------
         rows : Tensor of shape (n_samples, n_features)
-            Rows of the model space, on the CPU.
+            Rows in the model space, on the CPU.
         """
