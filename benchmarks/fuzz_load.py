@@ -56,7 +56,7 @@ from sklearn.preprocessing import (
 )
 
 import sgan_sklearn
-from sgan_sklearn import SGANClassifier, save
+from sgan_sklearn import SGANClassifier, Training, save
 from sgan_sklearn._storage.files import read_file, write_file
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.regularizers import Distillation

@@ -33,7 +33,7 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 import sgan_sklearn
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, load, save
 from sgan_sklearn.samplers import CriticSampler
 
 N_ROWS = 600
@@ -90,7 +90,7 @@ def train(kind: str, folder: Path) -> None:
     classifier = SGANClassifier(**KINDS[kind], **options, callbacks=[PrintEpochs()])
     classifier.fit(*digits(kind))
     print(len(classifier.net_.history), flush=True)
-    classifier.save(folder / "model.sgan")
+    save(classifier, folder / "model.sgan")
 
 
 # --- the process that kills -------------------------------------------------------------------
@@ -187,7 +187,7 @@ def measure(key: dict, folder: Path) -> dict:
 
 
 def are_same(one: Path, other: Path, X: np.ndarray) -> bool:
-    a, b = SGANClassifier.load(one), SGANClassifier.load(other)
+    a, b = load(one), load(other)
     weights = [
         (getattr(a.net_, name).state_dict()[key], value)
         for name in NETWORKS

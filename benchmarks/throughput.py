@@ -44,7 +44,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch.callbacks import Callback
 from torch.utils.flop_counter import FlopCounterMode
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
 from sgan_sklearn._training import net as net_module
 from sgan_sklearn.architectures import MLPArchitecture

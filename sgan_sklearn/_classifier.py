@@ -721,10 +721,11 @@ default="auto"
 
     def _restore_state(self, state: dict[str, Any]) -> None:
         """Give a new classifier what `_kept_state` has returned, or raise an error."""
-        of_run = {} if self.training is None else self.training.get_params(deep=False)
-        if self.callbacks is not None or any(
-            of_run.get(name, value) != value for name, value in OF_ONE_RUN.items()
-        ):
+        training = Training() if self.training is None else self.training
+        if not isinstance(training, Training):
+            raise ValueError(f"training must be a Training or None. Got {training!r}.")
+        of_run = {name: getattr(training, name) for name in OF_ONE_RUN}
+        if self.callbacks is not None or of_run != OF_ONE_RUN:
             raise ValueError("A file does not say where checkpoints go, nor what is called.")
         if state:
             restore_fitted_state(self, state)

@@ -43,7 +43,7 @@ def test_pictures_of_color_images(images, labels, tmp_path):
 @pytest.mark.parametrize("params", [{}, {"architecture": "mlp", "image_shape": (8, 8)}])
 def test_the_last_picture_shows_the_final_averaged_generator(images, labels, tmp_path, params):
     callback = SampleGridCallback(tmp_path, 100, n_samples=2, n_columns=2)
-    decay = {"averaging_decay": 0.9, "adversarial_every": 1, "max_epochs": 6}
+    decay = {"training__averaging_decay": 0.9, "training__adversarial_every": 1, "max_epochs": 6}
     classifier = fitted(images, labels, callback, **decay, **params)
     (path,) = tmp_path.iterdir()
     assert path.name == "epoch_0006.png"

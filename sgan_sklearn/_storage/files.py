@@ -33,8 +33,8 @@ __all__ = ["FORMAT", "read_file", "replace_file", "write_file"]
 
 # The version of the format, raised whenever an older reader would not understand a file, and the
 # oldest one that is still read.
-FORMAT = 2
-OLDEST_FORMAT = 2
+FORMAT = 3
+OLDEST_FORMAT = 3
 
 # Where the checksum stands. Within strings of the header a quotation mark has a backslash before
 # it, so that this is found nowhere else.
