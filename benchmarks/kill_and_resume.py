@@ -33,7 +33,7 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 import sgan_sklearn
-from sgan_sklearn import SGANClassifier, load, save
+from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn.samplers import CriticSampler
 
 N_ROWS = 600
@@ -46,7 +46,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "early_stopping": True,
         "n_iter_no_change": 30,
         "validation_fraction": 0.2,
-        "lr_schedule": "cosine",
+        "training__lr_schedule": "cosine",
     },
     "complement, critic": {
         "max_epochs": 50,
@@ -86,8 +86,9 @@ def train(kind: str, folder: Path) -> None:
 
     The numbers of complete epochs are printed, the last one once more after the sampler's training.
     """
-    options = {"device": "cpu", "random_state": 0, "checkpoint_dir": folder, "resume": True}
-    classifier = SGANClassifier(**KINDS[kind], **options, callbacks=[PrintEpochs()])
+    training = Training(checkpoint_dir=folder, resume=True)
+    options = {"device": "cpu", "random_state": 0, "callbacks": [PrintEpochs()]}
+    classifier = SGANClassifier(training=training, **options).set_params(**KINDS[kind])
     classifier.fit(*digits(kind))
     print(len(classifier.net_.history), flush=True)
     save(classifier, folder / "model.sgan")

@@ -722,8 +722,6 @@ default="auto"
     def _restore_state(self, state: dict[str, Any]) -> None:
         """Give a new classifier what `_kept_state` has returned, or raise an error."""
         training = Training() if self.training is None else self.training
-        if not isinstance(training, Training):
-            raise ValueError(f"training must be a Training or None. Got {training!r}.")
         of_run = {name: getattr(training, name) for name in OF_ONE_RUN}
         if self.callbacks is not None or of_run != OF_ONE_RUN:
             raise ValueError("A file does not say where checkpoints go, nor what is called.")

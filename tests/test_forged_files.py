@@ -488,7 +488,7 @@ def test_settings_of_a_run_are_refused(forgery, tmp_path, monkeypatch, name, val
 )
 def test_options_of_another_kind_are_refused(forgery, training):
     forgery.params["training"] = training
-    assert_refused(forgery, "training must be a Training")
+    assert_refused(forgery, "'training' parameter of SGANClassifier")
 
 
 # --- checkpoints ----------------------------------------------------------------------------------
