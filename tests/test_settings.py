@@ -38,12 +38,12 @@ from sgan_sklearn import (
     SamplesDisplay,
     SGANClassifier,
     Training,
-    _rows,
-    _settings,
     export_onnx,
     load,
     save,
 )
+from sgan_sklearn._data import rows as rows_module
+from sgan_sklearn._runtime import settings as settings_module
 from sgan_sklearn._runtime.settings import plain_settings
 from sgan_sklearn._storage.fingerprint import fingerprint
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
@@ -359,7 +359,7 @@ def test_rows_scaled_in_another_thread(setting, monkeypatch):
     X, y = rows()
     scaling = make_pipeline(StandardScaler(), PCA())
     expected = small(scaling=scaling).fit(X, y)
-    monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 0)
+    monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 0)
     with setting():
         found = small(scaling=scaling).fit(X, y)
     assert learned(found) == learned(expected)
@@ -469,7 +469,7 @@ def test_settings_stay_as_they_are_after_an_error_in_a_training():
 
 def test_a_plain_program_is_left_alone(monkeypatch):
     # The one of this process has changed in other tests, and is counted since.
-    monkeypatch.setattr(_settings, "_default_dtype", _settings._DefaultDtype())
+    monkeypatch.setattr(settings_module, "_default_dtype", _settings._DefaultDtype())
     assert _settings._is_plain()
     for name, setting in SETTINGS.items():
         with setting():
@@ -612,7 +612,7 @@ def test_transformer_with_an_output_of_its_own(scaling, in_file, output, monkeyp
     X, y = rows()
     expected = small(scaling=scaling).fit(X, y)
     if in_file:
-        monkeypatch.setattr(_rows, "MAX_BYTES_ON_CPU", 0)
+        monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 0)
     with_output = clone(scaling).set_output(transform=output)
     found = small(scaling=with_output).fit(X, y)
     assert learned(found) == learned(expected)
