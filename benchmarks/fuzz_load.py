@@ -56,7 +56,7 @@ from sklearn.preprocessing import (
 )
 
 import sgan_sklearn
-from sgan_sklearn import SGANClassifier, save
+from sgan_sklearn import SGANClassifier, Training, save
 from sgan_sklearn._storage.files import read_file, write_file
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.regularizers import Distillation
@@ -140,15 +140,14 @@ def model_of(name: str) -> Any:
         return model.fit(X, y)
 
 
-def checkpointed(folder: Path, **params: Any) -> SGANClassifier:
+def checkpointed(folder: Path, *, resume: bool = False) -> SGANClassifier:
     """Return a classifier that keeps its checkpoints in a folder."""
     return SGANClassifier(
         **{**SMALL, "max_epochs": 2},
-        training=Training(checkpoint_dir=folder),
+        training=Training(checkpoint_dir=folder, resume=resume),
         early_stopping=True,
         validation_fraction=0.3,
         regularizer=["class_prior", "virtual_adversarial"],
-        **params,
     )
 
 
@@ -220,7 +219,7 @@ def resume(path: Path, honest: Path, scratch: Path) -> str:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            checkpointed(folder, training=Training(resume=True)).fit(*inputs("checkpoint"))
+            checkpointed(folder, resume=True).fit(*inputs("checkpoint"))
         except Exception as error:  # whichever it is, it is counted
             return f"used, but fit: {type(error).__name__}"
     passed_over = any("checkpoint cannot be used" in str(warning.message) for warning in caught)

@@ -31,7 +31,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 import sgan_sklearn
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import SemiSupervisedSplit
 from sgan_sklearn.samplers import CriticSampler
@@ -39,7 +39,7 @@ from sgan_sklearn.samplers import CriticSampler
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
-    "checkpoints": {"checkpoint_dir": "checkpoints"},
+    "checkpoints": {},
     "critic": {"sampler": CriticSampler((16,), (16,), max_epochs=20, batch_size=100)},
     "grid": {},
 }
@@ -62,8 +62,8 @@ def outcome(kind: str, folder: Path, started: int) -> str:
     """Fit a fitted classifier anew, and return what came of an interrupt."""
     X, y = digits()
     params = KINDS[kind]
-    if "checkpoint_dir" in params:
-        params = {"checkpoint_dir": folder / "checkpoints"}
+    if kind == "checkpoints":
+        params = {"training": Training(checkpoint_dir=folder / "checkpoints")}
     estimator = SGANClassifier(**{**SMALL, "random_state": 1}).fit(X, y)
     former = estimator.predict_proba(X)
     estimator.set_params(**SMALL, **params)

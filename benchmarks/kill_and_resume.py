@@ -33,7 +33,7 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 import sgan_sklearn
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn.samplers import CriticSampler
 
 N_ROWS = 600
@@ -46,7 +46,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "early_stopping": True,
         "n_iter_no_change": 30,
         "validation_fraction": 0.2,
-        "lr_schedule": "cosine",
+        "training__lr_schedule": "cosine",
     },
     "complement, critic": {
         "max_epochs": 50,
@@ -86,11 +86,12 @@ def train(kind: str, folder: Path) -> None:
 
     The numbers of complete epochs are printed, the last one once more after the sampler's training.
     """
-    options = {"device": "cpu", "random_state": 0, "checkpoint_dir": folder, "resume": True}
-    classifier = SGANClassifier(**KINDS[kind], **options, callbacks=[PrintEpochs()])
+    training = Training(checkpoint_dir=folder, resume=True)
+    options = {"device": "cpu", "random_state": 0, "callbacks": [PrintEpochs()]}
+    classifier = SGANClassifier(training=training, **options).set_params(**KINDS[kind])
     classifier.fit(*digits(kind))
     print(len(classifier.net_.history), flush=True)
-    classifier.save(folder / "model.sgan")
+    save(classifier, folder / "model.sgan")
 
 
 # --- the process that kills -------------------------------------------------------------------
@@ -187,7 +188,7 @@ def measure(key: dict, folder: Path) -> dict:
 
 
 def are_same(one: Path, other: Path, X: np.ndarray) -> bool:
-    a, b = SGANClassifier.load(one), SGANClassifier.load(other)
+    a, b = load(one), load(other)
     weights = [
         (getattr(a.net_, name).state_dict()[key], value)
         for name in NETWORKS

@@ -32,7 +32,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch.callbacks import Callback
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.objectives import Complement, Stacked, TwoHeaded
 

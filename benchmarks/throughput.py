@@ -2,7 +2,7 @@
 
 - steps: steps per second of `fit` against two hand-written loops with the same networks, batch and
   losses, a plain one and a tight one (benchmarks/_loops.py), both in float32. The three alternate,
-  an epoch each; `fit` makes one more before, in which networks are compiled or a step is recorded.
+  an epoch each; `fit` makes one more before, in which a step is recorded on a GPU.
   The ratios are those of the medians.
 - share: the part of this machine's rate of matrix products that a step's counted operations reach.
 - profile: the parts of a step by torch's profiler, in the threads of the loop itself.
@@ -44,7 +44,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skorch.callbacks import Callback
 from torch.utils.flop_counter import FlopCounterMode
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
 from sgan_sklearn._training import net as net_module
 from sgan_sklearn.architectures import MLPArchitecture
@@ -58,11 +58,12 @@ NETWORKS = {
     "conv": {"architecture": "conv", "batch_size": 50},
 }
 NETWORKS = {
-    name: {**given, "image_shape": (28, 28), "compile": False} for name, given in NETWORKS.items()
+    f"{name}{suffix}": {**given, "image_shape": (28, 28), "training__record_steps": recorded}
+    for suffix, recorded in {"": False, ", recorded": True}.items()
+    for name, given in NETWORKS.items()
 }
-NETWORKS |= {f"{name}, compiled": {**given, "compile": True} for name, given in NETWORKS.items()}
 # The adversarial game alone, as in the loops.
-GAME = {"regularizer": None, "augment": None, "averaging_decay": 0.999}
+GAME = {"regularizer": None, "augment": None, "training__averaging_decay": 0.999}
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 N_COLUMNS, N_CLASSES = 50, 10
@@ -124,13 +125,13 @@ def mnist(folder: Path | None, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def classifier(network: str, device: str, **params) -> SGANClassifier:
-    return SGANClassifier(
-        **{**NETWORKS[network], **GAME, "device": device, "random_state": 0, **params}
+    return SGANClassifier(device=device, training=Training(), random_state=0).set_params(
+        **{**NETWORKS[network], **GAME, **params}
     )
 
 
 def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
-    # Two epochs, of which the second is taken: networks are compiled in the first.
+    # Two epochs, of which the second is taken: steps are recorded in the first.
     clf = classifier(key["network"], key["device"], max_epochs=2, warm_start=True)
     clf.set_params(training__precision=key["precision"])
     X, y = mnist(folder, options.steps * clf.batch_size)
@@ -172,7 +173,7 @@ def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -
 def fitted_net(key: dict, folder: Path | None):
     """Return a net and a batch to step with."""
     clf = classifier(
-        key["network"], key["device"], max_epochs=1, training=Training(precision=key["precision"])
+        key["network"], key["device"], max_epochs=1, training__precision=key["precision"]
     )
     X, y = mnist(folder, 2_000)
     net = clf.fit(X, y).net_
@@ -411,13 +412,13 @@ def train_together(key: dict) -> None:
 # --- time to accuracy -------------------------------------------------------------------------
 
 SYSTEMS = {
-    "default": {},
-    "default, bfloat16": {"precision": "bfloat16"},
-    "default, compile=False": {"compile": False},
+    "default": Training(),
+    "default, bfloat16": Training(precision="bfloat16"),
+    "default, steps not recorded": Training(record_steps=False),
     "tight loop, recipe of the paper": None,
 }
 # What the default is already.
-LEFT_OUT = {"cpu": "default, compile=False", "cuda": "default, bfloat16"}
+LEFT_OUT = {"cpu": "default, steps not recorded", "cuda": "default, bfloat16"}
 GOAL = 0.97
 
 
@@ -454,7 +455,7 @@ def _record_of_classifier(key: dict, images, y: np.ndarray, timeout: float) -> l
     # The scaling of bytes does not depend on the rows.
     rows = clf.fit(images.X_train[:1_000], y[:1_000])._to_model_space(images.X_test)
     record: list[dict] = []
-    clf.set_params(**SYSTEMS[key["system"]], max_epochs=1_000)
+    clf.set_params(training=SYSTEMS[key["system"]], max_epochs=1_000)
     clf.set_params(callbacks=[Watch(rows, images.y_test, timeout, record)])
     clf.fit(images.X_train, y)
     return record

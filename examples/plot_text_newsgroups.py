@@ -32,7 +32,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.model_selection import mask_labels
 
 GROUPS = ["comp.graphics", "rec.autos", "rec.sport.hockey", "sci.med", "sci.space", "sci.crypt"]

@@ -19,7 +19,7 @@ from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
 from sgan_sklearn.regularizers import VirtualAdversarial

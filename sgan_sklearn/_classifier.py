@@ -86,187 +86,127 @@ _ABOUT_CLONES = "In a search, such as GridSearchCV, this estimator is a clone an
 class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Classifier that learns from unlabeled rows through a semi-supervised GAN.
 
-    Two networks are trained together: a discriminator that classifies the labeled rows and
-    tells real rows from generated ones, and a generator that makes such rows up. Telling them
-    apart shows the discriminator where the unlabeled rows lie, and so where the borders
-    between the classes do not belong.
+    Two networks are trained together. A discriminator classifies the labeled rows and tells real
+    rows from generated ones, and a generator produces such rows. This shows the discriminator
+    where the unlabeled rows lie, so that the borders between the classes run where there are few.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     architecture : {"auto", "mlp", "conv"} or Architecture, default="auto"
-        The two networks. "mlp" are multilayer perceptrons, for tables; "conv" convolutional
-        networks, for images of 8 to 64 pixels a side; "auto" is "conv" for images and "mlp"
-        otherwise. Pass an instance of `sgan_sklearn.architectures.MLPArchitecture` or
-        `ConvArchitecture` to choose their sizes and noise, which a grid then reaches as
-        ``architecture__input_noise``, or of `ModuleArchitecture` to use networks of your own.
+        The two networks: multilayer perceptrons for tables ("mlp") or convolutional networks for
+        images ("conv"). "auto" is "conv" for images and "mlp" otherwise. Pass an instance from
+        `sgan_sklearn.architectures` to choose sizes and noise, or to use your own networks.
     objective : {"feature_matching", "complement", "stacked", "softmax", "two_headed", \
             "supervised"} or Objective, default="feature_matching"
-        What the networks play for; pass an instance of a class of `sgan_sklearn.objectives` to
-        choose its options, which a grid then reaches as ``objective__norm``.
-
-        - "feature_matching": the generator matches the mean of the discriminator's last hidden
-          layer. The other defaults were chosen with it.
-        - "complement": the same, but the generated rows are driven apart and the discriminator
-          is to be sure of the class of unlabeled rows.
-        - "stacked": the discriminator of "feature_matching"; the generator wants its rows called
-          real.
-        - "softmax": "stacked" with a logit of its own for the generated class.
-        - "two_headed": "softmax" with an output of its own for realness.
-        - "supervised": the cross-entropy of the labeled rows and the regularizers, without a
-          generator.
+        The losses of the two networks; the guide page *Objectives and regularizers* compares them.
+        "supervised" trains no generator. Pass an instance from `sgan_sklearn.objectives` to choose
+        its options.
     regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", \
 "pseudo_label", "virtual_adversarial"}, Regularizer, list or tuple of these, or None, default="auto"
-        Further terms on unlabeled rows, added to the discriminator's loss; pass an instance
-        from `sgan_sklearn.regularizers` to choose its options, which a grid then reaches as
-        ``regularizer__weight`` (not through a list). "auto" is "pseudo_label" for images, otherwise
-        "virtual_adversarial" and, unless there is a `class_weight`, "class_prior" and
-        "distillation". Training takes about half as long again for tables with them, and a quarter
-        for images.
+        Loss terms on unlabeled rows, added to the discriminator's loss. "auto" is "pseudo_label"
+        for images, otherwise "virtual_adversarial" and, without a `class_weight`, "class_prior"
+        and "distillation". Pass an instance from `sgan_sklearn.regularizers` for its options.
     latent_dim : int, default=64
-        Length of the random vectors that the generator turns into rows, up to 65,536. Too few limit
-        the variety of the rows; more cost little.
+        Length of the random vectors that the generator turns into rows, at most 65,536. A small
+        value limits the variety of the rows.
     categorical_features : "from_dtype", array-like of str, int or bool, or None, \
 default="from_dtype"
-        Which columns of a table are categories. "from_dtype" takes the columns of a DataFrame that
-        hold text, booleans or the dtype "category", and none of an array; else their names, their
-        indices, or a mask; None takes all columns for numbers. Columns of dates, times and
-        durations count as numbers and cannot be categories. Each level becomes an input of the
-        networks; of more than 100 in a column the rarest share one. Categories that are missing
-        are a level of their own, and new ones count as missing. Missing numbers are filled by the
-        column's median, with an input that says so.
+        Columns of a table that are categories: names, indices or a mask. "from_dtype" takes the
+        columns of a DataFrame that hold text, booleans or the dtype "category". None takes all
+        columns as numbers. See the guide page *Tables*.
     image_shape : None, (height, width) or (height, width, channels), default=None
-        How a flat row is laid out as an image, with 1 or 3 channels, for images that come through
-        a `Pipeline` or another tool that needs two-dimensional `X`. Images in an array of three
-        or four dimensions do not need it.
+        Shape of the image in each row, with 1 or 3 channels, if `X` holds flat images. Arrays of
+        three or four dimensions do not need it.
     augment : {"auto", "affine"}, Augmentation or None, default="auto"
-        How the real images of each training batch are changed at random, anew each time, which
-        tells the networks what leaves a class as it is. "affine" shifts, turns and scales them a
-        little; pass an instance of `sgan_sklearn.augmentations.AffineAugmentation` to choose how
-        much. "auto" is "affine" for images, unless the architecture is "mlp", and None otherwise.
+        Random changes of the real images in each batch. "affine" shifts, rotates and scales them
+        a little. "auto" is "affine" for images in convolutional networks and None otherwise. Pass
+        an `sgan_sklearn.augmentations.AffineAugmentation` to choose how much.
     scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
 default="auto"
-        How columns are brought to the networks' scale; fitted on all rows, of more than eight
-        million numbers on a sample, and undone in `sample`.
-
-        - "shared": one mean and one deviation for all columns, for columns of one unit such as
-          pixels, where a column that varies less also matters less.
-        - "standard": zero mean and unit deviation for each column.
-        - "asinh": the inverse hyperbolic sine of each column about its median, linear in the
-          middle and logarithmic in the tails, for heavy tails.
-        - "image": one linear map of all pixels to the range from -1 to 1. Bytes (uint8) count
-          from 0 to 255 if they span at least half of that, all others from the smallest to the
-          largest value of `X`.
-        - "none": X as it is, for rows that are already of about unit deviation.
-        - "auto": "image" for images, unless the architecture is "mlp". For tables "shared" if more
-          than three quarters of the columns span half of the range of all or more; otherwise
-          "asinh" for the columns that hold a value more than 6 standard deviations from their
-          mean, and "standard" for the rest.
-
-        Any scikit-learn transformer with an ``inverse_transform`` that keeps the number of
-        columns works as well.
+        How columns are scaled for the networks; `sample` inverts it. "auto" is "image" for images
+        in convolutional networks, and depends on the columns otherwise. A transformer needs an
+        ``inverse_transform`` and must keep the number of columns. See the guide page *Tables*.
     max_epochs : int or "auto", default="auto"
-        Passes over all rows. "auto" takes 10, but as many more as 2,000 training steps need and
-        as many fewer as 10,000 steps allow (one pass at least): half a minute for a thousand
-        rows of 64 columns, minutes for a hundred thousand. More epochs seldom hurt.
+        Number of passes over all rows. "auto" is 10, increased to reach 2,000 training steps and
+        decreased to stay within 10,000, but at least 1. More epochs seldom hurt.
     batch_size : int, default=50
-        Generated rows in a training step; unlabeled and labeled rows as many, but never more
-        than there are. Smaller batches mean more steps an epoch.
+        Number of generated rows in a training step, and of unlabeled and of labeled rows, as far
+        as there are so many.
     discriminator_lr : float, default=3e-3
-        Learning rate of the discriminator's Adam optimizer. Too high a rate diverges.
+        Learning rate of the discriminator's Adam optimizer.
     generator_lr : float, default=3e-3
         Learning rate of the generator's Adam optimizer.
     unsupervised_weight : float, default=1.0
-        Weight of all losses on unlabeled and generated rows, the regularizers' among them,
-        against that on labeled ones. 0 trains the discriminator on the labeled rows alone and no
-        generator.
+        Weight of all losses on unlabeled and generated rows relative to the loss on labeled rows.
+        0 trains the discriminator on the labeled rows only, and no generator.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class in the loss on labeled rows: a dict from class labels to weights, in
-        which a class that is left out has the weight one; "balanced" weighs by inverse frequency
-        among the labeled rows. Only ratios count: the weights are scaled to a mean of one over
-        the labeled rows. More weight makes errors on a class rarer and errors towards it more
-        frequent; unlabeled and generated rows are not weighted.
+        Weight of each class in the loss on labeled rows; classes missing from a dict have weight
+        one. "balanced" uses inverse frequencies among the labeled rows. Weights are scaled to a
+        mean of one over the labeled rows.
     sampler : {"generator", "critic"} or Sampler, default="generator"
-        What `sample` takes its rows from. "generator" is the one that the classifier was trained
-        with, at no cost, whose rows need not be true to the training rows but column by column.
-        "critic", for tables, trains a second generator after the classifier, against a critic of
-        its own. Its rows are harder to tell from real ones; what is learned from them is better on
-        some tables and worse on others. The classifier stays the same. It takes 2,000 to 4,000
-        steps of its own, one to five minutes; pass an instance of
-        `sgan_sklearn.samplers.CriticSampler` to choose how many.
+        Source of the rows of `sample`. "generator" is the classifier's own. "critic" trains a
+        second generator after the classifier, for tables only, in one to five minutes; its rows
+        resemble the training rows more closely. See the guide page *Sampling*.
     unlabeled_value : int, float, str or None, default=-1
         Label of the unlabeled rows. NaN stands for NaN, None, ``pd.NA`` and ``pd.NaT``. None
-        means that all rows are labeled, for a `y` in which -1 is a class.
+        means that all rows are labeled.
     device : str, default="auto"
-        Where the networks live: "cpu", "cuda", "cuda:1"; "auto" is the first CUDA GPU
-        if there is one. A model fitted on a GPU can be unpickled on a machine without.
+        Device of the networks, such as "cpu" or "cuda:1". "auto" is the first CUDA GPU, or the
+        CPU if there is none.
     training : Training, default=None
         Options of the training loop, such as schedules, averaging, precision and checkpoints; see
-        `sgan_sklearn.Training`. A grid reaches those of an instance as ``training__precision``.
-        None is ``Training()``.
+        `sgan_sklearn.Training`. None is ``Training()``.
     warm_start : bool, default=False
-        Whether `fit` continues the training of a fitted model for another `max_epochs` instead
-        of starting anew. Classes and columns must be the same; networks, `latent_dim`, objective,
-        regularizers, scaling, categories and device stay those of the first fit, whatever their
-        parameters say by then.
+        Whether `fit` continues the training of a fitted model for another `max_epochs`. Classes
+        and columns must be the same. Networks, objective, regularizers, scaling and device remain
+        those of the first fit.
     early_stopping : bool, default=False
-        Whether to hold labeled rows back, score the accuracy on them after each epoch
-        ("validation_score" in ``history_``), stop when it has not risen for `n_iter_no_change`
-        epochs, and keep the best epoch, of equal ones the latest. The rows that are held back
-        teach nothing but the scaling, so that this is for those who have labels to spare: with
-        five of each class the score is a matter of chance.
+        Whether to hold out labeled rows, stop when the accuracy on them has not improved for
+        `n_iter_no_change` epochs, and keep the best epoch, the latest of equal ones. See the guide
+        page *Choosing parameters*.
     validation_fraction : float, default=0.1
-        Share of the labeled rows that `early_stopping` holds back, with the classes' shares.
+        Stratified share of the labeled rows that `early_stopping` holds out.
     n_iter_no_change : int, default=10
-        Epochs that `early_stopping` waits for a gain.
+        Number of epochs without improvement after which `early_stopping` stops.
     callbacks : list of skorch callbacks, default=None
-        Called while training, besides those that keep the history and print. One may set
-        ``net.stop_training_ = True`` to end it after the epoch. skorch's scoring callbacks score
-        the rows that `early_stopping` holds back, or with ``on_train=True`` the labeled rows, and
-        `valid_loss`, which others monitor, needs such rows too; the guide says of each what it
-        does. Random numbers that callbacks draw from torch do not change the model.
-        scikit-learn's callbacks, of version 1.9 and
-        later, are set by ``set_callbacks``; they get the labeled rows alone, with those that
-        `early_stopping` holds back. With one of your own here, steps on a GPU are not recorded
-        unless `compile` is True.
+        Callbacks called during training. One may set ``net.stop_training_ = True`` to stop after
+        the epoch. Scoring callbacks need the rows that `early_stopping` holds out, or
+        ``on_train=True``. Callbacks of scikit-learn are set with ``set_callbacks``. See the guide
+        page *Callbacks*.
     random_state : int, RandomState instance or None, default=None
-        Source of all randomness: weights, batches, noise. On a CPU the same integer gives the
-        same model to the bit, for the same number of torch's threads; None gives another one at
-        each call.
+        Source of all randomness. On a CPU the same integer gives the same model to the bit, for
+        the same number of threads. See the guide page *Reproducibility*.
     verbose : int, default=0
-        1 prints the numbers of rows and classes and a table of about 20 epochs with the losses and
-        the time left, 2 all epochs.
+        1 prints the numbers of rows and classes, and about 20 epochs with their losses and the
+        remaining time; 2 prints all epochs.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels, sorted, without `unlabeled_value`.
+        Sorted class labels, without `unlabeled_value`.
     n_features_in_ : int
-        Number of columns of `X`; for images height * width * channels.
+        Number of columns of `X`; height * width * channels for images.
     image_shape_ : tuple of (height, width, channels) or None
-        Shape of the images, or None if `X` was a table.
+        Shape of the images; None for a table.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if `X` was a DataFrame with string names.
     transduction_ : ndarray of shape (n_samples,)
-        Label of each training row: the given one, or the predicted one where there was none.
-        After `partial_fit` of the rows of the last call, as the next one.
+        Label of each training row, given or predicted; after `partial_fit`, of the last call.
     label_distributions_ : ndarray of shape (n_samples, n_classes)
         Class probabilities behind `transduction_`; given labels have probability one.
     history_ : list of dict
-        One record an epoch: its number ("epoch"), the mean of each loss term
-        ("discriminator_loss", "generator_loss", the objective's own, and those of the
-        regularizers before their weights), the mean standard deviation of generated columns
-        against that of real ones ("generated_spread"), with `early_stopping` the loss and the
-        accuracy on the rows held back ("valid_loss", "valid_acc", which is the "validation_score",
-        and with "_best" whether each is the best so far), and its seconds ("dur"). The means are
-        over the steps that have the term, see `adversarial_every`.
+        A record for each epoch: its number ("epoch"), the means of the loss terms over the steps
+        that have them, "generated_spread" (the mean standard deviation of generated columns
+        relative to real ones), the duration in seconds ("dur"), and with `early_stopping` the
+        scores on the rows held out ("valid_loss", "valid_acc", "validation_score").
     n_iter_ : int
         Number of epochs trained.
     n_steps_ : int
-        Number of training steps behind the networks that are kept, one batch each.
+        Number of training steps of the networks that are kept.
     validation_scores_ : list of float or None
-        Accuracy on the rows held back after each epoch of the last fit; None without
+        Accuracy on the held-out rows after each epoch of the last fit; None without
         `early_stopping`.
     best_validation_score_ : float or None
         The highest of them, that of the networks that are kept.
@@ -275,15 +215,14 @@ default="auto"
     generator_ : torch.nn.Module
         Generator with averaged weights, in evaluation mode; its output is scaled.
     net_ : skorch.NeuralNet
-        The training loop, with both networks, their averages and their optimizers.
+        The training loop, with the networks, their averages and their optimizers.
     plan_ : Plan
-        What the parameters became, with a value in place of each "auto": networks, losses, number
+        The parameters of the fit, with a value in place of each "auto": networks, losses, number
         of epochs, decay of the averages, precision, device.
     sampler_ : Sampler or None
-        The fitted `sampler`, with a history of its own; None for "generator".
+        The fitted `sampler`; None for "generator".
     scaler_ : transformer
-        What brings rows to the networks' scale, and back: the fitted `scaling`, the levels of
-        categories, and what fills holes.
+        The fitted `scaling`, with the levels of categories and the values for missing numbers.
 
     See Also
     --------
@@ -310,7 +249,7 @@ default="auto"
     >>> clf.sample(2, random_state=0).shape
     (2, 64)
 
-    Images are classified by convolutional networks and made up as images:
+    Images are classified by convolutional networks and generated as images:
 
     >>> images = X.reshape(-1, 8, 8)
     >>> clf = SGANClassifier(max_epochs=1, random_state=0).fit(images, few_labels)
@@ -427,12 +366,10 @@ default="auto"
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or array of shape \
 (n_samples, height, width) or (n_samples, height, width, channels)
-            Rows or images, unscaled: `scaling` takes care of that. Tables may have categories, see
-            `categorical_features`, dates, and missing values (NaN, None, NaT). Columns of a
-            DataFrame may have any dtype that is numbers, dates or categories.
+            Unscaled rows or images. Tables may have categories, dates and missing values.
         y : array-like of shape (n_samples,)
-            Class labels: integers, floats, booleans or strings, with `unlabeled_value` where
-            a row has none. Masked entries of a masked array are unlabeled.
+            Class labels: integers, floats, booleans or strings, with `unlabeled_value` in the
+            unlabeled rows. Masked entries are unlabeled.
 
         Returns
         -------
@@ -442,38 +379,35 @@ default="auto"
         Raises
         ------
         ValueError
-            If a parameter, `X` or `y` is not as described, or if `y` holds what NumPy makes of
-            `unlabeled_value` where the dtype of `y` cannot hold it: the text "-1", or 255 for -1.
-            A model fitted before is kept.
+            If a parameter, `X` or `y` is not as described, or if `y` holds `unlabeled_value`
+            converted to another dtype, such as "-1" or 255. A model fitted before is kept.
         TypeError
             If `X` is sparse, or a frame that must be collected first.
         MemoryError
-            If a GPU's memory is too small; a model fitted before is kept here, too.
+            If a GPU's memory is too small. A model fitted before is kept.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss diverges, and the last sensible model is kept; if the generator makes nearly
-            equal rows or the discriminator knows all of its rows when the training ends.
+            If the loss diverges, the generator collapses or the discriminator recognizes all
+            generated rows. The last finite model is kept.
         UserWarning
             If no row is unlabeled though `unlabeled_value` is not None, if a class looks like
-            another mark of unlabeled rows, or if 1 is the only class and -1 means unlabeled; if
-            columns of a DataFrame name the rows or hold text, from which nothing can be learned, or
-            numbers as text with a few other texts between them; or if Ctrl-C ends the training.
+            another mark of unlabeled rows, if the labels are 1 and -1, if columns identify the rows
+            or hold text or numbers as text, or if Ctrl-C ends the training.
 
         Notes
         -----
-        Ctrl-C raises KeyboardInterrupt; the estimator has the model so far.
+        Ctrl-C raises KeyboardInterrupt; the estimator keeps the model so far.
         """
         self._validate_params()  # warm_start among them
         return self._fit(X, y, continued=bool(self.warm_start) and hasattr(self, "net_"))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> SGANClassifier:
-        """Go on with the training for one epoch on these rows, as they come in parts.
+        """Train for one epoch on a part of the rows.
 
-        The first call sets up the networks and the scaling by its rows, or goes on from a `fit`.
-        Labels are not remembered from call to call: where they are few, pass the labeled rows
-        along with each part of the unlabeled ones.
+        The first call creates the networks and fits the scaling, or continues a `fit`. If labels
+        are few, pass the labeled rows together with each part of the unlabeled rows.
 
         Parameters
         ----------
@@ -483,8 +417,8 @@ default="auto"
         y : array-like of shape (n_samples,)
             Class labels, with `unlabeled_value` where a row has none; all may be unlabeled.
         classes : array-like of shape (n_classes,), default=None
-            All class labels that any part will hold; `unlabeled_value` among them is passed over,
-            so that ``np.unique(y_of_all_parts)`` will do. The first call must give them.
+            Class labels of all parts, required in the first call. `unlabeled_value` among them is
+            ignored.
 
         Returns
         -------
@@ -494,19 +428,17 @@ default="auto"
         Raises
         ------
         ValueError
-            If `classes` are missing or other than before, if `y` holds another label, if
-            `early_stopping`, an `lr_schedule`, a `sampler` or ``class_weight="balanced"`` ask for
-            what a part cannot give, or as in `fit`.
+            If `classes` are missing or differ from before, if `y` holds another label, if a
+            parameter needs all rows at once (`early_stopping`, a `sampler`,
+            ``class_weight="balanced"``, an `lr_schedule` or checkpoints), or as in `fit`.
         TypeError
             If `X` is sparse.
 
         Notes
         -----
-        `max_epochs` and `warm_start` mean nothing here. Categories that the first part does not
-        hold count as missing for ever. ``regularizer="auto"`` leaves out "class_prior" and
-        "distillation", since a part need not have the shares of all nor a label of each class; a
-        `class_weight` is taken as it is, without the scaling to a mean of one. A `sampler` must be
-        "generator", and one that was fitted before is given up.
+        `max_epochs` and `warm_start` are ignored. Categories that are not in the first part count
+        as missing. ``regularizer="auto"`` omits "class_prior" and "distillation", and a
+        `class_weight` is not scaled. A fitted sampler is dropped.
 
         Examples
         --------
@@ -545,8 +477,8 @@ default="auto"
         Warns
         -----
         UserWarning
-            If a column of categories holds values that the training rows did not have in more than
-            half of the rows. Fewer ones count as missing without a warning.
+            If more than half of the values of a column of categories are unknown. Unknown values
+            count as missing.
         """
         logits = self._class_logits(self._to_model_space(X))
         return ClassTarget(self.classes_).decode(logits)
@@ -587,14 +519,14 @@ default="auto"
 
     @with_plain_settings
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy on the rows that carry a label.
+        """Return the accuracy on the labeled rows.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
             Rows in the units of the training rows; images also flat.
         y : array-like of shape (n_samples,)
-            True labels; rows with `unlabeled_value` are left out.
+            True labels; rows with `unlabeled_value` are ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
 
@@ -606,7 +538,7 @@ default="auto"
         Raises
         ------
         ValueError
-            If no row carries a label.
+            If no row is labeled.
         """
         check_is_fitted(self)
         check_dense(X)
@@ -630,8 +562,7 @@ default="auto"
     def score_samples(self, X: Any) -> np.ndarray:
         """Return how real each row looks to the discriminator.
 
-        It is realness, not a density: high where training rows lie and generated rows do
-        not, low where the generator went or nothing was seen.
+        This is not a density: it is high where there are training rows but no generated rows.
 
         Parameters
         ----------
@@ -646,8 +577,8 @@ default="auto"
         Raises
         ------
         ValueError
-            If the classifier was fitted without a generator, that is with
-            ``unsupervised_weight=0`` or ``objective="supervised"``.
+            If the classifier was fitted without a generator: with ``unsupervised_weight=0`` or
+            ``objective="supervised"``.
         """
         self._check_generator_trained("score_samples")
         outputs = self.net_.outputs(self._to_model_space(X))
@@ -657,38 +588,34 @@ default="auto"
     def sample(
         self, n_samples: int = 1, random_state: RandomState = None, *, label: Any = None
     ) -> Any:
-        """Make up rows that look like the training rows.
+        """Generate rows that look like the training rows.
 
-        Each column of numbers has the distribution that it has in the training rows: values are
-        replaced by those of the same rank. That is not so for images, nor after `partial_fit`.
+        In tables, each column of numbers has its distribution in the training rows, except after
+        `partial_fit`.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of rows.
         random_state : int, RandomState instance or None, default=None
-            Source of the latent vectors. The same integer gives the same rows; None gives new
-            ones at each call.
+            Source of randomness. The same integer gives the same rows.
         label : class label or array-like of shape (n_samples,), default=None
-            Class that all rows shall be of, or that of each one; an array takes the place of
-            `n_samples`, and may be a column. A `sampler` makes rows of a class at will. The
-            generator's are made until enough of them are most likely of that class to the
-            discriminator; of a class that it hardly makes, the likeliest. None takes all rows as
-            they come.
+            Class of all rows, or of each row; an array replaces `n_samples`. Without a `sampler`,
+            rows are generated until the discriminator assigns enough of them to the class. None
+            does not select rows.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features) or images (n_samples, ...), or DataFrame
-            Rows in the units, range, dtype, shape and feature order of the training rows (the range
-            of a sample, where `scaling` was fitted on one); a DataFrame of the same columns and
-            dtypes if those came in one. After a masked array it is a plain array, with NaN or None
-            where a value is missing.
+            Rows in the units, range and dtypes of the training rows; a DataFrame of the same
+            columns if those were in one. After a masked array it is a plain array, with NaN or None
+            for missing values.
 
         Raises
         ------
         ValueError
-            If `n_samples` is not a positive integer, if `label` is no class or has another length,
-            or if the classifier was fitted without a `sampler` and without a generator, that is
+            If `n_samples` is not a positive integer, if `label` is not a class or has another
+            length, or if the classifier was fitted without a `sampler` and without a generator:
             with ``unsupervised_weight=0`` or ``objective="supervised"``.
         MemoryError
             If the rows do not fit in memory.
@@ -722,10 +649,9 @@ default="auto"
 
     def _restore_state(self, state: dict[str, Any]) -> None:
         """Give a new classifier what `_kept_state` has returned, or raise an error."""
-        of_run = {} if self.training is None else self.training.get_params(deep=False)
-        if self.callbacks is not None or any(
-            of_run.get(name, value) != value for name, value in OF_ONE_RUN.items()
-        ):
+        training = Training() if self.training is None else self.training
+        of_run = {name: getattr(training, name) for name in OF_ONE_RUN}
+        if self.callbacks is not None or of_run != OF_ONE_RUN:
             raise ValueError("A file does not say where checkpoints go, nor what is called.")
         if state:
             restore_fitted_state(self, state)

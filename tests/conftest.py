@@ -10,7 +10,7 @@ import torch
 from hypothesis import Phase, settings
 from sklearn.datasets import make_blobs
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.regularizers import _distillation
 
@@ -68,7 +68,7 @@ def make_classifier():
             "device": "cpu",
             "random_state": 0,
         }
-        return SGANClassifier(**{**small, **params})
+        return SGANClassifier(**small, training=Training()).set_params(**params)
 
     return make
 
@@ -78,7 +78,7 @@ def make_learner(make_classifier):
     """Return a function that makes a classifier that learns `data` within half a second."""
 
     def make(**params):
-        quick = {"max_epochs": 40, "discriminator_lr": 1e-2, "averaging_decay": 0.9}
+        quick = {"max_epochs": 40, "discriminator_lr": 1e-2, "training__averaging_decay": 0.9}
         return make_classifier(**{**quick, **params})
 
     return make

@@ -21,7 +21,7 @@ from sklearn.datasets import load_iris
 from sklearn.utils.fixes import parse_version
 from skorch.callbacks import Callback
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.architectures import MLPArchitecture
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -105,6 +105,22 @@ def test_every_row_of_the_published_systems_is_found_and_valid(benchmark):
         assert systems.settings(found.estimator) == systems.settings(row.estimator)
     keys = systems.keys(rows, 2, "cpu")
     assert len(keys) == 2 * len(rows)
+
+
+def test_settings_of_a_cell_name_the_options_that_differ(benchmark):
+    cells = benchmark("_cells")
+    plain = cells.settings(SGANClassifier())
+    assert "training" not in plain
+    assert cells.settings(SGANClassifier(training=None)) == plain
+    changed = SGANClassifier(training=Training(adversarial_every=4))
+    assert cells.settings(changed).endswith("{'training': Training(adversarial_every=4)}")
+
+
+def test_stored_cells_of_the_ablation_are_valid(benchmark):
+    systems = benchmark("published_systems")
+    stored = json.loads((systems.RESULTS / "published_systems.json").read_text())["cells"]
+    known = {cell["key"]["settings"] for cell in stored}
+    assert all(systems.settings(row.estimator) in known for row in systems.ABLATION)
 
 
 def test_cells_of_the_published_systems_are_measured_and_told(benchmark, tmp_path, monkeypatch):
@@ -279,11 +295,18 @@ def test_both_precisions_can_be_asked_for(throughput):
     assert len(wanted) == 2 * 2
 
 
-def test_compiled_networks_can_be_asked_for(throughput):
-    wanted = throughput.keys(["steps"], "cpu", 1, ["float32"], ["mlp, compiled"])
-    assert [key["network"] for key in wanted] == ["mlp, compiled"]
-    assert throughput.classifier("mlp, compiled", "cpu").compile
-    assert not throughput.classifier("mlp", "cpu").compile
+def test_recorded_steps_can_be_asked_for(throughput):
+    wanted = throughput.keys(["steps"], "cuda", 1, ["float32"], ["mlp, recorded"])
+    assert [key["network"] for key in wanted] == ["mlp, recorded"]
+    assert throughput.classifier("mlp, recorded", "cpu").training.record_steps is True
+    assert throughput.classifier("mlp", "cpu").training.record_steps is False
+
+
+def test_stored_cells_of_steps_can_be_asked_for(throughput):
+    stored = json.loads((throughput.RESULTS / "throughput.json").read_text())["cells"]
+    for key in (cell["key"] for cell in stored):
+        assert key.get("network", "mlp") in throughput.NETWORKS
+        assert key.get("system", "default") in throughput.SYSTEMS
 
 
 def test_what_takes_too_long_or_fails_is_told(throughput):

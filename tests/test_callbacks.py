@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.callbacks import SampleGridCallback
 
 
@@ -43,8 +43,8 @@ def test_pictures_of_color_images(images, labels, tmp_path):
 @pytest.mark.parametrize("params", [{}, {"architecture": "mlp", "image_shape": (8, 8)}])
 def test_the_last_picture_shows_the_final_averaged_generator(images, labels, tmp_path, params):
     callback = SampleGridCallback(tmp_path, 100, n_samples=2, n_columns=2)
-    decay = {"averaging_decay": 0.9, "adversarial_every": 1, "max_epochs": 6}
-    classifier = fitted(images, labels, callback, **decay, **params)
+    training = Training(averaging_decay=0.9, adversarial_every=1)
+    classifier = fitted(images, labels, callback, training=training, max_epochs=6, **params)
     (path,) = tmp_path.iterdir()
     assert path.name == "epoch_0006.png"
     picture = matplotlib.image.imread(path)[1:9, 1:9, 0]

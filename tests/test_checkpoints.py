@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
 
-from sgan_sklearn import SGANClassifier, load
+from sgan_sklearn import SGANClassifier, Training, load
 from sgan_sklearn._storage import checkpoints as checkpoints_module
 from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
@@ -72,7 +72,11 @@ def assert_same_to_the_bit(a, b, X):
         {},
         {"objective": "complement", "regularizer": ["virtual_adversarial", "class_prior"]},
         {"early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 2},
-        {"lr_schedule": "cosine", "adversarial_every": 3, "averaging_decay": 0.5},
+        {
+            "training__lr_schedule": "cosine",
+            "training__adversarial_every": 3,
+            "training__averaging_decay": 0.5,
+        },
         {"sampler": CriticSampler((8,), (8,), max_epochs=1, batch_size=20)},
         {"batch_size": 7},
     ],
@@ -87,12 +91,12 @@ def test_resumed_training_ends_with_the_same_model(make_classifier, data, tmp_pa
     uninterrupted = make().fit(X, y)
     n_steps = uninterrupted.n_steps_ // len(uninterrupted.history_)
     killed_at = 2 * n_steps + 1
-    kill(make(training=Training(checkpoint_dir=tmp_path)), killed_at, X, y)
+    kill(make(training__checkpoint_dir=tmp_path), killed_at, X, y)
     assert len(os.listdir(tmp_path)) == 2
-    resumed = make(training=Training(checkpoint_dir=tmp_path, resume=True)).fit(X, y)
+    resumed = make(training__checkpoint_dir=tmp_path, training__resume=True).fit(X, y)
     assert resumed.net_.n_epochs_resumed_ == 2
     assert_same_to_the_bit(uninterrupted, resumed, X)
-    again = make(training=Training(checkpoint_dir=tmp_path, resume=True)).fit(X, y)
+    again = make(training__checkpoint_dir=tmp_path, training__resume=True).fit(X, y)
     assert again.net_.n_epochs_resumed_ == len(uninterrupted.history_)
     assert_same_to_the_bit(uninterrupted, again, X)
 
@@ -102,9 +106,9 @@ def test_images_are_resumed(make_classifier, tmp_path):
     y = np.arange(40) % 4 - 1
     params = {"architecture": ConvArchitecture(width=4), "max_epochs": 3}
     uninterrupted = make_classifier(**params).fit(images, y)
-    kill(make_classifier(**params, training=Training(checkpoint_dir=tmp_path)), 5, images, y)
+    kill(make_classifier(**params, training__checkpoint_dir=tmp_path), 5, images, y)
     resumed = make_classifier(
-        **params, training=Training(checkpoint_dir=tmp_path, resume=True)
+        **params, training__checkpoint_dir=tmp_path, training__resume=True
     ).fit(images, y)
     assert_same_to_the_bit(uninterrupted, resumed, images)
 
@@ -121,7 +125,7 @@ def test_any_number_of_kills_is_survived(tmp_path_factory, steps, every):
         params = {"max_epochs": 6, "batch_size": 20, "device": "cpu", "random_state": 0}
         return SGANClassifier(architecture, regularizer="virtual_adversarial", **params, **more)
 
-    options = {"checkpoint_dir": folder, "checkpoint_every": every, "resume": True}
+    options = {"training": Training(checkpoint_dir=folder, checkpoint_every=every, resume=True)}
     for step in steps:
         with contextlib.suppress(KilledError):
             make(callbacks=[Killer(step)], **options).fit(X, y)
@@ -130,31 +134,31 @@ def test_any_number_of_kills_is_survived(tmp_path_factory, steps, every):
 
 def test_damaged_checkpoint_falls_back_on_the_one_before(make_classifier, data, tmp_path):
     X, y = data
-    options = {"max_epochs": 5, "checkpoint_dir": tmp_path}
+    options = {"max_epochs": 5, "training__checkpoint_dir": tmp_path}
     uninterrupted = make_classifier(max_epochs=5).fit(X, y)
     kill(make_classifier(**options), 3 * 3 + 1, X, y)
     newest = max(tmp_path.iterdir())
     newest.write_bytes(newest.read_bytes()[:-1])
     with pytest.warns(UserWarning, match=rf"checkpoint cannot be used.*{newest.name} is damaged"):
-        resumed = make_classifier(**options, training=Training(resume=True)).fit(X, y)
+        resumed = make_classifier(**options, training__resume=True).fit(X, y)
     assert resumed.net_.n_epochs_resumed_ == 2
     assert_same_to_the_bit(uninterrupted, resumed, X)
 
 
 def test_with_all_checkpoints_damaged_the_training_begins_anew(make_classifier, data, tmp_path):
     X, y = data
-    options = {"max_epochs": 3, "checkpoint_dir": tmp_path}
+    options = {"max_epochs": 3, "training__checkpoint_dir": tmp_path}
     kill(make_classifier(**options), 7, X, y)
     for path in tmp_path.iterdir():
         path.write_bytes(b"")
     with pytest.warns(UserWarning, match="checkpoint cannot be used"):
-        resumed = make_classifier(**options, training=Training(resume=True)).fit(X, y)
+        resumed = make_classifier(**options, training__resume=True).fit(X, y)
     assert_same_to_the_bit(make_classifier(max_epochs=3).fit(X, y), resumed, X)
 
 
 def test_runs_of_other_rows_or_parameters_are_not_resumed(make_classifier, data, tmp_path):
     X, y = data
-    make_classifier(training=Training(checkpoint_dir=tmp_path)).fit(X, y)
+    make_classifier(training__checkpoint_dir=tmp_path).fit(X, y)
     changed = X.copy()
     changed[7, 2] += 1e-9
     other_labels = y.copy()
@@ -165,15 +169,15 @@ def test_runs_of_other_rows_or_parameters_are_not_resumed(make_classifier, data,
         ({"discriminator_lr": 1e-3}, X, y),
         ({"random_state": 1}, X, y),
     ]:
-        options = {"checkpoint_dir": tmp_path, "resume": True, **params}
+        options = {"training__checkpoint_dir": tmp_path, "training__resume": True, **params}
         resumed = make_classifier(**options).fit(rows, labels)
         assert resumed.net_.n_epochs_resumed_ == 0
     assert len(os.listdir(tmp_path)) == 5 * 2  # none was removed
 
 
 def test_without_resume_the_files_of_a_run_are_replaced(make_classifier, data, tmp_path):
-    make_classifier(training=Training(checkpoint_dir=tmp_path)).fit(*data)
-    classifier = make_classifier(training=Training(checkpoint_dir=tmp_path), callbacks=[Killer(4)])
+    make_classifier(training__checkpoint_dir=tmp_path).fit(*data)
+    classifier = make_classifier(training__checkpoint_dir=tmp_path, callbacks=[Killer(4)])
     with pytest.raises(KilledError):
         classifier.fit(*data)
     assert [path.stem[-6:] for path in tmp_path.iterdir()] == ["000001"]
@@ -184,7 +188,7 @@ def test_checkpoints_are_written_every_so_many_epochs(
     make_classifier, data, tmp_path, every, epochs
 ):
     make_classifier(
-        max_epochs=5, training=Training(checkpoint_dir=tmp_path, checkpoint_every=every)
+        max_epochs=5, training__checkpoint_dir=tmp_path, training__checkpoint_every=every
     ).fit(*data)
     assert sorted(int(path.stem[-6:]) for path in tmp_path.iterdir()) == epochs
 
@@ -194,31 +198,31 @@ def test_a_folder_below_the_home_folder(make_classifier, data, tmp_path, monkeyp
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for folder in ("~/text", Path("~/path")):
-        fitted = make_classifier(training=Training(checkpoint_dir=folder)).fit(*data)
-        assert fitted.checkpoint_dir == folder
-        resumed = make_classifier(training=Training(checkpoint_dir=folder, resume=True)).fit(*data)
+        fitted = make_classifier(training__checkpoint_dir=folder).fit(*data)
+        assert fitted.training.checkpoint_dir == folder
+        resumed = make_classifier(training__checkpoint_dir=folder, training__resume=True).fit(*data)
         np.testing.assert_array_equal(resumed.predict_proba(data[0]), fitted.predict_proba(data[0]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["path", "text"]
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"'checkpoint_dir' parameter .* must be a folder"):
-        make_classifier(training=Training(checkpoint_dir="~/file")).fit(*data)
+        make_classifier(training__checkpoint_dir="~/file").fit(*data)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows makes up a home folder for any user")
 def test_the_home_folder_of_nobody(make_classifier, data):
     with pytest.raises(ValueError, match=r"'checkpoint_dir' parameter .* Got '~no-such-user/x'"):
-        make_classifier(training=Training(checkpoint_dir="~no-such-user/x")).fit(*data)
+        make_classifier(training__checkpoint_dir="~no-such-user/x").fit(*data)
 
 
 def test_verbose_says_that_it_resumed(make_classifier, data, tmp_path, capsys):
-    options = {"max_epochs": 4, "checkpoint_dir": tmp_path, "verbose": 1}
+    options = {"max_epochs": 4, "training__checkpoint_dir": tmp_path, "verbose": 1}
     kill(make_classifier(**options), 7, *data)
     capsys.readouterr()
-    make_classifier(**options, training=Training(resume=True)).fit(*data)
+    make_classifier(**options, training__resume=True).fit(*data)
     counts, printed = capsys.readouterr().out.split("\n", 1)
     assert counts == "40 labeled rows, 20 unlabeled rows, 3 classes"
     assert printed.startswith("resumed after epoch 2 of 4\n")
-    make_classifier(**options, training=Training(resume=True), random_state=1).fit(*data)
+    make_classifier(**options, training__resume=True, random_state=1).fit(*data)
     assert f"\nno checkpoint of this run in {tmp_path}" in capsys.readouterr().out
     assert re.search(r"^ +3/4 ", printed, re.MULTILINE)
     assert not re.search(r"^ +[12]/4 ", printed, re.MULTILINE)
@@ -230,7 +234,7 @@ def test_full_disk_does_not_end_a_training(make_classifier, data, tmp_path, monk
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.warns(UserWarning, match=r"checkpoint of epoch 1 could not be written.*No space"):
-        classifier = make_classifier(training=Training(checkpoint_dir=tmp_path)).fit(*data)
+        classifier = make_classifier(training__checkpoint_dir=tmp_path).fit(*data)
     assert classifier.n_iter_ == 3
     assert os.listdir(tmp_path) == []
 
@@ -241,30 +245,28 @@ def test_training_goes_on_where_its_state_cannot_be_kept(make_classifier, data, 
             net.history.record("when", datetime.now())
 
     with pytest.warns(UserWarning, match=r"history.*datetime.*without pickle"):
-        classifier = make_classifier(
-            training=Training(checkpoint_dir=tmp_path), callbacks=[Recorder()]
-        ).fit(*data)
+        classifier = make_classifier(training__checkpoint_dir=tmp_path, callbacks=[Recorder()]).fit(
+            *data
+        )
     assert classifier.n_iter_ == 3
 
 
 def test_longer_training_is_resumed_from_a_shorter_one(make_classifier, data, tmp_path):
     X, y = data
-    make_classifier(max_epochs=3, training=Training(checkpoint_dir=tmp_path)).fit(X, y)
-    options = {"checkpoint_dir": tmp_path, "resume": True}
+    make_classifier(max_epochs=3, training__checkpoint_dir=tmp_path).fit(X, y)
+    options = {"training__checkpoint_dir": tmp_path, "training__resume": True}
     longer = make_classifier(max_epochs=5, **options).fit(X, y)
     assert longer.net_.n_epochs_resumed_ == 3
     assert_same_to_the_bit(make_classifier(max_epochs=5).fit(X, y), longer, X)
-    scheduled = make_classifier(
-        max_epochs=6, training=Training(lr_schedule="cosine"), **options
-    ).fit(X, y)
+    scheduled = make_classifier(max_epochs=6, training__lr_schedule="cosine", **options).fit(X, y)
     assert scheduled.net_.n_epochs_resumed_ == 0
 
 
 def test_shorter_training_does_not_take_later_epochs(make_classifier, data, tmp_path):
     X, y = data
-    make_classifier(max_epochs=5, training=Training(checkpoint_dir=tmp_path)).fit(X, y)
+    make_classifier(max_epochs=5, training__checkpoint_dir=tmp_path).fit(X, y)
     shorter = make_classifier(
-        max_epochs=4, training=Training(checkpoint_dir=tmp_path, resume=True)
+        max_epochs=4, training__checkpoint_dir=tmp_path, training__resume=True
     ).fit(X, y)
     assert shorter.net_.n_epochs_resumed_ == 4
     assert_same_to_the_bit(make_classifier(max_epochs=4).fit(X, y), shorter, X)
@@ -284,15 +286,13 @@ def test_objectives_with_a_state_are_resumed(make_classifier, data, tmp_path):
     options = {"max_epochs": 4, "regularizer": None}
     uninterrupted = make_classifier(objective=Counting(), **options).fit(X, y)
     kill(
-        make_classifier(
-            objective=Counting(), training=Training(checkpoint_dir=tmp_path), **options
-        ),
+        make_classifier(objective=Counting(), training__checkpoint_dir=tmp_path, **options),
         7,
         X,
         y,
     )
     resumed = make_classifier(
-        objective=Counting(), training=Training(checkpoint_dir=tmp_path, resume=True), **options
+        objective=Counting(), training__checkpoint_dir=tmp_path, training__resume=True, **options
     ).fit(X, y)
     assert_same_to_the_bit(uninterrupted, resumed, X)
 
@@ -310,16 +310,16 @@ def test_optimizers_keep_the_order_of_memory(make_classifier, tmp_path):
         return make_classifier(architecture=architecture, **params, **more)
 
     uninterrupted = make().fit(images, y)
-    kill(make(training=Training(checkpoint_dir=tmp_path)), 5, images, y)
-    resumed = make(training=Training(checkpoint_dir=tmp_path, resume=True)).fit(images, y)
+    kill(make(training__checkpoint_dir=tmp_path), 5, images, y)
+    resumed = make(training__checkpoint_dir=tmp_path, training__resume=True).fit(images, y)
     assert resumed.net_.n_epochs_resumed_ == 2
     assert_same_to_the_bit(uninterrupted, resumed, images)
 
 
 def test_shorter_run_leaves_the_files_of_a_longer_one(make_classifier, data, tmp_path):
-    make_classifier(training=Training(checkpoint_dir=tmp_path), max_epochs=10).fit(*data)
+    make_classifier(training__checkpoint_dir=tmp_path, max_epochs=10).fit(*data)
     longer = sorted(path.name for path in tmp_path.iterdir())
-    shorter = make_classifier(training=Training(checkpoint_dir=tmp_path), max_epochs=8)
+    shorter = make_classifier(training__checkpoint_dir=tmp_path, max_epochs=8)
     kill(shorter, 3 * 5 + 1, *data)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert set(longer) < set(names)
@@ -332,7 +332,7 @@ def test_shorter_run_leaves_the_files_of_a_longer_one(make_classifier, data, tmp
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_folder_in_place_of_a_checkpoint_is_passed_over(make_classifier, data, tmp_path, resume):
-    classifier = make_classifier(training=Training(checkpoint_dir=tmp_path)).fit(*data)
+    classifier = make_classifier(training__checkpoint_dir=tmp_path).fit(*data)
     newest = max(tmp_path.iterdir())
     newest.unlink()
     newest.mkdir()
@@ -346,7 +346,11 @@ def test_folder_in_place_of_a_checkpoint_is_passed_over(make_classifier, data, t
 
 @pytest.mark.slow
 def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
-    options = {"checkpoint_dir": tmp_path / "a" / "b", "resume": True, "unlabeled_value": None}
+    options = {
+        "training__checkpoint_dir": tmp_path / "a" / "b",
+        "training__resume": True,
+        "unlabeled_value": None,
+    }
     classifier = make_classifier(**options)
     search = GridSearchCV(classifier, {"latent_dim": [2, 3]}, cv=2, n_jobs=2)
     search.fit(data[0], labels)
@@ -362,12 +366,24 @@ def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"resume": True}, r"resume=True needs .* Got checkpoint_dir=None"),
-        ({"checkpoint_dir": "{}", "random_state": None}, r"integer.*Got random_state=None"),
-        ({"checkpoint_dir": ""}, r"'checkpoint_dir' .* must be a folder"),
-        ({"checkpoint_dir": "{}/file"}, r"'checkpoint_dir' .* must be a folder"),
-        ({"checkpoint_dir": 3}, r"'checkpoint_dir' parameter of SGANClassifier must be"),
-        ({"checkpoint_dir": "{}", "checkpoint_every": 0}, "'checkpoint_every' parameter"),
+        ({"training__resume": True}, r"resume=True needs .* Got checkpoint_dir=None"),
+        (
+            {"training__checkpoint_dir": "{}", "random_state": None},
+            r"integer.*Got random_state=None",
+        ),
+        (
+            {"training__checkpoint_dir": ""},
+            r"'checkpoint_dir' parameter of Training must be a folder",
+        ),
+        (
+            {"training__checkpoint_dir": "{}/file"},
+            r"'checkpoint_dir' parameter of Training must be a folder",
+        ),
+        ({"training__checkpoint_dir": 3}, r"'checkpoint_dir' parameter of Training must be"),
+        (
+            {"training__checkpoint_dir": "{}", "training__checkpoint_every": 0},
+            "'checkpoint_every' parameter of Training",
+        ),
     ],
 )
 def test_bad_parameters_are_refused(make_classifier, data, tmp_path, params, message):
@@ -383,27 +399,25 @@ def test_trainings_that_go_on_have_no_checkpoints(make_classifier, data, tmp_pat
     with pytest.raises(ValueError, match=r"warm_start=True goes on.*checkpoint_dir=None"):
         classifier.set_params(training__checkpoint_dir=tmp_path).fit(X, y)
     with pytest.raises(ValueError, match="partial_fit does not support checkpoint_dir"):
-        make_classifier(training=Training(checkpoint_dir=tmp_path)).partial_fit(
-            X, y, classes=[0, 1, 2]
-        )
+        make_classifier(training__checkpoint_dir=tmp_path).partial_fit(X, y, classes=[0, 1, 2])
     assert os.listdir(tmp_path) == []
 
 
 SCRIPT = """
 import sys
 import numpy as np
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training, save
 
 rng = np.random.RandomState(0)
 X, y = rng.randn(100, 4), rng.randint(-1, 3, 100)
-SGANClassifier(
+clf = SGANClassifier(
     max_epochs=100,
     regularizer=None,
     device="cpu",
     random_state=0,
-    checkpoint_dir=sys.argv[1],
-    resume=True,
-).fit(X, y).save(sys.argv[2])
+    training=Training(checkpoint_dir=sys.argv[1], resume=True),
+)
+save(clf.fit(X, y), sys.argv[2])
 """
 
 

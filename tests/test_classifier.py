@@ -27,7 +27,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from skorch.callbacks import Callback, GradientNormClipping
 
-from sgan_sklearn import SGANClassifier, _classifier
+from sgan_sklearn import SGANClassifier, Training, _classifier
 from sgan_sklearn._data.scaling import SCALINGS
 from sgan_sklearn._runtime import loops
 from sgan_sklearn._storage import checkpoints as checkpoints_module
@@ -88,7 +88,7 @@ def test_unlabeled_rows_help(make_classifier):
             unsupervised_weight=weight,
             discriminator_lr=3e-3,
             generator_lr=3e-3,
-            training=Training(averaging_decay=0.99),
+            training__averaging_decay=0.99,
             max_epochs=150,
             batch_size=50,
         )
@@ -118,7 +118,7 @@ def test_generated_rows_come_to_lie_among_the_real_ones(make_classifier, rng):
     classifier = make_classifier(
         max_epochs=60,
         scaling="standard",
-        training=Training(averaging_decay=0.9),
+        training__averaging_decay=0.9,
         generator_lr=3e-3,
         unlabeled_value=None,
     )
@@ -709,7 +709,7 @@ def test_an_interrupt_while_a_checkpoint_is_written_is_told(
     make_classifier, data, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(checkpoints_module, "write_file", interrupt)
-    classifier = make_classifier(training=Training(checkpoint_dir=tmp_path))
+    classifier = make_classifier(training__checkpoint_dir=tmp_path)
     with (
         pytest.raises(KeyboardInterrupt),
         pytest.warns(UserWarning, match="interrupted after 1 whole epochs"),
@@ -787,12 +787,25 @@ BAD_PARAMETERS = [
     ("class_weight", [1, 1, 1]),
     ("class_weight", {3: 1.0}),
     ("class_weight", {0: -1.0}),
-    ("adversarial_every", 0),
-    ("adversarial_every", 1.5),
-    ("adversarial_every", "often"),
-    ("averaging_decay", 1),
-    ("averaging_decay", "long"),
-    ("averaging_decay", -0.1),
+    ("training__adversarial_every", 0),
+    ("training__adversarial_every", 1.5),
+    ("training__adversarial_every", "often"),
+    ("training__averaging_decay", 1),
+    ("training__averaging_decay", "long"),
+    ("training__averaging_decay", -0.1),
+    ("training__averaging_decay", float("nan")),
+    ("training__lr_schedule", "falling"),
+    ("training__lr_schedule", 0.1),
+    ("training__precision", "float16"),
+    ("training__record_steps", "max-autotune"),
+    ("training__tol", -1e-4),
+    ("training__checkpoint_dir", 3),
+    ("training__checkpoint_every", 0),
+    ("training__resume", "yes"),
+    ("training", "cosine"),
+    ("training", Training),
+    ("training", {"precision": "float32"}),
+    ("training", StandardScaler()),
     ("unlabeled_value", [-1]),
     ("device", 0),
     ("device", "bogus"),
@@ -856,7 +869,9 @@ def no_training(monkeypatch):
 
 @each_bad_parameter
 def test_bad_parameter_is_named_before_training(name, params, make_classifier, data, no_training):
-    with pytest.raises(ValueError, match=f"'{name}' parameter"):
+    option = name.removeprefix("training__")
+    owner = " of Training" if option != name else ""
+    with pytest.raises(ValueError, match=f"'{option}' parameter{owner}"):
         make_classifier(**params).fit(*data)
 
 
@@ -892,7 +907,7 @@ def test_bad_frame_leaves_no_column_names(fitted, data):
 def test_bad_parameter_leaves_the_old_model_usable(name, params, fitted, data):
     X, y = data
     before = model_of(fitted, X)
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=name.removeprefix("training__")):
         fitted.set_params(**params).fit(X, y)
     assert is_same_model(model_of(fitted, X), before)
 

@@ -15,7 +15,7 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback
 
-from sgan_sklearn import load
+from sgan_sklearn import load, save
 from sgan_sklearn._runtime import random as random_module
 
 
@@ -81,7 +81,7 @@ def test_prediction_does_not_wait_for_a_training(fitted, data):
 
 
 def test_loading_leaves_a_training_of_another_thread_alone(fitted, data, tmp_path, make_classifier):
-    fitted.save(tmp_path / "classifier")
+    save(fitted, tmp_path / "classifier")
     expected = make_classifier(max_epochs=20).fit(*data).predict_proba(data[0])
     state = torch.get_rng_state()
     stop = threading.Event()
@@ -219,12 +219,10 @@ def test_many_fits_leave_no_files_and_threads_behind(make_classifier, data, tmp_
         return len(process.open_files()), threading.active_count(), networks
 
     def fit():
-        classifier = make_classifier(max_epochs=1, training=Training(checkpoint_dir=tmp_path)).fit(
-            X, y
-        )
+        classifier = make_classifier(max_epochs=1, training__checkpoint_dir=tmp_path).fit(X, y)
         classifier.predict(X)
         classifier.sample(2)
-        classifier.save(tmp_path / "classifier")
+        save(classifier, tmp_path / "classifier")
 
     fit()
     before = left()

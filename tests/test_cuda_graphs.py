@@ -13,10 +13,10 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sgan_sklearn import SGANClassifier, _classifier
+from sgan_sklearn import SGANClassifier, Training, _classifier
 from sgan_sklearn._data import rows as rows_module
 from sgan_sklearn._runtime import recorded_steps as recorded_steps_module
-from sgan_sklearn._runtime.recorded_steps import is_recordable, uses_compiler, uses_graphs
+from sgan_sklearn._runtime.recorded_steps import is_recordable, uses_graphs
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation
 from sgan_sklearn.callbacks import SampleGridCallback
@@ -123,11 +123,14 @@ ALL = [
 TRAININGS = {
     "table with categories": (table, {"architecture": MLP}),
     "every regularizer": (digits, {"architecture": MLP, "regularizer": ALL}),
-    "images": (images, {"architecture": CONV, "lr_schedule": "cosine"}),
-    "bfloat16": (images, {"architecture": CONV, "precision": "bfloat16"}),
+    "images": (images, {"architecture": CONV, "training__lr_schedule": "cosine"}),
+    "bfloat16": (images, {"architecture": CONV, "training__precision": "bfloat16"}),
     "complement": (digits, {"architecture": MLP, "objective": "complement"}),
     "stacked": (digits, {"architecture": MLP, "objective": "stacked", "class_weight": "balanced"}),
-    "softmax": (digits, {"architecture": MLP, "objective": "softmax", "adversarial_every": 3}),
+    "softmax": (
+        digits,
+        {"architecture": MLP, "objective": "softmax", "training__adversarial_every": 3},
+    ),
     "two heads": (digits, {"architecture": MLP, "objective": "two_headed"}),
     "no generator": (digits, {"architecture": MLP, "unsupervised_weight": 0}),
     "supervised": (digits, {"architecture": MLP, "objective": "supervised"}),
@@ -147,12 +150,23 @@ TRAININGS = {
 }
 
 
+def small(device, **params):
+    return SGANClassifier(
+        MLP, batch_size=20, device=device, training=Training(), random_state=0, **params
+    )
+
+
 @pytest.mark.parametrize("name", TRAININGS)
 def test_recorded_steps_learn_the_same(name, device):
     data, parameters = TRAININGS[name]
     X, y = data()
     clf = SGANClassifier(
-        max_epochs=3, batch_size=20, latent_dim=8, device=device, random_state=0
+        max_epochs=3,
+        batch_size=20,
+        latent_dim=8,
+        device=device,
+        training=Training(),
+        random_state=0,
     ).set_params(**parameters)
     one_by_one = clone(clf).set_params(training__record_steps=False).fit(X, y)
     recorded = clf.set_params(training__record_steps=True).fit(X, y)
@@ -214,10 +228,10 @@ def test_what_is_known_is_recorded_unasked(device, monkeypatch):
         device=device,
         random_state=0,
     )
-    assert clone(clf).fit(X, y).compile == "auto"
+    assert clone(clf).fit(X, y).training.record_steps == "auto"
     assert n_recorded == 2  # with the adversarial part and without
     for parameters in (
-        {"compile": False},
+        {"training__record_steps": False},
         {"objective": Curious()},
         {"callbacks": [GradientNormClipping(1.0)]},
         {"regularizer": Shy()},
@@ -256,17 +270,13 @@ def test_where_steps_are_recorded(monkeypatch):
     gpu, cpu = torch.device("cuda:1"), torch.device("cpu")
     assert uses_graphs(gpu)
     assert not uses_graphs(cpu)
-    assert [uses_compiler(choice, cpu) for choice in ("auto", False, True)] == [False, False, True]
-    assert not uses_compiler(True, gpu)
     monkeypatch.setattr(recorded_steps_module, "n_processes", lambda: 2)
     assert not uses_graphs(gpu)
-    assert uses_compiler(True, gpu)
-    assert not uses_compiler("auto", gpu)
 
 
 def test_recorded_steps_with_rows_from_a_file(device, monkeypatch):
     X, y = digits()
-    clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device=device, random_state=0)
+    clf = small(device, max_epochs=2)
     in_memory = clone(clf).fit(X, y).predict_proba(X)
     monkeypatch.setattr(rows_module, "_fit", lambda n_bytes, device: False)
     tolerance = 1e-2 if device == "cuda" else 0
@@ -303,15 +313,15 @@ def test_a_step_that_cannot_be_recorded(device, monkeypatch):
 
     monkeypatch.setattr(recorded_steps_module, "_recorded", failing)
     X, y = digits()
-    clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device=device, random_state=0)
+    clf = small(device, max_epochs=2)
     plain = clone(clf).set_params(training__record_steps=False).fit(X, y)
     with pytest.warns(
-        UserWarning, match=r"which takes longer \(no such graph\). Set compile=False"
+        UserWarning, match=r"which takes longer \(no such graph\). Set record_steps=False"
     ):
         without = clone(clf).fit(X, y)
     tolerance = 1e-3 if device == "cuda" else 0
     np.testing.assert_allclose(without.predict_proba(X), plain.predict_proba(X), atol=tolerance)
-    with pytest.raises(RuntimeError, match=r"no such graph.*set compile=False"):
+    with pytest.raises(RuntimeError, match=r"no such graph.*set record_steps=False"):
         clf.set_params(training__record_steps=True).fit(X, y)
     assert not hasattr(clf, "net_")
 
@@ -333,10 +343,12 @@ class Counting(FeatureMatching):
 )
 def test_losses_that_wait_for_the_gpu_are_refused(objective, operation, device):
     X, y = digits()
-    clf = SGANClassifier(MLP, max_epochs=2, batch_size=20, device=device, random_state=0).fit(X, y)
+    clf = small(device, max_epochs=2).fit(X, y)
     before = clf.predict_proba(X)
     clf.set_params(objective=objective, training__record_steps=True)
-    with pytest.raises(RuntimeError, match=rf"{operation} waits for the GPU.*set compile=False"):
+    with pytest.raises(
+        RuntimeError, match=rf"{operation} waits for the GPU.*set record_steps=False"
+    ):
         clf.fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), before)
     assert clf.set_params(training__record_steps=False).fit(X, y).n_iter_ == 2
@@ -368,7 +380,7 @@ def test_a_recording_that_breaks_leaves_the_gpu_as_it_was(monkeypatch):
         lambda self, f, t, a, k: f(*a, **(k or {})),
     )
     X, y = digits()
-    clf = SGANClassifier(MLP, max_epochs=1, batch_size=20, device="cuda", random_state=0)
+    clf = small("cuda", max_epochs=1)
     stream = torch.cuda.current_stream()
     with pytest.raises(RuntimeError, match="cannot be recorded"):
         clone(clf).set_params(objective=Curious(), training__record_steps=True).fit(X, y)

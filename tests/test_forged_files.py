@@ -57,6 +57,11 @@ class Forgery:
 
     PARTS = ("params", "fitted")
 
+    @property
+    def options(self):
+        """The parameters of `training`."""
+        return self.params["training"]["object"][1]["params"]
+
     def part(self, *keys):
         """Return the pair [key, value] at some keys of nested dicts of the state."""
         pair = [None, self.fitted[keys[0]]]
@@ -475,11 +480,30 @@ def test_levels_beyond_any_category_are_refused(forgery):
     assert_refused(forgery, "levels")
 
 
-def test_settings_of_a_run_are_refused(forgery, tmp_path):
-    for name, value in {"checkpoint_dir": str(tmp_path / "else"), "resume": True}.items():
-        forgery.params[name] = value
-    assert_refused(forgery)
+@pytest.mark.parametrize(
+    ("name", "value"), [("checkpoint_dir", "else"), ("checkpoint_every", 2), ("resume", True)]
+)
+def test_settings_of_a_run_are_refused(forgery, tmp_path, monkeypatch, name, value):
+    monkeypatch.chdir(tmp_path)
+    forgery.options[name] = value
+    assert_refused(forgery, "where checkpoints go")
     assert not (tmp_path / "else").exists()
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        "cosine",
+        3,
+        {"dict": [["averaging_decay", 0.5]]},
+        {"object": ["sklearn.preprocessing.StandardScaler", {"params": {}, "fitted": {}}]},
+        {"object": ["sgan_sklearn.MLPArchitecture", {"params": {}, "fitted": {}}]},
+    ],
+    ids=["text", "number", "dict", "scaler", "architecture"],
+)
+def test_options_of_another_kind_are_refused(forgery, training):
+    forgery.params["training"] = training
+    assert_refused(forgery, "'training' parameter of SGANClassifier")
 
 
 # --- checkpoints ----------------------------------------------------------------------------------
@@ -488,11 +512,11 @@ def test_settings_of_a_run_are_refused(forgery, tmp_path):
 @pytest.mark.parametrize("tree", [{"dict": []}, [1], None, "x", {"dict": [["history", []]]}])
 def test_checkpoints_of_another_content_are_passed_over(make_classifier, data, tmp_path, tree):
     whole = make_classifier(max_epochs=3).fit(*data)
-    make_classifier(training=Training(checkpoint_dir=tmp_path), max_epochs=2).fit(*data)
+    make_classifier(training__checkpoint_dir=tmp_path, max_epochs=2).fit(*data)
     names = sorted(path.name for path in tmp_path.iterdir())
     write_file(tmp_path / names[-1], {}, tree)
     classifier = make_classifier(
-        max_epochs=3, training=Training(checkpoint_dir=tmp_path, resume=True)
+        max_epochs=3, training__checkpoint_dir=tmp_path, training__resume=True
     )
     with pytest.warns(UserWarning, match=rf"checkpoint cannot be used.*{names[-1]}"):
         classifier.fit(*data)
@@ -532,15 +556,15 @@ def test_forged_checkpoints_are_passed_over(make_classifier, data, tmp_path, cha
     }
     X, y = data
     whole = make_classifier(**options).fit(X, y)
-    make_classifier(**options, training=Training(checkpoint_dir=tmp_path)).set_params(
-        max_epochs=2
-    ).fit(X, y)
+    make_classifier(**options, training__checkpoint_dir=tmp_path).set_params(max_epochs=2).fit(X, y)
     newest = max(tmp_path.iterdir())
     state = decode(*read_file(newest))
     CHANGES[change](state)
     arrays, tree, _ = encode(state, "checkpoint")
     write_file(newest, arrays, tree)
-    classifier = make_classifier(**options, training=Training(checkpoint_dir=tmp_path, resume=True))
+    classifier = make_classifier(
+        **options, training__checkpoint_dir=tmp_path, training__resume=True
+    )
     with pytest.warns(
         UserWarning, match=rf"cannot be used and is skipped.*{newest.name}"
     ) as caught:

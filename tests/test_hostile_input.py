@@ -25,7 +25,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils.fixes import parse_version
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, load, save
 from sgan_sklearn._data.labels import check_labels, check_wanted
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
@@ -222,12 +222,12 @@ def test_a_fitted_model_of_any_frame_can_be_kept(tmp_path_factory, X):
     estimator = classifier()
     assert fit_or_refuse(estimator, X, [0, 1, -1] * 4, OF_X)
     path = tmp_path_factory.getbasetemp() / "kept"
-    estimator.save(path)
+    save(estimator, path)
     expected, rows = estimator.predict_proba(X), estimator.sample(9, random_state=0)
     for again in (
         pickle.loads(pickle.dumps(estimator)),
         copy.deepcopy(estimator),
-        SGANClassifier.load(path),
+        load(path),
     ):
         np.testing.assert_array_equal(again.predict_proba(X), expected)
         made = again.sample(9, random_state=0)

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._data.images import Layout, as_picture, find_layout, flatten_images, tiled
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.step import TrainingStep
@@ -50,7 +50,7 @@ def make_small():
             "device": "cpu",
             "random_state": 0,
         }
-        return SGANClassifier(**{**small, **params})
+        return SGANClassifier(**small, training=Training()).set_params(**params)
 
     return make
 
@@ -202,7 +202,7 @@ def test_perceptrons_see_rows_of_pixels(make_images, make_small):
 )
 def test_automatic_choices(params, shape, architecture, make_images, make_small):
     X, y = make_images(*shape)
-    params = {"averaging_decay": "auto", **params}
+    params = {"training__averaging_decay": "auto", **params}
     classifier = make_small(architecture="auto", **params).fit(X, y)
     assert type(classifier.discriminator_).__name__ == architecture
     is_image = architecture == "_ConvDiscriminator"
@@ -215,7 +215,7 @@ def test_automatic_choices(params, shape, architecture, make_images, make_small)
 def test_every_step_is_adversarial_without_a_regularizer(make_images, make_small):
     X, y = make_images(8, 8)
     assert make_small(regularizer=None).fit(X, y).net_.adversarial_every == 1
-    assert make_small(training=Training(adversarial_every=2)).fit(X, y).net_.adversarial_every == 2
+    assert make_small(training__adversarial_every=2).fit(X, y).net_.adversarial_every == 2
 
 
 def test_scaling_may_be_chosen_for_images(make_images, make_small):
@@ -310,7 +310,7 @@ def test_learning_from_images(rng, make_small):
     y = np.where(np.arange(120) < 40, truth, -1)
     architecture = ConvArchitecture((8, 16, 16), generator_width=8, dropout=0.0)
     params = {"architecture": architecture, "max_epochs": 25, "batch_size": 20}
-    classifier = make_small(**params, training=Training(averaging_decay=0.9)).fit(X, y)
+    classifier = make_small(**params, training__averaging_decay=0.9).fit(X, y)
     assert classifier.score(X[40:], truth[40:]) > 0.9
 
 

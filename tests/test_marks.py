@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import load, save
 from sgan_sklearn._data.labels import check_labels
 from sgan_sklearn._data.targets import as_code
 from sgan_sklearn.metrics import labeled_scorer
@@ -419,8 +419,8 @@ def test_nan_as_the_mark_in_scikit_learn_and_in_files(make_classifier, data, tmp
     fitted = clone(classifier).fit(X, gaps)
     assert np.isnan(clone(fitted).get_params()["unlabeled_value"])
     assert len(fitted.validation_scores_) == fitted.fit(X, gaps).n_iter_ - 3  # goes on
-    fitted.save(tmp_path / "model")
-    for copied in (SGANClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(fitted))):
+    save(fitted, tmp_path / "model")
+    for copied in (load(tmp_path / "model"), pickle.loads(pickle.dumps(fitted))):
         assert np.isnan(copied.unlabeled_value)
         np.testing.assert_array_equal(copied.predict_proba(X), fitted.predict_proba(X))
         assert copied.score(X, gaps) == fitted.score(X, gaps)
@@ -452,10 +452,10 @@ def test_a_search_with_nan_as_the_mark(make_classifier, data, mark):
 
 def test_checkpoints_with_nan_as_the_mark(make_classifier, data, tmp_path):
     X, y = data
-    params = {"unlabeled_value": np.nan, "checkpoint_dir": tmp_path}
+    params = {"unlabeled_value": np.nan, "training__checkpoint_dir": tmp_path}
     make_classifier(**params, max_epochs=2).fit(X, np.where(y < 0, np.nan, y))
     before = {path.name for path in tmp_path.iterdir()}
-    resumed = make_classifier(**params, training=Training(resume=True), max_epochs=3)
+    resumed = make_classifier(**params, training__resume=True, max_epochs=3)
     resumed.fit(X, np.where(y < 0, np.float64("nan"), y))
     assert len({name.split("-")[0] for name in before | {p.name for p in tmp_path.iterdir()}}) == 1
     assert resumed.n_iter_ == 3

@@ -185,7 +185,7 @@ def test_hidden_gains_stay_as_the_data_set_them():
 
 @pytest.mark.parametrize("decay", [0.0, 0.6, 0.9])
 def test_averages_of_the_weights(decay):
-    net = make_net(training=Training(averaging_decay=decay)).initialize()
+    net = make_net(averaging_decay=decay).initialize()
     batches = SemiSupervisedBatches(make_dataset(), 20)
     pairs = [
         (net.averaged_module_, net.module_),
@@ -203,7 +203,7 @@ def test_averages_of_the_weights(decay):
 
 
 def test_first_averages_are_plain_means():
-    net = make_net(training=Training(averaging_decay=0.999)).initialize()
+    net = make_net(averaging_decay=0.999).initialize()
     seen = []
     for batch in SemiSupervisedBatches(make_dataset(), 20):
         net.train_step(batch)
@@ -281,7 +281,7 @@ def test_an_optimizer_that_is_set_up_anew_is_the_one_that_steps():
 def test_adversarial_part_every_few_steps():
     recorder = Recorder()
     net = make_net(
-        training=Training(adversarial_every=2),
+        adversarial_every=2,
         regularizers=[VirtualAdversarial(0.5)],
         callbacks=[recorder],
     )
@@ -298,7 +298,7 @@ def test_adversarial_part_every_few_steps():
 
 
 def test_each_epoch_has_an_adversarial_part():
-    net = make_net(training=Training(adversarial_every=1000)).fit(make_dataset())
+    net = make_net(adversarial_every=1000).fit(make_dataset())
     assert np.isfinite(net.history[:, "generator_loss"]).all()
 
 
@@ -321,9 +321,7 @@ def test_names_of_the_losses_are_kept_and_no_others():
 
 def test_discriminator_starts_on_the_data():
     silent = MLPArchitecture((8,), (8,), input_noise=0.0, noise=0.0)
-    net = make_net(
-        silent, max_epochs=1, discriminator_lr=1e-12, training=Training(averaging_decay=0.0)
-    )
+    net = make_net(silent, max_epochs=1, discriminator_lr=1e-12, averaging_decay=0.0)
     dataset = make_dataset()
     net.fit(dataset)
     assert len(dataset) <= N_START_ROWS

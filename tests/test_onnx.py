@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import MaxAbsScaler, QuantileTransformer, StandardScaler
 
+from sgan_sklearn import export_onnx
 from sgan_sklearn.architectures import ConvArchitecture
 from sgan_sklearn.objectives import OBJECTIVES
 
@@ -22,7 +23,7 @@ def run(tmp_path):
 
     def export_and_run(classifier, X):
         path = tmp_path / "classifier.onnx"
-        classifier.export_onnx(path)
+        export_onnx(classifier, path)
         session = onnxruntime.InferenceSession(path)
         assert [item.name for item in session.get_inputs()] == ["X"]
         assert [item.name for item in session.get_outputs()] == ["label", "probabilities"]
@@ -170,7 +171,7 @@ def test_long_doubles_are_refused(make_classifier, data, tmp_path):
         classifier = make_classifier().fit(rows, labels)
         message = rf"dtype {np.dtype(long)}, which {name} had.*Fit on {name}\.astype\(np\.float64"
         with pytest.raises(ValueError, match=message):
-            classifier.export_onnx(tmp_path / "classifier.onnx")
+            export_onnx(classifier, tmp_path / "classifier.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,7 +180,7 @@ def test_classes_that_are_no_valid_text_are_refused(make_classifier, data, tmp_p
     classes = np.array(["a", "\ud800", "c"], dtype=object)
     classifier = make_classifier(unlabeled_value=None).fit(X, classes[np.abs(y)])
     with pytest.raises(ValueError, match=r"cannot express the class '\\ud800'.*another name"):
-        classifier.export_onnx(tmp_path / "classifier.onnx")
+        export_onnx(classifier, tmp_path / "classifier.onnx")
 
 
 def test_frame_of_numbers_is_exported(make_classifier, data, run):
@@ -194,7 +195,7 @@ def test_other_scalings_are_refused(make_classifier, data, tmp_path, transformer
     classifier = make_classifier(scaling=transformer).fit(*data)
     message = rf"cannot express the scaling {re.escape(repr(transformer))}.*scaling='none'"
     with pytest.raises(ValueError, match=message):
-        classifier.export_onnx(tmp_path / "classifier.onnx")
+        export_onnx(classifier, tmp_path / "classifier.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -209,7 +210,7 @@ def test_categories_are_refused(make_classifier, data, tmp_path):
     frame.columns = frame.columns.astype(str)
     classifier = make_classifier().fit(frame, data[1])
     with pytest.raises(ValueError, match=r"columns of categories.*OneHotEncoder"):
-        classifier.export_onnx(tmp_path / "classifier.onnx")
+        export_onnx(classifier, tmp_path / "classifier.onnx")
 
 
 def test_missing_packages_are_named(fitted, tmp_path, monkeypatch):
@@ -222,4 +223,4 @@ def test_missing_packages_are_named(fitted, tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", hide)
     with pytest.raises(ImportError, match=r"onnxscript.*pip install 'sgan-sklearn\[onnx\]'"):
-        fitted.export_onnx(tmp_path / "classifier.onnx")
+        export_onnx(fitted, tmp_path / "classifier.onnx")

@@ -35,7 +35,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import sgan_sklearn
-from sgan_sklearn import SGANClassifier, load, save
+from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn._storage.files import FORMAT, OLDEST_FORMAT, read_file, write_file
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation
@@ -54,8 +54,8 @@ def path(tmp_path):
 
 
 def saved_and_loaded(classifier, path):
-    classifier.save(path)
-    return SGANClassifier.load(path)
+    save(classifier, path)
+    return load(path)
 
 
 def assert_same(a, b, X):
@@ -80,9 +80,13 @@ def assert_same(a, b, X):
         {"objective": "stacked", "regularizer": ["entropy", ClassPrior("uniform")]},
         {"objective": FeatureMatching(norm="l2"), "regularizer": None},
         {"unsupervised_weight": 0},
-        {"early_stopping": True, "validation_fraction": 0.2, "lr_schedule": "cosine"},
+        {"early_stopping": True, "validation_fraction": 0.2, "training__lr_schedule": "cosine"},
         {"class_weight": {0: 2, 1: 0.5}, "random_state": np.random.RandomState(3)},
-        {"scaling": "asinh", "averaging_decay": np.float32(0.5), "latent_dim": np.int64(3)},
+        {
+            "scaling": "asinh",
+            "training__averaging_decay": np.float32(0.5),
+            "latent_dim": np.int64(3),
+        },
         {"scaling": QuantileTransformer(n_quantiles=20)},
         {"scaling": make_pipeline(PowerTransformer(), FunctionTransformer(np.exp2, np.log2))},
         {"architecture": MLPArchitecture((np.int32(8), 8), (8,))},
@@ -257,14 +261,14 @@ def half(passed):
 
 
 def test_own_classes_and_functions_are_given_to_load(make_classifier, data, path):
-    params = {"objective": OwnObjective(), "scaling": Doubling(), "lr_schedule": half}
+    params = {"objective": OwnObjective(), "scaling": Doubling(), "training__lr_schedule": half}
     classifier = make_classifier(**params).fit(*data)
-    classifier.save(path)
+    save(classifier, path)
     with pytest.raises(ValueError, match=r"'OwnObjective'.*custom_objects=\[OwnObjective\]"):
-        SGANClassifier.load(path, custom_objects=[Doubling, half])
-    loaded = SGANClassifier.load(path, custom_objects=[OwnObjective, Doubling, half])
+        load(path, custom_objects=[Doubling, half])
+    loaded = load(path, custom_objects=[OwnObjective, Doubling, half])
     assert_same(classifier, loaded, data[0])
-    assert loaded.lr_schedule is half
+    assert loaded.training.lr_schedule is half
     assert type(loaded.objective) is OwnObjective
 
 
@@ -274,8 +278,8 @@ class OwnArchitecture(MLPArchitecture):
 
 def test_own_architectures_are_kept(data, path):
     classifier = SGANClassifier(OwnArchitecture((8,), (8,)), max_epochs=1, device="cpu").fit(*data)
-    classifier.save(path)
-    loaded = SGANClassifier.load(path, custom_objects=[OwnArchitecture])
+    save(classifier, path)
+    loaded = load(path, custom_objects=[OwnArchitecture])
     assert_same(classifier, loaded, data[0])
 
 
@@ -283,17 +287,26 @@ class OwnClassifier(SGANClassifier):
     pass
 
 
-def test_subclass_is_loaded_by_its_own_method(data, path):
-    OwnClassifier(max_epochs=1, device="cpu").fit(*data).save(path)
-    assert type(OwnClassifier.load(path)) is OwnClassifier
-    with pytest.raises(ValueError, match="OwnClassifier"):
-        SGANClassifier.load(path)
+def test_subclass_is_given_to_load(data, path):
+    classifier = OwnClassifier(max_epochs=1, device="cpu").fit(*data)
+    save(classifier, path)
+    loaded = load(path, custom_objects=[OwnClassifier])
+    assert type(loaded) is OwnClassifier
+    assert_same(classifier, loaded, data[0])
+    with pytest.raises(ValueError, match=r"custom_objects=\[OwnClassifier\]"):
+        load(path)
 
 
-def test_method_refuses_another_estimator(path):
-    save(StandardScaler(), path)
-    with pytest.raises(ValueError, match="holds a StandardScaler, not an SGANClassifier"):
-        SGANClassifier.load(path)
+def test_settings_of_one_run_are_not_kept(make_classifier, data, path, tmp_path):
+    options = {"checkpoint_dir": tmp_path / "run", "checkpoint_every": 2, "resume": True}
+    training = Training(averaging_decay=0.5, **options)
+    classifier = make_classifier(training=training).fit(*data)
+    save(classifier, path)
+    assert repr(load(path).training) == "Training(averaging_decay=0.5)"
+    assert classifier.training is training
+    assert training.get_params().items() >= options.items()
+    save(classifier.set_params(training=None), path)
+    assert load(path).training is None
 
 
 @pytest.mark.parametrize(
@@ -307,7 +320,7 @@ def test_method_refuses_another_estimator(path):
         ),
         (
             SGANClassifier(training=Training(lr_schedule=lambda passed: 1.0)),
-            "SGANClassifier.lr_schedule",
+            "SGANClassifier.training.lr_schedule",
         ),
         (Pipeline([("a", StandardScaler())], memory="folder"), "memory='folder'"),
         (RandomForestClassifier(2).fit([[0], [1]], [0, 1]), "RandomForestClassifier.estimators_"),
@@ -352,7 +365,7 @@ def test_save_takes_estimators_only(path):
 def test_file_is_one_of_safetensors_without_pickle(fitted, path):
     from safetensors import safe_open
 
-    fitted.save(path)
+    save(fitted, path)
     with safe_open(path, "numpy") as file:
         metadata = file.metadata()
         assert metadata["format"] == f"sgan_sklearn {FORMAT}"
@@ -362,7 +375,7 @@ def test_file_is_one_of_safetensors_without_pickle(fitted, path):
 
 
 def test_old_file_stays_until_the_new_one_is_complete(fitted, data, path, monkeypatch):
-    fitted.save(path)
+    save(fitted, path)
     before = path.read_bytes()
 
     def fail(*args):
@@ -370,7 +383,7 @@ def test_old_file_stays_until_the_new_one_is_complete(fitted, data, path, monkey
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        SGANClassifier().save(path)
+        save(SGANClassifier(), path)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
 
@@ -379,14 +392,14 @@ def test_missing_file_or_folder_is_named(fitted, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.sgan"):
         load(tmp_path / "nowhere.sgan")
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        fitted.save(tmp_path / "nowhere" / "classifier.sgan")
+        save(fitted, tmp_path / "nowhere" / "classifier.sgan")
 
 
 def test_model_of_a_missing_device_is_loaded_on_the_cpu(fitted, data, path):
     if torch.cuda.is_available():
         pytest.skip("the device is there")
     fitted.net_.device = "cuda"
-    fitted.save(path)
+    save(fitted, path)
     fitted.net_.device = "cpu"
     loaded = load(path)
     assert loaded.net_.device == "cpu"
@@ -394,7 +407,7 @@ def test_model_of_a_missing_device_is_loaded_on_the_cpu(fitted, data, path):
 
 
 def test_newer_format_asks_for_an_update(fitted, path):
-    fitted.save(path)
+    save(fitted, path)
     data = path.read_bytes()
     path.write_bytes(data.replace(f"sgan_sklearn {FORMAT}".encode(), b"sgan_sklearn 9"))
     with pytest.raises(ValueError, match=r"newer version .* format 9.*Update sgan_sklearn"):
@@ -403,14 +416,14 @@ def test_newer_format_asks_for_an_update(fitted, path):
 
 @pytest.mark.parametrize("n_bytes", [0, 1, 7, 8, 9, 100, -1, -1000])
 def test_truncated_file_is_refused(fitted, path, n_bytes):
-    fitted.save(path)
+    save(fitted, path)
     path.write_bytes(path.read_bytes()[:n_bytes])
     with pytest.raises(ValueError, match="damaged"):
         load(path)
 
 
 def test_every_changed_bit_is_noticed(fitted, path):
-    fitted.save(path)
+    save(fitted, path)
     data = path.read_bytes()
     rng = np.random.RandomState(0)
     header = struct.unpack("<Q", data[:8])[0]
@@ -508,7 +521,7 @@ def test_deep_contents_are_refused(path, depth):
 
 def test_networks_of_other_sizes_than_their_weights_are_refused(fitted, path):
     # Before any memory is given to them: these would take terabytes.
-    fitted.save(path)
+    save(fitted, path)
     arrays, content = read_file(path)
     text, sizes = json.dumps(content), '"hidden_layer_sizes": {"tuple": [16]}'
     assert sizes in text
@@ -529,7 +542,7 @@ def test_models_of_older_versions_are_loaded(name, version):
     with warnings.catch_warnings():
         # Of scikit-learn, about its own transformers.
         warnings.simplefilter("ignore", InconsistentVersionWarning)
-        loaded = SGANClassifier.load(DATA / f"{name}_format{version}.sgan")
+        loaded = load(DATA / f"{name}_format{version}.sgan")
     expected = json.loads((DATA / f"predicted_format{version}.json").read_text())[name]
     X, _ = inputs(name)
     np.testing.assert_allclose(loaded.predict_proba(X[:5]), expected, atol=1e-5)

@@ -5,7 +5,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from torch import nn
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._runtime import precision as precision_module
 from sgan_sklearn._runtime.precision import choose_precision, in_precision
 from sgan_sklearn.architectures import ARCHITECTURES, ModuleArchitecture
@@ -71,7 +71,7 @@ def test_every_system_trains_in_bfloat16(architecture, objective):
     assert set(ARCHITECTURES) == {"mlp", "conv"}
     X, y = digits(architecture == "conv")
     clf = SGANClassifier(architecture, objective, max_epochs=2, device="cpu", random_state=0)
-    halved = clone(clf).set_params(training__precision="bfloat16").fit(X, y)
+    halved = clone(clf).set_params(training=Training(precision="bfloat16")).fit(X, y)
     whole = clf.fit(X, y)
     assert halved.net_.precision == "bfloat16"
     assert all(p.dtype == torch.float32 for p in halved.discriminator_.parameters())
@@ -125,6 +125,6 @@ def test_bfloat16_where_there_is_none(gpu):
 
 def test_names_of_precisions():
     X, y = digits(as_images=False)
-    with pytest.raises(ValueError, match="'precision' parameter of SGANClassifier must be a str"):
+    with pytest.raises(ValueError, match="'precision' parameter of Training must be a str"):
         SGANClassifier(training=Training(precision="float16")).fit(X, y)
     assert set(precision_module.PRECISIONS) == {"auto", "bfloat16", "float32"}

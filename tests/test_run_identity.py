@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._storage.fingerprint import fingerprint
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.objectives import FeatureMatching
@@ -36,7 +36,8 @@ def run_of(tmp_path_factory):
 
     def name(X=X, y=Y, **params):
         folder = tmp_path_factory.mktemp("run")
-        SGANClassifier(**{**SMALL, **params}, training=Training(checkpoint_dir=folder)).fit(X, y)
+        classifier = SGANClassifier(**SMALL, training=Training(checkpoint_dir=folder))
+        classifier.set_params(**params).fit(X, y)
         return min(path.name for path in folder.iterdir()).split("-")[0]
 
     return name
@@ -103,8 +104,10 @@ OTHER_PARAMS = [
     {"scaling": "standard"},
     {"class_weight": {0: 2.0}},
     {"class_weight": {0: 1, 1: 2.0}},
-    {"averaging_decay": 0.5},
-    {"lr_schedule": "linear"},
+    {"training__averaging_decay": 0.5},
+    {"training__lr_schedule": "linear"},
+    {"training__adversarial_every": 2},
+    {"training__precision": "bfloat16"},
     {"early_stopping": True, "validation_fraction": 0.3},
 ]
 
@@ -125,7 +128,8 @@ SAME = [
     {"discriminator_lr": np.float64(3e-3)},
     {"verbose": 1},
     {"max_epochs": 2},
-    {"checkpoint_every": 1},
+    {"training__checkpoint_every": 2},
+    {"training__resume": True},
     {"callbacks": []},
     {"device": "auto"},
     {"architecture": MLPArchitecture((np.int64(4),), (4,))},

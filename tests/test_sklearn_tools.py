@@ -30,7 +30,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.metrics import labeled_scorer
 from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
@@ -42,11 +42,11 @@ def quick(**params):
         "architecture": MLPArchitecture((32,), (16,)),
         "max_epochs": 30,
         "discriminator_lr": 1e-2,
-        "averaging_decay": 0.9,
+        "training__averaging_decay": 0.9,
         "device": "cpu",
         "random_state": 0,
     }
-    return SGANClassifier(**{**options, **params})
+    return SGANClassifier(training=Training()).set_params(**{**options, **params})
 
 
 @pytest.fixture(scope="module")

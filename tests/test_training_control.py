@@ -173,10 +173,11 @@ def test_partial_fit_of_other_classes_than_before(make_classifier, data):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("early_stopping", True), ("lr_schedule", "cosine"), ("class_weight", "balanced")],
+    [("early_stopping", True), ("training__lr_schedule", "cosine"), ("class_weight", "balanced")],
 )
 def test_partial_fit_refuses_what_it_cannot_know(make_classifier, data, name, value):
-    with pytest.raises(ValueError, match=f"partial_fit does not support {name}="):
+    option = name.removeprefix("training__")
+    with pytest.raises(ValueError, match=f"partial_fit does not support {option}="):
         make_classifier(**{name: value}).partial_fit(*data, classes=[0, 1, 2])
 
 
@@ -241,7 +242,7 @@ def watched(scores, n_iter_no_change, tol=0.0):
     ],
 )
 def test_early_stopping_waits_for_gains_and_keeps_the_latest_best(scores, stopped_after, best):
-    net = watched(scores, n_iter_no_change=3, training=Training(tol=0.001))
+    net = watched(scores, n_iter_no_change=3, tol=0.001)
     assert net.epoch == stopped_after
     assert net.restored == best
     assert net.history["validation_score"] == pytest.approx(scores[:stopped_after])
@@ -446,7 +447,7 @@ def rates_of(classifier, data):
 @pytest.mark.parametrize("schedule", ["linear", lambda t: 1 - t])
 def test_both_rates_follow_the_schedule(make_classifier, data, schedule):
     classifier = make_classifier(
-        training=Training(lr_schedule=schedule),
+        training__lr_schedule=schedule,
         discriminator_lr=0.01,
         generator_lr=0.02,
         max_epochs=4,
@@ -462,9 +463,7 @@ def test_rates_are_constant_by_default(make_classifier, data):
 
 
 def test_each_fit_of_a_warm_start_has_a_schedule_of_its_own(make_classifier, data):
-    classifier = make_classifier(
-        training=Training(lr_schedule="linear"), warm_start=True, max_epochs=2
-    )
+    classifier = make_classifier(training__lr_schedule="linear", warm_start=True, max_epochs=2)
     first, second = rates_of(classifier, data), rates_of(classifier, data)
     np.testing.assert_allclose(first, second)
     constant = rates_of(classifier.set_params(training__lr_schedule="constant"), data)
@@ -473,15 +472,16 @@ def test_each_fit_of_a_warm_start_has_a_schedule_of_its_own(make_classifier, dat
 
 @pytest.mark.parametrize("factor", [-0.1, np.nan, np.inf])
 def test_a_schedule_of_senseless_factors(factor, make_classifier, data):
-    with pytest.raises(ValueError, match=r"'lr_schedule' parameter .* factor of at least 0"):
-        make_classifier(training=Training(lr_schedule=lambda t: factor)).fit(*data)
+    with pytest.raises(
+        ValueError, match=r"'lr_schedule' parameter of Training .* factor of at least 0"
+    ):
+        make_classifier(training__lr_schedule=lambda t: factor).fit(*data)
 
 
 def test_the_schedule_changes_the_model(make_classifier, data):
     X, y = data
     models = [
-        make_classifier(training=Training(lr_schedule=name)).fit(X, y)
-        for name in ("constant", "cosine")
+        make_classifier(training__lr_schedule=name).fit(X, y) for name in ("constant", "cosine")
     ]
     probabilities = [model.predict_proba(X) for model in models]
     assert np.abs(probabilities[0] - probabilities[1]).max() > 1e-4

@@ -33,8 +33,8 @@ __all__ = ["FORMAT", "read_file", "replace_file", "write_file"]
 
 # Version of the format, increased when older readers cannot read new files, and the oldest version
 # that can still be read.
-FORMAT = 2
-OLDEST_FORMAT = 2
+FORMAT = 3
+OLDEST_FORMAT = 3
 
 # Pattern of the checksum. Strings of the header cannot match it, since their quotation marks are
 # escaped.

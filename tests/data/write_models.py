@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, save
 from sgan_sklearn._storage.files import FORMAT
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 
@@ -47,7 +47,7 @@ def main():
             random_state=0,
         )
         X, y = inputs(name)
-        classifier.fit(X, y).save(FOLDER / f"{name}_format{FORMAT}.sgan")
+        save(classifier.fit(X, y), FOLDER / f"{name}_format{FORMAT}.sgan")
         predicted[name] = classifier.predict_proba(X[:5]).tolist()
     (FOLDER / f"predicted_format{FORMAT}.json").write_text(json.dumps(predicted) + "\n")
 
