@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sgan_sklearn import load, save
+from sgan_sklearn import SGANClassifier, load, save
 from sgan_sklearn._data.labels import check_labels
 from sgan_sklearn._data.targets import as_code
 from sgan_sklearn.metrics import labeled_scorer
