@@ -1,9 +1,7 @@
-"""The estimator: a scikit-learn facade over the parts below it."""
+"""The estimator `SGANClassifier`."""
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -13,7 +11,6 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -32,32 +29,30 @@ from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._data.targets import as_code, check_mark, check_target
 from sgan_sklearn._data.validation import check_dense, check_same_length
 from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state
-from sgan_sklearn._runtime.loops import CHUNK
 from sgan_sklearn._runtime.processes import process_index
 from sgan_sklearn._runtime.progress import print_rows
 from sgan_sklearn._runtime.random import RandomState, draw_seed, seeded
 from sgan_sklearn._runtime.settings import plain_settings, with_plain_settings
 from sgan_sklearn._runtime.threads import limit_threads_after_fork
 from sgan_sklearn._target import ClassTarget
-from sgan_sklearn._training.diagnostics import collapsed_since, dead_since
+from sgan_sklearn._training.build import build_net
+from sgan_sklearn._training.diagnostics import warn_of_failures
 from sgan_sklearn._training.generation import (
-    ask_sampler,
-    draw_codes,
-    generate,
-    generate_of_classes,
+    fit_column_map,
+    fit_sampler,
+    sampled_rows,
     within_memory,
 )
-from sgan_sklearn._training.inputs import Inputs, check_inputs
+from sgan_sklearn._training.inputs import check_inputs
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
-from sgan_sklearn._training.plan import Plan, heads_of
+from sgan_sklearn._training.plan import Plan
 from sgan_sklearn._training.sklearn_callbacks import (
     CallbackSupportMixin,
-    EpochReporter,
+    epoch_reporters,
     with_callbacks,
 )
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture
-from sgan_sklearn.architectures._base import network_builders
 from sgan_sklearn.augmentations import AUGMENTATIONS, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
@@ -65,22 +60,14 @@ from sgan_sklearn.samplers import SAMPLERS, ColumnMap, Sampler
 
 __all__ = ["SGANClassifier"]
 
-# Longer latent vectors would only fill the memory.
+# Maximum length of latent vectors; longer ones would only need memory.
 MAX_LATENT_DIM = 2**16
 
-# More than this of anything that is counted is a mistake.
+# Upper bound of all counts.
 MANY = 2**31 - 1
 
-# Rows that are scored at a time: those of a file are copied.
+# Number of rows that are scored at a time, since rows of a memory map are copied.
 MAX_SCORED_ROWS = 2**16
-
-# Generated rows that tell the distributions of the generator's columns, at most, and numbers in
-# them.
-MAX_MAPPED_ROWS = 20_000
-MAX_MAPPED_VALUES = 2**20
-
-# What the warnings of an interrupted training add.
-_ABOUT_CLONES = "In a search, such as GridSearchCV, this estimator is a clone and is lost."
 
 
 class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -467,7 +454,7 @@ default="auto"
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
-            Rows in the units of the training rows; images also flat.
+            Rows or images like those of `fit`; images may be flat.
 
         Returns
         -------
@@ -490,7 +477,7 @@ default="auto"
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
-            Rows in the units of the training rows; images also flat.
+            Rows or images like those of `fit`; images may be flat.
 
         Returns
         -------
@@ -506,7 +493,7 @@ default="auto"
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
-            Rows in the units of the training rows; images also flat.
+            Rows or images like those of `fit`; images may be flat.
 
         Returns
         -------
@@ -524,7 +511,7 @@ default="auto"
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
-            Rows in the units of the training rows; images also flat.
+            Rows or images like those of `fit`; images may be flat.
         y : array-like of shape (n_samples,)
             True labels; rows with `unlabeled_value` are ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -567,7 +554,7 @@ default="auto"
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
-            Rows in the units of the training rows; images also flat.
+            Rows or images like those of `fit`; images may be flat.
 
         Returns
         -------
@@ -634,25 +621,25 @@ default="auto"
         n_values = self.net_.latent_dim + int(np.prod(self.net_.row_shape_))
         with within_memory(int(n_samples), n_values):
             codes = None if label is None else check_wanted(label, int(n_samples), self.classes_)
-            return self._sampled_rows(int(n_samples), codes, draw_seed(random_state))
+            return sampled_rows(self, int(n_samples), codes, draw_seed(random_state))
 
     def _kept_params(self) -> dict[str, Any]:
-        """Return the parameters that `save` keeps: none that belongs to one run."""
+        """Return the parameters to save, without those of a single run."""
         params = {**self.get_params(deep=False), "callbacks": None}
         if self.training is not None:
             params["training"] = clone(self.training).set_params(**OF_ONE_RUN)
         return params
 
     def _kept_state(self) -> dict[str, Any]:
-        """Return what `save` keeps of a fit: nothing that follows from the rest."""
+        """Return the fitted state to save, or an empty dict."""
         return fitted_state(self) if hasattr(self, "net_") else {}
 
     def _restore_state(self, state: dict[str, Any]) -> None:
-        """Give a new classifier what `_kept_state` has returned, or raise an error."""
+        """Restore the state that `_kept_state` has returned, or raise an error."""
         training = Training() if self.training is None else self.training
         of_run = {name: getattr(training, name) for name in OF_ONE_RUN}
         if self.callbacks is not None or of_run != OF_ONE_RUN:
-            raise ValueError("A file does not say where checkpoints go, nor what is called.")
+            raise ValueError("A file must not contain callbacks or a folder of checkpoints.")
         if state:
             restore_fitted_state(self, state)
 
@@ -671,7 +658,7 @@ default="auto"
 
     @property
     def scaler_(self) -> Any:
-        """What scales the rows for the networks, and back."""
+        """Fitted scaling of the rows."""
         check_is_fitted(self)
         return self._space.scaler_
 
@@ -683,13 +670,13 @@ default="auto"
 
     @property
     def discriminator_(self) -> nn.Module:
-        """Discriminator with averaged weights: what predicts."""
+        """Discriminator with averaged weights, which predicts."""
         check_is_fitted(self)
         return self.net_.averaged_module_
 
     @property
     def generator_(self) -> nn.Module:
-        """Generator with averaged weights, that the classifier was trained with."""
+        """Generator with averaged weights."""
         check_is_fitted(self)
         return self.net_.averaged_generator_
 
@@ -698,7 +685,7 @@ default="auto"
     def _fit(
         self, X: Any, y: Any, *, continued: bool, in_parts: bool = False, classes: Any = None
     ) -> SGANClassifier:
-        """Check everything, then train; `in_parts` is for `partial_fit`."""
+        """Check the inputs, then train; `in_parts` means `partial_fit`."""
         limit_threads_after_fork()
         with plain_settings(), _unchanged_on_error(self):
             given = check_inputs(
@@ -720,118 +707,30 @@ default="auto"
                 "_space": space,
                 "_validation_seed": given.validation_seed,
             }
-            callbacks = [*given.callbacks, *self._reporters(X, labels, fitted)]
-            net = self._net(given, dataset, callbacks, continued)
+            callbacks = [*given.callbacks, *epoch_reporters(self, X, labels, fitted)]
+            net = build_net(self, given, dataset, callbacks, self.net_ if continued else None)
             n_epochs_before = len(net.history) if continued else 0
             self._train(net, dataset)
-            self._warn_of_the_end(net)
-            net.checkpoints = None  # which belong to one training
+            warn_of_failures(net, early_stopping=self.early_stopping)
+            net.checkpoints = None  # of this training only
             for name, value in {**fitted, "net_": net}.items():
                 setattr(self, name, value)
             self._set_training_results(rows, labels, n_epochs_before)
-            interrupted = self._interrupted_sampler(given, dataset) or net.interrupted_
-            self._column_map = None if in_parts else self._fit_column_map(dataset)
-        if interrupted:  # the model so far is kept, and whatever calls `fit` ends as well
+            interrupted = net.interrupted_
+            self.sampler_ = None if interrupted else plan.sampler
+            if self.sampler_ is not None:
+                trained = slice(None) if given.held_back is None else ~given.held_back
+                distributions = self.label_distributions_[trained]
+                interrupted = not fit_sampler(self, self.sampler_, dataset, distributions)
+                self.sampler_ = None if interrupted else self.sampler_
+            self._column_map = None if in_parts else fit_column_map(self, dataset)
+        if interrupted:  # the model is kept, but the program that calls `fit` stops
             raise KeyboardInterrupt
         return self
 
-    def _interrupted_sampler(self, given: Inputs, dataset: SemiSupervisedDataset) -> bool:
-        """Fit the sampler, if there is one, and return whether that was interrupted."""
-        self.sampler_ = None if self.net_.interrupted_ else given.plan.sampler
-        if self.sampler_ is None:
-            return False
-        try:
-            self._fit_sampler(self.sampler_, dataset, given.held_back)
-        except KeyboardInterrupt:
-            self.sampler_ = None
-            warnings.warn(
-                "The training of the sampler was interrupted. The classifier is kept, and sample "
-                f"takes rows from its generator. {_ABOUT_CLONES}",
-                stacklevel=4,
-            )
-            return True
-        return False
-
-    def _fit_column_map(self, dataset: SemiSupervisedDataset) -> ColumnMap | None:
-        """Learn what brings the generator's columns to the distributions of the training rows."""
-        is_table = self._space.image_shape is None
-        if not is_table or not self.net_.trains_generator or self.sampler_ is not None:
-            return None
-        real, _, _ = dataset.sample(check_random_state(self.random_state))
-        with seeded(draw_seed(self.random_state), torch.device(self.net_.device)):
-            n_rows = min(MAX_MAPPED_ROWS, MAX_MAPPED_VALUES // real.shape[1] + 1)
-            made = generate(self.net_, n_rows)
-        return ColumnMap(real, made.numpy(), heads_of(self._space))
-
-    def _fit_sampler(
-        self, sampler: Sampler, dataset: SemiSupervisedDataset, held_back: np.ndarray | None
-    ) -> None:
-        rows, _, places = dataset.sample(check_random_state(self.random_state))
-        taught = (
-            self.label_distributions_
-            if held_back is None
-            else self.label_distributions_[~held_back]
-        )
-        device = torch.device(self.net_.device)
-        with seeded(draw_seed(self.random_state), device):
-            sampler.fit(
-                rows,
-                taught[places],
-                heads_of(self._space),
-                device=device,
-                verbose=int(self.verbose),
-            )
-
-    def _net(
-        self, given: Inputs, dataset: SemiSupervisedDataset, callbacks: list[Any], continued: bool
-    ) -> SGANNet:
-        """Return a new net, or a copy of the fitted one with the parameters that may change."""
-        plan = given.plan
-        options: dict[str, Any] = {
-            "unsupervised_weight": plan.unsupervised_weight,
-            "adversarial_every": plan.adversarial_every,
-            "averaging_decay": plan.averaging_decay,
-            "precision": plan.precision,
-            "use_graphs": plan.record_steps,
-            "augment": plan.augmentation,
-            "lr_schedule": plan.lr_schedule,
-            "n_iter_no_change": self.n_iter_no_change,
-            "tol": given.tol,
-            "batch_size": plan.batch_size,
-            "max_epochs": plan.max_epochs,
-            "verbose": int(self.verbose) if process_index() == 0 else 0,
-            "warm_start": True,  # the estimator decides when to start anew
-            "callbacks": callbacks,
-            "checkpoints": given.checkpoints,
-        }
-        if continued:
-            net = copy.deepcopy(self.net_)
-            net.set_params(
-                optimizer__lr=self.discriminator_lr,
-                generator_optimizer__lr=self.generator_lr,
-                **options,
-            )
-            net.initialize_callbacks()  # skorch's set_params has set up the old ones
-            return net
-        known, codes, _ = dataset.sample(check_random_state(self.random_state))
-        n_classes, space = len(given.labels.classes), given.space
-        n_outputs = plan.objective.n_outputs(n_classes)
-        return SGANNet(
-            *network_builders(
-                plan.architecture, n_outputs, self.latent_dim, space.bounds, heads_of(space)
-            ),
-            plan.objective,
-            regularizers=[item.prepare(known, codes, n_classes) for item in plan.regularizers],
-            latent_dim=self.latent_dim,
-            discriminator_lr=self.discriminator_lr,
-            generator_lr=self.generator_lr,
-            device=plan.device,
-            **options,
-        )
-
     @with_callbacks
     def _train(self, net: SGANNet, dataset: SemiSupervisedDataset) -> None:
-        # Not the same random numbers again where a training goes on.
+        # Other random numbers where a training continues.
         n_steps_before = getattr(net, "n_steps_", 0)
         seed = draw_seed(self.random_state) + n_steps_before
         with seeded(seed, torch.device(net.device)):
@@ -844,71 +743,7 @@ default="auto"
                     "device='cpu'."
                 ) from error
         if net.interrupted_ and net.n_steps_ == n_steps_before:
-            raise KeyboardInterrupt  # there is nothing to keep
-
-    def _warn_of_the_end(self, net: SGANNet) -> None:
-        """Say so, if the training came to another end than planned."""
-        if net.interrupted_:
-            warnings.warn(
-                f"The training was interrupted after {len(net.history)} whole epochs. The model so "
-                "far is kept by the estimator: it can predict, or go on with warm_start=True. "
-                f"{_ABOUT_CLONES}",
-                stacklevel=4,
-            )
-        if net.diverged_:
-            epoch = "the best epoch" if self.early_stopping else "the epoch before"
-            kept = f"the model of {epoch} is kept" if net.n_steps_ else "it is untrained"
-            warnings.warn(
-                f"The training diverged in epoch {len(net.history)} and was stopped; {kept}. "
-                f"Lower discriminator_lr (now {self.discriminator_lr}) or generator_lr (now "
-                f"{self.generator_lr}).",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        else:
-            self._warn_of_trouble(net)
-
-    def _warn_of_trouble(self, net: SGANNet) -> None:
-        """Say so, if the two networks have ceased to learn from each other."""
-        rates = (
-            f"discriminator_lr (now {self.discriminator_lr})",
-            (f"generator_lr (now {self.generator_lr})"),
-        )
-        history = net.history
-        if self.early_stopping:  # up to the epoch that is kept
-            scores = [epoch.get("validation_score", -1.0) for epoch in history] or [-1.0]
-            history = history[: len(scores) - int(np.argmax(scores[::-1]))]
-        collapsed, dead = collapsed_since(history), dead_since(history)
-        # Terms of the same names may mean something else in an objective of the user's own.
-        if not isinstance(net.objective, tuple(OBJECTIVES.values())):
-            dead = None
-        if collapsed is not None:
-            warnings.warn(
-                f"The generator has collapsed: since epoch {collapsed} of {len(net.history)} its "
-                "rows are nearly equal ('generated_spread' in history_), so that it teaches the "
-                f"discriminator nothing and sample is of no use. Lower {rates[1]}.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        elif dead is not None:
-            warnings.warn(
-                f"The discriminator is too strong: since epoch {dead} of {len(net.history)} it "
-                "tells all generated rows from real ones ('real' and 'generated' in history_ are "
-                "near zero), so that neither network learns from the other. Raise "
-                f"{rates[1]}, lower {rates[0]}, or add noise to the architecture.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-
-    def _reporters(self, X: Any, labels: Labels, fitted: dict[str, Any]) -> list[EpochReporter]:
-        """Return what calls scikit-learn's callbacks while training, if there are any."""
-        if not getattr(self, "_skl_callbacks", None):
-            return []
-        labeled = np.flatnonzero(ClassTarget.is_labeled(labels.codes))
-        if len(labeled) == 0:  # a part of a partial_fit: nothing to score
-            return [EpochReporter(self, None, None, fitted)]
-        y = ClassTarget(labels.classes).decode(labels.codes[labeled])
-        return [EpochReporter(self, _safe_indexing(X, labeled), y, fitted)]
+            raise KeyboardInterrupt  # nothing was learned
 
     def _set_training_results(self, rows: Rows, labels: Labels, n_epochs_before: int) -> None:
         labeled = ClassTarget.is_labeled(labels.codes)
@@ -921,7 +756,7 @@ default="auto"
             self.validation_scores_ = [
                 epoch["validation_score"]
                 for epoch in self.history_[n_epochs_before:]
-                if "validation_score" in epoch  # not where the training diverged
+                if "validation_score" in epoch  # missing if the training diverged
             ]
             self.best_validation_score_ = max(self.validation_scores_, default=np.nan)
 
@@ -940,26 +775,12 @@ default="auto"
                 f"{method} needs a trained generator, but {self.net_.no_generator_reason}."
             )
 
-    def _sampled_rows(self, n_samples: int, codes: np.ndarray | None, seed: int) -> Any:
-        """Return generated rows in the form of `X`, of the classes of these codes if given."""
-        with seeded(seed, torch.device(self.net_.device)):
-            # A generator may draw as well: levels of categories.
-            if self.sampler_ is not None:
-                if codes is None:
-                    codes = draw_codes(self.label_distributions_.mean(axis=0), n_samples)
-                made_up = ask_sampler(self.sampler_, codes, self.net_.row_shape_[0])
-            elif codes is None:
-                made_up = generate(self.net_, n_samples, self._column_map)
-            else:
-                made_up = generate_of_classes(self.net_, codes, self._column_map)
-        return self._space.to_given_form([part.numpy() for part in made_up.split(CHUNK)], seed)
-
     # --- prediction -------------------------------------------------------------------------
 
     def _to_model_space(self, X: Any) -> StreamedRows:
         check_is_fitted(self)
         rows = self._space.read_like_training(self, X)
-        # Scaled in parts, as the networks take them.
+        # Scaled in chunks when the networks read them.
         return StreamedRows(rows, self._space, torch.device(self.net_.device))
 
     def _class_logits(self, rows: Rows) -> np.ndarray:
@@ -968,7 +789,7 @@ default="auto"
 
 @contextmanager
 def _unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Put an estimator's attributes back if the block fails, so that an old model survives."""
+    """Restore an estimator's attributes if the block fails, so that a fitted model is kept."""
     before = vars(estimator).copy()
     try:
         yield

@@ -1,14 +1,19 @@
-"""Detection of a collapsed generator or a too strong discriminator from the history."""
+"""Detection of failed trainings from the history, and warnings about them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-__all__ = ["collapsed_since", "dead_since", "relative_spread"]
+from sgan_sklearn._runtime.user_warnings import warn_user
+from sgan_sklearn.objectives import OBJECTIVES
+
+__all__ = ["collapsed_since", "dead_since", "relative_spread", "warn_of_failures"]
 
 # In successful trainings of five objectives on six data sets, both values stayed above 0.2; in
 # failed ones they fell below 0.03.
@@ -47,3 +52,48 @@ def _since(
     while n_epochs and is_so(history[n_epochs - 1]):
         n_epochs -= 1
     return None if n_epochs == len(history) else n_epochs + 1
+
+
+def warn_of_failures(net: Any, *, early_stopping: bool) -> None:
+    """Warn if a training was interrupted, has diverged, or if one network dominates the other."""
+    n_epochs = len(net.history)
+    if net.interrupted_:
+        warn_user(
+            f"The training was interrupted after {n_epochs} complete epochs. The estimator keeps "
+            "the model so far: it can predict, or continue with warm_start=True. In a search, such "
+            "as GridSearchCV, this estimator is a clone and is lost."
+        )
+    discriminator_lr = f"discriminator_lr (now {net.optimizer__lr})"
+    generator_lr = f"generator_lr (now {net.generator_optimizer__lr})"
+    if net.diverged_:
+        epoch = "the best epoch" if early_stopping else "the epoch before"
+        kept = f"the model of {epoch} is kept" if net.n_steps_ else "it is untrained"
+        warn_user(
+            f"The training diverged in epoch {n_epochs} and was stopped; {kept}. Lower "
+            f"{discriminator_lr} or {generator_lr}.",
+            ConvergenceWarning,
+        )
+        return
+    history = net.history
+    if early_stopping:  # up to the epoch that is kept
+        scores = [epoch.get("validation_score", -1.0) for epoch in history] or [-1.0]
+        history = history[: len(scores) - int(np.argmax(scores[::-1]))]
+    collapsed, dead = collapsed_since(history), dead_since(history)
+    # Terms of the same names may have another meaning in a user's own objective.
+    if not isinstance(net.objective, tuple(OBJECTIVES.values())):
+        dead = None
+    if collapsed is not None:
+        warn_user(
+            f"The generator has collapsed: since epoch {collapsed} of {n_epochs} its rows are "
+            "nearly equal ('generated_spread' in history_), so that the discriminator learns "
+            f"nothing from them and sample is of no use. Lower {generator_lr}.",
+            ConvergenceWarning,
+        )
+    elif dead is not None:
+        warn_user(
+            f"The discriminator is too strong: since epoch {dead} of {n_epochs} it distinguishes "
+            "all generated rows from real ones ('real' and 'generated' in history_ are near zero), "
+            f"so that neither network learns from the other. Raise {generator_lr}, lower "
+            f"{discriminator_lr}, or add noise to the architecture.",
+            ConvergenceWarning,
+        )

@@ -9,11 +9,31 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from torch import Tensor
 
+from sgan_sklearn._data.batches import SemiSupervisedDataset
+from sgan_sklearn._runtime.loops import CHUNK
+from sgan_sklearn._runtime.random import draw_seed, seeded
+from sgan_sklearn._runtime.user_warnings import warn_user
+from sgan_sklearn._training.plan import heads_of
 from sgan_sklearn.samplers import ColumnMap, Sampler
 
-__all__ = ["ask_sampler", "draw_codes", "generate", "generate_of_classes", "within_memory"]
+__all__ = [
+    "ask_sampler",
+    "draw_codes",
+    "fit_column_map",
+    "fit_sampler",
+    "generate",
+    "generate_of_classes",
+    "sampled_rows",
+    "within_memory",
+]
+
+# Maximum number of generated rows, and of values in them, from which the distributions of the
+# generator's columns are learned.
+MAX_MAPPED_ROWS = 20_000
+MAX_MAPPED_VALUES = 2**20
 
 # Maximum number of rounds in which rows of a class are searched, and minimum rows of each round.
 MAX_ROUNDS = 20
@@ -102,3 +122,54 @@ def ask_sampler(sampler: Sampler, codes: np.ndarray, n_features: int) -> Tensor:
             "codes."
         )
     return rows
+
+
+def fit_column_map(estimator: Any, dataset: SemiSupervisedDataset) -> ColumnMap | None:
+    """Learn to map the generator's columns to the distributions of the training rows.
+
+    Images, a sampler, and a training without a generator need no map.
+    """
+    net, space, random_state = estimator.net_, estimator._space, estimator.random_state
+    is_table = space.image_shape is None
+    if not is_table or not net.trains_generator or estimator.sampler_ is not None:
+        return None
+    real, _, _ = dataset.sample(check_random_state(random_state))
+    with seeded(draw_seed(random_state), torch.device(net.device)):
+        n_rows = min(MAX_MAPPED_ROWS, MAX_MAPPED_VALUES // real.shape[1] + 1)
+        generated = generate(net, n_rows)
+    return ColumnMap(real, generated.numpy(), heads_of(space))
+
+
+def fit_sampler(
+    estimator: Any, sampler: Sampler, dataset: SemiSupervisedDataset, distributions: np.ndarray
+) -> bool:
+    """Fit a sampler to rows and their class distributions; return False if Ctrl-C stopped it."""
+    rows, _, places = dataset.sample(check_random_state(estimator.random_state))
+    device = torch.device(estimator.net_.device)
+    heads, verbose = heads_of(estimator._space), int(estimator.verbose)
+    try:
+        with seeded(draw_seed(estimator.random_state), device):
+            sampler.fit(rows, distributions[places], heads, device=device, verbose=verbose)
+    except KeyboardInterrupt:
+        warn_user(
+            "The training of the sampler was interrupted. The estimator keeps the classifier, and "
+            "sample uses its generator. In a search, such as GridSearchCV, this estimator is a "
+            "clone and is lost."
+        )
+        return False
+    return True
+
+
+def sampled_rows(estimator: Any, n_samples: int, codes: np.ndarray | None, seed: int) -> Any:
+    """Return generated rows in the form of `X`, of given class codes or of any class."""
+    net, column_map = estimator.net_, estimator._column_map
+    with seeded(seed, torch.device(net.device)):
+        if estimator.sampler_ is not None:
+            if codes is None:
+                codes = draw_codes(estimator.label_distributions_.mean(axis=0), n_samples)
+            rows = ask_sampler(estimator.sampler_, codes, net.row_shape_[0])
+        elif codes is None:
+            rows = generate(net, n_samples, column_map)
+        else:
+            rows = generate_of_classes(net, codes, column_map)
+    return estimator._space.to_given_form([part.numpy() for part in rows.split(CHUNK)], seed)

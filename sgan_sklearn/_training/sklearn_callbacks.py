@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from sklearn.utils import _safe_indexing
 from skorch.callbacks import Callback
+
+from sgan_sklearn._data.labels import Labels
+from sgan_sklearn._target import ClassTarget
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -20,7 +25,7 @@ except ImportError:  # before scikit-learn 1.9
         return method
 
 
-__all__ = ["CallbackSupportMixin", "EpochReporter", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "EpochReporter", "epoch_reporters", "with_callbacks"]
 
 
 class EpochReporter(Callback):
@@ -71,3 +76,16 @@ class EpochReporter(Callback):
             # A function, because only some callbacks need a copy of the net.
             "reconstruction_attributes": lambda: {**self.fitted, "net_": net.copied()},
         }
+
+
+def epoch_reporters(
+    estimator: Any, X: Any, labels: Labels, fitted: dict[str, Any]
+) -> list[EpochReporter]:
+    """Return the reporters that call the estimator's callbacks of scikit-learn, if it has any."""
+    if not getattr(estimator, "_skl_callbacks", None):
+        return []
+    labeled = np.flatnonzero(ClassTarget.is_labeled(labels.codes))
+    if len(labeled) == 0:  # in partial_fit, where no row can be scored
+        return [EpochReporter(estimator, None, None, fitted)]
+    y = ClassTarget(labels.classes).decode(labels.codes[labeled])
+    return [EpochReporter(estimator, _safe_indexing(X, labeled), y, fitted)]

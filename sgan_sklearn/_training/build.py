@@ -1,0 +1,69 @@
+"""The net of a training, from its inputs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from sklearn.utils import check_random_state
+
+from sgan_sklearn._data.batches import SemiSupervisedDataset
+from sgan_sklearn._runtime.processes import process_index
+from sgan_sklearn._training.inputs import Inputs
+from sgan_sklearn._training.net import SGANNet
+from sgan_sklearn._training.plan import heads_of
+from sgan_sklearn.architectures._base import network_builders
+
+__all__ = ["build_net"]
+
+
+def build_net(
+    estimator: Any,
+    given: Inputs,
+    dataset: SemiSupervisedDataset,
+    callbacks: list[Any],
+    fitted_net: SGANNet | None,
+) -> SGANNet:
+    """Return a new net, or a copy of the fitted one with the parameters that may change."""
+    plan = given.plan
+    options: dict[str, Any] = {
+        "unsupervised_weight": plan.unsupervised_weight,
+        "adversarial_every": plan.adversarial_every,
+        "averaging_decay": plan.averaging_decay,
+        "precision": plan.precision,
+        "use_graphs": plan.record_steps,
+        "augment": plan.augmentation,
+        "lr_schedule": plan.lr_schedule,
+        "n_iter_no_change": estimator.n_iter_no_change,
+        "tol": given.tol,
+        "batch_size": plan.batch_size,
+        "max_epochs": plan.max_epochs,
+        "verbose": int(estimator.verbose) if process_index() == 0 else 0,
+        "warm_start": True,  # the estimator decides whether to continue
+        "callbacks": callbacks,
+        "checkpoints": given.checkpoints,
+    }
+    if fitted_net is not None:
+        net = copy.deepcopy(fitted_net)
+        net.set_params(
+            optimizer__lr=estimator.discriminator_lr,
+            generator_optimizer__lr=estimator.generator_lr,
+            **options,
+        )
+        net.initialize_callbacks()  # set_params of skorch has initialized the former ones
+        return net
+    known, codes, _ = dataset.sample(check_random_state(estimator.random_state))
+    n_classes, space = len(given.labels.classes), given.space
+    n_outputs = plan.objective.n_outputs(n_classes)
+    return SGANNet(
+        *network_builders(
+            plan.architecture, n_outputs, estimator.latent_dim, space.bounds, heads_of(space)
+        ),
+        plan.objective,
+        regularizers=[item.prepare(known, codes, n_classes) for item in plan.regularizers],
+        latent_dim=estimator.latent_dim,
+        discriminator_lr=estimator.discriminator_lr,
+        generator_lr=estimator.generator_lr,
+        device=plan.device,
+        **options,
+    )
