@@ -168,8 +168,8 @@ class GraphedStep:
     def _go_without(self, reason: str) -> None:
         warnings.warn(
             "The steps of this training could not be recorded as a CUDA graph and run without "
-            f"recording, which takes longer ({reason}). Set record_steps=False in Training to skip the "
-            "attempt.",
+            f"recording, which takes longer ({reason}). Set record_steps=False in Training to skip "
+            "the attempt.",
             stacklevel=2,
         )
         self._has_failed = True
