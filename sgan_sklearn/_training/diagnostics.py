@@ -15,7 +15,7 @@ from sgan_sklearn.objectives import OBJECTIVES
 
 __all__ = ["collapsed_since", "dead_since", "relative_spread", "warn_of_failures"]
 
-# In successful trainings of five objectives on six data sets, both values stayed above 0.2; in
+# In successful runs of five objectives on six data sets, both values stayed above 0.2; in
 # failed ones they fell below 0.03.
 NO_SPREAD = 0.01
 NO_LOSS = 0.05

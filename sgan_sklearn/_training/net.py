@@ -257,7 +257,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
             self.diverged_ = True
             self.restore(run.snapshot)
         except KeyboardInterrupt as error:
-            self._break_off(asked=raised_by_statement(error))
+            self._keep_interrupted(by_callback=raised_by_statement(error))
         finally:
             if run.early_stopping is not None:
                 run.early_stopping.restore_best(self)
@@ -273,13 +273,13 @@ class SGANNet(ClassifierMixin, NeuralNet):
             self._run = Run(self)
         return self._run
 
-    def _break_off(self, *, asked: bool) -> None:
-        """Keep the model so far; `asked` means that a callback stopped the training.
+    def _keep_interrupted(self, *, by_callback: bool) -> None:
+        """Keep the model so far; `by_callback` says if a callback stopped the training.
 
         The history keeps complete epochs only.
         """
         run = self._current_run()
-        self.interrupted_ = not asked
+        self.interrupted_ = not by_callback
         if len(self.history) > run.n_complete:
             self.history.pop()
         elif self.history and "dur" not in self.history[-1]:
