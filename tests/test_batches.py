@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgan_sklearn._data import rows as rows_module
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
 
 
@@ -96,6 +98,17 @@ def test_order_follows_the_global_generator():
     assert draw(1) != draw(2)
 
 
+def test_other_batches_go_on_from_a_state():
+    batches, others = make_batches(11, 7, 3), make_batches(11, 7, 3)
+    list(batches)
+    others.load_state_dict(batches.state_dict())
+    for one, other in zip(batches, others, strict=True):
+        assert all(torch.equal(*parts) for parts in zip(one[:-1], other[:-1], strict=True))
+    state = batches.state_dict()
+    with pytest.raises(ValueError, match="shorter"):
+        others.load_state_dict({**state, "rests": state["rests"][:2]})
+
+
 def test_rows_of_any_shape():
     rows = torch.arange(7 * 2 * 3).reshape(7, 2, 3)
     batches = SemiSupervisedBatches(SemiSupervisedDataset(rows, torch.zeros(7).long()), 4)
@@ -106,3 +119,12 @@ def test_dataset():
     dataset = SemiSupervisedDataset(torch.zeros(4, 2), torch.tensor([-1, 0, -1, 2]))
     assert len(dataset) == 4
     assert dataset.labeled_indices.tolist() == [1, 3]
+
+
+def test_a_sample_holds_as_many_rows_as_their_values_allow(monkeypatch, rng):
+    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 60)
+    rows, codes = torch.arange(20 * 2 * 3).reshape(20, 2, 3), torch.arange(20) % 3 - 1
+    sample, own_codes, places = SemiSupervisedDataset(rows, codes).sample(rng)
+    assert len(set(places)) == 60 // (2 * 3)
+    np.testing.assert_array_equal(sample, rows[places])
+    np.testing.assert_array_equal(own_codes, codes[places])

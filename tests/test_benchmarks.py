@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -528,4 +529,103 @@ def test_cells_of_audio_are_measured_and_told(benchmark, tmp_path, monkeypatch):
         "log-mel",
         "16.67 ± 0.00",
         "MFCC",
+    ]
+
+
+# --- mutants ---------------------------------------------------------------------------------
+
+CODE = """
+def total(numbers: list[int] | None) -> int | None:
+    if numbers is None:
+        return -1
+    return sum(numbers) * 2
+"""
+
+
+def test_mutants_are_named_by_their_lines(benchmark):
+    pytest.importorskip("cosmic_ray", reason="the benchmark asks for cosmic-ray")
+    found = list(benchmark("mutants").mutants(CODE, seed=0))
+    lines = [name["line"] for name, _ in found]
+    # Nothing of the annotations, and one of each place before a second of any.
+    assert set(lines) == {"if numbers is None:", "return -1", "return sum(numbers) * 2"}
+    assert set(lines[:5]) == set(lines)
+    assert len({code for _, code in found}) == len(found)
+    longer = list(benchmark("mutants").mutants("x = 1 + 2\n" + CODE, seed=0))
+    assert [name for name, _ in longer if name["line"] in set(lines)] == [name for name, _ in found]
+    assert [name for name, _ in benchmark("mutants").mutants(CODE, seed=1)] != [n for n, _ in found]
+
+
+def test_what_a_mutant_has_become(benchmark):
+    changed_lines = benchmark("mutants").changed_lines
+    assert changed_lines("a\nb\nb\nc", "a\nb\nd\nc") == "d"
+    assert changed_lines("a\nb\n  c\nd", "a\nd") == ""
+    assert changed_lines("a\n  b\n  c", "a\n  b2\n  c2") == "b2 c2"
+
+
+# The package under test is another one: this must not run where sgan_sklearn is imported.
+RUN_MUTANTS = """
+import sys
+from pathlib import Path
+
+import mutants
+
+root, folder = map(Path, sys.argv[1:])
+bench = mutants.Bench(root, folder, {"sums": ("sums",)})
+source = bench.sources["sums"]
+for old, new in {"* 2": "* 3", "-1": "-2", "return -1": "import os; os.abort()", "def": ""}.items():
+    print(bench.test("sums", source.replace(old, new)))
+print(mutants.in_own_process(bench.folder, bench._arguments("sums"), 0.0))
+print(bench.paths["sums"].read_text() == source)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmark forks")
+def test_mutants_are_killed_or_survive(tmp_path):
+    for name in ("package/sgan_sklearn/_data", "package/tests", "copy"):
+        (tmp_path / name).mkdir(parents=True)
+    package = tmp_path / "package"
+    (package / "sgan_sklearn" / "__init__.py").touch()
+    (package / "sgan_sklearn" / "_data" / "__init__.py").touch()
+    (package / "sgan_sklearn" / "_data" / "sums.py").write_text(CODE)
+    (package / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\nmarkers = ['slow', 'cuda']\nfilterwarnings = ['error']\n"
+    )
+    (package / "tests" / "test_sums.py").write_text(
+        "from sgan_sklearn._data.sums import total\n\n"
+        "def test_total():\n    assert total([1, 2]) == 6\n\n"
+        "def test_nothing():\n    assert total(None) < 0\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", RUN_MUTANTS, package, tmp_path / "copy"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "{'outcome': 'killed', 'killed_by': 'tests/test_sums.py::test_total'}",
+        "{'outcome': 'survived', 'killed_by': None}",
+        "{'outcome': 'killed', 'killed_by': 'crash'}",
+        "{'outcome': 'killed', 'killed_by': 'tests/test_sums.py'}",
+        "None",
+        "True",
+    ]
+
+
+def test_table_of_mutants(benchmark):
+    def cell(module, label, outcome):
+        return {"key": {"module": module, "label": label}, "outcome": outcome}
+
+    outcomes = ["killed"] * 2 + ["timeout", "survived"]
+    cells = [cell("metrics", "after", outcome) for outcome in outcomes]
+    cells += [cell("losses", label, "killed") for label in ("after", "before")]
+    rows = benchmark("mutants").summarize(cells).splitlines()[2:]
+    assert [[part.strip() for part in row.split("|")[1:-1]] for row in rows] == [
+        ["losses", "before", "1", "1", "0", "0", "100.0 %"],
+        ["losses", "after", "1", "1", "0", "0", "100.0 %"],
+        ["metrics", "after", "4", "2", "1", "1", "75.0 %"],
+        ["all", "before", "1", "1", "0", "0", "100.0 %"],
+        ["all", "after", "5", "3", "1", "1", "80.0 %"],
     ]

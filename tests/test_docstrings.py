@@ -107,6 +107,24 @@ def test_docstring_of_a_method_tells_what_it_returns(name):
     assert bool(re.search(r"^ *(Returns|Yields)\n *-+$", METHODS[name].__doc__, re.M)) == returns
 
 
+@pytest.mark.parametrize("name", [*OBJECTS, *METHODS])
+def test_docstring_tells_the_defaults(name):
+    value = {**OBJECTS, **METHODS}[name]
+    told = {
+        parameter: eval(default, vars(import_module(value.__module__)))
+        for names, default in re.findall(r"^ *(\w[\w, ]*) : .*\bdefault=(.+)$", value.__doc__, re.M)
+        for parameter in names.split(", ")
+    }
+    defaults = {
+        parameter.name: parameter.default
+        for parameter in inspect.signature(value).parameters.values()
+        if parameter.default is not parameter.empty
+        # What scikit-learn calls optional and this package asks for has None as well.
+        and (parameter.default is not None or parameter.name in told)
+    }
+    assert repr(sorted(told.items())) == repr(sorted(defaults.items()))
+
+
 @pytest.mark.parametrize("name", OBJECTS)
 def test_docstring_tells_the_version_and_holds_code(name):
     doc = inspect.getdoc(OBJECTS[name])

@@ -76,6 +76,7 @@ def test_text_labels_in_a_series():
 
 def test_sample_weights_go_with_their_rows(fitted):
     model, X, few = fitted
+    X, few = np.tile(X, (2, 1)), np.tile(few, 2)  # more rows than the integers that Python keeps
     labeled = few != -1
     weights = np.random.RandomState(0).rand(len(few))
     score = labeled_scorer("neg_log_loss")(model, X, few, sample_weight=weights)
@@ -84,12 +85,25 @@ def test_sample_weights_go_with_their_rows(fitted):
     assert score == pytest.approx(expected)
 
 
+def test_other_arguments_stay_whole(fitted):
+    model, X, few = fitted
+    arguments = {"number": 3, "classes": [0, 1, 2], "text": "x" * len(few)}
+    seen = {}
+
+    def scorer(estimator, X, y, **kwargs):
+        seen.update(kwargs)
+        return 0.5
+
+    labeled_scorer(scorer)(model, X, few, **arguments)
+    assert seen == arguments
+
+
 def test_no_labeled_row_is_nan_with_one_warning(fitted):
     model, X, _ = fitted
     with pytest.warns(UserWarning, match="None of the 150 rows to score has a label") as record:
         score = labeled_scorer("accuracy")(model, X, np.full(150, -1))
     assert np.isnan(score)
-    assert len(record) == 1
+    assert [warning.filename for warning in record] == [__file__]
 
 
 def test_another_mark_for_unlabeled_rows(fitted):

@@ -132,6 +132,7 @@ def test_another_mark_for_unlabeled_rows():
         ({"fraction": 0.01}, "'fraction' parameter .* keeps 1"),
         ({"fraction": 0.0}, "'fraction' parameter"),
         ({"fraction": 1.5}, "'fraction' parameter"),
+        ({"fraction": 1.001}, "'fraction' parameter"),
         ({"per_class": 11}, "at most 10, .* rarest class"),
         ({"per_class": 0}, "'per_class' parameter"),
         ({"per_class": 1.5}, "'per_class' parameter"),
@@ -207,6 +208,13 @@ def test_each_start_of_a_training_set_has_its_share_of_labels(few):
         sizes = np.arange(1, len(train) + 1)
         labels = np.cumsum(few[train] != -1)
         assert (np.abs(labels - share * sizes) <= 1).all()
+
+
+def test_the_order_of_training_rows_is_always_the_same():
+    # It decides what an estimator learns, so no version may change it.
+    y = np.array([0, 1, -1, 0, 1, -1, -1, 0, 1, -1])
+    trains = [train.tolist() for train, _ in folds_of(SemiSupervisedSplit(2), y)]
+    assert trains == [[8, 6, 7, 9, 2, 4, 5], [3, 6, 1, 9, 2, 0, 5]]
 
 
 def test_all_rows_labeled():

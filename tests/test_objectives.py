@@ -98,6 +98,27 @@ def test_bad_parameter_is_named_by_fit(name, parameter, make_classifier, data):
         classifier.fit(*data)
 
 
+TINY = 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "accepted", "refused"),
+    [
+        ("complement", "entropy_weight", [0, TINY, 100], [-TINY]),
+        ("complement", "pull_away_weight", [0, TINY, 100], [-TINY]),
+        ("stacked", "label_smoothing", [0, TINY, 0.5 - TINY], [-TINY, 0.5]),
+        ("two_headed", "validity_weight", [TINY, 100], [0, -TINY]),
+        ("two_headed", "generated_class_weight", [0, TINY, 100], [-TINY]),
+    ],
+)
+def test_limits_of_numbers(name, parameter, accepted, refused):
+    for value in accepted:
+        OBJECTIVES[name](**{parameter: value})._validate_params()
+    for value in refused:
+        with pytest.raises(ValueError, match=f"'{parameter}' parameter"):
+            OBJECTIVES[name](**{parameter: value})._validate_params()
+
+
 @pytest.mark.parametrize("n_classes", [1, 2, 5])
 @each_objective
 def test_outputs(name, n_classes):
