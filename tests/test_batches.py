@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgan_sklearn._data import rows as rows_module
+from sgan_sklearn._data import stratification
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
 
 
@@ -106,7 +106,7 @@ def test_other_batches_go_on_from_a_state():
         assert all(torch.equal(*parts) for parts in zip(one[:-1], other[:-1], strict=True))
     state = batches.state_dict()
     with pytest.raises(ValueError, match="shorter"):
-        others.load_state_dict({**state, "rests": state["rests"][:2]})
+        others.load_state_dict({**state, "remaining": state["remaining"][:2]})
 
 
 def test_rows_of_any_shape():
@@ -122,7 +122,7 @@ def test_dataset():
 
 
 def test_a_sample_holds_as_many_rows_as_their_values_allow(monkeypatch, rng):
-    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 60)
+    monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 60)
     rows, codes = torch.arange(20 * 2 * 3).reshape(20, 2, 3), torch.arange(20) % 3 - 1
     sample, own_codes, places = SemiSupervisedDataset(rows, codes).sample(rng)
     assert len(set(places)) == 60 // (2 * 3)

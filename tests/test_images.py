@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sgan_sklearn import SGANClassifier, Training
-from sgan_sklearn._data.images import Layout, as_picture, find_layout, flatten_images, tiled
+from sgan_sklearn._data.images import as_picture, flatten_images, tiled
+from sgan_sklearn._data.space import ImageSpace
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.step import TrainingStep
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
@@ -142,15 +143,16 @@ def test_read_only_images(make_images, make_small):
 def test_channels_of_colors_reach_the_networks_as_planes(make_images):
     X, _ = make_images(9, 13, 3)
     rows, shape = flatten_images(X)
-    layout = find_layout(rows.shape[1], shape, None, for_images=True)
-    assert layout == Layout((9, 13, 3), (9, 13, 3), as_images=True)
-    planes = layout.to_planes(rows)
-    assert planes.shape == (30, *layout.input_shape) == (30, 3, 9, 13)
+    space = ImageSpace("none", None, (9, 13, 3), shape)
+    planes = space.arrange(rows)
+    assert planes.shape == (30, 3, 9, 13)
     assert np.shares_memory(planes, X)
     for channel in range(3):
         assert np.array_equal(planes[:, channel], X[..., channel])
-    assert np.array_equal(layout.to_rows(planes), rows)
-    assert np.array_equal(layout.to_given_form(rows), X)
+    assert np.array_equal(space.flatten(planes), rows)
+    space.fit(rows, np.zeros(30, dtype=int), np.random.RandomState(0))
+    assert space.input_shape == (3, 9, 13)
+    assert np.array_equal(space.to_given_form([planes], 0), X)
 
 
 def test_pipeline_and_grid_of_flat_rows(make_images, make_small):
@@ -269,7 +271,7 @@ def test_copies(make_images, make_small):
         expected = classifier.sample(3, random_state=0)
         assert np.array_equal(copied.sample(3, random_state=0), expected)
     fresh = clone(classifier)
-    assert not hasattr(fresh, "_layout")
+    assert not hasattr(fresh, "_space")
     assert is_same(outputs_of(fresh.fit(X, y), X), outputs_of(classifier, X))
 
 
@@ -444,7 +446,7 @@ def test_bad_images_are_refused_before_training(
     with pytest.raises(ValueError, match=f"(?s){message}"):
         classifier.fit(X, y[: len(X)] if len(X) else y)
     assert not hasattr(classifier, "n_features_in_")
-    assert not hasattr(classifier, "_layout")
+    assert not hasattr(classifier, "_space")
 
 
 @pytest.mark.parametrize(

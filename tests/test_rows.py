@@ -9,40 +9,43 @@ from sklearn.datasets import load_digits
 
 from sgan_sklearn import SGANClassifier
 from sgan_sklearn._data import rows as rows_module
-from sgan_sklearn._data.images import find_layout
+from sgan_sklearn._data import stratification
 from sgan_sklearn._data.rows import (
     ByteRows,
     StreamedRows,
     as_array,
     iterate_rows,
-    sample_indices,
     subset,
     training_rows,
 )
-from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
+from sgan_sklearn._data.scaling import FeatureScaler
+from sgan_sklearn._data.space import ImageSpace, TableSpace
+from sgan_sklearn._data.stratification import sample_indices
 from sgan_sklearn.samplers import CriticSampler
 
 CPU = torch.device("cpu")
-TABLE = find_layout(4, None, None, for_images=False)
-IMAGES = find_layout(12, (2, 2, 3), None, for_images=True)
+
+
+def fitted_space(space, X):
+    return space.fit(X, np.zeros(len(X), dtype=int), np.random.RandomState(0))
 
 
 def table_rows(n_rows=10):
     X = np.random.RandomState(0).randn(n_rows, 4)
     X[::3, 1] = np.nan
-    scaler = TableScaler().fit(X)
-    return StreamedRows(X, scaler, TABLE, CPU), torch.from_numpy(scaler.transform(X))
+    space = fitted_space(TableSpace("auto", None), X)
+    return StreamedRows(X, space, CPU), torch.from_numpy(space.transform(X))
 
 
 def byte_images():
     X = np.random.RandomState(0).randint(256, size=(10, 12)).astype(np.uint8)
-    scaler = FeatureScaler("image").fit(X)
-    return X, scaler, torch.from_numpy(IMAGES.to_planes(scaler.transform(X)))
+    space = fitted_space(ImageSpace("image", None, (2, 2, 3)), X)
+    return X, space, torch.from_numpy(space.transform(X))
 
 
 def both_kinds():
-    X, scaler, scaled = byte_images()
-    return [table_rows(), (training_rows(X, scaler, IMAGES, CPU), scaled)]
+    X, space, scaled = byte_images()
+    return [table_rows(), (training_rows(X, space, CPU), scaled)]
 
 
 @pytest.mark.parametrize(("rows", "scaled"), both_kinds())
@@ -59,8 +62,8 @@ def test_rows_are_indexed_like_a_tensor(rows, scaled):
 
 
 def test_bytes_stay_bytes():
-    X, scaler, _ = byte_images()
-    rows = training_rows(X, scaler, IMAGES, CPU)
+    X, space, _ = byte_images()
+    rows = training_rows(X, space, CPU)
     assert isinstance(rows, ByteRows)
     assert rows._values.dtype == torch.uint8
     X[:] = 0  # the rows are their own
@@ -68,14 +71,14 @@ def test_bytes_stay_bytes():
 
 
 def test_what_does_not_fit_is_scaled_when_needed(monkeypatch):
-    X, scaler, _ = byte_images()
+    X, space, _ = byte_images()
     monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", X.size - 1)
-    assert isinstance(training_rows(X, scaler, IMAGES, CPU), StreamedRows)
+    assert isinstance(training_rows(X, space, CPU), StreamedRows)
     floats = X.astype(np.float32)
     monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 4 * X.size)
-    assert isinstance(training_rows(floats, scaler, IMAGES, CPU), torch.Tensor)
+    assert isinstance(training_rows(floats, space, CPU), torch.Tensor)
     monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 4 * X.size - 1)
-    assert isinstance(training_rows(floats, scaler, IMAGES, CPU), StreamedRows)
+    assert isinstance(training_rows(floats, space, CPU), StreamedRows)
 
 
 places = st.lists(st.integers(0, 9), min_size=1, max_size=4)
@@ -110,7 +113,7 @@ def test_an_error_of_the_reader_is_raised():
 def test_what_is_read_ahead_is_bounded(monkeypatch, n_bytes, together):
     monkeypatch.setattr(rows_module, "BYTES_AHEAD", n_bytes)
     X = np.zeros((10, 4))
-    rows = StreamedRows(X, TableScaler().fit(X), TABLE, CPU)  # of 16 bytes each
+    rows = StreamedRows(X, fitted_space(TableSpace("auto", None), X), CPU)  # of 16 bytes each
     asked = []
 
     def read(places):
@@ -138,7 +141,7 @@ def test_few_rows_are_a_sample_of_their_own():
     ],
 )
 def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected):
-    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 150)
+    monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 150)
     rng = np.random.RandomState(0)
     codes = rng.permutation(np.r_[np.arange(n_labeled) % 2, np.full(n_unlabeled, -1)])
     places = sample_indices(codes, 3, rng)
@@ -147,7 +150,7 @@ def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected
 
 
 def test_a_sample_has_a_row_of_each_class(monkeypatch):
-    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 10)
+    monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 10)
     codes = np.r_[np.zeros(1_000, dtype=int), [1, 2], np.full(1_000, -1)]
     places = sample_indices(codes, 1, np.random.RandomState(0))
     assert set(codes[places]) == {0, 1, 2, -1}
@@ -199,7 +202,7 @@ def test_images_in_a_file(tmp_path, monkeypatch, dtype):
 
 def test_much_is_learned_from_a_sample(monkeypatch):
     X, y = digits()
-    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 200 * X.shape[1])
+    monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 200 * X.shape[1])
     seen = []
 
     class Scaler(FeatureScaler):
@@ -217,7 +220,7 @@ def test_the_range_of_images_is_that_of_all(monkeypatch):
     X, y = digits()
     images = (X / 100).reshape(-1, 8, 8)
     images[-1, 0, 0] = 255.0
-    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 20 * 64)
+    monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 20 * 64)
     clf = fitted(images, y, max_epochs=1)
     scaled = clf.scaler_.transform(images.reshape(len(images), -1))
     assert (scaled.min(), scaled.max()) == (-1, 1)
@@ -227,7 +230,7 @@ def test_a_sample_without_holes_or_levels_of_the_rest(monkeypatch):
     X, y = digits()
     X[250:, 5] = np.nan
     X = np.column_stack([X, np.where(np.arange(300) < 299, 0, 1)])
-    monkeypatch.setattr(rows_module, "MAX_SAMPLE_VALUES", 40 * 65)
+    monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 40 * 65)
     clf = fitted(X, y, categorical_features=[64], early_stopping=True, sampler=small_sampler())
     assert np.isfinite(clf.predict_proba(X)).all()
     assert clf.sample(20, random_state=0).shape == (20, 65)

@@ -281,7 +281,7 @@ def test_many_levels_share_one(make_classifier, rng):
     assert classifier.scaler_.bounds_.shape[1] == 1 + MAX_LEVELS
     made_up = classifier.sample(200, random_state=0)
     assert set(made_up["id"]) <= set(X["id"])
-    columns = classifier._columns
+    columns = classifier._space.columns
     assert len(columns.levels[0]) + len(columns.rare[0]) == 10_001
     assert made_up["id"].nunique() > 30  # those that share a level are drawn too
 
@@ -477,7 +477,7 @@ def test_text_between_numbers_is_reported(make_classifier, form, values, gap):
         X = eval(as_numbers, {"X": X, "pl": pl})
         as_category = X.select(pl.Series("age", values).cast(pl.Categorical))
     classifier.fit(X, y)  # as it was told, both ways
-    assert classifier._columns.kinds == ["number", "number"]
+    assert classifier._space.columns.kinds == ["number", "number"]
     classifier.fit(as_category, y)
 
 

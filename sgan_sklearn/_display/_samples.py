@@ -344,7 +344,7 @@ def _sampled_rows(
     estimator: SGANClassifier, X: Any, max_rows: int, random_state: RandomState
 ) -> np.ndarray:
     """Return up to `max_rows` random rows of X, checked and flattened."""
-    rows = estimator._checked_rows(X)
+    rows = estimator._space.read_like_training(estimator, X)
     if len(rows) <= max_rows:
         return rows
     return rows[check_random_state(random_state).choice(len(rows), max_rows, replace=False)]

@@ -218,8 +218,12 @@ class Run:
         check_generator_state(torch.Generator(self._device), batches["order"])
         every = np.arange(len(self._dataset))
         streams = (self._dataset.labeled_indices.cpu().numpy(), every, every)
-        for rest, known in zip(batches["rests"], streams, strict=True):
-            if rest.ndim != 1 or rest.dtype != np.int64 or not np.isin(rest, known).all():
+        for remaining, known in zip(batches["remaining"], streams, strict=True):
+            if (
+                remaining.ndim != 1
+                or remaining.dtype != np.int64
+                or not np.isin(remaining, known).all()
+            ):
                 raise ValueError(f"The rows of the next batches are not among {len(every)} rows.")
 
     def _check_early_stopping(self, state: dict[str, Any] | None) -> None:
