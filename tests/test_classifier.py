@@ -27,11 +27,12 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from skorch.callbacks import Callback, GradientNormClipping
 
-from sgan_sklearn import SGANClassifier, Training, _classifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._data.scaling import SCALINGS
 from sgan_sklearn._runtime import loops
 from sgan_sklearn._storage import checkpoints as checkpoints_module
 from sgan_sklearn._training import generation as generation_module
+from sgan_sklearn._training import plan as plan_module
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import SemiSupervisedSplit
@@ -504,26 +505,26 @@ def test_refit_equals_a_fresh_fit(make_classifier, data, rng):
 @pytest.mark.parametrize("n_rows", [1, 99, 1_000, 1_050, 12_345, 60_000, 1_000_000])
 def test_automatic_training_length(n_rows, batch_size):
     steps_per_epoch = -(-n_rows // batch_size)
-    n_epochs = SGANClassifier(batch_size=batch_size)._n_epochs(n_rows)
+    n_epochs = plan_module._n_epochs(SGANClassifier(batch_size=batch_size), n_rows)
     n_steps = n_epochs * steps_per_epoch
-    assert n_steps <= _classifier.MAX_STEPS or n_epochs == 1
+    assert n_steps <= plan_module.MAX_STEPS or n_epochs == 1
     # Not one epoch more than ten or the smallest number of steps ask for, and not one less
     # unless the largest number forbids it.
-    assert n_epochs <= 10 or n_steps - steps_per_epoch < _classifier.MIN_STEPS
-    if n_steps + steps_per_epoch <= _classifier.MAX_STEPS:
+    assert n_epochs <= 10 or n_steps - steps_per_epoch < plan_module.MIN_STEPS
+    if n_steps + steps_per_epoch <= plan_module.MAX_STEPS:
         assert n_epochs >= 10
-        assert n_steps >= _classifier.MIN_STEPS
+        assert n_steps >= plan_module.MIN_STEPS
 
 
 def test_documented_training_length():
     documentation = " ".join(SGANClassifier.__doc__.split())
-    for n_steps in (_classifier.MIN_STEPS, _classifier.MAX_STEPS):
+    for n_steps in (plan_module.MIN_STEPS, plan_module.MAX_STEPS):
         assert f"{n_steps:,}" in documentation
-    assert _classifier.MIN_EPOCHS == 10
+    assert plan_module.MIN_EPOCHS == 10
 
 
 def test_given_training_length():
-    assert SGANClassifier(max_epochs=7)._n_epochs(1_000_000) == 7
+    assert plan_module._n_epochs(SGANClassifier(max_epochs=7), 1_000_000) == 7
 
 
 def test_warm_start_goes_on(make_classifier, data):
@@ -635,7 +636,7 @@ def test_an_interrupted_training_keeps_the_model_so_far(in_pipeline, make_classi
     model = make_pipeline(StandardScaler(), classifier) if in_pipeline else classifier
     with (
         pytest.raises(KeyboardInterrupt),
-        pytest.warns(UserWarning, match="interrupted after 2 whole epochs. The model so far is"),
+        pytest.warns(UserWarning, match="interrupted after 2 complete epochs. The estimator keeps"),
     ):
         model.fit(X, y)
     assert classifier.n_steps_ == 7
@@ -684,7 +685,7 @@ def test_an_interrupt_at_any_moment_is_told(make_classifier, data, event, n_epoc
     classifier = make_classifier(callbacks=[Interrupt()], **options)
     with (
         pytest.raises(KeyboardInterrupt),
-        pytest.warns(UserWarning, match="interrupted after . whole epoch"),
+        pytest.warns(UserWarning, match="interrupted after . complete epoch"),
     ):
         classifier.fit(X, y)
     assert classifier.n_iter_ == n_epochs
@@ -712,7 +713,7 @@ def test_an_interrupt_while_a_checkpoint_is_written_is_told(
     classifier = make_classifier(training__checkpoint_dir=tmp_path)
     with (
         pytest.raises(KeyboardInterrupt),
-        pytest.warns(UserWarning, match="interrupted after 1 whole epochs"),
+        pytest.warns(UserWarning, match="interrupted after 1 complete epochs"),
     ):
         classifier.fit(*data)
     assert classifier.n_iter_ == 1

@@ -13,10 +13,11 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sgan_sklearn import SGANClassifier, Training, _classifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._data import rows as rows_module
 from sgan_sklearn._runtime import recorded_steps as recorded_steps_module
 from sgan_sklearn._runtime.recorded_steps import is_recordable, uses_graphs
+from sgan_sklearn._training import plan as plan_module
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation
 from sgan_sklearn.callbacks import SampleGridCallback
@@ -41,7 +42,7 @@ def device(request, monkeypatch):
         monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
         monkeypatch.setattr(recorded_steps_module, "_on_stream", lambda stream: nullcontext())
         monkeypatch.setattr(recorded_steps_module, "_recorded", recorded_on_cpu)
-        for module in (_classifier, recorded_steps_module):
+        for module in (plan_module, recorded_steps_module):
             monkeypatch.setattr(module, "uses_graphs", lambda device: True)
     return request.param
 

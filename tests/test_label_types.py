@@ -260,7 +260,7 @@ def test_memory_that_runs_out_is_reported(fitted, monkeypatch, error):
     def fail(*args):
         raise error
 
-    monkeypatch.setattr("sgan_sklearn._classifier.generate", fail)
+    monkeypatch.setattr("sgan_sklearn._training.generation.generate", fail)
     with pytest.raises(MemoryError, match=r"'n_samples' parameter .* 5 rows"):
         fitted.sample(5)
     monkeypatch.setattr("sgan_sklearn._training.generation._physical_memory", lambda: 1e3)
@@ -272,6 +272,6 @@ def test_other_errors_of_sampling_are_left_alone(fitted, monkeypatch):
     def fail(*args):
         raise RuntimeError("of the network")
 
-    monkeypatch.setattr("sgan_sklearn._classifier.generate", fail)
+    monkeypatch.setattr("sgan_sklearn._training.generation.generate", fail)
     with pytest.raises(RuntimeError, match="of the network"):
         fitted.sample(5)

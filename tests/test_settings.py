@@ -790,7 +790,7 @@ HEALTHY = """
 import copy, os, pickle, tempfile
 import numpy as np
 import pandas as pd
-from sgan_sklearn import SGANClassifier, load
+from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.regularizers import Distillation
 from sgan_sklearn.samplers import CriticSampler
@@ -807,11 +807,11 @@ teacher = [Distillation(adaptive=False), "virtual_adversarial", "class_prior"]
 for X, params in (
     (numbers, {"architecture": mlp, "early_stopping": True, "validation_fraction": 0.3}),
     (table, {"architecture": mlp, "sampler": sampler, "regularizer": teacher}),
-    (images, {"architecture": ConvArchitecture(width=4), "precision": "bfloat16"}),
+    (images, {"architecture": ConvArchitecture(width=4), "training": Training(precision="bfloat16")}),
 ):
     classifier = SGANClassifier(**small, **params).fit(X, y)
     with tempfile.TemporaryDirectory() as folder:
-        classifier.save(os.path.join(folder, "model"))
+        save(classifier, os.path.join(folder, "model"))
         loaded = load(os.path.join(folder, "model"))
     for model in (classifier, loaded, copy.deepcopy(classifier)):
         if (model.predict_proba(X) != classifier.predict_proba(X)).any():

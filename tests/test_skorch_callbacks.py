@@ -45,7 +45,7 @@ from skorch.callbacks import (
 )
 
 import sgan_sklearn
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
 
@@ -569,7 +569,7 @@ def test_fitted_estimators_with_callbacks_can_be_copied(label, data, tmp_path):
         clone(classifier).fit(X, y)
     classifier.set_params(warm_start=True, max_epochs=1).fit(X, y)
     assert classifier.n_iter_ == 3
-    classifier.save(tmp_path / "model.sgan")
+    sgan_sklearn.save(classifier, tmp_path / "model.sgan")
     assert_same_model(sgan_sklearn.load(tmp_path / "model.sgan"), classifier, X)
 
 
@@ -848,10 +848,11 @@ def test_a_resumed_training_is_the_uninterrupted_one(epoch, data, tmp_path):
 
     options = {**HELD_OUT, "max_epochs": 8, "n_iter_no_change": 99}
     whole = make(callbacks=callbacks(), **options).fit(X, y)
-    options |= {"checkpoint_dir": tmp_path / "run", "random_state": 0}
+    kept = Training(checkpoint_dir=tmp_path / "run")
     with pytest.raises(KilledError):
-        make(callbacks=callbacks(Killer(epoch)), **options).fit(X, y)
-    resumed = make(callbacks=callbacks(), resume=True, **options).fit(X, y)
+        make(callbacks=callbacks(Killer(epoch)), training=kept, **options).fit(X, y)
+    kept.set_params(resume=True)
+    resumed = make(callbacks=callbacks(), training=kept, **options).fit(X, y)
     assert_same_model(resumed, whole, X)
     for one, other in zip(resumed.history_, whole.history_, strict=True):
         assert {**one, "dur": 0} == {**other, "dur": 0}

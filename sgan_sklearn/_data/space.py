@@ -215,7 +215,8 @@ class ModelSpace(ABC):
 
     def identity(self) -> Any:
         """Return a value that identifies this conversion of `X` before fitting."""
-        return (None if self.columns is None else self.columns.plain_state(), self.image_shape)
+        columns = None if self.columns is None else self.columns.plain_state()
+        return columns, self.image_shape, self.row_shape
 
     def plain_state(self) -> dict[str, Any]:
         """Return the state for `restored_space`."""
