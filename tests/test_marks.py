@@ -312,9 +312,9 @@ def test_rows_that_are_all_labeled_are_split_and_scored_in_silence(fitted, data,
 def test_the_only_class_is_named_as_y_has_it(make_classifier, data):
     X, y = data
     (message,) = fit_messages(make_classifier(unlabeled_value=False), X, y < 1)
-    assert "The only class in y is True, and the rows with y == False are treated as" in message
+    assert "The only class in y is True, and rows with y == False are treated as" in message
     (message,) = fit_messages(make_classifier(unlabeled_value=0.0), X, np.where(y < 1, 1.0, 0.0))
-    assert "The only class in y is 1.0, and the rows with y == 0.0 are" in message
+    assert "The only class in y is 1.0, and rows with y == 0.0 are" in message
 
 
 @pytest.mark.parametrize("mark", [pd.NA, pd.NaT, np.datetime64("NaT"), np.ma.masked])

@@ -396,7 +396,7 @@ def test_splitter_without_classes(few):
         (SemiSupervisedSplit(KFold), "an integer of at least 2 or a scikit-learn splitter"),
         (
             SemiSupervisedSplit(KFold(3), shuffle=True),
-            "'shuffle' parameter .* unless cv is an integer",
+            "'shuffle' .* unless cv is an integer",
         ),
         (SemiSupervisedSplit(RepeatedStratifiedKFold(n_splits=11)), "asks for 11 folds"),
     ],

@@ -803,11 +803,12 @@ table = pd.DataFrame({"a": numbers[:, 0], "b": missing, "c": rng.choice(["x", "y
 images = rng.randint(0, 256, (45, 8, 8))
 small = {"max_epochs": 2, "batch_size": 20, "device": "cpu", "random_state": 0}
 mlp, sampler = MLPArchitecture((8,), (8,)), CriticSampler((8,), (8,), max_epochs=1)
+half = Training(precision="bfloat16")
 teacher = [Distillation(adaptive=False), "virtual_adversarial", "class_prior"]
 for X, params in (
     (numbers, {"architecture": mlp, "early_stopping": True, "validation_fraction": 0.3}),
     (table, {"architecture": mlp, "sampler": sampler, "regularizer": teacher}),
-    (images, {"architecture": ConvArchitecture(width=4), "training": Training(precision="bfloat16")}),
+    (images, {"architecture": ConvArchitecture(width=4), "training": half}),
 ):
     classifier = SGANClassifier(**small, **params).fit(X, y)
     with tempfile.TemporaryDirectory() as folder:
