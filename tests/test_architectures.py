@@ -605,7 +605,7 @@ def test_module_lazy_layers_find_their_size(bounds):
     ("discriminator", "message"),
     [
         (nn.Linear(16, 3), r"torch.nn.Sequential.*forward_features.*Got a Linear without them"),
-        (nn.Sequential(nn.Linear(16, 3)), "two layers or more"),
+        (nn.Sequential(nn.Linear(16, 3)), "at least two layers"),
         (nn.Sequential, "must be an instance of"),
         (None, "must be an instance of"),
     ],
@@ -619,11 +619,11 @@ def test_module_bad_discriminator(discriminator, message):
 @pytest.mark.parametrize(
     ("name", "module", "message"),
     [
-        ("discriminator", Split(n_outputs=5), r"Got \(2, 5\) instead. Adapt its last layer"),
-        ("discriminator", nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), "Adapt its first"),
+        ("discriminator", Split(n_outputs=5), r"Got \(2, 5\) instead. Change its last layer"),
+        ("discriminator", nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), "Make its first"),
         ("discriminator", nn.Sequential(nn.Identity(), nn.LSTM(16, 3)), "Got tuple instead"),
-        ("generator", nn.Linear(LATENT_DIM, 5), r"Got \(2, 5\) instead. Adapt its last layer"),
-        ("generator", nn.Linear(7, N_FEATURES), "latent_dim values.*Adapt its first layer"),
+        ("generator", nn.Linear(LATENT_DIM, 5), r"Got \(2, 5\) instead. Change its last layer"),
+        ("generator", nn.Linear(7, N_FEATURES), "latent_dim values.*Make its first layer"),
     ],
     ids=["outputs", "inputs", "tuple", "generated", "latent"],
 )

@@ -266,7 +266,7 @@ def test_displays_say_what_to_pass_of_a_pipeline(display, table, labels):
     pipeline = make_pipeline(StandardScaler(), SGANClassifier(unlabeled_value=None, **QUICK)).fit(
         table, labels
     )
-    with pytest.raises(TypeError, match=r"Got Pipeline: .* pipeline\[-1\]"):
+    with pytest.raises(TypeError, match=r"Got Pipeline\. .* pipeline\[-1\]"):
         display.from_estimator(pipeline)
     display.from_estimator(
         pipeline[-1], **({"X": pipeline[:-1].transform(table)} if display is SamplesDisplay else {})

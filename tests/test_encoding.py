@@ -91,7 +91,7 @@ def test_other_values_come_back(value):
 def test_values_that_hold_themselves_are_refused():
     value = []
     value.append(value)
-    with pytest.raises(TypeError, match="holds itself"):
+    with pytest.raises(TypeError, match="contains itself"):
         encode(value, "value")
 
 

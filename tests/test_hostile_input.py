@@ -482,7 +482,7 @@ def test_marks_that_a_dtype_changes_are_refused(dtype, mark, convert, is_partial
         y = convert(y)
     wrapped = int(np.int64(mark).astype(dtype))
     classes = np.array([0, 1]) if is_partial else None
-    message = rf"y has the dtype {np.dtype(dtype)}, .* unlabeled_value={mark}: .* into {wrapped}"
+    message = rf"y has the dtype {np.dtype(dtype)}, .* unlabeled_value={mark}: .* to {wrapped}"
     with pytest.raises(ValueError, match=message):
         check_labels(y, mark, classes)
 

@@ -56,7 +56,7 @@ each_unsigned = pytest.mark.parametrize("convert", UNSIGNED.values(), ids=UNSIGN
 def test_a_mark_that_became_an_unsigned_number_is_refused(make_classifier, data, fitted, convert):
     X, y = data
     wrapped = convert(y)  # -1 becomes 255, or as much in more bits
-    message = r"y has the dtype uint\d+, .* unlabeled_value=-1: .* into \d+, which 20 rows"
+    message = r"y has the dtype uint\d+, .* unlabeled_value=-1: .* to \d+, the value of 20 rows"
     split = SemiSupervisedSplit(2)
     for use in (
         lambda: make_classifier().fit(X, wrapped),
@@ -312,9 +312,9 @@ def test_rows_that_are_all_labeled_are_split_and_scored_in_silence(fitted, data,
 def test_the_only_class_is_named_as_y_has_it(make_classifier, data):
     X, y = data
     (message,) = fit_messages(make_classifier(unlabeled_value=False), X, y < 1)
-    assert "The only class in y is True, and the rows with y == False are taken as" in message
+    assert "The only class in y is True, and rows with y == False are treated as" in message
     (message,) = fit_messages(make_classifier(unlabeled_value=0.0), X, np.where(y < 1, 1.0, 0.0))
-    assert "The only class in y is 1.0, and the rows with y == 0.0 are" in message
+    assert "The only class in y is 1.0, and rows with y == 0.0 are" in message
 
 
 @pytest.mark.parametrize("mark", [pd.NA, pd.NaT, np.datetime64("NaT"), np.ma.masked])
@@ -326,7 +326,7 @@ def test_missing_values_that_are_no_nan_are_refused_as_the_mark(data, mark):
         (lambda: mask_labels(y, per_class=1, unlabeled_value=mark), "mask_labels"),
         (lambda: labeled_scorer("accuracy", mark), "labeled_scorer"),
     ):
-        message = f"'unlabeled_value' parameter of {caller}.*pass np.nan, which makes NaN, None and"
+        message = f"'unlabeled_value' parameter of {caller}.*pass np.nan, with which NaN, None and"
         with pytest.raises(ValueError, match=message):
             use()
 
@@ -498,7 +498,7 @@ def test_what_a_mask_hides_does_not_matter(hidden):
 def test_masked_entries_are_refused_where_every_row_is_labeled(make_classifier, data):
     X, y = data
     masked = np.ma.masked_array(np.where(y < 0, 1, y), y < 0)
-    with pytest.raises(ValueError, match=r"y is a masked array with 20 masked .*=None says"):
+    with pytest.raises(ValueError, match=r"y is a masked array with 20 masked .*=None means"):
         make_classifier(unlabeled_value=None).fit(X, masked)
     nothing = np.ma.masked_array(np.where(y < 0, 1, y))
     assert make_classifier(unlabeled_value=None).fit(X, nothing).classes_.tolist() == [0, 1, 2]

@@ -127,8 +127,8 @@ def test_another_mark_for_unlabeled_rows():
     [
         ({}, "exactly one of .* none"),
         ({"n_labeled": 5, "per_class": 1}, "exactly one of .* Got n_labeled, per_class"),
-        ({"n_labeled": 2}, "'n_labeled' parameter .* from 3 labels"),
-        ({"n_labeled": 101}, "to all 100. Got 101"),
+        ({"n_labeled": 2}, "'n_labeled' parameter .* at least 3 labels"),
+        ({"n_labeled": 101}, "at most all 100. Got 101"),
         ({"fraction": 0.01}, "'fraction' parameter .* keeps 1"),
         ({"fraction": 0.0}, "'fraction' parameter"),
         ({"fraction": 1.5}, "'fraction' parameter"),
@@ -255,9 +255,9 @@ def test_copies_and_repr():
     ("params", "y", "message"),
     [
         ({"cv": 4}, [0, 0, 0, 1, 1, 1, 1, -1], "4 folds, .* 0 has only 3 .* folds is 3"),
-        ({"cv": 2}, [0, 1, 1, -1], "only 1 labeled row. Label another one"),
+        ({"cv": 2}, [0, 1, 1, -1], "only 1 labeled row. Label another row"),
         ({"cv": 2}, [-1, -1], "no labeled row"),
-        ({"cv": 2}, None, "needs y"),
+        ({"cv": 2}, None, "requires y"),
         ({"cv": 2}, [0, 0, 1, 1, np.nan], "NaN"),
         ({"cv": PredefinedSplit([0, 0, 1, 1, 1])}, [0, 1, -1, 0, 1], "4 in their order"),
         ({"cv": PredefinedSplit([0, 0, 1])}, [0, 1, -1, 0, 1], "PredefinedSplit of 3 rows"),
@@ -385,8 +385,8 @@ def test_splitter_without_classes(few):
 @pytest.mark.parametrize(
     ("splitter", "message"),
     [
-        (SemiSupervisedSplit(KFold), "an integer of at least 2 or a splitter"),
-        (SemiSupervisedSplit(KFold(3), shuffle=True), "'shuffle' parameter .* integer cv"),
+        (SemiSupervisedSplit(KFold), "an integer of at least 2 or a scikit-learn splitter"),
+        (SemiSupervisedSplit(KFold(3), shuffle=True), "'shuffle' parameter .* cv is an integer"),
         (SemiSupervisedSplit(RepeatedStratifiedKFold(n_splits=11)), "asks for 11 folds"),
     ],
 )

@@ -342,7 +342,7 @@ def no_score(estimator, X, y=None):
 
 
 def test_save_takes_estimators_only(path):
-    with pytest.raises(TypeError, match="save takes an estimator"):
+    with pytest.raises(TypeError, match="save requires an estimator"):
         save({"a": 1}, path)
 
 
