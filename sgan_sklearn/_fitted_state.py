@@ -75,7 +75,7 @@ def restore_fitted_state(classifier: Any, state: dict[str, Any]) -> None:
             raise ValueError("The names of the columns are not as many strings as columns.")
         classifier.feature_names_in_ = names
     classifier._space = space = restored_space(state["space"], state["n_features"])
-    classifier.net_ = net = _restored_net(classifier, state, space)
+    classifier.net_ = _restored_net(classifier, state, space)
     heads, n_units = heads_of(space), space.scaler_.bounds_.shape[1]
     sampler: Any = state["sampler"]
     kind = Sampler if state["sampler_state"] is None else CriticSampler
@@ -89,7 +89,7 @@ def restore_fitted_state(classifier: Any, state: dict[str, Any]) -> None:
         column_map = ColumnMap._from_plain_state(column_map, heads, n_units)
     classifier._column_map = column_map
     classifier.plan_ = restored_plan(classifier, state["architecture"])
-    _restore_results(classifier, state, net)
+    _restore_results(classifier, state)
     _check_works(classifier)
 
 
@@ -139,7 +139,7 @@ def _restored_net(classifier: Any, state: dict[str, Any], space: ModelSpace) -> 
     return net_from_state(state["net"], *builders, space.input_shape)
 
 
-def _restore_results(classifier: Any, state: dict[str, Any], net: SGANNet) -> None:
+def _restore_results(classifier: Any, state: dict[str, Any]) -> None:
     seed, scores = state["validation_seed"], state["validation_scores"]
     if not (seed is None or (type(seed) is int and 0 <= seed < 2**32)):
         raise ValueError(f"The seed of the validation rows is an integer, not {seed!r}.")

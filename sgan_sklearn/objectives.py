@@ -85,9 +85,13 @@ class Objective(BaseEstimator):
     ...         self.margin = margin
     ...
     ...     def unsupervised_loss(self, unlabeled, generated):
-    ...         real = torch.relu(self.margin - self.realness(unlabeled)).mean()
-    ...         made_up = torch.relu(self.margin + self.realness(generated)).mean()
-    ...         return {"loss": 0.5 * (real + made_up), "real": real, "generated": made_up}
+    ...         real_loss = torch.relu(self.margin - self.realness(unlabeled)).mean()
+    ...         generated_loss = torch.relu(self.margin + self.realness(generated)).mean()
+    ...         return {
+    ...             "loss": 0.5 * (real_loss + generated_loss),
+    ...             "real": real_loss,
+    ...             "generated": generated_loss,
+    ...         }
     ...
     ...     def generator_loss(self, discriminator, batch, generated):
     ...         return {"loss": -self.realness(discriminator(generated)).mean()}
@@ -187,9 +191,13 @@ class Objective(BaseEstimator):
         losses : dict of str to Tensor of shape ()
             The "loss" and its terms.
         """
-        real = _losses.real_loss(self.realness(unlabeled))
-        made_up = _losses.generated_loss(self.realness(generated))
-        return {"loss": 0.5 * (real + made_up), "real": real, "generated": made_up}
+        real_loss = _losses.real_loss(self.realness(unlabeled))
+        generated_loss = _losses.generated_loss(self.realness(generated))
+        return {
+            "loss": 0.5 * (real_loss + generated_loss),
+            "real": real_loss,
+            "generated": generated_loss,
+        }
 
     # --- losses of the networks ---------------------------------------------------------------
 
@@ -453,9 +461,13 @@ class Stacked(Objective):
 
     def unsupervised_loss(self, unlabeled: Tensor, generated: Tensor) -> dict[str, Tensor]:
         """Return the binary cross-entropies of unlabeled and generated rows."""
-        real = _losses.real_loss(self.realness(unlabeled), self.label_smoothing)
-        made_up = _losses.generated_loss(self.realness(generated))
-        return {"loss": 0.5 * (real + made_up), "real": real, "generated": made_up}
+        real_loss = _losses.real_loss(self.realness(unlabeled), self.label_smoothing)
+        generated_loss = _losses.generated_loss(self.realness(generated))
+        return {
+            "loss": 0.5 * (real_loss + generated_loss),
+            "real": real_loss,
+            "generated": generated_loss,
+        }
 
 
 class Softmax(Objective):
@@ -467,7 +479,7 @@ class Softmax(Objective):
                                              + mean(-log p_{K+1}(generated))]
 
     and the generator ``mean(-log(1 - p_{K+1}(generated)))``. Unlike with K logits, labeled
-    rows too are told from generated ones: their cross-entropy runs over all K+1 classes.
+    rows too are distinguished from generated ones: their cross-entropy runs over all K+1 classes.
 
     .. versionadded:: 0.1
 

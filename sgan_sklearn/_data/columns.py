@@ -35,7 +35,7 @@ from sgan_sklearn._data.reading import (
 )
 from sgan_sklearn._runtime.user_warnings import warn_user
 
-__all__ = ["TableColumns"]
+__all__ = ["MAX_LEVELS", "TableColumns"]
 
 # Attributes of the plain state.
 _STATE = ("form", "kinds", "levels", "rare", "rare_counts", "integers", "whole")

@@ -16,7 +16,6 @@ import numpy as np
 __all__ = [
     "DATES",
     "UNITS",
-    "arrow_kind",
     "attoseconds",
     "column_numpy_dtype",
     "describe_names",

@@ -25,7 +25,6 @@ __all__ = [
     "column_name",
     "describe_frame",
     "described_columns",
-    "described_frame",
     "frame_kind",
     "refuse_column",
 ]
@@ -90,7 +89,7 @@ def refuse_column(X: Any, i: int, found: str, what: str) -> NoReturn:
 def describe_frame(frame: Any) -> list[Any]:
     """Return the names and dtypes of the columns of a frame as lists of strings and numbers.
 
-    Raises ValueError, with the name of the column, if `described_frame` could not restore it
+    Raises ValueError, with the name of the column, if `build_frame` could not restore it
     exactly.
     """
     kind = frame_kind(frame)
@@ -141,12 +140,6 @@ def described_columns(description: Any) -> tuple[Any, list[Any]]:
             f"It does not describe a frame. {type(error).__name__}: {error}"
         ) from error
     return index, built
-
-
-def described_frame(description: list[Any]) -> Any:
-    """Return an empty frame with the described columns, or raise ValueError."""
-    empty = np.empty(0, dtype=object), np.empty(0, dtype=bool)
-    return build_frame(description, [empty] * len(described_columns(description)[1]))
 
 
 # --- construction ---------------------------------------------------------------------------------

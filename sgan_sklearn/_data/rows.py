@@ -15,7 +15,6 @@ from torch import Tensor
 from sgan_sklearn._data.space import ModelSpace
 
 __all__ = [
-    "ByteRows",
     "Rows",
     "StreamedRows",
     "as_array",

@@ -19,7 +19,7 @@ from sklearn.utils import gen_batches
 from sgan_sklearn._data.columns import MAX_LEVELS
 from sgan_sklearn._data.integers import difference, representable
 
-__all__ = ["SCALINGS", "FeatureScaler", "TableScaler"]
+__all__ = ["LIMIT", "SCALINGS", "FeatureScaler", "TableScaler"]
 
 SCALINGS = ("asinh", "auto", "image", "none", "shared", "standard")
 

@@ -19,7 +19,6 @@ __all__ = [
     "check_target",
     "is_nan",
     "kind_of",
-    "plain_labels",
 ]
 
 # Kinds of NumPy dtypes that store labels of each kind without changing them.

@@ -29,7 +29,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["FORMAT", "read_file", "replace_file", "write_file"]
+__all__ = ["read_file", "replace_file", "write_file"]
 
 # Version of the format, increased when older readers cannot read new files, and the oldest version
 # that can still be read.

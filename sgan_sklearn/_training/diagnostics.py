@@ -13,7 +13,7 @@ from torch import Tensor
 from sgan_sklearn._runtime.user_warnings import warn_user
 from sgan_sklearn.objectives import OBJECTIVES
 
-__all__ = ["collapsed_since", "dead_since", "relative_spread", "warn_of_failures"]
+__all__ = ["relative_spread", "warn_of_failures"]
 
 # In successful runs of five objectives on six data sets, both values stayed above 0.2; in
 # failed ones they fell below 0.03.

@@ -19,16 +19,7 @@ from sgan_sklearn._runtime.user_warnings import warn_user
 from sgan_sklearn._training.plan import heads_of
 from sgan_sklearn.samplers import ColumnMap, Sampler
 
-__all__ = [
-    "ask_sampler",
-    "draw_codes",
-    "fit_column_map",
-    "fit_sampler",
-    "generate",
-    "generate_of_classes",
-    "sampled_rows",
-    "within_memory",
-]
+__all__ = ["fit_column_map", "fit_sampler", "sampled_rows", "within_memory"]
 
 # Maximum number of generated rows, and of values in them, from which the distributions of the
 # generator's columns are learned.

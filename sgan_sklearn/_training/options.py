@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sgan_sklearn._runtime.precision import PRECISIONS
 from sgan_sklearn._training.schedules import SCHEDULES
 
-__all__ = ["Training"]
+__all__ = ["OF_ONE_RUN", "Training"]
 
 # Parameters that say where a run keeps its state, and do not change its result.
 OF_ONE_RUN = {"checkpoint_dir": None, "checkpoint_every": 1, "resume": False}

@@ -24,7 +24,7 @@ from sgan_sklearn._storage.state import (
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn.architectures._base import Builder
 
-__all__ = ["check_net_state", "net_from_state", "net_state"]
+__all__ = ["net_from_state", "net_state"]
 
 # Parameters of a net in a file, besides the networks. The estimator sets the others before the
 # training continues.

@@ -25,7 +25,7 @@ except ImportError:  # before scikit-learn 1.9
         return method
 
 
-__all__ = ["CallbackSupportMixin", "EpochReporter", "epoch_reporters", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "epoch_reporters", "with_callbacks"]
 
 
 class EpochReporter(Callback):

@@ -12,7 +12,15 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-__all__ = ["Architecture", "Builder", "Discriminator", "Generator", "Heads", "network_builders"]
+__all__ = [
+    "NO_HEADS",
+    "Architecture",
+    "Builder",
+    "Discriminator",
+    "Generator",
+    "Heads",
+    "network_builders",
+]
 
 Builder = Callable[[], nn.Module]
 
