@@ -1,6 +1,7 @@
 """The modules form layers: each imports only from those below it."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,9 @@ import sgan_sklearn
 PACKAGE = sgan_sklearn.__name__
 FOLDER = Path(sgan_sklearn.__file__).parent
 
-# From the bottom to the top: the rooms of the package, and the modules of each. A new module must
-# be given its place here.
-ROOMS = {
+# The modules and folders of the package from the bottom to the top, with the modules of each
+# folder. A new module needs an entry here.
+MODULES = {
     "_runtime": [
         "__init__",
         "user_warnings",
@@ -103,8 +104,8 @@ ROOMS = {
 }
 LAYERS = [
     module
-    for room, modules in ROOMS.items()
-    for module in ([f"{room}.{name}" for name in modules] or [room])
+    for folder, modules in MODULES.items()
+    for module in ([f"{folder}.{name}" for name in modules] or [folder])
 ]
 THIRD_PARTY = {"numpy", "safetensors", "scipy", "sklearn", "skorch", "torch"}
 
@@ -114,7 +115,7 @@ def is_type_checking(node):
 
 
 def runtime_imports(tree, inside_functions=True):
-    """Yield the dotted names that a module imports, but for those under TYPE_CHECKING."""
+    """Yield the dotted names that a module imports, except those under TYPE_CHECKING."""
     for node in ast.iter_child_nodes(tree):
         match node:
             case ast.Import(names=names):
@@ -142,7 +143,7 @@ def modules_imported(tree):
 
 
 def module_of(parts):
-    """Return the module that a dotted name, split at its dots, lies in."""
+    """Return the module that contains a dotted name, given as its parts."""
     if not parts:
         return "__init__"
     inside = ".".join(parts[:2])
@@ -151,12 +152,28 @@ def module_of(parts):
     return parts[0] if parts[0] in LAYERS else f"{parts[0]}.__init__"
 
 
-def test_every_module_has_its_layer():
+def test_every_module_has_a_layer():
     modules = {
         ".".join(path.relative_to(FOLDER).with_suffix("").parts) for path in FOLDER.rglob("*.py")
     }
     assert modules == set(LAYERS)
     assert len(LAYERS) == len(set(LAYERS))
+
+
+def test_design_page_lists_modules_in_this_order():
+    page = (Path(__file__).parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+    listed = []
+    for row in re.findall(r"^\| (?:\*\*)?(`\w+(?:\.py|/)`.*)", page, re.MULTILINE):
+        name, content = row.split("|")[:2]
+        listed += re.findall(r"`(\w+)(?:\.py|/)`", name if ".py" in name else name + content)
+    # One entry stands for all regularizers.
+    terms = set(MODULES["regularizers"]) - {"_base", "_guesses"}
+    assert listed == [
+        name
+        for folder, modules in MODULES.items()
+        for name in [folder, *modules]
+        if name not in {"__init__", *terms}
+    ]
 
 
 @pytest.mark.parametrize("module", LAYERS)
@@ -166,7 +183,7 @@ def test_module_imports_only_from_below(module):
 
 
 @pytest.mark.parametrize("module", LAYERS)
-def test_module_needs_only_the_declared_dependencies(module):
+def test_module_imports_only_declared_dependencies(module):
     tops = {name.split(".")[0] for name in runtime_imports(parse(module), inside_functions=False)}
     assert tops - sys.stdlib_module_names - {PACKAGE} <= THIRD_PARTY
 
@@ -222,7 +239,7 @@ assert not optional & set(sys.modules)
 
 
 def test_optional_packages_are_optional():
-    # Hidden, since scikit-learn itself loads some of them where it finds them.
+    # They are hidden, because scikit-learn loads some of them if they are installed.
     command = [sys.executable, "-c", WITHOUT_OPTIONAL_PACKAGES]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
