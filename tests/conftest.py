@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,14 @@ settings.register_profile(
 )
 settings.register_profile("nightly", settings.get_profile("sgan_sklearn"), max_examples=2_000)
 settings.load_profile("sgan_sklearn")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sigint_is_handled():
+    """Handle SIGINT as in a foreground process; shells let background processes ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
