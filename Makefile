@@ -25,8 +25,8 @@ demo: $(VENV)/.stamp-demo ## Classify digits from a few labels
 	$(BIN)/python examples/plot_digits_few_labels.py
 
 .PHONY: test
-test: lint ## Lint, then run the tests and the doctests
-	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python $(PYTEST)
+test: lint ## Lint, then run the tests and the doctests, and measure the coverage
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python $(PYTEST) --cov
 
 .PHONY: test-oldest
 test-oldest: $(VENV_OLDEST)/.stamp-test ## Run the tests against the lowest supported versions
