@@ -482,7 +482,7 @@ def test_two_headed_discriminator_loss(validity_weight, class_weight, weight):
 
 
 def test_two_headed_label_head_weighs_by_inverse_frequency():
-    # K labeled rows, one of each class, and K generated ones: weights 1 / frequency, up to a factor.
+    # One labeled row of each class and K generated ones: weights 1 / frequency, up to a factor.
     objective = TwoHeaded()
     discriminator, batch, generated = make_doubles(objective)
     labeled, generated = batch.labeled[:N_CLASSES], generated[:N_CLASSES]
