@@ -17,8 +17,8 @@ ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/St_Johns"]
 STRINGS = pl.String if hasattr(pl, "String") else pl.Utf8
 
 
-def with_holes(values, holes):
-    return [None if hole else value for value, hole in zip(values, holes, strict=True)]
+def with_missing_values(values, absent):
+    return [None if is_absent else value for value, is_absent in zip(values, absent, strict=True)]
 
 
 def arrow(values, dtype, through=None):
@@ -39,8 +39,8 @@ def arrow_dictionary(values, index, of_levels, ordered):
 def numbers_of(draw, n):
     """Return small integers, some of them equal, and a mask of missing values."""
     numbers = draw(st.lists(st.integers(0, 9), min_size=n, max_size=n))
-    holes = draw(st.lists(st.booleans(), min_size=n, max_size=n)) if draw(st.booleans()) else []
-    return numbers, holes or [False] * n
+    absent = draw(st.lists(st.booleans(), min_size=n, max_size=n)) if draw(st.booleans()) else []
+    return numbers, absent or [False] * n
 
 
 def words(numbers):
@@ -57,21 +57,21 @@ ARROW_INTEGERS = [pa.int8, pa.int16, pa.int32, pa.int64, pa.uint8, pa.uint16, pa
 @st.composite
 def pandas_columns(draw, n):
     """Return a column of pandas that can be learned from."""
-    numbers, holes = numbers_of(draw, n)
+    numbers, absent = numbers_of(draw, n)
     kind = draw(st.sampled_from(sorted(PANDAS)))
-    return PANDAS[kind](draw, numbers, holes)
+    return PANDAS[kind](draw, numbers, absent)
 
 
-def _dates(draw, numbers, holes):
+def _dates(draw, numbers, absent):
     unit, zone = draw(st.sampled_from(sorted(UNITS))), draw(st.sampled_from([None, *ZONES]))
     step = draw(st.sampled_from([1, 7, 3600, 86_400]))
     start = draw(st.sampled_from([0, 1_600_000_000, -1_000_000_000]))
     ticks = [(start + step * number) * UNITS[unit] + draw(st.integers(0, 1)) for number in numbers]
-    return unit, zone, with_holes(ticks, holes)
+    return unit, zone, with_missing_values(ticks, absent)
 
 
-def _pandas_dates(draw, numbers, holes):
-    unit, zone, ticks = _dates(draw, numbers, holes)
+def _pandas_dates(draw, numbers, absent):
+    unit, zone, ticks = _dates(draw, numbers, absent)
     missing = np.iinfo(np.int64).min
     array = np.array([missing if tick is None else tick for tick in ticks])
     if draw(st.booleans()):
@@ -80,11 +80,11 @@ def _pandas_dates(draw, numbers, holes):
     return dates if zone is None else dates.dt.tz_localize("UTC").dt.tz_convert(zone)
 
 
-def _arrow_dates(draw, numbers, holes):
-    unit, zone, ticks = _dates(draw, numbers, holes)
-    days = with_holes([18_000 + number for number in numbers], holes)
+def _arrow_dates(draw, numbers, absent):
+    unit, zone, ticks = _dates(draw, numbers, absent)
+    days = with_missing_values([18_000 + number for number in numbers], absent)
     millis = [None if day is None else day * 86_400_000 for day in days]
-    seconds = with_holes([number * 61 for number in numbers], holes)
+    seconds = with_missing_values([number * 61 for number in numbers], absent)
     match draw(st.sampled_from(["timestamp", "duration", "date32", "date64", "time32", "time64"])):
         case "timestamp":
             return arrow(ticks, pa.timestamp(unit, zone), pa.int64())
@@ -100,14 +100,16 @@ def _arrow_dates(draw, numbers, holes):
             return arrow(seconds, pa.time64(draw(st.sampled_from(["us", "ns"]))), pa.int64())
 
 
-def _strings(draw, numbers, holes):
+def _strings(draw, numbers, absent):
     dtypes = [object, pd.StringDtype("python"), pd.StringDtype("pyarrow")]
     if "na_value" in inspect.signature(pd.StringDtype).parameters:
         dtypes += [pd.StringDtype(storage, na_value=np.nan) for storage in ("python", "pyarrow")]
-    return pd.Series(with_holes(words(numbers), holes), dtype=draw(st.sampled_from(dtypes)))
+    return pd.Series(
+        with_missing_values(words(numbers), absent), dtype=draw(st.sampled_from(dtypes))
+    )
 
 
-def _categories(draw, numbers, holes):
+def _categories(draw, numbers, absent):
     levels = {
         "words": words(numbers),
         "integers": numbers,
@@ -122,19 +124,19 @@ def _categories(draw, numbers, holes):
     }
     chosen = pd.Series(levels[draw(st.sampled_from(sorted(levels)))])
     ordered = pd.Series(pd.Categorical(chosen, ordered=draw(st.booleans())))
-    return ordered.where(~np.array(holes))
+    return ordered.where(~np.array(absent))
 
 
-def _sparse(draw, numbers, holes):
+def _sparse(draw, numbers, absent):
     values = np.array(numbers, dtype=draw(st.sampled_from(["i8", "f8", "f4", "?", "u1"])))
     fills = [values[0].item(), values.dtype.type(draw(st.integers(0, 1)))]
     if values.dtype.kind == "f":
-        values[np.array(holes)] = np.nan
+        values[np.array(absent)] = np.nan
         fills.append(np.nan)
     return pd.Series(pd.arrays.SparseArray(values, fill_value=draw(st.sampled_from(fills))))
 
 
-def _objects(draw, numbers, holes):
+def _objects(draw, numbers, absent):
     values = {
         "words": words(numbers),
         "integers": numbers,
@@ -145,13 +147,13 @@ def _objects(draw, numbers, holes):
     }
     missing = draw(st.sampled_from([None, np.nan, pd.NA]))
     chosen = values[draw(st.sampled_from(sorted(values)))]
-    pairs = zip(chosen, holes, strict=True)
-    return pd.Series([missing if hole else value for value, hole in pairs], dtype=object)
+    pairs = zip(chosen, absent, strict=True)
+    return pd.Series([missing if is_absent else value for value, is_absent in pairs], dtype=object)
 
 
-def _arrow_numbers(draw, numbers, holes):
-    decimals = with_holes([Decimal(number).scaleb(-1) for number in numbers], holes)
-    some = with_holes(numbers, holes)
+def _arrow_numbers(draw, numbers, absent):
+    decimals = with_missing_values([Decimal(number).scaleb(-1) for number in numbers], absent)
+    some = with_missing_values(numbers, absent)
     match draw(st.sampled_from(["integer", "float", "half", "decimal", "null", "bool"])):
         case "integer":
             return arrow(some, draw(st.sampled_from(ARROW_INTEGERS))())
@@ -168,8 +170,8 @@ def _arrow_numbers(draw, numbers, holes):
             return arrow([None if value is None else value > 4 for value in some], pa.bool_())
 
 
-def _arrow_strings(draw, numbers, holes):
-    some = with_holes(words(numbers), holes)
+def _arrow_strings(draw, numbers, absent):
+    some = with_missing_values(words(numbers), absent)
     names = ["string", "large_string"]
     of_levels = getattr(pa, draw(st.sampled_from(names)))()
     if draw(st.booleans()):
@@ -179,17 +181,17 @@ def _arrow_strings(draw, numbers, holes):
 
 
 PANDAS = {
-    "numpy": lambda draw, numbers, holes: pd.Series(
+    "numpy": lambda draw, numbers, absent: pd.Series(
         np.array(numbers).astype(draw(st.sampled_from(NUMPY)))
     ),
-    "nullable": lambda draw, numbers, holes: pd.Series(
-        with_holes(numbers, holes),
+    "nullable": lambda draw, numbers, absent: pd.Series(
+        with_missing_values(numbers, absent),
         dtype=draw(st.sampled_from([*NULLABLE, "Float32", "Float64"])),
     ),
-    "boolean": lambda draw, numbers, holes: pd.Series(
-        with_holes([number > 4 for number in numbers], holes), dtype="boolean"
+    "boolean": lambda draw, numbers, absent: pd.Series(
+        with_missing_values([number > 4 for number in numbers], absent), dtype="boolean"
     ),
-    "large": lambda draw, numbers, holes: pd.Series(
+    "large": lambda draw, numbers, absent: pd.Series(
         np.array(numbers).astype(draw(st.sampled_from(["i8", "u8"]))) + 2**62
     ),
     "dates": _pandas_dates,
@@ -215,9 +217,9 @@ POLARS_NUMBERS = [getattr(pl, name) for name in POLARS_NUMBERS if hasattr(pl, na
 @st.composite
 def polars_columns(draw, n):
     """Return a column of polars that can be learned from."""
-    numbers, holes = numbers_of(draw, n)
-    some, text = with_holes(numbers, holes), with_holes(words(numbers), holes)
-    unit, zone, ticks = _dates(draw, numbers, holes)
+    numbers, absent = numbers_of(draw, n)
+    some, text = with_missing_values(numbers, absent), with_missing_values(words(numbers), absent)
+    unit, zone, ticks = _dates(draw, numbers, absent)
     unit = "ms" if unit == "s" else unit
     match draw(st.sampled_from(["numbers", "text", "dates", "decimals", "other"])):
         case "numbers":

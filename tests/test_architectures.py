@@ -1,4 +1,4 @@
-"""Contracts that every architecture in the registry keeps, then those of each."""
+"""Contracts of all architectures in the registry, then those of each."""
 
 import copy
 import math
@@ -25,7 +25,7 @@ from sgan_sklearn.architectures._layers import WeightNormConv2d, _RowLengths
 
 N_FEATURES, N_OUTPUTS, LATENT_DIM = 16, 3, 5
 
-# Rows that each architecture is tested on: a table where it takes one, and images.
+# Rows that each architecture is tested on: a table, if it takes one, and images.
 SHAPES = {name: [(N_FEATURES,), (1, 8, 8), (3, 9, 13)] for name in ARCHITECTURES}
 SHAPES["conv"] = [(1, 8, 8), (3, 9, 13), (1, 28, 28), (3, 64, 64)]
 
@@ -50,7 +50,7 @@ def waves(n, *shape):
 
 
 def small(name):
-    """Return an architecture with its defaults, but quick."""
+    """Return a small architecture with its defaults otherwise."""
     return ConvArchitecture(width=8, generator_width=8) if name == "conv" else ARCHITECTURES[name]()
 
 
@@ -113,7 +113,7 @@ def test_forward_is_head_of_features(name, shape, discriminator):
 
 
 @each_architecture
-def test_row_of_the_discriminator_does_not_depend_on_its_neighbors(name, shape, discriminator):
+def test_discriminator_output_does_not_depend_on_other_rows(name, shape, discriminator):
     row, others = torch.randn(1, *shape), torch.randn(2, 6, *shape) * 10
     outputs = []
     for neighbors in others:
@@ -127,7 +127,7 @@ def test_row_of_the_discriminator_does_not_depend_on_its_neighbors(name, shape, 
 
 
 @each_architecture
-def test_evaluation_of_the_discriminator_draws_no_random_numbers(name, shape, discriminator):
+def test_discriminator_draws_no_random_numbers_in_evaluation_mode(name, shape, discriminator):
     discriminator.eval()
     x = torch.randn(7, *shape)
     before = torch.get_rng_state()
@@ -136,7 +136,7 @@ def test_evaluation_of_the_discriminator_draws_no_random_numbers(name, shape, di
 
 
 @each_architecture
-def test_no_pass_changes_the_buffers_of_the_discriminator(name, shape, discriminator):
+def test_forward_passes_do_not_change_buffers_of_the_discriminator(name, shape, discriminator):
     before = copy.deepcopy(dict(discriminator.named_buffers()))
     discriminator(torch.randn(7, *shape))
     for key, buffer in discriminator.named_buffers():
@@ -166,7 +166,7 @@ def test_generated_rows_are_bounded(name, shape, generator, bounds, scale):
     for module in (generator.train(), generator.eval()):
         rows = module(torch.randn(50, LATENT_DIM) * scale).detach().numpy()
         assert rows.shape == (50, *shape)
-        # Rounding may step over a bound by one unit in the last place.
+        # Rounding may exceed a bound by one unit in the last place.
         slack = 1e-6 * np.abs(bounds).max()
         assert (rows >= bounds[0] - slack).all()
         assert (rows <= bounds[1] + slack).all()
@@ -217,7 +217,7 @@ def test_start_from_data_stays_finite(name, shape, make_rows, discriminator):
 
 
 @each_name
-def test_builders_leave_the_architecture_alone(name, rng):
+def test_builders_do_not_change_the_architecture(name, rng):
     architecture = small(name)
     before = architecture.get_params()
     architecture.build_discriminator((1, 8, 8), N_OUTPUTS)
@@ -265,7 +265,7 @@ def test_mlp_start_from_data_standardizes_every_unit_of_every_layer(rng):
         np.testing.assert_allclose(y.std(dim=0, correction=0), 1, atol=1e-4)
 
 
-def test_mlp_trains_no_gain_but_that_of_the_output():
+def test_mlp_trains_only_the_gain_of_the_output():
     names = {name for name, _ in build_mlp().named_parameters()}
     assert {name for name in names if "gain" in name} == {"output.gain"}
 
@@ -295,8 +295,8 @@ def test_mlp_noise_in_training_mode(noises, differs):
     assert torch.equal(discriminator(x), discriminator(x)) is not differs
 
 
-def test_mlp_features_come_before_their_noise():
-    # With one hidden layer and a silent input, the only noise is the one behind the features.
+def test_mlp_features_have_no_noise_of_their_own():
+    # With one hidden layer and no input noise, the only noise is added after the features.
     discriminator = MLPArchitecture((8,), input_noise=0.0).build_discriminator((N_FEATURES,), 2)
     x = torch.randn(5, N_FEATURES)
     assert torch.equal(discriminator.forward_features(x), discriminator.forward_features(x))
@@ -304,7 +304,7 @@ def test_mlp_features_come_before_their_noise():
 
 
 @pytest.mark.parametrize("std", [0.1, 2.0])
-def test_mlp_noise_has_the_standard_deviation_asked_for(std):
+def test_mlp_noise_has_the_given_standard_deviation(std):
     noise = build_mlp(input_noise=std).input_noise
     added = noise(torch.ones(20_000)) - 1
     np.testing.assert_allclose([added.mean(), added.std()], [0, std], atol=0.03 * std)
@@ -370,7 +370,7 @@ def test_conv_start_from_data_standardizes_every_unit_of_every_layer(shape, rng)
         np.testing.assert_allclose(values.std(dim=0, correction=0), 1, atol=1e-3)
 
 
-def test_conv_trains_no_gain_but_that_of_the_output():
+def test_conv_trains_only_the_gain_of_the_output():
     names = {name for name, _ in build_conv((1, 8, 8)).named_parameters()}
     assert {name for name in names if "gain" in name} == {"output.gain"}
 
@@ -408,7 +408,7 @@ def test_conv_noise_in_training_mode(params, differs):
     assert torch.equal(discriminator(x), discriminator(x)) is not differs
 
 
-def test_conv_features_are_means_over_the_places_before_dropout():
+def test_conv_features_are_spatial_means_before_dropout():
     discriminator = ConvArchitecture((7,), input_noise=0.0, dropout=0.5).build_discriminator(
         (1, 8, 8), N_OUTPUTS
     )
@@ -419,7 +419,7 @@ def test_conv_features_are_means_over_the_places_before_dropout():
     assert not torch.equal(discriminator(x), discriminator(x))
 
 
-def test_conv_is_blind_to_the_place_of_a_small_thing():
+def test_conv_features_hardly_depend_on_the_position_of_a_dot():
     # The reason for pooling: features hardly change when a dot moves by whole strides.
     architecture = ConvArchitecture((6, 6, 8))
     discriminator = architecture.build_discriminator((1, 28, 28), N_OUTPUTS).eval()
@@ -556,7 +556,7 @@ def test_module_sequential_is_split_before_its_last_layer():
     assert torch.equal(built(x), built.module(x))
 
 
-def test_module_with_methods_of_its_own():
+def test_module_with_custom_methods():
     built = ModuleArchitecture(Split(), own_networks()[1]).build_discriminator(
         (N_FEATURES,), N_OUTPUTS
     )
@@ -673,7 +673,7 @@ def test_module_training_on_images(make_classifier, rng):
     assert classifier.net_.augment is not None
 
 
-def test_module_of_wrong_shape_is_told_before_training(make_classifier, rng, monkeypatch):
+def test_module_of_wrong_shape_is_refused_before_training(make_classifier, rng, monkeypatch):
     X, y = rng.uniform(size=(30, 8, 8)), np.arange(30) % 3
     classifier = make_classifier(
         architecture=own_images_architecture(n_outputs=4), latent_dim=6, unlabeled_value=None
@@ -685,7 +685,7 @@ def test_module_of_wrong_shape_is_told_before_training(make_classifier, rng, mon
         classifier.fit(X, y)
 
 
-def test_the_gradient_of_the_lengths_of_rows():
+def test_gradient_of_the_norms_of_rows():
     rows = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(_RowLengths.apply, rows)
     nothing = torch.zeros(2, 3, requires_grad=True)

@@ -1,4 +1,4 @@
-"""Contracts that every augmentation in the registry keeps, then those of each."""
+"""Contracts of all augmentations in the registry, then those of each."""
 
 import numpy as np
 import pytest
@@ -97,7 +97,7 @@ def drawn(monkeypatch):
 
 
 @each_shape
-def test_affine_of_nothing_changes_nothing(shape):
+def test_affine_with_zero_amounts_changes_nothing(shape):
     x = torch.rand(shape)
     torch.testing.assert_close(AffineAugmentation(**NONE)(x), x, atol=1e-4, rtol=0)
 
@@ -149,7 +149,7 @@ def test_affine_scale_is_a_fraction(number, factor, drawn):
     ("parameter", "value"),
     [("shift", -0.1), ("shift", 1.1), ("rotation", 181), ("scale", 1.0), ("flip", "yes")],
 )
-def test_affine_bad_values(parameter, value):
+def test_affine_invalid_values_are_refused(parameter, value):
     with pytest.raises(ValueError, match=f"'{parameter}' parameter of AffineAugmentation"):
         AffineAugmentation(**{parameter: value})._validate_params()
 

@@ -98,7 +98,7 @@ def test_order_follows_the_global_generator():
     assert draw(1) != draw(2)
 
 
-def test_other_batches_go_on_from_a_state():
+def test_batches_continue_from_a_restored_state():
     batches, others = make_batches(11, 7, 3), make_batches(11, 7, 3)
     list(batches)
     others.load_state_dict(batches.state_dict())
@@ -121,7 +121,7 @@ def test_dataset():
     assert dataset.labeled_indices.tolist() == [1, 3]
 
 
-def test_a_sample_holds_as_many_rows_as_their_values_allow(monkeypatch, rng):
+def test_number_of_sampled_rows_depends_on_their_size(monkeypatch, rng):
     monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 60)
     rows, codes = torch.arange(20 * 2 * 3).reshape(20, 2, 3), torch.arange(20) % 3 - 1
     sample, own_codes, places = SemiSupervisedDataset(rows, codes).sample(rng)

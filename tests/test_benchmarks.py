@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that no benchmark run would show to be wrong."""
+"""Parts of the benchmarks whose errors no benchmark run would show."""
 
 import copy
 import gzip
@@ -77,7 +77,7 @@ def test_jpegs_in_one_array(images, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cifar10", "svhn"])
-def test_openml_where_there_is_no_folder(images, monkeypatch, name):
+def test_openml_without_a_folder(images, monkeypatch, name):
     dataset, shape, _ = images.OPENML[name]
     monkeypatch.setitem(images.OPENML, name, (dataset, shape, 2))
     X = np.random.RandomState(0).randint(0, 256, size=(3, 3072)).astype(float)
@@ -124,7 +124,7 @@ def test_stored_cells_of_the_ablation_are_valid(benchmark):
     assert all(systems.settings(row.estimator) in known for row in systems.ABLATION)
 
 
-def test_cells_of_the_published_systems_are_measured_and_told(benchmark, tmp_path, monkeypatch):
+def test_cells_of_the_published_systems_are_measured_and_reported(benchmark, tmp_path, monkeypatch):
     systems = benchmark("published_systems")
     rng = np.random.RandomState(0)
     y = np.arange(60) % 2
@@ -193,15 +193,17 @@ def test_plain_models_of_rows(benchmark, mixed_rows):
     quality = benchmark("sample_quality")
     copula = quality.gaussian_copula(mixed_rows, 0)(0)
     alone = quality.independent_columns(mixed_rows, 0)(0)
-    for made_up in (copula, alone):
-        assert made_up["side"].dtype == "category"
-        assert list(made_up.columns) == list(mixed_rows.columns)
-        assert abs((made_up["side"] == "left").mean() - (mixed_rows["side"] == "left").mean()) < 0.1
+    for generated in (copula, alone):
+        assert generated["side"].dtype == "category"
+        assert list(generated.columns) == list(mixed_rows.columns)
+        assert (
+            abs((generated["side"] == "left").mean() - (mixed_rows["side"] == "left").mean()) < 0.1
+        )
     assert copula["x"].corr(copula["y"]) > 0.95
     assert abs(alone["x"].corr(alone["y"])) < 0.2
 
 
-def test_real_rows_are_not_told_from_themselves(benchmark, mixed_rows):
+def test_real_rows_are_not_distinguished_from_themselves(benchmark, mixed_rows):
     quality = benchmark("sample_quality")
     half, other = mixed_rows[:200], mixed_rows[200:].reset_index(drop=True)
     assert abs(quality.told_apart(half, other) - 0.5) < 0.15
@@ -217,7 +219,7 @@ def test_few_labels_are_filled(benchmark, mixed_rows):
     assert (filled == true).mean() > 0.95
 
 
-def test_the_loops_take_the_steps_of_the_classifier(benchmark, monkeypatch):
+def test_loops_make_the_same_steps_as_the_classifier(benchmark, monkeypatch):
     loops = benchmark("_loops")
     X, y = load_iris(return_X_y=True)
     y[::2] = -1
@@ -262,7 +264,7 @@ def throughput(benchmark):
 
 
 @pytest.mark.slow
-def test_throughput_is_measured_and_told(throughput, tmp_path, monkeypatch):
+def test_throughput_is_measured_and_reported(throughput, tmp_path, monkeypatch):
     monkeypatch.setattr(throughput, "SIZES", (500, 1_000))
     monkeypatch.setattr(throughput, "ROWS_METHODS", ("SGANClassifier", "LabelSpreading (knn)"))
     monkeypatch.setattr(throughput, "NETWORKS", {"mlp": SMALL_NETWORK})
@@ -290,27 +292,27 @@ def test_throughput_is_measured_and_told(throughput, tmp_path, monkeypatch):
     assert "SGANClassifier grow as rows to the power of" in throughput.summarize(cells)
 
 
-def test_both_precisions_can_be_asked_for(throughput):
+def test_both_precisions_can_be_selected(throughput):
     wanted = throughput.keys(["steps"], "cpu", 1, ["float32", "bfloat16"])
     assert {key["precision"] for key in wanted} == {"float32", "bfloat16"}
     assert len(wanted) == 2 * 2
 
 
-def test_recorded_steps_can_be_asked_for(throughput):
+def test_recorded_steps_can_be_selected(throughput):
     wanted = throughput.keys(["steps"], "cuda", 1, ["float32"], ["mlp, recorded"])
     assert [key["network"] for key in wanted] == ["mlp, recorded"]
     assert throughput.classifier("mlp, recorded", "cpu").training.record_steps is True
     assert throughput.classifier("mlp", "cpu").training.record_steps is False
 
 
-def test_stored_cells_of_steps_can_be_asked_for(throughput):
+def test_stored_cells_of_steps_can_be_selected(throughput):
     stored = json.loads((throughput.RESULTS / "throughput.json").read_text())["cells"]
     for key in (cell["key"] for cell in stored):
         assert key.get("network", "mlp") in throughput.NETWORKS
         assert key.get("system", "default") in throughput.SYSTEMS
 
 
-def test_what_takes_too_long_or_fails_is_told(throughput):
+def test_timeouts_and_failures_are_reported(throughput):
     key = {"part": "rows", "rows": 200, "method": "no such method", "device": "x"}
     key["threads"] = torch.get_num_threads()
     cell = {"key": key, **throughput.measure(key, None, Namespace(timeout=60))}
@@ -385,7 +387,7 @@ def few_components(benchmark, monkeypatch):
     return text
 
 
-def test_features_of_messages_know_the_training_rows_alone(few_components, tmp_path):
+def test_features_of_messages_depend_on_the_training_rows_only(few_components, tmp_path):
     text = few_components
     write_messages(tmp_path)
     messages = text.load_messages(tmp_path)
@@ -401,7 +403,7 @@ def test_features_of_messages_know_the_training_rows_alone(few_components, tmp_p
 
 
 @pytest.mark.usefixtures("few_components")
-def test_cells_of_text_are_measured_and_told(benchmark, tmp_path, monkeypatch):
+def test_cells_of_text_are_measured_and_reported(benchmark, tmp_path, monkeypatch):
     text = benchmark("text")
     write_messages(tmp_path)
     methods = ["LogisticRegression", text.DEFAULT, text.TWIN]
@@ -414,7 +416,7 @@ def test_cells_of_text_are_measured_and_told(benchmark, tmp_path, monkeypatch):
     assert len(keys) == 2 * (2 + 1 + 1)
     cells = [{"key": key, "seconds": 1.0, **text.measure(key, tmp_path)} for key in keys]
     assert all(0 <= cell["accuracy"] <= 1 for cell in cells)
-    for cell in cells:  # made up, to know what is to be told
+    for cell in cells:  # invented results, so that the table is known
         cell["accuracy"] = 0.75 if cell["key"]["features"] == "SVD 5" else 0.5
     rows = text.summarize(cells).splitlines()
     assert [part.strip() for part in rows[4].split("|")[1:5]] == [
@@ -452,7 +454,7 @@ def write_recordings(folder, n_each=4):
     )
 
 
-def test_the_band_of_a_tone_is_the_loudest(benchmark):
+def test_band_of_a_tone_is_the_loudest(benchmark):
     audio = benchmark("_audio")
     for hertz in (300, 1000, 3000):
         power = audio.mel_power(tone(hertz, 0.2, silence=0), 8000)
@@ -461,7 +463,7 @@ def test_the_band_of_a_tone_is_the_loudest(benchmark):
         assert abs(power.mean(axis=1).argmax() - expected) < 1
 
 
-def test_spectrograms_leave_silence_loudness_and_length_out(benchmark):
+def test_spectrograms_are_invariant_to_silence_loudness_and_length(benchmark):
     audio = benchmark("_audio")
     plain = audio.spectrogram(tone(1000, 0.3), 8000)
     assert plain.shape == (audio.BANDS, audio.FRAMES)
@@ -499,7 +501,7 @@ def test_recordings_come_from_one_file_or_many(benchmark, tmp_path):
         audio.load_recordings(None)
 
 
-def test_cells_of_audio_are_measured_and_told(benchmark, tmp_path, monkeypatch):
+def test_cells_of_audio_are_measured_and_reported(benchmark, tmp_path, monkeypatch):
     audio = benchmark("audio")
     write_recordings(tmp_path)
     monkeypatch.setattr(audio, "SPEAKER_LABELS", 3)
@@ -555,7 +557,7 @@ def test_mutants_are_named_by_their_lines(benchmark):
     assert [name for name, _ in benchmark("mutants").mutants(CODE, seed=1)] != [n for n, _ in found]
 
 
-def test_what_a_mutant_has_become(benchmark):
+def test_outcome_of_a_mutant(benchmark):
     changed_lines = benchmark("mutants").changed_lines
     assert changed_lines("a\nb\nb\nc", "a\nb\nd\nc") == "d"
     assert changed_lines("a\nb\n  c\nd", "a\nd") == ""

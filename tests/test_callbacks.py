@@ -41,7 +41,7 @@ def test_pictures_of_color_images(images, labels, tmp_path):
 
 
 @pytest.mark.parametrize("params", [{}, {"architecture": "mlp", "image_shape": (8, 8)}])
-def test_the_last_picture_shows_the_final_averaged_generator(images, labels, tmp_path, params):
+def test_last_picture_shows_the_final_averaged_generator(images, labels, tmp_path, params):
     callback = SampleGridCallback(tmp_path, 100, n_samples=2, n_columns=2)
     training = Training(averaging_decay=0.9, adversarial_every=1)
     classifier = fitted(images, labels, callback, training=training, max_epochs=6, **params)
@@ -60,7 +60,7 @@ def test_the_last_picture_shows_the_final_averaged_generator(images, labels, tmp
     assert np.abs(picture - shown(classifier.net_.generator_)).max() > 2 / 255
 
 
-def test_the_model_is_the_same_with_and_without(images, labels, tmp_path):
+def test_callback_does_not_change_the_model(images, labels, tmp_path):
     with_grids = fitted(images, labels, SampleGridCallback(tmp_path))
     without = fitted(images, labels)
     np.testing.assert_array_equal(with_grids.predict_proba(images), without.predict_proba(images))
@@ -70,7 +70,7 @@ def test_the_model_is_the_same_with_and_without(images, labels, tmp_path):
     "params",
     [{"every_n_epochs": 0}, {"n_samples": 0}, {"n_columns": 1.5}, {"dirname": None}],
 )
-def test_wrong_parameters_are_named_before_training(images, labels, tmp_path, params):
+def test_invalid_parameters_are_refused_before_training(images, labels, tmp_path, params):
     (name,) = params
     callback = SampleGridCallback(**{"dirname": tmp_path, **params})
     with pytest.raises(ValueError, match=f"'{name}' parameter of SampleGridCallback"):
@@ -89,6 +89,6 @@ def test_tables_are_refused(images, labels, tmp_path):
         ({"objective": "supervised"}, "the objective Supervised trains none"),
     ],
 )
-def test_a_network_without_generator_is_refused(images, labels, tmp_path, params, match):
+def test_training_without_generator_is_refused(images, labels, tmp_path, params, match):
     with pytest.raises(ValueError, match=match):
         fitted(images, labels, SampleGridCallback(tmp_path), **params)

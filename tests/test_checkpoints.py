@@ -1,4 +1,4 @@
-"""Trainings that were killed and resumed."""
+"""Checkpoints: trainings that are killed and resumed."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ class KilledError(Exception):
 
 
 class Killer(Callback):
-    """Ends the training at a step, as if the process was killed."""
+    """Callback that ends the training at a step, as if the process were killed."""
 
     def __init__(self, step):
         self.step = step
@@ -132,7 +132,7 @@ def test_any_number_of_kills_is_survived(tmp_path_factory, steps, every):
     assert_same_to_the_bit(make().fit(X, y), make(**options).fit(X, y), X)
 
 
-def test_damaged_checkpoint_falls_back_on_the_one_before(make_classifier, data, tmp_path):
+def test_damaged_checkpoint_is_replaced_by_the_one_before(make_classifier, data, tmp_path):
     X, y = data
     options = {"max_epochs": 5, "training__checkpoint_dir": tmp_path}
     uninterrupted = make_classifier(max_epochs=5).fit(X, y)
@@ -145,7 +145,7 @@ def test_damaged_checkpoint_falls_back_on_the_one_before(make_classifier, data, 
     assert_same_to_the_bit(uninterrupted, resumed, X)
 
 
-def test_with_all_checkpoints_damaged_the_training_begins_anew(make_classifier, data, tmp_path):
+def test_training_starts_again_if_all_checkpoints_are_damaged(make_classifier, data, tmp_path):
     X, y = data
     options = {"max_epochs": 3, "training__checkpoint_dir": tmp_path}
     kill(make_classifier(**options), 7, X, y)
@@ -156,7 +156,7 @@ def test_with_all_checkpoints_damaged_the_training_begins_anew(make_classifier, 
     assert_same_to_the_bit(make_classifier(max_epochs=3).fit(X, y), resumed, X)
 
 
-def test_runs_of_other_rows_or_parameters_are_not_resumed(make_classifier, data, tmp_path):
+def test_runs_with_other_rows_or_parameters_are_not_resumed(make_classifier, data, tmp_path):
     X, y = data
     make_classifier(training__checkpoint_dir=tmp_path).fit(X, y)
     changed = X.copy()
@@ -184,7 +184,7 @@ def test_without_resume_the_files_of_a_run_are_replaced(make_classifier, data, t
 
 
 @pytest.mark.parametrize(("every", "epochs"), [(1, [4, 5]), (2, [4, 5]), (3, [3, 5]), (9, [5])])
-def test_checkpoints_are_written_every_so_many_epochs(
+def test_checkpoints_are_written_at_the_given_interval(
     make_classifier, data, tmp_path, every, epochs
 ):
     make_classifier(
@@ -193,7 +193,7 @@ def test_checkpoints_are_written_every_so_many_epochs(
     assert sorted(int(path.stem[-6:]) for path in tmp_path.iterdir()) == epochs
 
 
-def test_a_folder_below_the_home_folder(make_classifier, data, tmp_path, monkeypatch):
+def test_home_folder_is_expanded(make_classifier, data, tmp_path, monkeypatch):
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -209,12 +209,12 @@ def test_a_folder_below_the_home_folder(make_classifier, data, tmp_path, monkeyp
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows makes up a home folder for any user")
-def test_the_home_folder_of_nobody(make_classifier, data):
+def test_unknown_home_folder_is_refused(make_classifier, data):
     with pytest.raises(ValueError, match=r"'checkpoint_dir' parameter .* Got '~no-such-user/x'"):
         make_classifier(training__checkpoint_dir="~no-such-user/x").fit(*data)
 
 
-def test_verbose_says_that_it_resumed(make_classifier, data, tmp_path, capsys):
+def test_verbose_reports_a_resumed_training(make_classifier, data, tmp_path, capsys):
     options = {"max_epochs": 4, "training__checkpoint_dir": tmp_path, "verbose": 1}
     kill(make_classifier(**options), 7, *data)
     capsys.readouterr()
@@ -239,7 +239,7 @@ def test_full_disk_does_not_end_a_training(make_classifier, data, tmp_path, monk
     assert os.listdir(tmp_path) == []
 
 
-def test_training_goes_on_where_its_state_cannot_be_kept(make_classifier, data, tmp_path):
+def test_training_continues_if_its_state_cannot_be_saved(make_classifier, data, tmp_path):
     class Recorder(Callback):
         def on_epoch_end(self, net, **kwargs):
             net.history.record("when", datetime.now())
@@ -262,7 +262,7 @@ def test_longer_training_is_resumed_from_a_shorter_one(make_classifier, data, tm
     assert scheduled.net_.n_epochs_resumed_ == 0
 
 
-def test_shorter_training_does_not_take_later_epochs(make_classifier, data, tmp_path):
+def test_shorter_training_does_not_resume_from_later_epochs(make_classifier, data, tmp_path):
     X, y = data
     make_classifier(max_epochs=5, training__checkpoint_dir=tmp_path).fit(X, y)
     shorter = make_classifier(
@@ -273,7 +273,7 @@ def test_shorter_training_does_not_take_later_epochs(make_classifier, data, tmp_
 
 
 class Counting(FeatureMatching):
-    """An objective that changes from step to step."""
+    """Objective that changes from step to step."""
 
     def generator_loss(self, discriminator, batch, generated):
         self.n_calls_ = getattr(self, "n_calls_", 0) + 1
@@ -281,7 +281,7 @@ class Counting(FeatureMatching):
         return {"loss": losses["loss"] / self.n_calls_}
 
 
-def test_objectives_with_a_state_are_resumed(make_classifier, data, tmp_path):
+def test_state_of_objectives_is_resumed(make_classifier, data, tmp_path):
     X, y = data
     options = {"max_epochs": 4, "regularizer": None}
     uninterrupted = make_classifier(objective=Counting(), **options).fit(X, y)
@@ -297,7 +297,7 @@ def test_objectives_with_a_state_are_resumed(make_classifier, data, tmp_path):
     assert_same_to_the_bit(uninterrupted, resumed, X)
 
 
-def test_optimizers_keep_the_order_of_memory(make_classifier, tmp_path):
+def test_optimizers_keep_the_memory_order(make_classifier, tmp_path):
     images = np.random.RandomState(0).randn(40, 8, 8, 3).astype(np.float32)
     y = np.arange(40) % 4 - 1
     head = nn.Sequential(nn.Flatten(), nn.Linear(4 * 9, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -316,7 +316,7 @@ def test_optimizers_keep_the_order_of_memory(make_classifier, tmp_path):
     assert_same_to_the_bit(uninterrupted, resumed, images)
 
 
-def test_shorter_run_leaves_the_files_of_a_longer_one(make_classifier, data, tmp_path):
+def test_shorter_run_keeps_the_files_of_a_longer_one(make_classifier, data, tmp_path):
     make_classifier(training__checkpoint_dir=tmp_path, max_epochs=10).fit(*data)
     longer = sorted(path.name for path in tmp_path.iterdir())
     shorter = make_classifier(training__checkpoint_dir=tmp_path, max_epochs=8)
@@ -331,7 +331,7 @@ def test_shorter_run_leaves_the_files_of_a_longer_one(make_classifier, data, tmp
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_folder_in_place_of_a_checkpoint_is_passed_over(make_classifier, data, tmp_path, resume):
+def test_folder_in_place_of_a_checkpoint_is_ignored(make_classifier, data, tmp_path, resume):
     classifier = make_classifier(training__checkpoint_dir=tmp_path).fit(*data)
     newest = max(tmp_path.iterdir())
     newest.unlink()
@@ -345,7 +345,7 @@ def test_folder_in_place_of_a_checkpoint_is_passed_over(make_classifier, data, t
 
 
 @pytest.mark.slow
-def test_grid_search_shares_a_folder(make_classifier, data, labels, tmp_path):
+def test_fits_of_a_grid_search_share_a_folder(make_classifier, data, labels, tmp_path):
     options = {
         "training__checkpoint_dir": tmp_path / "a" / "b",
         "training__resume": True,
@@ -393,7 +393,7 @@ def test_bad_parameters_are_refused(make_classifier, data, tmp_path, params, mes
         make_classifier(**given).fit(*data)
 
 
-def test_trainings_that_go_on_have_no_checkpoints(make_classifier, data, tmp_path):
+def test_continued_trainings_refuse_checkpoints(make_classifier, data, tmp_path):
     X, y = data
     classifier = make_classifier(warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match=r"warm_start=True goes on.*checkpoint_dir=None"):
@@ -448,7 +448,7 @@ def test_killed_process_is_resumed(tmp_path):
     assert_same_to_the_bit(*models, X)
 
 
-def test_processes_take_the_same_epoch(tmp_path, monkeypatch):
+def test_processes_resume_from_the_same_epoch(tmp_path, monkeypatch):
     # Of two processes, one was killed before it could write its last file.
     monkeypatch.setattr(checkpoints_module, "n_processes", lambda: 2)
     least = []

@@ -43,7 +43,7 @@ each_objective = pytest.mark.parametrize("objective", OBJECTIVES)
 
 
 def model_of(classifier, X):
-    """Return all that makes up a fitted model, as arrays."""
+    """Return everything that a fitted model consists of, as arrays."""
     net = classifier.net_
     modules = (net.module_, net.generator_, net.averaged_module_, net.averaged_generator_)
     weights = [value.numpy() for module in modules for value in module.state_dict().values()]
@@ -77,7 +77,7 @@ def numpy_state():
 
 @pytest.mark.slow
 def test_unlabeled_rows_help(make_classifier):
-    # Far from enough labels for 100 columns, but the classes are plain to see without them.
+    # Three labels are too few for 100 columns, but the classes form clear clusters.
     X, y = make_blobs(400, n_features=100, centers=3, cluster_std=12, random_state=0)
     few = np.full(len(y), -1)
     for label in range(3):
@@ -112,7 +112,7 @@ def test_real_rows_look_more_real_than_noise(make_learner, rng):
     assert roc_auc_score(np.repeat([1, 0], 200), realness) > 0.75
 
 
-def test_generated_rows_come_to_lie_among_the_real_ones(make_classifier, rng):
+def test_generated_rows_approach_the_real_rows(make_classifier, rng):
     X = rng.normal(size=(200, 2)) * 0.1 + [3, 30]
     X[0] = [-7, -70]  # widens the range that rows are generated in
     y = np.arange(200) % 2
@@ -161,7 +161,7 @@ def test_balanced_class_weight_is_the_dict_of_inverse_frequencies(make_classifie
     assert not np.allclose(balanced, unweighted, rtol=1e-2)
 
 
-def test_class_weight_of_zero_takes_the_labels_away(make_learner, data, labels):
+def test_class_weight_of_zero_ignores_the_labels(make_learner, data, labels):
     X, y = data
     classifier = make_learner(class_weight={1: 0.0}, unsupervised_weight=0.0).fit(X, y)
     assert classifier.classes_.tolist() == [0, 1, 2]
@@ -202,7 +202,7 @@ def test_fitted_attributes(fitted, data):
     assert isinstance(fitted.generator_, torch.nn.Module)
 
 
-def test_fit_leaves_parameters_and_data_alone(make_classifier, data):
+def test_fit_does_not_change_parameters_and_data(make_classifier, data):
     X, y = data
     before = X.copy(), y.copy()
     for array in (X, y):
@@ -246,7 +246,7 @@ def test_decision_function_of_three_classes(fitted, data):
     np.testing.assert_allclose(softmax(scores, axis=1), fitted.predict_proba(X), rtol=1e-5)
 
 
-def test_prediction_does_not_depend_on_the_rows_around(fitted, data, monkeypatch):
+def test_prediction_does_not_depend_on_other_rows(fitted, data, monkeypatch):
     X, _ = data
     expected = fitted.predict_proba(X)
     np.testing.assert_allclose(fitted.predict_proba(X[:1]), expected[:1], rtol=1e-5)
@@ -282,7 +282,7 @@ def test_given_labels_are_kept(make_classifier, data, rng):
     ],
     ids=lambda names: names.dtype.kind,
 )
-def test_predictions_are_of_the_kind_of_y(names, make_classifier, data, labels):
+def test_predictions_have_the_dtype_of_y(names, make_classifier, data, labels):
     X, _ = data
     y = names[labels]
     if y.dtype.kind != "U":
@@ -329,7 +329,7 @@ def test_warning_about_class_one_points_to_the_caller(make_classifier, data, lab
 @pytest.mark.parametrize(
     "method", ["predict", "predict_proba", "decision_function", "score_samples", "sample", "score"]
 )
-def test_unfitted(method, make_classifier, data):
+def test_unfitted_classifier_is_refused(method, make_classifier, data):
     arguments = {"sample": (), "score": data}.get(method, data[:1])
     with pytest.raises(NotFittedError, match="SGANClassifier instance is not fitted"):
         getattr(make_classifier(), method)(*arguments)
@@ -343,14 +343,14 @@ def test_unfitted_has_no_networks(name, make_classifier):
 # --- score ------------------------------------------------------------------------------------
 
 
-def test_score_leaves_unlabeled_rows_out(fitted, data):
+def test_score_ignores_unlabeled_rows(fitted, data):
     X, y = data
     labeled = y != -1
     expected = (fitted.predict(X[labeled]) == y[labeled]).mean()
     assert fitted.score(X, y) == expected == fitted.score(X[labeled], y[labeled])
 
 
-def test_score_leaves_unlabeled_strings_out(make_learner, data, labels):
+def test_score_ignores_unlabeled_rows_among_strings(make_learner, data, labels):
     X, _ = data
     y = np.array(["a", "b", "c"], dtype=object)[labels]
     y[::3] = -1
@@ -359,7 +359,7 @@ def test_score_leaves_unlabeled_strings_out(make_learner, data, labels):
     assert classifier.score(X, pd.Series(y)) == classifier.score(X, y)
 
 
-def test_score_honors_sample_weight(fitted, data, rng):
+def test_score_uses_sample_weight(fitted, data, rng):
     X, y = data
     weight = rng.uniform(size=len(y))
     labeled = y != -1
@@ -390,7 +390,7 @@ def test_bad_score(change, message, fitted, data):
 # --- sample -----------------------------------------------------------------------------------
 
 
-def test_sample_makes_one_row_by_default(fitted):
+def test_sample_returns_one_row_by_default(fitted):
     assert fitted.sample().shape == (1, 4)
     assert fitted.sample(np.int64(3)).shape == (3, 4)
 
@@ -398,7 +398,7 @@ def test_sample_makes_one_row_by_default(fitted):
 @pytest.mark.parametrize(
     "dtype", ["bool", "int8", "uint8", "int32", "int64", "float16", "float32", "float64"]
 )
-def test_sample_has_dtype_range_and_order_of_the_columns(dtype, make_classifier, rng):
+def test_sample_keeps_dtype_range_and_order_of_columns(dtype, make_classifier, rng):
     X = rng.integers(0, 9, (50, 3)) + np.array([0, 20, 90])
     X = (X % 2 if dtype == "bool" else X).astype(dtype)
     X[:, 0] = X[0, 0]
@@ -472,7 +472,7 @@ def test_another_seed_gives_another_model(seed, other, make_classifier, data):
 
 
 @pytest.mark.parametrize("random_state", [0, None], ids=["int", "none"])
-def test_global_generators_are_left_alone(random_state, make_classifier, data):
+def test_effect_on_global_generators(random_state, make_classifier, data):
     X, y = data
     before = torch.get_rng_state(), numpy_state()
     classifier = make_classifier(random_state=random_state).fit(X, y)
@@ -483,7 +483,7 @@ def test_global_generators_are_left_alone(random_state, make_classifier, data):
     pickle.loads(pickle.dumps(classifier))
     copy.deepcopy(classifier)
     assert torch.equal(torch.get_rng_state(), before[0])
-    # As everywhere in scikit-learn, None draws from NumPy's global generator.
+    # As in scikit-learn, None draws from NumPy's global generator.
     assert (numpy_state() == before[1]) is (random_state == 0)
 
 
@@ -508,8 +508,7 @@ def test_automatic_training_length(n_rows, batch_size):
     n_epochs = plan_module._n_epochs(SGANClassifier(batch_size=batch_size), n_rows)
     n_steps = n_epochs * steps_per_epoch
     assert n_steps <= plan_module.MAX_STEPS or n_epochs == 1
-    # Not one epoch more than ten or the smallest number of steps ask for, and not one less
-    # unless the largest number forbids it.
+    # As many epochs as MIN_EPOCHS and MIN_STEPS require, or fewer if MAX_STEPS requires that.
     assert n_epochs <= 10 or n_steps - steps_per_epoch < plan_module.MIN_STEPS
     if n_steps + steps_per_epoch <= plan_module.MAX_STEPS:
         assert n_epochs >= 10
@@ -527,7 +526,7 @@ def test_given_training_length():
     assert plan_module._n_epochs(SGANClassifier(max_epochs=7), 1_000_000) == 7
 
 
-def test_warm_start_goes_on(make_classifier, data):
+def test_warm_start_continues_the_training(make_classifier, data):
     X, y = data
     classifier = make_classifier(warm_start=True).fit(X, y)
     scaler, model = classifier.scaler_, model_of(classifier, X)
@@ -540,7 +539,7 @@ def test_warm_start_goes_on(make_classifier, data):
     assert not is_same_model(model, model_of(classifier, X))
 
 
-def test_warm_start_moves_on_from_the_old_weights(make_classifier, data):
+def test_warm_start_starts_from_the_fitted_weights(make_classifier, data):
     X, y = data
     classifier = make_classifier(warm_start=True).fit(X, y)
     before = classifier.net_.module_.output.direction.detach().clone()
@@ -576,7 +575,7 @@ def test_warm_start_refuses_other_data(change, message, make_classifier, data):
     assert classifier.n_steps_ == 9
 
 
-def test_without_warm_start_other_data_are_welcome(fitted, rng):
+def test_other_data_are_accepted_without_warm_start(fitted, rng):
     fitted.set_params(unlabeled_value=None).fit(rng.normal(size=(20, 2)), np.arange(20) % 5)
     assert fitted.classes_.tolist() == [0, 1, 2, 3, 4]
     assert fitted.n_features_in_ == 2
@@ -614,12 +613,12 @@ def test_callbacks(callbacks, make_classifier, data):
 
 
 def interrupt(*args, **kwargs):
-    """Press Ctrl-C."""
+    """Raise KeyboardInterrupt, as Ctrl-C does."""
     signal.raise_signal(signal.SIGINT)
 
 
 class InterruptStep(Callback):
-    """Press Ctrl-C in a training step."""
+    """Raise KeyboardInterrupt in a training step."""
 
     def __init__(self, step):
         self.step = step
@@ -630,7 +629,7 @@ class InterruptStep(Callback):
 
 
 @pytest.mark.parametrize("in_pipeline", [False, True])
-def test_an_interrupted_training_keeps_the_model_so_far(in_pipeline, make_classifier, data):
+def test_interrupted_training_keeps_the_model_so_far(in_pipeline, make_classifier, data):
     X, y = data
     classifier = make_classifier(callbacks=[InterruptStep(7)], max_epochs=9)
     model = make_pipeline(StandardScaler(), classifier) if in_pipeline else classifier
@@ -650,7 +649,7 @@ def test_an_interrupted_training_keeps_the_model_so_far(in_pipeline, make_classi
     assert classifier.n_iter_ == 3
 
 
-def test_a_training_interrupted_at_its_first_step_keeps_the_old_model(make_classifier, data):
+def test_training_interrupted_in_first_step_keeps_the_fitted_model(make_classifier, data):
     X, y = data
     classifier = make_classifier().fit(X, y)
     before = model_of(classifier, X)
@@ -669,7 +668,9 @@ def test_a_training_interrupted_at_its_first_step_keeps_the_old_model(make_class
         ("on_epoch_end", 1),
     ],
 )
-def test_an_interrupt_at_any_moment_is_told(make_classifier, data, event, n_epochs, early_stopping):
+def test_interrupt_at_any_moment_is_reported(
+    make_classifier, data, event, n_epochs, early_stopping
+):
     X, y = data
 
     class Interrupt(Callback):
@@ -693,7 +694,7 @@ def test_an_interrupt_at_any_moment_is_told(make_classifier, data, event, n_epoc
     assert np.isfinite(classifier.predict_proba(X)).all()
 
 
-def test_an_interrupt_by_a_handler_of_the_program_is_told(make_classifier, data):
+def test_interrupt_by_a_signal_handler_is_reported(make_classifier, data):
     def handler(signum, frame):
         raise KeyboardInterrupt
 
@@ -706,7 +707,7 @@ def test_an_interrupt_by_a_handler_of_the_program_is_told(make_classifier, data)
         signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_while_a_checkpoint_is_written_is_told(
+def test_interrupt_while_writing_a_checkpoint_is_reported(
     make_classifier, data, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(checkpoints_module, "write_file", interrupt)
@@ -719,7 +720,7 @@ def test_an_interrupt_while_a_checkpoint_is_written_is_told(
     assert classifier.n_iter_ == 1
 
 
-def test_an_interrupt_ends_a_search(make_classifier, data, labels):
+def test_interrupt_ends_a_search(make_classifier, data, labels):
     classifier = make_classifier(callbacks=[InterruptStep(4)], unlabeled_value=None)
     search = GridSearchCV(classifier, {"latent_dim": [2, 3]}, cv=2)
     with (
@@ -730,7 +731,7 @@ def test_an_interrupt_ends_a_search(make_classifier, data, labels):
     assert not hasattr(search, "cv_results_")
 
 
-def test_an_interrupted_sampler_leaves_the_classifier(make_classifier, data):
+def test_interrupted_sampler_keeps_the_classifier(make_classifier, data):
     X, y = data
 
     class Interrupted(CriticSampler):
@@ -758,7 +759,7 @@ def test_diverging_training(make_classifier, data):
     assert np.isfinite(classifier.sample(5)).all()
 
 
-# --- wrong input ------------------------------------------------------------------------------
+# --- invalid input ----------------------------------------------------------------------------
 
 
 BAD_PARAMETERS = [
@@ -885,7 +886,7 @@ def test_bad_data_are_refused_before_training(change, message, make_classifier, 
 
 
 @each_bad_data
-def test_bad_data_leave_the_old_model_usable(change, message, fitted, data):
+def test_bad_data_keep_the_fitted_model(change, message, fitted, data):
     X, y = data
     attributes, before = set(vars(fitted)), model_of(fitted, X)
     wider = np.column_stack([X, X[:, :2]])
@@ -897,7 +898,7 @@ def test_bad_data_leave_the_old_model_usable(change, message, fitted, data):
         assert is_same_model(model_of(fitted, X), before)
 
 
-def test_bad_frame_leaves_no_column_names(fitted, data):
+def test_bad_frame_sets_no_column_names(fitted, data):
     X, y = data
     with pytest.raises(ValueError, match="y must hold one value"):
         fitted.fit(pd.DataFrame(X, columns=list("abcd")), y[:-1])
@@ -905,7 +906,7 @@ def test_bad_frame_leaves_no_column_names(fitted, data):
 
 
 @each_bad_parameter
-def test_bad_parameter_leaves_the_old_model_usable(name, params, fitted, data):
+def test_bad_parameter_keeps_the_fitted_model(name, params, fitted, data):
     X, y = data
     before = model_of(fitted, X)
     with pytest.raises(ValueError, match=name.removeprefix("training__")):
@@ -914,7 +915,7 @@ def test_bad_parameter_leaves_the_old_model_usable(name, params, fitted, data):
 
 
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_failed_training_leaves_the_old_model_usable(warm_start, fitted, data):
+def test_failed_training_keeps_the_fitted_model(warm_start, fitted, data):
     X, y = data
     before = model_of(fitted, X)
     fitted.set_params(warm_start=warm_start, callbacks=[Fail()])
@@ -1002,7 +1003,7 @@ def test_constant_columns(scaling, make_classifier, data):
     np.testing.assert_array_equal(classifier.sample(9)[:, 4:], np.tile([0.0, 7.0], (9, 1)))
 
 
-def test_nothing_but_constant_columns(make_classifier):
+def test_all_columns_constant(make_classifier):
     X, y = np.ones((20, 3)), np.arange(20) % 2
     classifier = make_classifier(unlabeled_value=None).fit(X, y)
     np.testing.assert_allclose(classifier.predict_proba(X), 0.5, atol=0.2)
@@ -1027,7 +1028,7 @@ def test_last_batch_of_one_row(n_rows, make_classifier, data):
     assert np.isfinite(classifier.predict_proba(X)).all()
 
 
-def test_own_scaling(make_classifier, data):
+def test_user_defined_scaling(make_classifier, data):
     X, y = data
     classifier = make_classifier(scaling=RobustScaler()).fit(X, y)
     assert classifier.sample(3).shape == (3, 4)
@@ -1044,16 +1045,16 @@ def test_frames(frame, make_classifier, data):
     expected = make_classifier().fit(X, y)
     np.testing.assert_array_equal(classifier.predict_proba(table), expected.predict_proba(X))
     assert classifier.score(table, y) == expected.score(X, y)
-    made_up = classifier.sample(2)
-    assert type(made_up) is frame
-    assert list(made_up.columns) == names
+    generated_frame = classifier.sample(2)
+    assert type(generated_frame) is frame
+    assert list(generated_frame.columns) == names
     with pytest.raises(ValueError, match="feature names"):
         classifier.predict(table[names[::-1]])
     with pytest.warns(UserWarning, match="valid feature names"):
         classifier.predict(X)
 
 
-def test_frame_with_an_index_of_its_own(make_classifier, data):
+def test_frame_with_a_custom_index(make_classifier, data):
     X, y = data
     index = np.arange(len(X))[::-1] + 1000
     table, series = pd.DataFrame(X, index=index), pd.Series(y, index=index)
@@ -1068,7 +1069,7 @@ def test_frame_of_several_dtypes(make_classifier, data):
     assert classifier.sample(2).shape == (2, 3)
 
 
-# --- the rest of scikit-learn -----------------------------------------------------------------
+# --- tools of scikit-learn --------------------------------------------------------------------
 
 
 def test_pipeline(make_learner, data, labels):
@@ -1088,7 +1089,7 @@ def test_column_transformer(make_learner, data, labels):
     assert pipeline.score(table, labels) > 0.9
 
 
-def test_grid_search_reaches_into_the_components(make_classifier, data):
+def test_grid_search_sets_nested_parameters(make_classifier, data):
     X, y = data
     classifier = make_classifier(objective=FeatureMatching())
     grid = {"objective__norm": ["l1", "l2"], "architecture__noise": [0.1, 0.5]}
@@ -1154,7 +1155,7 @@ def test_copies(copied, make_classifier, data, tmp_path):
     other = copied(classifier, tmp_path)
     assert is_same_model(model_of(other, X), model_of(classifier, X))
     assert other.history_ == classifier.history_
-    # They go on in the same way, and each for itself.
+    # The copies continue in the same way, independently of each other.
     before = model_of(classifier, X)
     other.fit(X, y)
     assert is_same_model(model_of(classifier, X), before)
@@ -1177,7 +1178,7 @@ def test_parallel_jobs(make_classifier, data):
 
 
 class ArrayFinder(pickle.Pickler):
-    """Pickle an object and note the shapes of the arrays and tensors on the way."""
+    """Pickle an object and record the shapes of its arrays and tensors."""
 
     def __init__(self, file):
         super().__init__(file)
@@ -1190,7 +1191,7 @@ class ArrayFinder(pickle.Pickler):
 
 
 @pytest.mark.parametrize("frame", [False, True], ids=["array", "frame"])
-def test_rows_are_not_kept(frame, make_classifier, rng):
+def test_fitted_classifier_does_not_store_rows(frame, make_classifier, rng):
     n_rows, n_features, n_classes = 57, 5, 3
     X, y = rng.normal(size=(n_rows, n_features)), np.arange(n_rows) % n_classes
     classifier = make_classifier(unlabeled_value=None)
@@ -1202,7 +1203,7 @@ def test_rows_are_not_kept(frame, make_classifier, rng):
     assert n_rows * n_features not in [np.prod(shape) for shape in finder.shapes]
 
 
-def test_no_warning_in_a_usual_run(make_classifier, data):
+def test_typical_training_gives_no_warning(make_classifier, data):
     X, y = data
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -1222,7 +1223,7 @@ def test_score_of_numbers_in_an_object_array(unlabeled_value, make_classifier, d
     assert classifier.score(X, y) == pytest.approx(expected)
 
 
-def test_gradients_are_shown_to_callbacks(make_classifier, data):
+def test_callbacks_receive_gradients(make_classifier, data):
     plain = make_classifier().fit(*data)
     clipped = make_classifier(callbacks=[GradientNormClipping(1e-9)]).fit(*data)
     assert not np.array_equal(plain.predict_proba(data[0]), clipped.predict_proba(data[0]))
@@ -1237,25 +1238,25 @@ def test_gradients_are_shown_to_callbacks(make_classifier, data):
     ],
     ids=["architecture", "objective", "device"],
 )
-def test_warm_start_checks_parameters_that_it_does_not_use(params, make_classifier, data):
+def test_warm_start_checks_unused_parameters(params, make_classifier, data):
     classifier = make_classifier(warm_start=True).fit(*data)
     with pytest.raises(ValueError, match="parameter"):
         classifier.set_params(**params).fit(*data)
 
 
-def test_realness_needs_a_generator(make_classifier, data):
+def test_score_samples_needs_a_generator(make_classifier, data):
     classifier = make_classifier(unsupervised_weight=0).fit(*data)
     with pytest.raises(ValueError, match="score_samples needs a trained generator"):
         classifier.score_samples(data[0])
 
 
-def test_divergence_in_the_first_epoch_is_told(make_classifier, data):
+def test_divergence_in_the_first_epoch_is_reported(make_classifier, data):
     with pytest.warns(ConvergenceWarning, match="in epoch 1 and was stopped; it is untrained"):
         classifier = make_classifier(discriminator_lr=1e6).fit(*data)
     assert classifier.n_steps_ == 0
 
 
-# --- how it presents itself -------------------------------------------------------------------
+# --- tags and representation ------------------------------------------------------------------
 
 
 def test_tags(make_classifier):
@@ -1324,7 +1325,7 @@ def test_sampled_rows_of_a_named_class(make_learner, data):
 
 
 class StubNet:
-    """A net whose generated rows are numbers in turn and whose classes are given."""
+    """Net that generates consecutive numbers, with given classes."""
 
     def __init__(self, class_of):
         self.class_of = class_of
@@ -1346,14 +1347,14 @@ class StubNet:
         return outputs
 
 
-def test_rows_of_a_class_are_taken_as_they_come():
+def test_rows_of_a_class_keep_the_order_of_generation():
     net = StubNet(lambda numbers: torch.eye(3)[numbers.long() % 3])
     rows = generation_module.generate_of_classes(net, np.array([2, 0, 2]))
     assert rows[:, 0].tolist() == [2, 0, 5]
 
 
-def test_the_likeliest_rows_stand_in_for_a_class_that_never_comes():
-    # Class 1 is never the likeliest, but less unlikely for later rows.
+def test_most_probable_rows_replace_a_class_that_is_never_generated():
+    # Class 1 is never the most probable, but more probable for later rows.
     net = StubNet(lambda numbers: torch.stack([numbers * 0, numbers / 1e6 - 1], dim=1))
     rows = generation_module.generate_of_classes(net, np.array([1, 1, 0]))
     n_made = generation_module.MAX_ROUNDS * generation_module.MIN_ROWS

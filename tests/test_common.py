@@ -1,4 +1,4 @@
-"""The checks that scikit-learn has for every estimator."""
+"""scikit-learn's checks of estimators."""
 
 from inspect import signature
 
@@ -36,7 +36,7 @@ checks = parametrize_with_checks(
 arguments, cases = checks.mark.args
 
 
-# Some checks use the classes -1 and 1, most label every row: there are warnings of our own.
+# Some checks use the classes -1 and 1, most label every row: this package warns about both.
 @pytest.mark.filterwarnings("ignore:y holds no unlabeled row:UserWarning")
 @pytest.mark.filterwarnings("ignore:The only class in y is 1:UserWarning")
 @pytest.mark.parametrize(arguments, list(cases), **checks.mark.kwargs)

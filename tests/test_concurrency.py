@@ -1,4 +1,4 @@
-"""Threads, forked and spawned processes, and what is left behind by many fits."""
+"""Threads, forked and spawned processes, and leftovers of many fits."""
 
 import gc
 import multiprocessing
@@ -35,8 +35,8 @@ def test_threads_share_a_model(fitted, data):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_threads_fit_the_same_models_as_one(make_classifier, data):
-    # Without a teacher, whose warnings Python can only silence for all threads.
+def test_threads_fit_the_same_models_as_one_thread(make_classifier, data):
+    # Without a teacher, because Python can only silence its warnings for all threads.
     def fit(seed):
         regularizer = ["virtual_adversarial", "class_prior"]
         return make_classifier(random_state=seed, regularizer=regularizer).fit(*data)
@@ -48,13 +48,13 @@ def test_threads_fit_the_same_models_as_one(make_classifier, data):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_sampling_waits_for_a_step_of_a_training_only(make_classifier, data):
+def test_sampling_waits_for_one_training_step_only(make_classifier, data):
     fitted = make_classifier().fit(*data)
     expected = fitted.sample(5, random_state=0)
     begun, sampled = threading.Event(), threading.Event()
 
     class Waiting(Callback):
-        """Lets the training go on until the other thread has its rows."""
+        """Continue the training until the other thread has its rows."""
 
         def on_epoch_end(self, net, **kwargs):
             begun.set()
@@ -69,7 +69,7 @@ def test_sampling_waits_for_a_step_of_a_training_only(make_classifier, data):
         sampled.set()
         n_epochs = fitting.result(timeout=60).n_iter_
     np.testing.assert_array_equal(made, expected)
-    # The training is not disturbed by that.
+    # That does not change the training.
     alone = make_classifier(max_epochs=n_epochs).fit(*data)
     np.testing.assert_array_equal(training.predict_proba(data[0]), alone.predict_proba(data[0]))
 
@@ -80,7 +80,9 @@ def test_prediction_does_not_wait_for_a_training(fitted, data):
         assert len(pool.submit(fitted.predict, data[0]).result(timeout=60)) == 60
 
 
-def test_loading_leaves_a_training_of_another_thread_alone(fitted, data, tmp_path, make_classifier):
+def test_loading_does_not_affect_a_training_in_another_thread(
+    fitted, data, tmp_path, make_classifier
+):
     save(fitted, tmp_path / "classifier")
     expected = make_classifier(max_epochs=20).fit(*data).predict_proba(data[0])
     state = torch.get_rng_state()
@@ -116,7 +118,7 @@ with joblib.parallel_backend("threading"):
 """
 
 
-def test_teacher_that_fits_in_threads_does_not_wait_for_ever():
+def test_teacher_that_fits_in_threads_does_not_deadlock():
     command = [sys.executable, "-c", TEACHER]
     assert subprocess.run(command, timeout=300, check=False).returncode == 0
 
@@ -129,7 +131,7 @@ def in_child(classifier, X, queue):
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_processes_of_every_start_method_predict_sample_and_fit(make_classifier, data, method):
     X = data[0]
-    # No teacher of a distillation, whose forest is another one within this process.
+    # Without distillation, because its forest differs within this process.
     fitted = make_classifier(regularizer=None).fit(*data)
     expected = (
         fitted.predict(X),
@@ -209,7 +211,7 @@ def test_fork_while_another_thread_trains_does_not_hang(fitted):
         trainer.join()
 
 
-def test_many_fits_leave_no_files_and_threads_behind(make_classifier, data, tmp_path):
+def test_many_fits_leave_no_files_and_threads(make_classifier, data, tmp_path):
     X, y = data
     process = psutil.Process()
 

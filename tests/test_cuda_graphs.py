@@ -48,7 +48,7 @@ def device(request, monkeypatch):
 
 
 class Operations(TorchDispatchMode):
-    """Keep what PyTorch does, below the gradients."""
+    """Record the operations of PyTorch, below the gradients."""
 
     def __init__(self):
         super().__init__()
@@ -61,7 +61,7 @@ class Operations(TorchDispatchMode):
 
 
 def recorded_on_cpu(function, stream):
-    """Stand for a CUDA graph: repeat operations into the same tensors, without their Python."""
+    """Imitate a CUDA graph: repeat operations on the same tensors, without the Python code."""
     operations = Operations()
     with operations:
         outputs = function()
@@ -158,7 +158,7 @@ def small(device, **params):
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_recorded_steps_learn_the_same(name, device):
+def test_recorded_steps_give_the_same_model(name, device):
     data, parameters = TRAININGS[name]
     X, y = data()
     clf = SGANClassifier(
@@ -171,7 +171,7 @@ def test_recorded_steps_learn_the_same(name, device):
     ).set_params(**parameters)
     one_by_one = clone(clf).set_params(training__record_steps=False).fit(X, y)
     recorded = clf.set_params(training__record_steps=True).fit(X, y)
-    # A GPU adds in another order. The random numbers are the same.
+    # A GPU sums in another order. The random numbers are the same.
     tolerance = 0.05 if device == "cuda" else 1e-5
     np.testing.assert_allclose(
         recorded.predict_proba(X), one_by_one.predict_proba(X), atol=tolerance
@@ -183,7 +183,7 @@ def test_recorded_steps_learn_the_same(name, device):
     assert recorded.net_._run is None
 
 
-def test_a_training_goes_on_after_recorded_steps(device):
+def test_training_continues_after_recorded_steps(device):
     X, y = digits()
     clf = SGANClassifier(
         MLP,
@@ -210,7 +210,7 @@ class Curious(FeatureMatching):
         return losses if losses["real"].item() > 0 else {"loss": losses["loss"]}
 
 
-def test_what_is_known_is_recorded_unasked(device, monkeypatch):
+def test_known_parts_are_recorded_by_default(device, monkeypatch):
     n_recorded = 0
     recorded = recorded_steps_module._recorded
 
@@ -249,7 +249,7 @@ class Own(nn.Linear):
     pass
 
 
-def test_what_is_known():
+def test_which_parts_are_known():
     known = [nn.Linear(1, 1), FeatureMatching(), AffineAugmentation(), PseudoLabel()]
     assert is_recordable(known, [EpochTimer(), SampleGridCallback("x.png")])
     watched = nn.Linear(1, 1)
@@ -267,7 +267,7 @@ def test_what_is_known():
         assert not is_recordable([], [callback])
 
 
-def test_where_steps_are_recorded(monkeypatch):
+def test_devices_on_which_steps_are_recorded(monkeypatch):
     gpu, cpu = torch.device("cuda:1"), torch.device("cpu")
     assert uses_graphs(gpu)
     assert not uses_graphs(cpu)
@@ -284,7 +284,7 @@ def test_recorded_steps_with_rows_from_a_file(device, monkeypatch):
     np.testing.assert_allclose(clf.fit(X, y).predict_proba(X), in_memory, atol=tolerance)
 
 
-def test_a_run_that_was_killed_goes_on_with_recorded_steps(device, tmp_path):
+def test_killed_run_is_resumed_with_recorded_steps(device, tmp_path):
     X, y = digits()
     clf = SGANClassifier(
         MLP,
@@ -301,7 +301,7 @@ def test_a_run_that_was_killed_goes_on_with_recorded_steps(device, tmp_path):
     np.testing.assert_allclose(resumed.predict_proba(X), whole.predict_proba(X), atol=tolerance)
 
 
-def test_a_step_that_cannot_be_recorded(device, monkeypatch):
+def test_step_that_cannot_be_recorded_is_refused(device, monkeypatch):
     recorded = recorded_steps_module._recorded
 
     def failing(function, stream):
@@ -355,7 +355,7 @@ def test_losses_that_wait_for_the_gpu_are_refused(objective, operation, device):
     assert clf.set_params(training__record_steps=False).fit(X, y).n_iter_ == 2
 
 
-def test_a_known_layer_that_waits_for_the_gpu(device):
+def test_known_layer_that_waits_for_the_gpu(device):
     X, y = digits()
     generator = nn.Sequential(nn.Linear(8, 64), nn.BatchNorm1d(64, momentum=None))
     networks = ModuleArchitecture(nn.Sequential(nn.Linear(64, 9), nn.Linear(9, 10)), generator)
@@ -373,8 +373,8 @@ def test_a_known_layer_that_waits_for_the_gpu(device):
 @pytest.mark.skipif(
     torch.__version__ < "2.12", reason="older allocators stay in the midst of it (pytorch #180395)"
 )
-def test_a_recording_that_breaks_leaves_the_gpu_as_it_was(monkeypatch):
-    # So that the GPU itself has to find out.
+def test_failed_recording_does_not_affect_the_gpu(monkeypatch):
+    # So that the error comes from the GPU itself.
     monkeypatch.setattr(
         recorded_steps_module._Watch,
         "__torch_dispatch__",
@@ -392,7 +392,7 @@ def test_a_recording_that_breaks_leaves_the_gpu_as_it_was(monkeypatch):
 
 @pytest.mark.cuda
 @needs_cuda
-def test_another_gpu_program_goes_on_unchanged():
+def test_other_gpu_programs_are_not_affected():
     X, y = digits()
     before = torch.cuda.get_rng_state(), torch.get_rng_state()
     SGANClassifier(

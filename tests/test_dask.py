@@ -13,8 +13,8 @@ distributed = pytest.importorskip("distributed")
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # those of the cluster are none of ours
-def test_a_search_on_a_dask_cluster_is_the_same():
+@pytest.mark.filterwarnings("default")  # warnings of the cluster are not tested
+def test_search_on_a_dask_cluster_gives_the_same_results():
     X, y = load_iris(return_X_y=True)
     y = np.where(np.arange(len(y)) % 5 == 0, y, -1)
     search = GridSearchCV(

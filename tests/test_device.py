@@ -13,12 +13,12 @@ from sgan_sklearn._runtime.device import device_or_cpu, resolve_device
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
-# No machine has this many.
+# No machine has so many GPUs.
 MISSING = "cuda:77"
 
 
 @pytest.mark.parametrize(("available", "device"), [(False, "cpu"), (True, "cuda")])
-def test_auto_is_the_gpu_if_there_is_one(available, device, monkeypatch):
+def test_auto_is_the_gpu_if_available(available, device, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
     assert resolve_device("auto") == torch.device(device)
 
@@ -70,7 +70,7 @@ def test_gpu_trains_predicts_and_samples(make_classifier, data, labels):
 
 @pytest.mark.cuda
 @needs_cuda
-def test_gpu_fit_leaves_the_global_generators_alone(make_classifier, data):
+def test_gpu_fit_does_not_change_the_global_generators(make_classifier, data):
     before = torch.get_rng_state(), torch.cuda.get_rng_state()
     make_classifier(device="cuda").fit(*data).sample(3)
     assert torch.equal(torch.get_rng_state(), before[0])
@@ -79,7 +79,7 @@ def test_gpu_fit_leaves_the_global_generators_alone(make_classifier, data):
 
 @pytest.mark.cuda
 @needs_cuda
-def test_gpu_model_goes_on_after_unpickling(make_classifier, data):
+def test_gpu_model_continues_training_after_unpickling(make_classifier, data):
     X, y = data
     classifier = make_classifier(device="cuda", warm_start=True).fit(X, y)
     loaded = pickle.loads(pickle.dumps(classifier))
@@ -112,7 +112,7 @@ def test_gpu_model_loads_on_a_machine_without_gpu(make_classifier, data, tmp_pat
     np.testing.assert_allclose(np.load(answers), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_gpu_without_room(data):
+def test_full_gpu_memory_is_reported(data):
     class Full(Callback):
         def on_batch_begin(self, net, **kwargs):
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")

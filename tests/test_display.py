@@ -52,11 +52,11 @@ def of_images(images, labels):
 # --- SamplesDisplay: images --------------------------------------------------------------------
 
 
-def test_samples_of_images_are_a_grid_of_what_sample_gives(of_images):
+def test_samples_of_images_are_a_grid_of_sampled_images(of_images):
     display = SamplesDisplay.from_estimator(of_images, n_samples=6, n_columns=3, random_state=1)
     np.testing.assert_array_equal(display.generated, of_images.sample(6, random_state=1))
     (artist,) = display.ax_.images
-    # Two lines of three images, each with a white pixel around it.
+    # Two rows of three images with white borders of one pixel.
     picture = artist.get_array()
     assert picture.shape == (2 * 10, 3 * 11, 3)
     low, high = display.generated.min(), display.generated.max()
@@ -86,13 +86,13 @@ def test_samples_of_flat_images(images, labels):
     assert display.ax_.images[0].get_array().shape == (2 * 10, 4 * 11)
 
 
-def test_fewer_real_rows_than_asked_for_are_all_drawn(of_images, images):
+def test_all_real_rows_are_drawn_if_there_are_fewer(of_images, images):
     display = SamplesDisplay.from_estimator(of_images, images[:2], n_samples=7)
     np.testing.assert_array_equal(display.real, images[:2])
     assert len(display.generated) == 7
 
 
-def test_image_kw_reach_imshow(of_images):
+def test_image_kw_are_passed_to_imshow(of_images):
     display = SamplesDisplay.from_estimator(of_images, image_kw={"interpolation": "nearest"})
     assert display.ax_.images[0].get_interpolation() == "nearest"
 
@@ -138,7 +138,7 @@ def test_columns_of_a_frame_in_another_order_are_refused(of_table, table):
         SamplesDisplay.from_estimator(of_table, table[list("edcba")])
 
 
-def test_rows_by_chance_follow_random_state(of_table, table):
+def test_random_rows_depend_on_random_state(of_table, table):
     one, same, other = (
         SamplesDisplay.from_estimator(of_table, table, n_samples=9, random_state=seed).real
         for seed in (0, 0, 1)
@@ -147,7 +147,7 @@ def test_rows_by_chance_follow_random_state(of_table, table):
     assert not np.array_equal(one, other)
 
 
-def test_a_random_state_instance_first_draws_the_generated_rows(of_table, table):
+def test_random_state_instance_draws_the_generated_rows_first(of_table, table):
     display = SamplesDisplay.from_estimator(
         of_table, table, n_samples=9, random_state=np.random.RandomState(0)
     )
@@ -155,7 +155,7 @@ def test_a_random_state_instance_first_draws_the_generated_rows(of_table, table)
     np.testing.assert_array_equal(display.generated, expected[list("abcd")])
 
 
-def test_a_table_may_have_a_single_column(labels):
+def test_table_with_a_single_column(labels):
     X = np.linspace(0, 1, 40)[:, np.newaxis]
     classifier = SGANClassifier(unlabeled_value=None, **QUICK).fit(X, labels)
     display = SamplesDisplay.from_estimator(classifier, X)
@@ -186,13 +186,13 @@ def test_samples_display_without_real_rows_or_names():
     assert display.ax_.get_legend() is None
 
 
-def test_a_constant_column_is_drawn():
+def test_constant_column_is_drawn():
     rows = np.column_stack([np.arange(3.0), np.full(3, 1e9)])
     display = SamplesDisplay(rows).plot()
     assert display.axes_[1, 0].get_ylim() == (1e9 - 0.5, 1e9 + 0.5)
 
 
-def test_samples_display_by_hand():
+def test_samples_display_from_arrays():
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0]})
     display = SamplesDisplay(frame.to_numpy(), feature_names=frame.columns).plot()
     assert [ax.get_xlabel() for ax in display.axes_[-1]] == ["a", "b"]
@@ -232,7 +232,7 @@ def test_styles_may_be_changed(of_table, table):
         ({"X": pd.DataFrame(np.zeros((3, 4)), columns=list("abcd"))}, "feature names"),
     ],
 )
-def test_wrong_arguments_of_samples_display(of_table, table, kwargs, message):
+def test_invalid_arguments_of_samples_display_are_refused(of_table, table, kwargs, message):
     with pytest.raises(ValueError, match=message):
         SamplesDisplay.from_estimator(of_table, **{"X": table, **kwargs})
 
@@ -250,7 +250,7 @@ def test_samples_display_needs_a_generator(table, labels):
         SamplesDisplay.from_estimator(classifier, table)
 
 
-def test_images_unlike_those_of_the_training_are_refused(of_images, images):
+def test_images_that_differ_from_the_training_images_are_refused(of_images, images):
     with pytest.raises(ValueError, match="channels last"):
         SamplesDisplay.from_estimator(of_images, np.moveaxis(images, -1, 1))
 
@@ -262,7 +262,7 @@ def test_displays_need_a_fitted_classifier(display):
 
 
 @pytest.mark.parametrize("display", [SamplesDisplay, HistoryDisplay])
-def test_displays_say_what_to_pass_of_a_pipeline(display, table, labels):
+def test_displays_name_the_remedy_for_a_pipeline(display, table, labels):
     pipeline = make_pipeline(StandardScaler(), SGANClassifier(unlabeled_value=None, **QUICK)).fit(
         table, labels
     )
@@ -309,7 +309,7 @@ def test_history_of_some_terms_in_given_axes(of_table):
     assert display.lines_["generator_loss"].get_color() == "red"
 
 
-def test_history_of_one_epoch_is_seen(table, labels):
+def test_history_of_one_epoch_is_visible(table, labels):
     classifier = SGANClassifier(unlabeled_value=None, **{**QUICK, "max_epochs": 1}).fit(
         table, labels
     )
@@ -317,7 +317,7 @@ def test_history_of_one_epoch_is_seen(table, labels):
     assert {line.get_marker() for line in display.lines_.values()} == {"o"}
 
 
-def test_history_leaves_what_callbacks_record_out(table, labels):
+def test_history_omits_entries_of_callbacks(table, labels):
     callbacks = [LRScheduler("StepLR", step_size=1)]
     classifier = SGANClassifier(callbacks=callbacks, unlabeled_value=None, **QUICK).fit(
         table, labels
@@ -326,7 +326,7 @@ def test_history_leaves_what_callbacks_record_out(table, labels):
     assert "event_lr" not in HistoryDisplay.from_estimator(classifier).lines_
 
 
-def test_history_of_a_term_that_came_later(table, labels):
+def test_history_of_a_term_that_starts_later(table, labels):
     classifier = SGANClassifier(
         unsupervised_weight=0, warm_start=True, unlabeled_value=None, **QUICK
     ).fit(table, labels)
@@ -337,7 +337,7 @@ def test_history_of_a_term_that_came_later(table, labels):
 
 
 @pytest.mark.parametrize("terms", [["no_loss"], "generator_loss", ["dur"], [], 3])
-def test_wrong_terms(of_table, terms):
+def test_invalid_terms_are_refused(of_table, terms):
     with pytest.raises(ValueError, match="'terms' parameter"):
         HistoryDisplay.from_estimator(of_table, terms=terms)
 
@@ -350,7 +350,7 @@ def test_pair_plots_name_the_levels_of_categories(make_classifier):
     assert display.levels == {0: sorted(levels)}
     of_side = [label.get_text() for label in display.axes_[1, 0].get_xticklabels()]
     assert of_side == ["a name that…", "left"]
-    # The points of a level lie side by side, and nearer to its tick than to any other.
+    # The points of a level lie side by side, and closest to the tick of that level.
     places = display.axes_[1, 0].collections[0].get_offsets()[:, 0]
     assert len(set(places)) > 30
     assert (np.abs(places - np.rint(places)) <= 0.3).all()
@@ -370,12 +370,12 @@ def test_pair_plots_name_the_levels_of_categories(make_classifier):
         {0: []},
     ],
 )
-def test_wrong_levels_of_samples_display(levels):
+def test_invalid_levels_of_samples_display_are_refused(levels):
     with pytest.raises(ValueError, match="'levels' parameter of SamplesDisplay must be a dict"):
         SamplesDisplay(np.zeros((3, 2)), levels=levels).plot()
 
 
-def test_levels_beyond_count_are_not_named(make_classifier):
+def test_many_levels_are_not_named(make_classifier):
     X = pd.DataFrame({"word": [f"w{i % 40}" for i in range(80)], "size": np.arange(80.0)})
     classifier = make_classifier(unlabeled_value=None).fit(X, np.arange(80) % 2)
     display = SamplesDisplay.from_estimator(classifier, X, random_state=0)

@@ -52,7 +52,7 @@ X, y = load_digits(return_X_y=True)
 X, y = X[:300], y[:300].copy()
 y[150:] = -1
 images = X.reshape(-1, 8, 8)
-# Without noise, which each process draws for itself.
+# Without noise, because each process draws its own.
 perceptrons = MLPArchitecture((32, 16), (32,), input_noise=0.0, noise=0.0)
 convolutions = ConvArchitecture(width=4, generator_width=4, input_noise=0.0, dropout=0.0)
 common = {"max_epochs": 3, "batch_size": 60 // n_processes, "device": "cpu", "random_state": 0}
@@ -72,7 +72,7 @@ for name, (rows, params) in systems.items():
         "samples": clf.sample(5, random_state=0) if clf.net_.trains_generator else X[:0],
         "losses": [[v for k, v in epoch.items() if k != "dur"] for epoch in clf.history_],
     }
-# With noise, to see that it differs between the processes but the models do not.
+# With noise, to check that it differs between the processes but the models do not.
 clf = SGANClassifier(max_epochs=1, device="cpu", random_state=0, verbose=1).fit(X, y)
 results["noisy"] = {"probabilities": clf.predict_proba(X), "n_steps": clf.n_steps_}
 if n_processes > 1:
@@ -83,7 +83,7 @@ if n_processes > 1:
 with open(f"{sys.argv[1]}/{n_processes}_{rank}.pickle", "wb") as file:
     pickle.dump(results, file)
 if n_processes > 1:
-    distributed.barrier()  # lest one is gone while the other still listens
+    distributed.barrier()  # so that no process exits while the other still waits
     distributed.destroy_process_group()
 """
 
@@ -115,12 +115,12 @@ def results(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("system", [*OBJECTIVES, "images", "early stopping"])
 @pytest.mark.parametrize("process", ["2_0", "2_1"])
-def test_two_processes_train_the_model_of_one(results, process, system):
+def test_two_processes_train_the_same_model_as_one_process(results, process, system):
     for name, values in results["1_0"][system].items():
         np.testing.assert_allclose(results[process][system][name], values, rtol=1e-3, atol=1e-4)
 
 
-def test_both_processes_end_with_one_model(results):
+def test_both_processes_end_with_the_same_model(results):
     first, second, alone = (results[name]["noisy"] for name in ("2_0", "2_1", "1_0"))
     np.testing.assert_array_equal(first["probabilities"], second["probabilities"])
     assert not np.allclose(first["probabilities"], alone["probabilities"])
@@ -137,10 +137,10 @@ def test_only_the_first_process_prints(results):
     assert [text.count("discriminator") for text in results["printed"]] == [1, 1]
 
 
-# --- a process alone --------------------------------------------------------------------------
+# --- one process ------------------------------------------------------------------------
 
 
-def test_a_process_alone_does_nothing():
+def test_single_process_communicates_nothing():
     x = torch.randn(4, 3)
     assert (n_processes(), process_index()) == (1, 0)
     assert mean_over_processes(x) is x
@@ -164,7 +164,7 @@ def second_of_two(monkeypatch):
         monkeypatch.setattr(module, "process_index", lambda: 1)
 
 
-def test_parts_of_a_whole(second_of_two):
+def test_parts_of_a_batch(second_of_two):
     assert own_part(torch.arange(5)).tolist() == [1, 3]
 
 
@@ -175,14 +175,14 @@ def test_processes_need_one_seed(second_of_two, random_state):
         SGANClassifier(random_state=random_state).fit(X, y)
 
 
-def test_processes_need_a_labeled_row_each(second_of_two):
+def test_each_process_needs_a_labeled_row(second_of_two):
     X, y = load_digits(return_X_y=True)
     y[1:] = -1
     with pytest.raises(ValueError, match="needs a labeled row for each of them"):
         SGANClassifier(random_state=0).fit(X, y)
 
 
-def test_labels_that_are_held_back_teach_no_process(second_of_two, monkeypatch):
+def test_held_out_labels_do_not_count_for_processes(second_of_two, monkeypatch):
     X, y = load_digits(return_X_y=True)
     X, y = X[y < 2], y[y < 2]
     y[10:] = -1
@@ -194,7 +194,7 @@ def test_labels_that_are_held_back_teach_no_process(second_of_two, monkeypatch):
         clf.fit(X, y)
 
 
-def test_each_process_has_a_gpu_of_its_own(second_of_two, monkeypatch):
+def test_each_process_has_its_own_gpu(second_of_two, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert resolve_device("auto") == torch.device("cuda:1")

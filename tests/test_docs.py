@@ -1,4 +1,4 @@
-"""The documentation says what the committed results say."""
+"""The documentation matches the committed results."""
 
 import json
 from importlib import import_module
@@ -26,12 +26,12 @@ def table_lines(text):
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-def test_table_of_the_readme_is_that_of_the_results(results):
+def test_table_of_the_readme_matches_the_results(results):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert table_lines(readme) == table_lines(results.TABLES["digits"]())
 
 
-# One figure, told in the text of the page of published systems.
+# A figure that the text of the page of published systems mentions.
 WITHOUT_TABLE = {"published_systems_two_threads"}
 
 

@@ -21,7 +21,7 @@ MODULES = [
     ),
 ]
 
-# Classes and functions, by the names that users import them by.
+# Classes and functions, by the names under which users import them.
 OBJECTS = {
     f"{module}.{name}": value
     for module in MODULES
@@ -29,7 +29,7 @@ OBJECTS = {
     if callable(value := getattr(import_module(module), name))
 }
 
-# What numpydoc asks for and this package does without.
+# Checks of numpydoc that this package does not follow.
 IGNORED = {
     "ES01",  # an extended summary: there is none where one line says it all
     "GL01",  # where the summary starts: numpydoc up to 1.9 wants it a line below
@@ -101,7 +101,7 @@ def test_docstring_is_valid(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_docstring_of_a_method_tells_what_it_returns(name):
+def test_docstring_of_a_method_describes_the_returned_value(name):
     # numpydoc asks for that only where it finds a return statement: not in an abstract method.
     returns = inspect.signature(METHODS[name]).return_annotation not in ("None", None)
     assert bool(re.search(r"^ *(Returns|Yields)\n *-+$", METHODS[name].__doc__, re.M)) == returns
@@ -133,7 +133,7 @@ def test_docstring_tells_the_version_and_holds_code(name):
 
 
 @pytest.mark.parametrize("name", ["sgan_sklearn.SGANClassifier", "sgan_sklearn.samplers.ColumnMap"])
-def test_a_missing_section_is_found(name, monkeypatch):
+def test_missing_section_is_found(name, monkeypatch):
     without_examples, _ = re.split(r"\n *Examples\n", OBJECTS[name].__doc__)
     monkeypatch.setattr(OBJECTS[name], "__doc__", without_examples)
     assert list(errors(name)) == ["EX01"]

@@ -1,4 +1,4 @@
-"""Values as JSON and arrays, and back."""
+"""Encoding of values as JSON and arrays, and decoding."""
 
 import json
 import math
@@ -82,13 +82,13 @@ def test_arrays_come_back(array, by_columns):
     ],
     ids=without_address,
 )
-def test_other_values_come_back(value):
+def test_other_values_are_restored(value):
     found = through_json(value)
     assert type(found) is type(value)
     assert repr(found) == repr(value)
 
 
-def test_values_that_hold_themselves_are_refused():
+def test_recursive_values_are_refused():
     value = []
     value.append(value)
     with pytest.raises(TypeError, match="contains itself"):
@@ -96,28 +96,28 @@ def test_values_that_hold_themselves_are_refused():
 
 
 @pytest.mark.parametrize("axes", [(0, 2, 3, 1), (1, 0, 3, 2), (3, 2, 1, 0)])
-def test_any_order_of_memory_is_kept(axes):
+def test_memory_order_is_restored(axes):
     array = np.arange(120.0).reshape(2, 3, 4, 5).transpose(axes)
     found = through_json(array)
     np.testing.assert_array_equal(found, array)
     assert found.strides == array.strides
 
 
-def test_arrays_keep_their_order_and_are_writable():
+def test_restored_arrays_keep_their_order_and_are_writable():
     array = np.arange(6.0).reshape(2, 3).T
     found = through_json(array)
     assert found.strides == array.strides
     found[0] = 1
 
 
-def test_tensors_come_back():
+def test_tensors_are_restored():
     tensor = torch.arange(6).reshape(2, 3).T.requires_grad_(False)
     found = through_json(tensor)
     assert found.dtype == tensor.dtype
     assert torch.equal(found, tensor)
 
 
-def test_random_states_go_on_where_they_were():
+def test_random_states_continue_their_sequence():
     random_state = np.random.RandomState(0)
     random_state.randn(3)
     found = through_json(random_state)
@@ -151,6 +151,6 @@ def test_random_states_go_on_where_they_were():
     ],
     ids=without_address,
 )
-def test_values_that_only_pickle_knows_are_named(value):
+def test_values_that_need_pickle_are_named(value):
     with pytest.raises(TypeError, match=r"(?s)value\[1\].*skops or joblib"):
         encode([0, value], "value")

@@ -32,13 +32,13 @@ def check_model_space(scaled):
 
 
 def range_of(scaling, X):
-    """Return the smallest and largest values that rows may have when they come back."""
+    """Return the smallest and largest values that restored rows may have."""
     axis = None if isinstance(scaling, str) and scaling == "image" else 0  # pixels share a range
     return X.min(axis=axis), X.max(axis=axis)
 
 
 def check_round_trip(scaling, X):
-    """Hold the error of the round trip to a small part of the range of each column."""
+    """Assert that the error of the round trip is small relative to the range of each column."""
     scaler = FeatureScaler(scaling).fit(X)
     scaled = scaler.transform(X)
     check_model_space(scaled)
@@ -129,7 +129,7 @@ def test_shared_keeps_the_proportions_of_columns(rng):
     np.testing.assert_allclose(scaled.std(axis=0) / X.std(axis=0), [1 / X.std()] * 3, rtol=1e-5)
 
 
-def test_none_leaves_values_alone(rng):
+def test_none_keeps_values(rng):
     X = rng.normal(size=(50, 3)).astype(np.float32)
     np.testing.assert_array_equal(FeatureScaler("none").fit_transform(X), X)
 
@@ -159,12 +159,12 @@ def test_auto_on_heavy_tails(rng):
     [
         ([10, 6, 6, 6, 1], "shared"),
         ([10, 6, 4, 4, 1], "standard"),
-        ([10, 10, 10, 1], "standard"),  # a small column among few may be the one that matters
+        ([10, 10, 10, 1], "standard"),  # one of few columns may be the important one
         ([10, 1], "standard"),
     ],
     ids=str,
 )
-def test_auto_shares_a_scale_if_most_columns_span_half_the_range(ranges, kind, rng):
+def test_auto_uses_one_scale_if_most_columns_span_half_the_range(ranges, kind, rng):
     X = np.concatenate([np.zeros((1, len(ranges))), rng.uniform(size=(50, len(ranges)))])
     X[-1] = 1
     assert set(kinds_of(FeatureScaler().fit(X * ranges))) == {kind}
@@ -190,7 +190,7 @@ def test_auto_ignores_constant_columns_in_its_choice(value, rng):
         pytest.param(lambda rng: np.ones((100, 2)), id="constant"),
     ],
 )
-def test_rows_far_out_of_range_stay_finite_and_limited(scaling, value, make, rng):
+def test_rows_far_out_of_range_are_clipped(scaling, value, make, rng):
     X = make(rng)
     scaler = FeatureScaler(scaling).fit(X)
     check_model_space(scaler.transform(np.full((2, 2), value)))
@@ -199,7 +199,7 @@ def test_rows_far_out_of_range_stay_finite_and_limited(scaling, value, make, rng
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_far_rows_keep_their_side(scaling, rng):
+def test_far_rows_keep_their_sign(scaling, rng):
     scaler = FeatureScaler(scaling).fit(rng.normal(size=(100, 2)))
     low, high = scaler.transform(np.array([[-1e6, -1e6], [1e6, 1e6]]))
     assert (low <= scaler.bounds_[0]).all()
@@ -245,7 +245,7 @@ def test_bounds_are_those_of_the_training_rows(rng):
     ],
     ids=["robust", "quantile", "log", "pandas output"],
 )
-def test_own_transformer(transformer, rng):
+def test_custom_transformer(transformer, rng):
     X = rng.lognormal(size=(50, 3))
     before = clone(transformer)
     scaler = FeatureScaler(transformer).fit(X)
@@ -255,7 +255,7 @@ def test_own_transformer(transformer, rng):
     assert not [name for name in vars(transformer) if name.endswith("_")]  # a clone was fitted
 
 
-def test_own_transformer_that_drops_columns_is_refused_by_name(rng):
+def test_custom_transformer_that_drops_columns_is_refused_by_name(rng):
     with pytest.raises(ValueError, match="scaling"):
         FeatureScaler(PCA(n_components=2)).fit(rng.normal(size=(50, 3)))
 
@@ -302,7 +302,7 @@ def test_image_maps_one_range_to_minus_one_and_one(values, dtype, low, high):
     np.testing.assert_allclose(scaler.inverse_transform(np.float32([[-9, 9]])), [[low, high]])
 
 
-def test_image_brings_bytes_back_exactly(rng):
+def test_image_restores_bytes_exactly(rng):
     X = rng.integers(0, 256, (3000, 5)).astype(np.uint8)  # more rows than one block
     scaler = FeatureScaler("image").fit(X)
     np.testing.assert_array_equal(scaler.inverse_transform(scaler.transform(X)), X)

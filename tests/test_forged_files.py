@@ -1,4 +1,4 @@
-"""Files whose content was changed by somebody who knows the format, and their checksum with it."""
+"""Files with changed content and a correct checksum."""
 
 import copy
 import os
@@ -42,12 +42,12 @@ def path(tmp_path):
 
 
 def pairs(tree):
-    """Return what a dict of the content holds, as a dict whose values may be changed in place."""
+    """Return a dict of the content as a dict of pairs, which can be changed in place."""
     return {key: pair for pair in tree["dict"] for key in [str(pair[0])]}
 
 
 class Forgery:
-    """A saved model, taken apart; `write` puts it together with a correct checksum."""
+    """Content of a saved model, to be changed; `write` writes it with a correct checksum."""
 
     def __init__(self, model, path):
         save(model, path)
@@ -63,7 +63,7 @@ class Forgery:
         return self.params["training"]["object"][1]["params"]
 
     def part(self, *keys):
-        """Return the pair [key, value] at some keys of nested dicts of the state."""
+        """Return the pair [key, value] under keys of nested dicts of the state."""
         pair = [None, self.fitted[keys[0]]]
         for key in keys[1:]:
             pair = pairs(pair[1])[str(key)]
@@ -75,7 +75,7 @@ class Forgery:
         return description[3], description
 
     def set_array(self, array, *keys):
-        """Replace an array, and what the content says of its shape."""
+        """Replace an array and the shape in the content."""
         name, description = self.array_of(*keys)
         description[0], description[1] = array.dtype.str, list(array.shape)
         description[2] = list(range(array.ndim))
@@ -96,14 +96,14 @@ def forgery(fitted, path):
     return Forgery(fitted, path)
 
 
-def test_an_unchanged_forgery_is_loaded(forgery, fitted, data):
+def test_unchanged_content_is_loaded(forgery, fitted, data):
     forgery.write()
     np.testing.assert_array_equal(
         load(forgery.path).predict_proba(data[0]), fitted.predict_proba(data[0])
     )
 
 
-# --- arrays that PyTorch and NumPy would not check ------------------------------------------------
+# --- arrays that PyTorch and NumPy do not check ---------------------------------------------------
 
 
 @pytest.mark.parametrize("optimizer", ["optimizer_", "generator_optimizer_"])
@@ -126,7 +126,7 @@ def test_moments_of_another_shape_are_refused(forgery, optimizer, name, shape):
         (lambda state: state.update(more=np.float32(1)), "not those of Adam"),
     ],
 )
-def test_moments_that_adam_does_not_have_are_refused(fitted, change, match):
+def test_invalid_moments_of_adam_are_refused(fitted, change, match):
     state = copy.deepcopy(net_state(fitted.net_))
     change(state["optimizers"]["optimizer_"]["state"][0])
     with pytest.raises(ValueError, match=match):
@@ -134,7 +134,7 @@ def test_moments_that_adam_does_not_have_are_refused(fitted, change, match):
 
 
 @pytest.mark.parametrize("place", [-1, 99, "0", 0.5])
-def test_moments_of_no_weight_are_refused(fitted, place):
+def test_moments_without_a_weight_are_refused(fitted, place):
     state = net_state(fitted.net_)
     moments = state["optimizers"]["optimizer_"]["state"]
     moments = {key: moments[key] for key in list(moments)[1:]} | {place: moments[0]}
@@ -144,7 +144,7 @@ def test_moments_of_no_weight_are_refused(fitted, place):
 
 
 @pytest.mark.parametrize("value", ["abc", -1.0, float("nan"), float("inf"), None, True])
-def test_learning_rates_that_are_none_are_refused(fitted, value):
+def test_invalid_learning_rates_are_refused(fitted, value):
     state = net_state(fitted.net_)
     state["optimizers"]["optimizer_"]["lr"] = value
     with pytest.raises(ValueError, match="learning rate"):
@@ -153,7 +153,7 @@ def test_learning_rates_that_are_none_are_refused(fitted, value):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("network", ["module_", "averaged_generator_"])
-def test_weights_that_are_not_finite_are_refused(forgery, network, value):
+def test_non_finite_weights_are_refused(forgery, network, value):
     tree = forgery.part("net", "networks", network)[1]
     name = next(pair[0] for pair in tree["dict"] if pair[0].endswith("bias"))
     array, _ = forgery.array_of("net", "networks", network, name)
@@ -162,18 +162,18 @@ def test_weights_that_are_not_finite_are_refused(forgery, network, value):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5])
-def test_another_number_of_classes_than_outputs_is_refused(forgery, n):
+def test_number_of_classes_must_match_the_outputs(forgery, n):
     forgery.set_array(np.arange(n), "classes")
     assert_refused(forgery)
 
 
 @pytest.mark.parametrize("classes", [[2, 1, 0], [0, 0, 1]])
-def test_classes_that_no_fit_gives_are_refused(forgery, classes):
+def test_invalid_classes_are_refused(forgery, classes):
     forgery.set_array(np.array(classes), "classes")
     assert_refused(forgery, "not sorted class labels")
 
 
-def test_arrays_are_used_once(forgery):
+def test_array_used_twice_is_refused(forgery):
     other = forgery.array_of("classes")[1]
     other[3], _ = forgery.array_of("label_distributions")
     assert_refused(forgery)
@@ -227,7 +227,7 @@ NAMES += ["transform", "fit", "get_params", "x", "_parameter_constraints", "n_sa
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("part", ["a part of scikit-learn", "an objective", "the classifier"])
-def test_no_attribute_hides_one_of_the_class(make_classifier, data, path, name, part):
+def test_attributes_that_hide_class_attributes_are_refused(make_classifier, data, path, name, part):
     pipeline = make_pipeline(StandardScaler(), make_classifier()).fit(*data)
     save(pipeline, path)
     arrays, content = read_file(path)
@@ -270,8 +270,8 @@ def test_attributes_of_another_type_are_refused(make_classifier, data, path, att
         assert_refused(forgery)
 
 
-def test_vocabulary_beyond_its_columns_is_refused(path):
-    # Its positions become places of a sparse matrix, which compiled code trusts.
+def test_vocabulary_index_out_of_range_is_refused(path):
+    # Its indices become indices of a sparse matrix, which compiled code does not check.
     vectorizer = CountVectorizer().fit(["a red fox", "two blue jays"])
     forgery = Forgery(vectorizer, path)
     forgery.fitted["vocabulary_"]["dict"][0][1] = {"scalar": 10**9}
@@ -288,8 +288,8 @@ def test_tfidf_of_another_vocabulary_is_refused(path):
 
 
 @pytest.mark.parametrize("n_columns", [2, 20_000])
-def test_column_taken_many_times_is_refused(path, n_columns):
-    # pandas would spend half a minute on taking 20,000 columns.
+def test_column_selected_many_times_is_refused(path, n_columns):
+    # pandas would need half a minute to select 20,000 columns.
     transformer = ColumnTransformer([("scale", StandardScaler(), [1, 1])])
     forgery = Forgery(transformer.fit(np.eye(3)), path)
     forgery.part("_transformer_to_input_indices", "scale")[1] = [1] * n_columns
@@ -303,7 +303,7 @@ def test_column_taken_many_times_is_refused(path, n_columns):
 @pytest.mark.parametrize(
     "attribute", ["_n_features_outs", "categories_", "_drop_idx_after_grouping"]
 )
-def test_sizes_that_a_sparse_matrix_is_built_from_are_refused(path, attribute):
+def test_inconsistent_sizes_of_sparse_matrices_are_refused(path, attribute):
     encoder = OneHotEncoder(drop="first").fit([["a", 1], ["b", 2], ["c", 1]])
     forgery = Forgery(encoder, path)
     match attribute:
@@ -335,7 +335,7 @@ PARAMS = [
 @pytest.mark.parametrize(
     ("estimator", "name", "value"), PARAMS, ids=[f"{type(e).__name__}-{n}" for e, n, _ in PARAMS]
 )
-def test_parameters_that_start_open_or_hang_are_refused(path, estimator, name, value):
+def test_dangerous_parameters_are_refused(path, estimator, name, value):
     forgery = Forgery(estimator, path)
     assert load(path).get_params(deep=False).keys() == forgery.params.keys()
     forgery.params[name] = value
@@ -343,7 +343,7 @@ def test_parameters_that_start_open_or_hang_are_refused(path, estimator, name, v
 
 
 @pytest.mark.parametrize("name", ["SVC", "RandomForestClassifier", "AdditiveChi2Sampler"])
-def test_other_estimators_of_scikit_learn_are_refused(path, name):
+def test_unlisted_estimators_of_scikit_learn_are_refused(path, name):
     modules = {"SVC": "svm", "AdditiveChi2Sampler": "kernel_approximation"}
     full = f"sklearn.{modules.get(name, 'ensemble')}.{name}"
     write_file(path, {}, {"estimator": {"object": [full, {"params": {}, "fitted": {}}]}})
@@ -352,15 +352,15 @@ def test_other_estimators_of_scikit_learn_are_refused(path, name):
 
 
 @pytest.mark.parametrize("levels", [[2.0, 1.0], [1.0, 1.0], [np.nan, 1.0]])
-def test_categories_of_numbers_are_in_order(path, levels):
-    # An unsorted one had an index beyond the last column of a sparse matrix.
+def test_unsorted_numeric_categories_are_refused(path, levels):
+    # Unsorted categories led to an index beyond the last column of a sparse matrix.
     encoder = OneHotEncoder(handle_unknown="ignore").fit([[1.0], [2.0]])
     forgery = Forgery(encoder, path)
     forgery.arrays[forgery.fitted["categories_"][0]["array"][3]] = np.array(levels)
     assert_refused(forgery, "categories_")
 
 
-def test_estimators_within_many_others_are_refused(path):
+def test_deeply_nested_estimators_are_refused(path):
     # Each level doubles the time of repr.
     forgery = Forgery(Pipeline([("a", StandardScaler())]), path)
     tree = forgery.content["estimator"]
@@ -375,13 +375,13 @@ def test_estimators_within_many_others_are_refused(path):
     assert_refused(forgery, "levels of nested estimators")
 
 
-def test_estimator_without_all_that_it_learns_is_refused(path):
+def test_estimator_with_missing_fitted_attributes_is_refused(path):
     forgery = Forgery(StandardScaler().fit([[1.0], [2.0]]), path)
     del forgery.fitted["mean_"]
     assert_refused(forgery, "A fitted preprocessing.StandardScaler must have")
 
 
-def test_many_keys_of_equal_hashes_are_refused(path):
+def test_many_keys_with_equal_hashes_are_refused(path):
     forgery = Forgery(SGANClassifier(), path)
     forgery.params["class_weight"] = {"dict": [[(2**61 - 1) * i, 1] for i in range(40_000)]}
     start = time.monotonic()
@@ -399,13 +399,13 @@ def test_many_keys_of_equal_hashes_are_refused(path):
     ],
     ids=str,
 )
-def test_types_of_arrow_that_crash_it_are_refused(dtype):
+def test_types_that_crash_arrow_are_refused(dtype):
     with pytest.raises((TypeError, ValueError)):
         pandas_dtype(dtype)
 
 
 @pytest.mark.parametrize("name", ["<M8", "m8[Y]", "U3", "|S1", "V4", "i4,i4", "c16", 3, None])
-def test_names_of_dtypes_that_no_column_has_are_refused(name):
+def test_invalid_dtype_names_are_refused(name):
     with pytest.raises(TypeError):
         column_numpy_dtype(name)
     with pytest.raises((TypeError, ValueError)):
@@ -413,13 +413,13 @@ def test_names_of_dtypes_that_no_column_has_are_refused(name):
 
 
 @pytest.mark.parametrize("name", ["|O", "object", "<M8[s]"])
-def test_sparse_columns_hold_numbers(name):
+def test_sparse_columns_must_hold_numbers(name):
     with pytest.raises(TypeError, match="not expected here"):
         pandas_dtype(["sparse", name, 0])
 
 
 @pytest.mark.parametrize("name", ["<M8[0s]", "m8[0D]", "<m8[00s]"])
-def test_units_of_time_without_a_length_are_refused(path, name):
+def test_time_units_without_a_fixed_length_are_refused(path, name):
     with pytest.raises(TypeError, match="dtype"):
         numpy_dtype(name, "mM")
     forgery = Forgery(OrdinalEncoder(), path)
@@ -442,7 +442,7 @@ def test_units_of_time_without_a_length_are_refused(path, name):
         ("net", "latent_dim", 65_537),
     ],
 )
-def test_sizes_without_weights_cost_nothing(forgery, part, name, value):
+def test_forged_sizes_are_refused_before_memory_is_allocated(forgery, part, name, value):
     if part == "net":
         forgery.part("net", "params", name)[1] = value
     else:
@@ -453,7 +453,7 @@ def test_sizes_without_weights_cost_nothing(forgery, part, name, value):
 
 
 @pytest.mark.parametrize("value", [-1, 2**53, 1.5, True, "1", None])
-def test_number_of_steps_that_no_training_has_is_refused(forgery, value):
+def test_invalid_number_of_steps_is_refused(forgery, value):
     forgery.part("net", "results", "n_steps_")[1] = value
     assert_refused(forgery, "result n_steps_")
 
@@ -469,13 +469,13 @@ def test_number_of_steps_that_no_training_has_is_refused(forgery, value):
         {"as_images": True},
     ],
 )
-def test_layouts_that_rows_do_not_have_are_refused(forgery, change):
+def test_invalid_row_shapes_are_refused(forgery, change):
     ((key, value),) = change.items()
     forgery.part("space", key)[1] = value
     assert_refused(forgery)
 
 
-def test_levels_beyond_any_category_are_refused(forgery):
+def test_too_many_levels_are_refused(forgery):
     forgery.set_array(np.array([0, 0, 0, 10**7]), "space", "scaler", "levels")
     assert_refused(forgery, "levels")
 
@@ -501,7 +501,7 @@ def test_settings_of_a_run_are_refused(forgery, tmp_path, monkeypatch, name, val
     ],
     ids=["text", "number", "dict", "scaler", "architecture"],
 )
-def test_options_of_another_kind_are_refused(forgery, training):
+def test_options_of_another_type_are_refused(forgery, training):
     forgery.params["training"] = training
     assert_refused(forgery, "'training' parameter of SGANClassifier")
 
@@ -510,7 +510,7 @@ def test_options_of_another_kind_are_refused(forgery, training):
 
 
 @pytest.mark.parametrize("tree", [{"dict": []}, [1], None, "x", {"dict": [["history", []]]}])
-def test_checkpoints_of_another_content_are_passed_over(make_classifier, data, tmp_path, tree):
+def test_checkpoints_with_other_content_are_ignored(make_classifier, data, tmp_path, tree):
     whole = make_classifier(max_epochs=3).fit(*data)
     make_classifier(training__checkpoint_dir=tmp_path, max_epochs=2).fit(*data)
     names = sorted(path.name for path in tmp_path.iterdir())
@@ -547,7 +547,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_forged_checkpoints_are_passed_over(make_classifier, data, tmp_path, change):
+def test_forged_checkpoints_are_ignored(make_classifier, data, tmp_path, change):
     options = {
         "max_epochs": 3,
         "early_stopping": True,
@@ -627,7 +627,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 @pytest.fixture(scope="module")
 def fuzz():
-    """Return the scripts that forge files, and honest files of theirs."""
+    """Return the script that forges files."""
     if not BENCHMARKS.exists():
         pytest.skip("a source distribution comes without the benchmarks")
     with pytest.MonkeyPatch.context() as patch:
@@ -642,11 +642,11 @@ def honest(fuzz, tmp_path_factory):
     folder = tmp_path_factory.mktemp("honest")
     names = [*MODELS]
     if parse_version(sklearn.__version__) < parse_version("1.7"):
-        names.remove("pipeline")  # which holds a private class of lists there
+        names.remove("pipeline")  # which contains a private list class there
     return {name: fuzz.write_model(name, folder) for name in names}
 
 
-def test_honest_files_are_used(fuzz, honest, tmp_path):
+def test_unchanged_files_are_loaded(fuzz, honest, tmp_path):
     for name, path in honest.items():
         assert fuzz.use(path, *fuzz.inputs(name), tmp_path / "copy") == "used"
 
@@ -689,7 +689,7 @@ def test_pipes_and_devices_are_not_replaced(path):
 
 
 @pytest.mark.skipif(getattr(os, "geteuid", lambda: 0)() == 0, reason="root may write any file")
-def test_file_that_must_not_be_written_is_kept(path):
+def test_read_only_file_is_kept(path):
     save(SGANClassifier(latent_dim=3), path)
     path.chmod(0o444)
     with pytest.raises(PermissionError, match="is not writable"):
@@ -712,7 +712,7 @@ def test_names_of_files_are_strings_or_paths(name):
 
 @POSIX
 @pytest.mark.parametrize("mask", [0o022, 0o077])
-def test_new_file_obeys_the_umask(path, mask):
+def test_new_file_respects_the_umask(path, mask):
     before = os.umask(mask)
     try:
         save(SGANClassifier(), path)
@@ -751,7 +751,7 @@ while True:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
-def test_what_a_killed_save_left_is_removed_by_the_next(path):
+def test_save_removes_leftovers_of_a_killed_save(path):
     process = subprocess.Popen(
         [sys.executable, "-c", SAVE, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -760,7 +760,7 @@ def test_what_a_killed_save_left_is_removed_by_the_next(path):
         replace_file(path, b"good")
         process.stdin.write(b"\n")
         process.stdin.flush()
-        # Killed as soon as there is something of a temporary file.
+        # Kill the process as soon as its temporary file exists.
         while not any(p.suffix == ".tmp" and p.stat().st_size for p in path.parent.iterdir()):
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
@@ -770,7 +770,7 @@ def test_what_a_killed_save_left_is_removed_by_the_next(path):
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_file_that_another_process_writes_is_left_alone(path):
+def test_temporary_file_of_another_process_is_kept(path):
     replace_file(path, b"good")
     program = "import fcntl, sys; f = open(sys.argv[1], 'wb'); f.write(b'x'); f.flush(); "
     program += "fcntl.flock(f, fcntl.LOCK_EX); print('locked', flush=True); sys.stdin.readline()"
@@ -804,7 +804,7 @@ except OSError as error:
 
 @pytest.mark.skipif(os.name != "posix", reason="sizes of files have no limits")
 @pytest.mark.parametrize("room", [0, 1, 1000, 79_000])
-def test_full_disk_leaves_the_old_file(path, room):
+def test_full_disk_keeps_the_former_file(path, room):
     write_file(path, {}, "good")
     before = path.read_bytes()
     command = [sys.executable, "-c", LIMITED, path, str(room)]

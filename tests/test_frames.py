@@ -1,4 +1,4 @@
-"""Columns of frames and arrays: every dtype comes back, or is refused by name."""
+"""Columns of frames and arrays: every dtype is restored, or refused by name."""
 
 import contextlib
 import copy
@@ -42,7 +42,7 @@ def assert_same_form(found, X):
     assert list(found.dtypes) == list(X.dtypes)
 
 
-# --- there and back -------------------------------------------------------------------------------
+# --- round trips ----------------------------------------------------------------------------------
 
 
 @given(frames(12))
@@ -84,7 +84,7 @@ def test_descriptions_are_json_and_make_the_same_frame(X):
     ],
     ids=lambda names: str(getattr(names, "dtype", names)),
 )
-def test_names_of_columns_come_back(names):
+def test_column_names_are_restored(names):
     X = pd.DataFrame(np.arange(6.0).reshape(2, 3), columns=names)
     if isinstance(names, pd.CategoricalIndex):
         with pytest.raises(ValueError, match="names of the columns of X must be strings"):
@@ -97,7 +97,7 @@ def test_names_of_columns_come_back(names):
 
 
 @pytest.mark.parametrize("name", sorted(refused_columns(2)))
-def test_what_cannot_be_learned_from_is_refused_by_name(name, make_classifier):
+def test_unsupported_columns_are_refused_by_name(name, make_classifier):
     column = refused_columns(30)[name]
     X = (
         pl.DataFrame({"x": np.arange(30.0), "odd one": column})
@@ -110,7 +110,7 @@ def test_what_cannot_be_learned_from_is_refused_by_name(name, make_classifier):
     assert str(caught.value).count("Column 'odd one'") == 1
     assert re.search(r"[Mm]ake |Decode |Convert ", str(caught.value)), "there is no remedy"
     if not isinstance(column, pl.Series) and column.dtype == object:
-        # Nor are they categories because somebody says so.
+        # Listing them as categories does not help.
         with pytest.raises(ValueError, match="Column 1 h"):
             make_classifier(categorical_features=[1]).fit(X.to_numpy(dtype=object), LABELS)
 
@@ -127,7 +127,7 @@ class Untrained:
         raise AttributeError(name)
 
 
-# --- descriptions by a stranger -------------------------------------------------------------------
+# --- forged descriptions --------------------------------------------------------------------------
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -179,7 +179,7 @@ def test_descriptions_that_were_changed_are_used_or_refused(X, data):
     ],
     ids=str,
 )
-def test_dtypes_out_of_the_list_are_refused(dtype):
+def test_unlisted_dtypes_are_refused(dtype):
     with pytest.raises(ValueError, match="does not describe a frame"):
         empty_frame(["pandas", [["numpy", "|O"], ["a"]], [None], [dtype]])
 
@@ -202,7 +202,7 @@ def test_dtypes_out_of_the_list_are_refused(dtype):
     ],
     ids=str,
 )
-def test_dtypes_of_polars_out_of_the_list_are_refused(dtype):
+def test_unlisted_polars_dtypes_are_refused(dtype):
     with pytest.raises(ValueError, match="does not describe a frame"):
         empty_frame(["polars", ["a"], [None], [dtype]])
 
@@ -221,7 +221,7 @@ def test_dtypes_of_polars_out_of_the_list_are_refused(dtype):
     ],
     ids=str,
 )
-def test_descriptions_that_are_none_are_refused(description):
+def test_invalid_descriptions_are_refused(description):
     with pytest.raises(ValueError, match="does not describe a frame"):
         empty_frame(description)
 
@@ -238,7 +238,7 @@ def plain_states():
     return TableColumns(X, "from_dtype").plain_state()
 
 
-def test_a_plain_state_makes_the_same_columns():
+def test_columns_are_restored_from_a_plain_state():
     state = plain_states()
     columns = TableColumns.from_plain_state(copy.deepcopy(state))
     assert columns.plain_state() == state
@@ -280,7 +280,7 @@ def test_a_plain_state_makes_the_same_columns():
     ],
     ids=str,
 )
-def test_a_state_that_no_columns_have_is_refused(change):
+def test_invalid_plain_states_are_refused(change):
     with pytest.raises(
         ValueError, match=r"columns of the table are not valid|does not describe a frame"
     ):
@@ -309,7 +309,7 @@ def everything(n):
     )
 
 
-def test_processes_may_share_a_classifier_of_any_frame(make_classifier):
+def test_classifier_of_any_frame_can_be_sent_to_processes(make_classifier):
     X = everything(30)
     y = np.arange(30) % 2
     classifier = make_classifier(max_epochs=1, unlabeled_value=None)
@@ -317,7 +317,7 @@ def test_processes_may_share_a_classifier_of_any_frame(make_classifier):
     assert np.isfinite(scores).all()
 
 
-def test_a_frame_of_many_dtypes_is_learned(make_classifier, tmp_path):
+def test_fit_on_a_frame_of_many_dtypes(make_classifier, tmp_path):
     X = everything(30)
     classifier = make_classifier().fit(X, LABELS)
     probabilities = classifier.predict_proba(X)
@@ -336,7 +336,7 @@ def test_a_frame_of_many_dtypes_is_learned(make_classifier, tmp_path):
         assert made[name].max() <= X[name].max()
 
 
-def test_an_index_does_not_matter(make_classifier):
+def test_index_of_a_frame_is_ignored(make_classifier):
     X = everything(30)
     classifier, other = make_classifier().fit(X, LABELS), make_classifier()
     other.fit(X.set_axis(pd.date_range("2020", periods=30)), LABELS)
@@ -344,7 +344,7 @@ def test_an_index_does_not_matter(make_classifier):
     assert other.sample(3).index.tolist() == [0, 1, 2]
 
 
-def test_columns_of_one_name_are_refused(make_classifier):
+def test_duplicate_column_names_are_refused(make_classifier):
     # scikit-learn 1.9 cannot read their names.
     X = pd.DataFrame([["a", 1.0, 2.0], ["b", 2.0, 3.0]] * 15, columns=["once", "twice", "twice"])
     classifier = make_classifier().fit(X.set_axis(["a", "b", "c"], axis=1), LABELS)
@@ -384,7 +384,7 @@ def test_a_frame_without_columns(frame, make_classifier):
 @pytest.mark.parametrize(
     "change", [lambda f: f[f.columns[::-1]], lambda f: f.set_axis(range(5, 8), axis=1)]
 )
-def test_names_that_are_integers_must_be_the_same(columns, change, make_classifier, rng):
+def test_integer_column_names_must_match(columns, change, make_classifier, rng):
     X = pd.DataFrame(rng.normal(size=(30, 3)), columns=columns)
     classifier = make_classifier().fit(X, LABELS)
     with pytest.raises(ValueError, match="feature names should match those that were passed"):
@@ -463,7 +463,7 @@ def test_images_in_a_frame_come_back_in_a_frame(form, dtype, make_classifier, rn
         (lambda f: f.assign(p=np.nan), "Images must hold a finite number in each pixel"),
     ],
 )
-def test_frames_that_hold_no_images(change, message, make_classifier, rng):
+def test_frames_without_images_are_refused(change, message, make_classifier, rng):
     X = pd.DataFrame(rng.normal(size=(12, 63))).add_prefix("c")
     classifier = make_classifier(architecture="auto", image_shape=(8, 8))
     with pytest.raises(ValueError, match=message):
@@ -512,7 +512,7 @@ def test_arrays_of_months(unit, make_classifier, rng):
     assert X.min() <= made.min() <= made.max() <= X.max()
 
 
-def test_arrays_of_durations_without_a_length_are_refused(make_classifier, rng):
+def test_arrays_of_durations_without_a_fixed_length_are_refused(make_classifier, rng):
     X = rng.integers(0, 20, (30, 1)).astype("m8[M]")
     with pytest.raises(ValueError, match=r"Column 0 has the dtype timedelta64\[M\]"):
         make_classifier().fit(X, LABELS)
@@ -560,19 +560,19 @@ def test_dates_of_any_range_come_back_as_nearly_as_floats_can(ticks, dtype):
         (pd.Series(pd.date_range("2020", periods=30, tz="UTC")), "has the dtype datetime64"),
     ],
 )
-def test_what_were_dates_must_be_dates(given, message, make_classifier):
+def test_date_columns_must_remain_dates(given, message, make_classifier):
     X = pd.DataFrame({"x": RANDOM.randn(30), "when": pd.date_range("2020", periods=30)})
     classifier = make_classifier().fit(X, LABELS)
     with pytest.raises(ValueError, match=f"Column 'when' {message}.*of the kind 'date'"):
         classifier.predict(X.assign(when=given))
-    # Missing values have no kind.
+    # Missing values match any kind.
     missing = classifier.predict_proba(X.assign(when=pd.NaT))
     np.testing.assert_array_equal(classifier.predict_proba(X.assign(when=None)), missing)
 
 
 @pytest.mark.parametrize("value", [1.5, "big"])
 @pytest.mark.filterwarnings("ignore:X has feature names:UserWarning")
-def test_what_were_no_dates_must_not_be_dates(value, make_classifier):
+def test_dates_are_refused_in_columns_of_other_kinds(value, make_classifier):
     X = pd.DataFrame({"x": [value] * 30, "y": RANDOM.randn(30)})
     classifier = make_classifier().fit(X, LABELS)
     for when in (pd.Timestamp("2020"), pd.Timedelta("1h")):
@@ -583,7 +583,7 @@ def test_what_were_no_dates_must_not_be_dates(value, make_classifier):
         of_arrays.predict(pd.DataFrame({"x": X["y"], "y": pd.Timestamp("2020")}))
 
 
-def test_dates_are_no_categories(make_classifier):
+def test_dates_as_categories_are_refused(make_classifier):
     X = pd.DataFrame({"x": RANDOM.randn(30), "when": pd.date_range("2020", periods=30)})
     message = "'categorical_features' parameter .* must not name columns of dates.*Got 'when'"
     with pytest.raises(ValueError, match=message):
@@ -693,14 +693,14 @@ def test_a_shift_costs_nothing(scaling, scaler, X, shift):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, np.uint64])
-def test_many_rows_far_from_zero_are_no_constant(dtype, rng):
-    # With a million of rows scikit-learn takes such a column for a constant.
+def test_many_rows_far_from_zero_are_not_constant(dtype, rng):
+    # With a million rows scikit-learn treats such a column as constant.
     X = (2**52 + rng.integers(0, 9, (1_000_000, 1))).astype(dtype)
     scaled = FeatureScaler("standard").fit_transform(X)
     np.testing.assert_allclose(scaled.std(), 1, rtol=1e-3)
 
 
-def test_a_shifted_column_of_measurements_is_not_put_onto_those_that_came_twice(rng):
+def test_shifted_measurements_are_not_replaced_by_repeated_values(rng):
     X = 1e9 + rng.normal(size=(200, 1)).round(1)
     X[::2] += rng.normal(size=(100, 1)) / 10
     scaler = TableScaler("standard").fit(X)
@@ -709,7 +709,7 @@ def test_a_shifted_column_of_measurements_is_not_put_onto_those_that_came_twice(
     assert len(np.unique(rows)) > 400
 
 
-def test_onnx_knows_of_columns_far_from_zero(make_classifier, tmp_path, rng):
+def test_onnx_export_of_columns_far_from_zero(make_classifier, tmp_path, rng):
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package, exc_type=ImportError)
     onnxruntime = pytest.importorskip("onnxruntime", exc_type=ImportError)
@@ -725,17 +725,17 @@ def test_onnx_knows_of_columns_far_from_zero(make_classifier, tmp_path, rng):
         np.testing.assert_allclose(found, classifier.predict_proba(X), atol=1e-5)
 
 
-# --- columns that cannot teach --------------------------------------------------------------------
+# --- uninformative columns ------------------------------------------------------------------------
 
 
-def remarks_on(X):
-    """Return the names of the columns that are suspected."""
+def uninformative_columns_of(X):
+    """Return the names of the columns that are found uninformative."""
     return re.findall(r"'(\w+)' \(", " ".join(of_dtypes(X).uninformative))
 
 
 @pytest.mark.parametrize("form", [pd.DataFrame, pl.DataFrame])
 @pytest.mark.parametrize(
-    ("values", "is_useless"),
+    ("values", "is_uninformative"),
     [
         (np.arange(40), True),
         (np.random.RandomState(0).permutation(40) + 1000, True),
@@ -749,20 +749,20 @@ def remarks_on(X):
         ([f"name {i}" for i in range(40)], True),
         ([f"word {i % 21}" for i in range(40)], True),
         ([f"word {i % 20}" for i in range(40)], False),
-        ([f"word {i}" if i < 15 else None for i in range(40)], False),  # too few to tell
+        ([f"word {i}" if i < 15 else None for i in range(40)], False),  # too few values to decide
     ],
 )
-def test_columns_that_name_the_rows(form, values, is_useless):
+def test_columns_that_identify_rows(form, values, is_uninformative):
     X = form({"x": np.random.RandomState(0).randn(40), "column": list(values)})
-    assert remarks_on(X) == ["column"] * is_useless
+    assert uninformative_columns_of(X) == ["column"] * is_uninformative
 
 
-def test_few_rows_tell_nothing():
+def test_no_warning_about_columns_of_few_rows():
     X = pd.DataFrame({"id": range(19), "name": [f"name {i}" for i in range(19)]})
-    assert remarks_on(X) == []
+    assert uninformative_columns_of(X) == []
 
 
-def test_columns_that_name_the_rows_are_named_once(make_classifier):
+def test_columns_that_identify_rows_are_reported_once(make_classifier):
     X = pd.DataFrame(
         {
             "id": np.arange(30),
@@ -781,11 +781,11 @@ def test_columns_that_name_the_rows_are_named_once(make_classifier):
 @pytest.mark.parametrize(
     "load", [load_iris, load_wine, load_breast_cancer, load_diabetes, load_linnerud]
 )
-def test_no_column_of_a_bundled_table_is_suspected(load):
+def test_no_warning_about_columns_of_bundled_tables(load):
     X = load(as_frame=True).data
-    assert remarks_on(X) == []
-    assert remarks_on(X.round().astype(int)) == []
-    assert remarks_on(X.sample(20, random_state=0)) == []
+    assert uninformative_columns_of(X) == []
+    assert uninformative_columns_of(X.round().astype(int)) == []
+    assert uninformative_columns_of(X.sample(20, random_state=0)) == []
 
 
 # --- values that the training rows did not have ---------------------------------------------------
@@ -803,7 +803,7 @@ def test_no_column_of_a_bundled_table_is_suspected(load):
         (["a", "b"], [0, 1], "30 of 30 rows, such as 0; the training rows held values such as 'a'"),
     ],
 )
-def test_a_column_of_nothing_but_unknown_values(known, given, examples, make_classifier):
+def test_column_of_only_unknown_values(known, given, examples, make_classifier):
     X = pd.DataFrame({"x": RANDOM.randn(30), "city": known * 15})
     classifier = make_classifier(categorical_features=["city"]).fit(X, LABELS)
     with pytest.warns(
@@ -815,14 +815,14 @@ def test_a_column_of_nothing_but_unknown_values(known, given, examples, make_cla
     classifier.predict(X.assign(city=None))
 
 
-def test_a_column_that_was_empty_knows_no_values(make_classifier):
+def test_empty_training_column_has_no_known_values(make_classifier):
     X = pd.DataFrame({"x": RANDOM.randn(30), "city": pd.Series([None] * 30, dtype="string")})
     classifier = make_classifier().fit(X, LABELS)
     expected = classifier.predict_proba(X)
     np.testing.assert_array_equal(classifier.predict_proba(X.assign(city="Bonn")), expected)
 
 
-def test_categories_of_another_frame_are_the_same(make_classifier):
+def test_categories_of_another_kind_of_frame_are_the_same(make_classifier):
     X = pd.DataFrame({"x": RANDOM.randn(30), "city": ["a", "b", None] * 10})
     classifier = make_classifier().fit(X, LABELS)
     expected = classifier.predict_proba(X)

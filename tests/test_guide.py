@@ -27,7 +27,7 @@ each_page = pytest.mark.parametrize(
 
 
 def fences(text):
-    """Yield what each fenced block is called, and what is in it, without indentation."""
+    """Yield the name and the content of each fenced block, without indentation."""
     for _, _, name, content in FENCE.findall(text):
         yield name.strip(), textwrap.dedent(content)
 
@@ -39,7 +39,7 @@ def links(text):
 
 
 def _inside(match):
-    """Return what is in an admonition or the like, and nothing of what is code."""
+    """Return the content of directives such as admonitions, without code."""
     return match[4] if match[2].startswith(":") else ""
 
 
@@ -103,7 +103,7 @@ def test_code_that_is_not_run_is_python(page):
 
 @each_page
 def test_every_fence_of_examples_ends_with_a_blank_line(page):
-    # Or doctest takes the closing fence for output.
+    # Otherwise doctest treats the closing fence as output.
     for name, code in fences(page.read_text(encoding="utf-8")):
         if name == "python" and ">>>" in code:
             assert code.endswith("\n\n"), code

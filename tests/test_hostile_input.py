@@ -1,4 +1,4 @@
-"""Whatever the world sends: a fit either works or says what is wrong.
+"""Any input: a fit either works or raises an error that says what is wrong.
 
 `pytest --hypothesis-profile=nightly tests/test_hostile_input.py` tries ten times as much.
 """
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(
 IS_NIGHTLY = settings.default.max_examples > 100
 SECONDS = 60  # no case may take longer
 
-# Of scikit-learn, about a y of one column; of this package, about trainings and about labels.
+# scikit-learn warns about a y of one column, this package about trainings and labels.
 ALLOWED_WARNINGS = (
     (DataConversionWarning, "A column-vector y was passed"),
     (ConvergenceWarning, "collapsed|too strong|diverged"),
@@ -49,7 +49,7 @@ ALLOWED_WARNINGS = (
 
 
 def cases(n):
-    """Return the settings of a test with `n` cases in each run, or ten times as many at night."""
+    """Return the settings of a test with `n` cases, or ten times as many in the nightly run."""
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     return settings(max_examples=10 * n if IS_NIGHTLY else n, suppress_health_check=slow)
 
@@ -65,7 +65,7 @@ def classifier(**params):
 
 
 def fit_or_refuse(estimator, X, y, names):
-    """Fit and predict, or see that the error names an argument; return whether it was fitted."""
+    """Fit and predict, or check that the error names an argument; return whether it was fitted."""
     start = time.monotonic()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -117,7 +117,7 @@ FORMS = {
 
 @st.composite
 def tables(draw):
-    """Return an X of two dimensions, sane in most respects."""
+    """Return a two-dimensional X, valid in most respects."""
     n_rows = draw(st.sampled_from([12, 30, 3, 2, 1, 0]))
     n_columns = draw(st.sampled_from([3, 1, 2, 7, 0]))
     rng = np.random.RandomState(draw(st.integers(0, 2**16)))
@@ -126,7 +126,7 @@ def tables(draw):
         X *= draw(st.sampled_from(SCALES) | st.just(1.0))
         X += draw(st.sampled_from([0.0, 0.0, 1.0, 1e9, -1e300]))
         if draw(st.booleans()) and n_rows:
-            X[:] = X[rng.randint(max(1, n_rows // 4), size=n_rows)]  # rows that come again
+            X[:] = X[rng.randint(max(1, n_rows // 4), size=n_rows)]  # repeated rows
         for value in draw(st.lists(st.sampled_from(SPECIAL), max_size=2)):
             if X.size:
                 X[rng.randint(n_rows), rng.randint(n_columns)] = value
@@ -289,7 +289,7 @@ def masked(labels):
     return np.ma.masked_array(data, [label is None for label in labels])
 
 
-# The forms that y may have, made of a list of labels of a kind, None among them.
+# Functions that convert a list of labels, which may contain None, to a form of y.
 FORMS_OF_Y = {
     "list": lambda labels, kind: list(labels),
     "tuple": lambda labels, kind: tuple(labels),
@@ -348,7 +348,7 @@ def labeled_forms(draw):
             held = kept_by(y)
     except FAILURES:  # the form is for other labels
         y, held = labels, labels
-    # What the form itself has made of the labels cannot be known from it.
+    # Forms that change the labels are not used.
     is_same = held == labels and list(map(is_number, held)) == list(map(is_number, labels))
     return (y, labels, kind) if is_same else (labels, labels, kind)
 
@@ -370,7 +370,7 @@ def reads_as(text, number):
 
 
 def has_to_work(y, labels, kind, mark):
-    """Say whether labels leave no doubt, so that they must not be refused."""
+    """Return whether labels are unambiguous, so that they must be accepted."""
     known = [label for label in labels if label is not None]
     has_gaps = len(known) < len(labels)
     gaps_are_unlabeled = (mark is not None and mark != mark) or (
@@ -612,7 +612,7 @@ def test_any_parameters_together_are_used_or_refused(tmp_path_factory, params):
         fit_or_refuse(classifier(**params), *DATA, "|".join(rf"\b{name}\b" for name in params))
 
 
-# --- after a refusal ------------------------------------------------------------------------------
+# --- after an error -------------------------------------------------------------------------------
 
 
 @given(tables() | odd_tables)

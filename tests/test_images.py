@@ -1,4 +1,4 @@
-"""Images as X: their forms, their scale, what comes back, and what is refused."""
+"""Images as X: forms, scaling, sampled images, and errors."""
 
 import copy
 import pickle
@@ -40,7 +40,7 @@ def make_images(rng):
 
 @pytest.fixture
 def make_small():
-    """Return a function that makes a classifier of images, trained in a moment."""
+    """Return a function that makes a small classifier of images, which trains quickly."""
 
     def make(**params):
         small = {
@@ -73,17 +73,17 @@ def is_same(outputs, others):
     ids=str,
 )
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_images_in_and_out(shape, dtype, make_images, make_small):
+def test_sampled_images_have_the_form_of_the_given_ones(shape, dtype, make_images, make_small):
     X, y = make_images(*shape, dtype=dtype)
     classifier = make_small().fit(X, y)
     assert classifier.n_features_in_ == X[0].size
     assert classifier.image_shape_ == (*shape, 1)[:3]
-    made_up = classifier.sample(4)
-    assert made_up.shape == (4, *shape)
-    assert made_up.dtype == X.dtype
+    sampled = classifier.sample(4)
+    assert sampled.shape == (4, *shape)
+    assert sampled.dtype == X.dtype
     low, high = (0, 255) if dtype == "uint8" else (X.min(), X.max())
-    assert made_up.min() >= low
-    assert made_up.max() <= high
+    assert sampled.min() >= low
+    assert sampled.max() <= high
     assert classifier.predict_proba(X).shape == (30, 3)
     assert classifier.transduction_.shape == (30,)
     assert 0 <= classifier.score(X, y) <= 1
@@ -101,9 +101,9 @@ def test_flat_rows_with_image_shape_make_the_same_model(shape, make_images, make
         assert classifier.image_shape_ == of_images.image_shape_
         assert is_same(outputs_of(classifier, X), expected)
         assert is_same(outputs_of(classifier, rows), expected)
-    made_up = of_images.sample(3, random_state=0)
-    assert np.array_equal(of_both.sample(3, random_state=0), made_up)
-    assert np.array_equal(of_rows.sample(3, random_state=0), made_up.reshape(3, -1))
+    sampled = of_images.sample(3, random_state=0)
+    assert np.array_equal(of_both.sample(3, random_state=0), sampled)
+    assert np.array_equal(of_rows.sample(3, random_state=0), sampled.reshape(3, -1))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_read_only_images(make_images, make_small):
     assert np.array_equal(X, before)
 
 
-def test_channels_of_colors_reach_the_networks_as_planes(make_images):
+def test_networks_receive_channels_first(make_images):
     X, _ = make_images(9, 13, 3)
     rows, shape = flatten_images(X)
     space = ImageSpace("none", None, (9, 13, 3), shape)
@@ -173,7 +173,7 @@ def test_pipeline_and_grid_of_flat_rows(make_images, make_small):
     assert np.isfinite(search.fit(X, y).best_score_)
 
 
-def test_perceptrons_see_rows_of_pixels(make_images, make_small):
+def test_perceptrons_receive_rows_of_pixels(make_images, make_small):
     X, y = make_images(8, 8, 3)
     rows = X.reshape(len(X), -1)
     architecture = MLPArchitecture((8,), (8,))
@@ -182,7 +182,7 @@ def test_perceptrons_see_rows_of_pixels(make_images, make_small):
         assert classifier.sample(2).shape == (2, *given.shape[1:])
         assert classifier.net_.augment is None
         assert is_same(outputs_of(classifier, X), outputs_of(classifier, rows))
-    # Images are no reason to leave the scaling of tables.
+    # Images in perceptrons keep the scaling of tables.
     table = make_small(architecture=architecture).fit(rows, y)
     assert [kind for kind, *_ in table.scaler_.scaler_.groups_] == [
         kind for kind, *_ in classifier.scaler_.groups_
@@ -243,13 +243,13 @@ def test_images_of_one_color(value, make_images, make_small):
     assert np.array_equal(classifier.sample(2), X[:2])
 
 
-def test_prediction_does_not_depend_on_the_images_around(make_images, make_small, monkeypatch):
+def test_prediction_does_not_depend_on_other_images(make_images, make_small, monkeypatch):
     X, y = make_images(9, 13)
     classifier = make_small().fit(X, y)
-    together, made_up = classifier.decision_function(X), classifier.sample(9, random_state=0)
+    together, sampled = classifier.decision_function(X), classifier.sample(9, random_state=0)
     monkeypatch.setattr("sgan_sklearn._runtime.loops.CHUNK_PIXELS", 4 * 9 * 13)
     np.testing.assert_allclose(classifier.decision_function(X), together, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(classifier.sample(9, random_state=0).astype(int), made_up, atol=1)
+    np.testing.assert_allclose(classifier.sample(9, random_state=0).astype(int), sampled, atol=1)
 
 
 # --- reproducible, copied, continued ----------------------------------------------------------
@@ -289,19 +289,19 @@ def test_warm_start(make_images, make_small):
     assert classifier.image_shape_ == (8, 8, 1)
 
 
-def test_warm_start_on_flat_rows_goes_on_augmenting(make_images, make_small):
+def test_warm_start_on_flat_rows_continues_augmentation(make_images, make_small):
     X, y = make_images(8, 8)
     classifier = make_small(architecture="auto", warm_start=True).fit(X, y)
     classifier.fit(X.reshape(len(X), -1), y)
     assert isinstance(classifier.net_.augment, AffineAugmentation)
-    # The networks stay those of the first fit, and so does what suits them.
+    # The networks remain those of the first fit, and so does the augmentation.
     classifier.set_params(architecture="mlp", image_shape=(8, 8)).fit(X, y)
     assert isinstance(classifier.net_.augment, AffineAugmentation)
     assert classifier.net_.adversarial_every == 4
 
 
 def test_learning_from_images(rng, make_small):
-    # A bright bar that lies or stands, at any place: no single pixel tells.
+    # A bright bar, horizontal or vertical, anywhere: no single pixel determines the class.
     X = rng.normal(0, 0.1, (120, 8, 8)).astype(np.float32)
     truth = np.arange(120) % 2
     for image, stands, place in zip(X, truth, rng.integers(1, 7, 120), strict=True):
@@ -320,7 +320,7 @@ def test_learning_from_images(rng, make_small):
 
 
 class Recording(Augmentation):
-    """Turn every value to its negative, and remember what came."""
+    """Negate all values, and record the inputs."""
 
     def __init__(self):
         self.batches = []
@@ -330,7 +330,7 @@ class Recording(Augmentation):
         return -x
 
 
-def test_augmentation_meets_all_real_rows_and_no_generated_ones(make_images, make_small):
+def test_augmentation_applies_to_all_real_rows_only(make_images, make_small):
     X, y = make_images(8, 8)
     classifier = make_small(augment=Recording(), scaling="image", regularizer=None)
     seen = []
@@ -351,7 +351,7 @@ def test_augmentation_meets_all_real_rows_and_no_generated_ones(make_images, mak
         assert len(batch.codes) == len(batch.labeled)
 
 
-def test_no_augmentation_on_request(make_images, make_small):
+def test_augmentation_can_be_disabled(make_images, make_small):
     X, y = make_images(8, 8)
     plain = make_small(augment=None).fit(X, y)
     assert plain.net_.augment is None
@@ -374,12 +374,12 @@ def test_augmentation_is_checked(make_images, make_small, no_step):
         make_small(augment=AffineAugmentation(shift=-1)).fit(X, y)
 
 
-# --- wrong input ------------------------------------------------------------------------------
+# --- invalid input ----------------------------------------------------------------------------
 
 
 @pytest.fixture
 def no_step(monkeypatch):
-    """Fail if a training step is taken."""
+    """Fail if a training step is made."""
     monkeypatch.setattr(SGANNet, "train_step", lambda *args: pytest.fail("a step was taken"))
 
 
@@ -471,7 +471,9 @@ def test_bad_image_shape(value, make_images, make_small, no_step):
     ],
     ids=["size", "channels", "channels first", "flat"],
 )
-def test_images_unlike_those_of_fit(method, shape, message, make_images, make_small):
+def test_images_that_differ_from_those_of_fit_are_refused(
+    method, shape, message, make_images, make_small
+):
     X, y = make_images(8, 8)
     classifier = make_small().fit(X, y)
     other, y = make_images(*shape)
@@ -486,7 +488,7 @@ def test_images_after_a_table(make_images, make_small):
         classifier.predict(X.reshape(-1, 8, 8))
 
 
-def test_failed_fit_keeps_the_old_layout(make_images, make_small):
+def test_failed_fit_keeps_the_fitted_image_shape(make_images, make_small):
     X, y = make_images(8, 8)
     classifier = make_small().fit(X, y)
     before = outputs_of(classifier, X)
@@ -529,5 +531,5 @@ def test_images_are_tiled_row_by_row(channels):
     assert (picture == 1).all()
 
 
-def test_no_pictures_are_tiled_to_nothing():
+def test_tiling_of_no_images():
     assert tiled(np.zeros((0, 8, 8)), 3).shape == (0, 30)

@@ -31,7 +31,7 @@ def test_a_training_prints_its_complete_epochs(kills, tmp_path, capsys):
     assert capsys.readouterr().out.split() == ["2", "3", "3"]
 
 
-def test_models_are_the_same_only_if_each_number_is(kills, tmp_path):
+def test_models_are_equal_only_if_all_numbers_are_equal(kills, tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
         kills.train("table", tmp_path / name)
@@ -62,7 +62,7 @@ def test_kills_come_within_the_training_in_order(kills, steps, begin, seed):
     assert times == sorted(times)
 
 
-def test_a_training_is_killed_and_goes_on(kills, tmp_path, monkeypatch):
+def test_training_is_killed_and_resumed(kills, tmp_path, monkeypatch):
     script = (
         "import time\n"
         "from pathlib import Path\n"
@@ -85,7 +85,7 @@ def test_a_training_is_killed_and_goes_on(kills, tmp_path, monkeypatch):
         kills.kill("table", tmp_path, 2, 0.0)
 
 
-def test_a_training_is_killed_while_it_writes(kills, tmp_path, monkeypatch):
+def test_training_is_killed_while_writing_a_checkpoint(kills, tmp_path, monkeypatch):
     script = (
         "import time\n"
         "from pathlib import Path\n"

@@ -23,14 +23,14 @@ def objects(*labels):
 
 
 def with_gaps(y, names=(0, 1, 2)):
-    """Return labels as a list in which None stands where there is none."""
+    """Return labels as a list with None for missing ones."""
     return [None if code < 0 else names[code] for code in y]
 
 
 # --- other types of labels ------------------------------------------------------------------------
 
 
-def test_numpys_booleans_in_objects_are_booleans(make_classifier, data):
+def test_numpy_booleans_in_objects_are_booleans(make_classifier, data):
     X, y = data
     labels = objects(*[-1 if code < 0 else np.bool_(code > 0) for code in y])
     classifier = make_classifier().fit(X, labels)
@@ -41,7 +41,7 @@ def test_numpys_booleans_in_objects_are_booleans(make_classifier, data):
 
 @pytest.mark.skipif(not hasattr(getattr(np, "dtypes", None), "StringDType"), reason="NumPy 1")
 @pytest.mark.parametrize("na_object", [None, NAN, "absent"])
-def test_numpys_strings_of_any_length(make_classifier, data, na_object):
+def test_numpy_strings_of_variable_length(make_classifier, data, na_object):
     X, y = data
     options = {} if na_object == "absent" else {"na_object": na_object}
     dtype = np.dtypes.StringDType(**options)
@@ -75,7 +75,7 @@ def test_numpys_strings_of_any_length(make_classifier, data, na_object):
         (np.array([(1, 2), (3, 4)], dtype="i4,i4"), "i4"),
     ],
 )
-def test_types_that_name_no_classes_are_refused(y, name, fitted, data):
+def test_types_that_cannot_be_classes_are_refused(y, name, fitted, data):
     message = rf"y must hold class labels that are numbers or strings. Got the type .*{name}"
     with pytest.raises(ValueError, match=message):
         check_labels(y, -1)
@@ -110,7 +110,7 @@ def test_labels_that_would_be_merged_are_refused(labels, message, convert):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_floats_that_do_not_tell_integers_apart_are_refused(dtype):
+def test_floats_that_merge_integers_are_refused(dtype):
     first = 2 ** (np.finfo(dtype).nmant + 1)
     assert check_labels(np.array([0, first - 1], dtype=dtype), None).classes[1] == first - 1
     with pytest.raises(
@@ -140,7 +140,7 @@ def test_labels_near_limits_are_exact(y, classes, codes):
     assert labels.codes.tolist() == codes
 
 
-def test_a_float_that_marks_is_compared_exactly():
+def test_float_as_unlabeled_value_is_compared_exactly():
     y = np.array([2**53, 2**53 + 1, 3])
     assert check_labels(y, 2.0**53).codes.tolist() == [-1, 1, 0]
     assert check_labels(y, 2**53 + 1).codes.tolist() == [1, -1, 0]
@@ -155,7 +155,7 @@ def test_masking_is_exact_near_limits():
         assert (check_labels(masked, mark).codes < 0).sum() == 2
 
 
-def test_the_scorer_gets_labels_as_they_are(data, fitted):
+def test_scorer_receives_unchanged_labels(data, fitted):
     X, y = data
     gaps = pd.Series(with_gaps(y), dtype="Int64")
     labeled = y >= 0
@@ -234,7 +234,7 @@ def test_classes_to_sample_in_any_form(label, classes, codes):
     ],
     ids=lambda label: type(label).__name__,
 )
-def test_what_names_no_class_to_sample_is_refused(fitted, label):
+def test_invalid_classes_to_sample_are_refused(fitted, label):
     with pytest.raises(ValueError, match="'label' parameter"):
         fitted.sample(label=label)
 
@@ -247,7 +247,7 @@ def test_sampled_rows_of_classes_in_a_series(fitted):
 
 @pytest.mark.parametrize("n_samples", [10**12, 10**15, 10**30])
 @pytest.mark.parametrize("label", [None, 1])
-def test_more_rows_than_memory_holds_are_refused(fitted, n_samples, label):
+def test_more_rows_than_fit_in_memory_are_refused(fitted, n_samples, label):
     with pytest.raises(MemoryError, match=rf"'n_samples' parameter .* {n_samples} rows, .* GiB"):
         fitted.sample(n_samples, label=label)
     assert fitted.sample(2).shape == (2, 4)
@@ -256,7 +256,7 @@ def test_more_rows_than_memory_holds_are_refused(fitted, n_samples, label):
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory")]
 )
-def test_memory_that_runs_out_is_reported(fitted, monkeypatch, error):
+def test_insufficient_memory_is_reported(fitted, monkeypatch, error):
     def fail(*args):
         raise error
 
@@ -268,7 +268,7 @@ def test_memory_that_runs_out_is_reported(fitted, monkeypatch, error):
         fitted.sample(50)
 
 
-def test_other_errors_of_sampling_are_left_alone(fitted, monkeypatch):
+def test_other_errors_of_sampling_are_not_changed(fitted, monkeypatch):
     def fail(*args):
         raise RuntimeError("of the network")
 

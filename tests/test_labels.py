@@ -124,7 +124,7 @@ def test_class_one_beside_unlabeled_rows_warns(y):
     [([1, -1], None), ([1, 1], None), ([2, -1], -1), ([0, 1, -1], -1)],
     ids=["None", "None and no unlabeled row", "class 2", "two classes"],
 )
-def test_no_warning_otherwise(y, unlabeled_value):
+def test_no_warning_about_other_labels(y, unlabeled_value):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_marks(check_labels(y, unlabeled_value), unlabeled_value)
@@ -156,19 +156,19 @@ def test_no_warning_otherwise(y, unlabeled_value):
         ),
     ],
 )
-def test_bad_y(y, messages):
+def test_invalid_y_is_refused(y, messages):
     with pytest.raises(ValueError, match=r"\by\b") as error:
         check_labels(y, -1)
     for message in messages:
         assert message in str(error.value)
 
 
-def test_mixed_labels_are_refused_without_unlabeled_value_too():
+def test_mixed_labels_are_refused_without_unlabeled_value():
     with pytest.raises(ValueError, match="y mixes labels"):
         check_labels(objects("a", -1), None)
 
 
-def test_column_vector_warns_as_elsewhere_in_scikit_learn():
+def test_column_vector_warns_as_in_scikit_learn():
     with pytest.warns(DataConversionWarning, match="column-vector y"):
         labels = check_labels(np.array([[0], [1]]), -1)
     assert labels.codes.tolist() == [0, 1]
@@ -180,7 +180,7 @@ def test_same_classes():
         check_same_classes(np.array([0, 1]), np.array([0, 2]))
 
 
-def test_one_label_of_each_of_many_classes_is_no_regression_problem():
+def test_one_label_of_each_of_many_classes_is_accepted():
     y = np.full(200, -1)
     y[:26] = np.arange(26)
     assert len(check_labels(y, -1).classes) == 26
@@ -197,7 +197,7 @@ def test_unlabeled_value_as_text_of_another_form_is_refused():
 Y = objects("b", -1, "a", "b", "b", -1)
 
 
-def test_no_class_weight_is_no_weights():
+def test_no_weights_without_class_weight():
     assert check_class_weight(None, check_labels(Y, -1)) is None
 
 
@@ -250,7 +250,7 @@ def test_class_weight_of_any_kind_of_label(y, class_weight):
         ({"a": 0, "b": 0}, "at least one class a weight above 0"),
     ],
 )
-def test_bad_class_weight(class_weight, message):
+def test_invalid_class_weight_is_refused(class_weight, message):
     with pytest.raises(ValueError, match=f"'class_weight' parameter of SGANClassifier.*{message}"):
         check_class_weight(class_weight, check_labels(Y, -1))
 

@@ -94,7 +94,7 @@ def test_smoothed_real_loss_is_binary_cross_entropy(smoothing, log_odds):
 
 
 @pytest.mark.parametrize("loss", [_losses.real_loss, _losses.generated_loss])
-def test_losses_of_undecided_rows_are_log_two(loss):
+def test_losses_of_undecided_rows_are_log_2(loss):
     np.testing.assert_allclose(loss(torch.zeros(3, dtype=torch.float64)), np.log(2), rtol=1e-14)
 
 

@@ -1,4 +1,4 @@
-"""Labels that are misread easily, and the marks of unlabeled rows, through the whole estimator."""
+"""Labels that are easily misread, and values for unlabeled rows, in the whole estimator."""
 
 import pickle
 import re
@@ -30,7 +30,7 @@ def objects(*labels):
     return array
 
 
-# --- dtypes that change the mark ------------------------------------------------------------------
+# --- dtypes that change the unlabeled value -------------------------------------------------------
 
 UNSIGNED = {
     "uint8": lambda y: y.astype(np.uint8),
@@ -53,9 +53,9 @@ each_unsigned = pytest.mark.parametrize("convert", UNSIGNED.values(), ids=UNSIGN
 
 @each_unsigned
 @pytest.mark.filterwarnings("ignore:A column-vector y was passed")
-def test_a_mark_that_became_an_unsigned_number_is_refused(make_classifier, data, fitted, convert):
+def test_unlabeled_value_converted_to_unsigned_is_refused(make_classifier, data, fitted, convert):
     X, y = data
-    wrapped = convert(y)  # -1 becomes 255, or as much in more bits
+    wrapped = convert(y)  # -1 becomes 255, or the maximum of more bits
     message = r"y has the dtype uint\d+, .* unlabeled_value=-1: .* to \d+, the value of 20 rows"
     split = SemiSupervisedSplit(2)
     for use in (
@@ -74,7 +74,7 @@ def test_a_mark_that_became_an_unsigned_number_is_refused(make_classifier, data,
 
 
 @pytest.mark.parametrize("convert", [lambda y: y.astype("u1"), lambda y: pl.Series(y.astype("u1"))])
-def test_a_mark_that_became_an_unsigned_number_is_refused_among_classes(
+def test_unlabeled_value_converted_to_unsigned_is_refused_among_classes(
     make_classifier, data, convert
 ):
     X, y = data
@@ -83,7 +83,7 @@ def test_a_mark_that_became_an_unsigned_number_is_refused_among_classes(
         make_classifier().partial_fit(X, y, classes=convert(np.unique(y)))
 
 
-def test_255_is_a_class_where_that_is_said(make_classifier, data, labels):
+def test_255_can_be_a_class(make_classifier, data, labels):
     X, _ = data
     y = np.array([3, 7, 255], dtype=np.uint8)[labels]
     full = make_classifier(unlabeled_value=None).fit(X, y)
@@ -99,7 +99,7 @@ def test_255_is_a_class_where_that_is_said(make_classifier, data, labels):
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8", "?"])
 @pytest.mark.parametrize("mark", [-1, -1.0, NAN, 300, "?"])
-def test_masking_makes_no_other_mark_of_its_own(dtype, mark):
+def test_masking_does_not_change_the_unlabeled_value(dtype, mark):
     y = np.array([0, 1] * 6, dtype=dtype)
     masked = mask_labels(y, per_class=2, unlabeled_value=mark, random_state=0)
     found = check_labels(masked, mark)
@@ -108,7 +108,7 @@ def test_masking_makes_no_other_mark_of_its_own(dtype, mark):
     assert found.codes[found.codes >= 0].tolist() == y[found.codes >= 0].tolist()
 
 
-def test_an_array_of_strings_that_has_cut_the_mark_is_refused():
+def test_array_of_strings_that_truncated_the_unlabeled_value_is_refused():
     y = np.array(["cat", "dog", "cat"])
     y[2] = "unknown"
     with pytest.raises(ValueError, match=r"cannot hold unlabeled_value='unknown'.* to 'unk'"):
@@ -116,7 +116,7 @@ def test_an_array_of_strings_that_has_cut_the_mark_is_refused():
     assert check_labels(np.array(["cat", "dog"]), "unknown").codes.tolist() == [0, 1]
 
 
-# --- marks in another type ------------------------------------------------------------------------
+# --- unlabeled values of another type -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["-1", "-1.0", "-1.00", " -1 ", "-1e0", "-1_0e-1", "\t-1\n"])
@@ -125,7 +125,7 @@ def test_an_array_of_strings_that_has_cut_the_mark_is_refused():
     [list, np.array, lambda y: objects(*y), pd.Series, pl.Series, pd.Categorical, pa.array],
     ids=["list", "array", "objects", "pandas", "polars", "category", "pyarrow"],
 )
-def test_the_mark_as_text_is_refused(text, convert):
+def test_unlabeled_value_as_text_is_refused(text, convert):
     message = f"y holds the string {text!r}, but unlabeled_value is the number -1"
     with pytest.raises(ValueError, match=re.escape(message)):
         check_labels(convert(["a", text, "b"]), -1)
@@ -133,7 +133,7 @@ def test_the_mark_as_text_is_refused(text, convert):
     assert labels.classes.tolist() == ["a", "b"]
 
 
-def test_the_mark_as_text_is_refused_wherever_y_is_looked_at(make_classifier, data, labels):
+def test_unlabeled_value_as_text_is_refused_by_all_methods(make_classifier, data, labels):
     X, _ = data
     y = NAMES[labels]
     classifier = make_classifier(unlabeled_value=None).fit(X, y).set_params(unlabeled_value=-1)
@@ -150,7 +150,7 @@ def test_the_mark_as_text_is_refused_wherever_y_is_looked_at(make_classifier, da
 
 
 @pytest.mark.parametrize("y", [[0, 1, -1], [0.0, 1.0, -1.0], objects(0, 1, -1)])
-def test_the_mark_as_a_number_is_refused(y):
+def test_unlabeled_value_as_number_is_refused(y):
     with pytest.raises(ValueError, match=r"y holds the number -1(\.0)?, but .* the string '-1'"):
         check_labels(y, "-1")
 
@@ -159,7 +159,7 @@ def test_nan_as_text_is_refused():
     with pytest.raises(ValueError, match="y holds the string 'nan'"):
         check_labels(np.array(["a", NAN]), NAN)
     with pytest.raises(ValueError, match=r"y contains NaN.*unlabeled_value=np.nan"):
-        check_labels(["a", NAN], -1)  # a list, of which NumPy would make text
+        check_labels(["a", NAN], -1)  # NumPy would convert this list to text
 
 
 # --- no row is unlabeled --------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def test_nan_as_text_is_refused():
         ([0, 1, 2], "?", "0"),
     ],
 )
-def test_a_possible_mark_is_named_where_no_row_is_unlabeled(
+def test_possible_unlabeled_value_is_named_if_no_row_is_unlabeled(
     make_classifier, data, classes, unlabeled_value, mark
 ):
     X, y = data
@@ -192,7 +192,7 @@ def test_a_possible_mark_is_named_where_no_row_is_unlabeled(
     assert re.search(f"More than half .* hold {mark}: .*set unlabeled_value={mark}", message)
 
 
-def test_no_mark_is_named_without_a_majority(make_classifier, data, labels):
+def test_no_unlabeled_value_is_named_without_a_majority(make_classifier, data, labels):
     X, _ = data
     with pytest.warns(UserWarning, match="y holds no unlabeled row") as caught:
         make_classifier().fit(X, labels)
@@ -203,7 +203,7 @@ def test_no_mark_is_named_without_a_majority(make_classifier, data, labels):
     assert "half" not in str(caught[0].message)
 
 
-def test_the_warning_comes_once_in_a_training(make_classifier, data, labels):
+def test_training_warns_once(make_classifier, data, labels):
     X, y = data
     classifier = make_classifier(warm_start=True, early_stopping=True)
     with pytest.warns(UserWarning, match="y holds no unlabeled row") as caught:
@@ -217,7 +217,7 @@ def test_the_warning_comes_once_in_a_training(make_classifier, data, labels):
         make_classifier().fit(X, y)
 
 
-def test_only_one_of_two_warnings_comes(make_classifier, data):
+def test_only_one_of_two_warnings_is_given(make_classifier, data):
     X, _ = data
     with pytest.warns(UserWarning, match="The only class in y is 1") as caught:
         make_classifier().fit(X, np.where(np.arange(60) < 40, 1, -1))
@@ -227,14 +227,14 @@ def test_only_one_of_two_warnings_comes(make_classifier, data):
     assert len(caught) == 1
 
 
-def test_the_warning_as_an_error_leaves_a_fitted_model_alone(fitted, data, labels):
+def test_warning_as_an_error_keeps_the_fitted_model(fitted, data, labels):
     before = fitted.predict_proba(data[0])
     with pytest.raises(UserWarning, match="no unlabeled row"):
         fitted.fit(data[0], labels)
     np.testing.assert_array_equal(fitted.predict_proba(data[0]), before)
 
 
-# --- marks that look like classes -----------------------------------------------------------------
+# --- unlabeled values among the classes -----------------------------------------------------------
 
 
 def split_and_score(model, X, y, mark):
@@ -256,7 +256,7 @@ def fit_messages(classifier, X, y):
 
 @pytest.mark.parametrize("text", ["", "?", " Unknown", "NaN", "N/A", "missing", "unlabeled"])
 @pytest.mark.parametrize("has_unlabeled", [False, True])
-def test_text_that_may_mark_unlabeled_rows_is_named(
+def test_text_that_may_stand_for_unlabeled_rows_is_named(
     make_classifier, data, fitted, text, has_unlabeled
 ):
     X, y = data
@@ -275,14 +275,14 @@ def test_text_that_may_mark_unlabeled_rows_is_named(
     else:
         assert f"rows hold {text!r}: if that marks unlabeled rows" in expected[0]
         assert f"set unlabeled_value={text!r}." in expected[0]
-    # The same words wherever y is looked at.
+    # All methods give the same message.
     assert split_and_score(classifier, X, names, -1) == expected * 2
     if not has_unlabeled:
         assert split_and_score(classifier, X, names, None) == []
 
 
 @pytest.mark.parametrize("mark", [NAN, 9, "?"])
-def test_minus_one_beside_another_mark_is_named(make_classifier, data, mark):
+def test_minus_one_with_another_unlabeled_value_is_named(make_classifier, data, mark):
     X, y = data
     several = y.astype(object)
     several[:3] = mark
@@ -294,7 +294,7 @@ def test_minus_one_beside_another_mark_is_named(make_classifier, data, mark):
 
 
 @pytest.mark.parametrize("mark", [0, NAN])
-def test_classes_of_minus_one_and_one_are_no_mark(make_classifier, data, mark):
+def test_classes_of_minus_one_and_one_give_no_warning(make_classifier, data, mark):
     X, y = data
     signs = np.where(y < 0, mark, np.where(y == 0, 1, -1))
     classifier = make_classifier(unlabeled_value=mark)
@@ -302,14 +302,14 @@ def test_classes_of_minus_one_and_one_are_no_mark(make_classifier, data, mark):
     assert split_and_score(classifier, X, signs, mark) == []
 
 
-def test_rows_that_are_all_labeled_are_split_and_scored_in_silence(fitted, data, labels):
+def test_fully_labeled_rows_are_split_and_scored_without_warning(fitted, data, labels):
     X, _ = data
     for y in (labels, np.where(labels == 0, 0, 1)):
         assert split_and_score(fitted, X, y, -1) == []
         assert split_and_score(fitted, X, y, None) == []
 
 
-def test_the_only_class_is_named_as_y_has_it(make_classifier, data):
+def test_only_class_is_named_as_in_y(make_classifier, data):
     X, y = data
     (message,) = fit_messages(make_classifier(unlabeled_value=False), X, y < 1)
     assert "The only class in y is True, and rows with y == False are treated as" in message
@@ -318,7 +318,7 @@ def test_the_only_class_is_named_as_y_has_it(make_classifier, data):
 
 
 @pytest.mark.parametrize("mark", [pd.NA, pd.NaT, np.datetime64("NaT"), np.ma.masked])
-def test_missing_values_that_are_no_nan_are_refused_as_the_mark(data, mark):
+def test_missing_values_other_than_nan_are_refused_as_unlabeled_value(data, mark):
     X, y = data
     for use, caller in (
         (lambda: SGANClassifier(unlabeled_value=mark).fit(X, y), "SGANClassifier"),
@@ -340,11 +340,11 @@ def test_messages_write_nan_as_code():
             check_labels(y, np.float64("nan"))
 
 
-# --- NaN, None and NA as the mark -----------------------------------------------------------------
+# --- NaN, None and NA as unlabeled values ---------------------------------------------------------
 
 
 def with_gaps(y, names=None):
-    """Return labels as a list in which None stands where there is none."""
+    """Return labels as a list with None for missing ones."""
     return [None if code < 0 else (names[code] if names is not None else code) for code in y]
 
 
@@ -411,7 +411,7 @@ def test_dtypes_of_classes_beside_missing_labels():
         assert check_labels(y[:2], -1).classes.dtype == expected
 
 
-def test_nan_as_the_mark_in_scikit_learn_and_in_files(make_classifier, data, tmp_path):
+def test_nan_as_unlabeled_value_in_scikit_learn_and_in_files(make_classifier, data, tmp_path):
     X, y = data
     gaps = np.where(y < 0, np.nan, y)
     classifier = make_classifier(unlabeled_value=np.nan, early_stopping=True)
@@ -429,7 +429,7 @@ def test_nan_as_the_mark_in_scikit_learn_and_in_files(make_classifier, data, tmp
 
 
 @pytest.mark.parametrize("mark", [np.nan, np.float32("nan"), np.float64("nan")])
-def test_a_search_with_nan_as_the_mark(make_classifier, data, mark):
+def test_search_with_nan_as_unlabeled_value(make_classifier, data, mark):
     X, y = data
     gaps = pd.Series(np.where(y < 0, None, NAMES[y]))
     pipeline = make_pipeline(StandardScaler(), make_classifier(unlabeled_value=mark))
@@ -450,7 +450,7 @@ def test_a_search_with_nan_as_the_mark(make_classifier, data, mark):
     assert np.isfinite(scores).all()
 
 
-def test_checkpoints_with_nan_as_the_mark(make_classifier, data, tmp_path):
+def test_checkpoints_with_nan_as_unlabeled_value(make_classifier, data, tmp_path):
     X, y = data
     params = {"unlabeled_value": np.nan, "training__checkpoint_dir": tmp_path}
     make_classifier(**params, max_epochs=2).fit(X, np.where(y < 0, np.nan, y))
@@ -461,7 +461,7 @@ def test_checkpoints_with_nan_as_the_mark(make_classifier, data, tmp_path):
     assert resumed.n_iter_ == 3
 
 
-def test_missing_labels_are_refused_with_both_remedies_otherwise():
+def test_missing_labels_are_refused_with_both_remedies():
     for y in ([0.0, NAN], ["a", None], pd.Series([1, None], dtype="Int64"), pl.Series(["a", None])):
         for mark in (-1, None, "?", 0):
             with pytest.raises(ValueError, match=r"y contains NaN or None in 1 of 2") as refused:
@@ -477,7 +477,7 @@ def test_missing_labels_are_refused_with_both_remedies_otherwise():
 def test_masked_entries_are_unlabeled(make_classifier, data, mark):
     X, y = data
     expected = make_classifier().fit(X, y)
-    hidden = np.where(y < 0, 1, y)  # what the mask hides must not be learned
+    hidden = np.where(y < 0, 1, y)  # masked values must not be learned
     masked = np.ma.masked_array(hidden, y < 0)
     classifier = make_classifier(unlabeled_value=mark).fit(X, masked)
     np.testing.assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
@@ -488,14 +488,14 @@ def test_masked_entries_are_unlabeled(make_classifier, data, mark):
 
 
 @pytest.mark.parametrize("hidden", [NAN, np.inf, -1.0])
-def test_what_a_mask_hides_does_not_matter(hidden):
+def test_masked_values_do_not_matter(hidden):
     y = np.ma.masked_array([0.0, 1.0, hidden], [False, False, True])
     labels = check_labels(y, -1)
     assert labels.classes.tolist() == [0.0, 1.0]
     assert labels.codes.tolist() == [0, 1, -1]
 
 
-def test_masked_entries_are_refused_where_every_row_is_labeled(make_classifier, data):
+def test_masked_entries_are_refused_with_unlabeled_value_none(make_classifier, data):
     X, y = data
     masked = np.ma.masked_array(np.where(y < 0, 1, y), y < 0)
     with pytest.raises(ValueError, match=r"y is a masked array with 20 masked .*=None means"):

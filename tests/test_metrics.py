@@ -18,7 +18,7 @@ from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Return a classifier, all rows, and labels of which most are missing."""
+    """Return a classifier, all rows, and few labels."""
     X, y = load_iris(return_X_y=True)
     few = mask_labels(y, n_labeled=40, random_state=0)
     return LogisticRegression(max_iter=1000).fit(X[::7], y[::7]), X, few
@@ -85,7 +85,7 @@ def test_sample_weights_go_with_their_rows(fitted):
     assert score == pytest.approx(expected)
 
 
-def test_other_arguments_stay_whole(fitted):
+def test_other_arguments_are_not_changed(fitted):
     model, X, few = fitted
     arguments = {"number": 3, "classes": [0, 1, 2], "text": "x" * len(few)}
     seen = {}
@@ -106,7 +106,7 @@ def test_no_labeled_row_is_nan_with_one_warning(fitted):
     assert [warning.filename for warning in record] == [__file__]
 
 
-def test_another_mark_for_unlabeled_rows(fitted):
+def test_another_unlabeled_value(fitted):
     model, X, few = fitted
     other = np.where(few == -1, 99, few)
     assert labeled_scorer("accuracy", 99)(model, X, other) == labeled_scorer("accuracy")(*fitted)

@@ -65,7 +65,7 @@ def test_numbers_of_labels_that_are_kept(y, params, counts):
     np.testing.assert_array_equal(masked[masked != -1], y[masked != -1])
 
 
-def test_labels_by_chance_hold_each_class(y):
+def test_random_labels_include_each_class(y):
     counts = [
         kept(mask_labels(y, n_labeled=10, stratify=False, random_state=seed))[1]
         for seed in range(50)
@@ -85,7 +85,7 @@ def test_masking_leaves_the_original_and_follows_the_seed(y):
     assert not np.array_equal(one, other)
 
 
-def test_rows_without_a_label_stay_so(y):
+def test_unlabeled_rows_stay_unlabeled(y):
     once = mask_labels(y, n_labeled=30, random_state=0)
     twice = mask_labels(once, n_labeled=12, random_state=0)
     assert (twice[once == -1] == -1).all()
@@ -114,7 +114,7 @@ def test_text_becomes_objects_that_the_classifier_takes(convert):
     np.testing.assert_array_equal(classifier.classes_, TEXT)
 
 
-def test_another_mark_for_unlabeled_rows():
+def test_another_unlabeled_value():
     masked = mask_labels([0, 0, 1, 1], per_class=1, unlabeled_value=-0.5, random_state=0)
     assert sorted(masked) == [-0.5, -0.5, 0, 1]
     masked = mask_labels([0, 0, 1, 1], per_class=1, unlabeled_value="?", random_state=0)
@@ -318,7 +318,7 @@ def trap():
     ids=["LabelSpreading", "SelfTraining"],
 )
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
-def test_the_trap_and_the_way_out(trap, model):
+def test_usual_split_misjudges_and_this_one_does_not(trap, model):
     X, few, y = trap
     hidden = few == -1
     on_hidden_labels = clone(model).fit(X, few).score(X[hidden], y[hidden])
@@ -401,7 +401,7 @@ def test_splitter_without_classes(few):
         (SemiSupervisedSplit(RepeatedStratifiedKFold(n_splits=11)), "asks for 11 folds"),
     ],
 )
-def test_splitters_that_cannot_work(splitter, message, few):
+def test_unsuitable_splitters_are_refused(splitter, message, few):
     with pytest.raises(ValueError, match=message):
         folds_of(splitter, few)
 

@@ -111,7 +111,7 @@ def record_a_metric(net):
 
 
 def run_away(net):
-    """Let the next step go far."""
+    """Make the next step very large."""
     for group in net.optimizer_.param_groups:
         group["lr"] = 1e6
 
@@ -130,7 +130,7 @@ def stepping(request):
     return net, batch, net.generator_(net.draw_latent(20))
 
 
-def test_discriminator_step_leaves_the_generator_alone(stepping):
+def test_discriminator_step_does_not_change_the_generator(stepping):
     net, batch, generated = stepping
     generator, discriminator = state_of(net.generator_), state_of(net.module_)
     moments = copy.deepcopy(net.generator_optimizer_.state_dict())
@@ -142,7 +142,7 @@ def test_discriminator_step_leaves_the_generator_alone(stepping):
     assert not is_same(state_of(net.module_), discriminator)
 
 
-def test_generator_step_leaves_the_discriminator_alone(stepping):
+def test_generator_step_does_not_change_the_discriminator(stepping):
     net, batch, generated = stepping
     generator, discriminator = state_of(net.generator_), state_of(net.module_)
     moments = copy.deepcopy(net.optimizer_.state_dict())
@@ -153,7 +153,7 @@ def test_generator_step_leaves_the_discriminator_alone(stepping):
     assert not is_same(state_of(net.generator_), generator)
 
 
-def test_generator_step_unfreezes_the_discriminator_even_after_an_error(stepping, monkeypatch):
+def test_generator_step_unfreezes_the_discriminator_after_an_error(stepping, monkeypatch):
     net, batch, generated = stepping
     monkeypatch.setattr(net.objective, "generator_loss", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -161,7 +161,7 @@ def test_generator_step_unfreezes_the_discriminator_even_after_an_error(stepping
     assert all(weight.requires_grad for weight in net.module_.parameters())
 
 
-def test_whole_step_trains_both_networks():
+def test_step_trains_both_networks():
     net, batch = make_net().initialize(), next(iter(SemiSupervisedBatches(make_dataset(), 20)))
     before = state_of(net.module_), state_of(net.generator_)
     terms = net.train_step(batch)["terms"]
@@ -171,7 +171,7 @@ def test_whole_step_trains_both_networks():
     assert not any(value.requires_grad for value in terms.values())
 
 
-def test_hidden_gains_stay_as_the_data_set_them():
+def test_gains_of_hidden_layers_do_not_change():
     gains = []
     note = AtEpoch(1, lambda net: gains.append(net.module_.hidden[0].gain.clone()))
     net = make_net(callbacks=[note]).fit(make_dataset())
@@ -225,7 +225,7 @@ def test_averaged_networks_are_in_evaluation_mode_after_training():
         assert not any(part.training for part in module.modules())
 
 
-def test_batch_statistics_of_the_averaged_generator_are_its_own():
+def test_averaged_generator_has_its_own_batch_statistics():
     net = make_net(max_epochs=20, generator_lr=1e-2).fit(make_dataset())
     linear, norm = net.averaged_generator_.hidden[:2]
     with torch.no_grad():
@@ -234,11 +234,11 @@ def test_batch_statistics_of_the_averaged_generator_are_its_own():
     np.testing.assert_allclose(norm.running_var, hidden.var(dim=0), rtol=0.2)
 
 
-# --- a whole training -------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("params", [{"unsupervised_weight": 0.0}, {"objective": "supervised"}])
-def test_without_adversarial_steps_the_generator_is_never_touched(params):
+def test_generator_does_not_change_without_adversarial_steps(params):
     net, dataset = make_net(**params).initialize(), make_dataset()
     untouched = state_of(net.generator_)
     net.partial_fit(dataset)
@@ -250,7 +250,7 @@ def test_without_adversarial_steps_the_generator_is_never_touched(params):
     assert "generator_loss" not in net.history[-1]
 
 
-def test_a_run_lives_only_during_the_training():
+def test_run_exists_only_during_the_training():
     runs = []
     note = AtEpoch(1, lambda net: runs.extend([net._run, net.copied()._run]))
     states = []
@@ -262,14 +262,14 @@ def test_a_run_lives_only_during_the_training():
     assert net._run is None
 
 
-def test_a_run_ends_with_an_error():
+def test_error_ends_the_run():
     net = make_net(callbacks=[AtEpoch(1, lambda net: 1 / 0)])
     with pytest.raises(ZeroDivisionError):
         net.fit(make_dataset())
     assert net._run is None
 
 
-def test_an_optimizer_that_is_set_up_anew_is_the_one_that_steps():
+def test_new_optimizer_is_used_by_the_next_step():
     net = make_net(callbacks=[AtEpoch(1, lambda net: net.set_params(optimizer__lr=1e-12))])
     weights = []
     net.callbacks.append(AtEpoch(2, lambda net: weights.append(state_of(net.module_))))
@@ -278,7 +278,7 @@ def test_an_optimizer_that_is_set_up_anew_is_the_one_that_steps():
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in moved)
 
 
-def test_adversarial_part_every_few_steps():
+def test_adversarial_steps_at_intervals():
     recorder = Recorder()
     net = make_net(
         adversarial_every=2,
@@ -297,12 +297,12 @@ def test_adversarial_part_every_few_steps():
     assert net.history[0, "real"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_each_epoch_has_an_adversarial_part():
+def test_each_epoch_has_an_adversarial_step():
     net = make_net(adversarial_every=1000).fit(make_dataset())
     assert np.isfinite(net.history[:, "generator_loss"]).all()
 
 
-def test_generator_rests_where_there_is_no_adversarial_part():
+def test_generator_does_not_change_between_adversarial_steps():
     net = make_net().initialize()
     batch = next(iter(SemiSupervisedBatches(make_dataset(), 20)))
     start, discriminator = state_of(net.generator_), state_of(net.module_)
@@ -311,7 +311,7 @@ def test_generator_rests_where_there_is_no_adversarial_part():
     assert not is_same(state_of(net.module_), discriminator)
 
 
-def test_names_of_the_losses_are_kept_and_no_others():
+def test_names_of_losses_are_recorded():
     net = make_net(callbacks=[AtEpoch(1, record_a_metric)]).fit(make_dataset())
     assert net.history[0, "metric"] == 0.5
     names = ["supervised", "real", "generated", "discriminator_loss", "generator_loss"]
@@ -319,7 +319,7 @@ def test_names_of_the_losses_are_kept_and_no_others():
     assert pickle.loads(pickle.dumps(net)).loss_names_ == net.loss_names_
 
 
-def test_discriminator_starts_on_the_data():
+def test_discriminator_is_initialized_from_the_data():
     silent = MLPArchitecture((8,), (8,), input_noise=0.0, noise=0.0)
     net = make_net(silent, max_epochs=1, discriminator_lr=1e-12, averaging_decay=0.0)
     dataset = make_dataset()
@@ -345,7 +345,7 @@ def test_history_has_the_mean_of_each_term():
 
 
 @pytest.mark.parametrize("name", ["real", "epoch"])
-def test_terms_of_one_name_are_refused(monkeypatch, name):
+def test_terms_with_one_name_are_refused(monkeypatch, name):
     net = make_net()
     loss = net.objective.generator_loss
     monkeypatch.setattr(
@@ -399,7 +399,7 @@ def test_learning_rate_scheduler():
 # --- divergence -------------------------------------------------------------------------------
 
 
-def test_diverging_training_recalls_the_last_sensible_epoch():
+def test_diverging_training_restores_the_last_finite_epoch():
     remembered = []
 
     def remember_and_run_away(net):
@@ -423,7 +423,7 @@ def test_model_stays_finite_at_any_learning_rate(name):
     assert net.averaged_generator_(net.draw_latent(5)).isfinite().all()
 
 
-def test_training_goes_on_after_it_diverged():
+def test_training_can_continue_after_divergence():
     net = make_net(max_epochs=5, discriminator_lr=1e6).fit(make_dataset())
     assert net.diverged_
     net.set_params(optimizer__lr=1e-3)
@@ -437,7 +437,7 @@ def test_training_goes_on_after_it_diverged():
 
 
 class TensorFinder(pickle.Pickler):
-    """Pickle an object and note the tensors and their storages on the way."""
+    """Pickle an object and record its tensors and their storages."""
 
     def __init__(self, file):
         super().__init__(file)
@@ -491,7 +491,7 @@ def copy_by_memory_map(net, path):
     [copy_by_pickle, copy_by_memory_map, lambda net, path: copy.deepcopy(net)],
     ids=["pickle", "read-only memory map", "deepcopy"],
 )
-def test_copies_train_on_as_the_original_does(copy_net, tmp_path):
+def test_copies_continue_training_like_the_original(copy_net, tmp_path):
     net, dataset = make_net().fit(make_dataset()), make_dataset()
     copied = copy_net(net, tmp_path)
     names = ("module_", "generator_", "averaged_module_", "averaged_generator_")
@@ -512,7 +512,7 @@ def test_unfitted_net_is_pickled():
     assert len(net.fit(make_dataset()).history) == 3
 
 
-def test_unpickling_leaves_the_global_generator_alone():
+def test_unpickling_does_not_change_the_global_generator():
     state = pickle.dumps(make_net().fit(make_dataset()))
     before = torch.get_rng_state()
     pickle.loads(state)
@@ -521,7 +521,7 @@ def test_unpickling_leaves_the_global_generator_alone():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_two_rows_do_not_diverge(seed):
-    # Nearly half of the seeds did: the deviations of two values had set the scale of each unit.
+    # Nearly half of the seeds diverged when two values determined the scale of each unit.
     clf = SGANClassifier(unlabeled_value=None, max_epochs=1, device="cpu", random_state=seed)
     losses = clf.fit([[0.0], [1.0]], [0, 1]).history_[0]
     assert losses["discriminator_loss"] < 10

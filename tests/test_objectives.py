@@ -1,4 +1,4 @@
-"""Contracts that every objective in the registry keeps, then the closed forms of each."""
+"""Contracts of all objectives in the registry, then closed forms of each."""
 
 import copy
 
@@ -53,7 +53,7 @@ def make_batch(weights=None):
 
 
 def losses_of(objective, kind, discriminator, batch, generated):
-    """Call one of the three losses by its name."""
+    """Call one of the three losses by name."""
     match kind:
         case "supervised_loss":
             return objective.supervised_loss(discriminator, batch)
@@ -144,7 +144,7 @@ def test_losses_are_finite_scalars(name, kind):
 
 
 @each_objective
-def test_terms_of_the_two_networks_have_names_of_their_own(name):
+def test_terms_of_the_two_networks_have_different_names(name):
     objective = OBJECTIVES[name]()
     discriminator, batch = make_discriminator(objective), make_batch()
     generated = torch.randn(9, N_FEATURES)
@@ -168,7 +168,7 @@ def test_gradient_reaches_all_weights_of_the_discriminator(name, kind):
 
 
 @each_objective
-def test_gradient_reaches_only_the_generator_past_a_frozen_discriminator(name):
+def test_generator_loss_has_gradients_of_the_generator_only(name):
     objective = OBJECTIVES[name]()
     discriminator = make_discriminator(objective).requires_grad_(False)
     generator = nn.Linear(2, N_FEATURES)
@@ -228,7 +228,7 @@ def test_weights_multiply_the_cost_of_each_labeled_row(name):
 
 
 @each_objective
-def test_weights_of_labeled_rows_leave_the_other_terms_alone(name):
+def test_weights_of_labeled_rows_do_not_change_other_terms(name):
     objective = OBJECTIVES[name]()
     discriminator, batch = make_discriminator(objective).eval(), make_batch()
     generated = torch.randn(9, N_FEATURES)
@@ -333,13 +333,13 @@ def test_methods_that_need_a_generator_name_the_objective(method, make_classifie
         getattr(classifier, method)(*arguments)
 
 
-def test_a_sampler_takes_the_place_of_the_generator(make_classifier, data):
+def test_sampler_replaces_the_generator(make_classifier, data):
     sampler = CriticSampler((16,), (16,), max_epochs=1)
     classifier = make_classifier(objective="supervised", sampler=sampler).fit(*data)
     assert np.isfinite(classifier.sample(5, random_state=0)).all()
 
 
-def test_own_objectives_may_use_no_generator(make_classifier, data):
+def test_custom_objectives_may_use_no_generator(make_classifier, data):
     class Weighted(Objective):
         uses_generator = False
 
@@ -410,10 +410,10 @@ def test_stacked_discriminator_loss(smoothing, weight):
     z = [discriminator(rows).exp().sum(dim=1) for rows in (batch.unlabeled, generated)]
     d = [part / (part + 1) for part in z]
     real = F.binary_cross_entropy(d[0], torch.full_like(d[0], 1 - smoothing))
-    made_up = F.binary_cross_entropy(d[1], torch.zeros_like(d[1]))
+    generated_loss = F.binary_cross_entropy(d[1], torch.zeros_like(d[1]))
     torch.testing.assert_close(losses["real"], real)
-    torch.testing.assert_close(losses["generated"], made_up)
-    torch.testing.assert_close(losses["loss"], supervised + weight * (real + made_up) / 2)
+    torch.testing.assert_close(losses["generated"], generated_loss)
+    torch.testing.assert_close(losses["loss"], supervised + weight * (real + generated_loss) / 2)
 
 
 def test_stacked_generator_loss():
@@ -431,11 +431,11 @@ def test_softmax_discriminator_loss(weight):
     supervised = weighted_cross_entropy(discriminator(batch.labeled), batch)
     p_generated = discriminator(batch.unlabeled).softmax(dim=1)[:, -1]
     real = -torch.log(1 - p_generated).mean()
-    made_up = F.cross_entropy(discriminator(generated), codes_of_generated(generated))
+    generated_loss = F.cross_entropy(discriminator(generated), codes_of_generated(generated))
     torch.testing.assert_close(losses["supervised"], supervised)
     torch.testing.assert_close(losses["real"], real)
-    torch.testing.assert_close(losses["generated"], made_up)
-    torch.testing.assert_close(losses["loss"], supervised + weight * (real + made_up) / 2)
+    torch.testing.assert_close(losses["generated"], generated_loss)
+    torch.testing.assert_close(losses["loss"], supervised + weight * (real + generated_loss) / 2)
 
 
 def test_softmax_generator_loss():
@@ -446,7 +446,7 @@ def test_softmax_generator_loss():
 
 
 @pytest.mark.parametrize("objective", [Softmax(), TwoHeaded()], ids=["softmax", "two_headed"])
-def test_class_probabilities_are_those_given_that_a_row_is_real(objective):
+def test_class_probabilities_are_conditional_on_real_rows(objective):
     outputs = torch.randn(5, objective.n_outputs(N_CLASSES), dtype=torch.float64)
     p = outputs[:, : N_CLASSES + 1].softmax(dim=1)
     expected = p[:, :N_CLASSES] / p[:, :N_CLASSES].sum(dim=1, keepdim=True)
@@ -468,18 +468,21 @@ def test_two_headed_discriminator_loss(validity_weight, class_weight, weight):
     losses = objective.discriminator_loss(discriminator, batch, generated, weight)
     supervised = weighted_cross_entropy(discriminator(batch.labeled)[:, :-1], batch)
     outputs = discriminator(generated)
-    made_up_class = F.cross_entropy(outputs[:, :-1], codes_of_generated(generated))
+    generated_class_loss = F.cross_entropy(outputs[:, :-1], codes_of_generated(generated))
     real = binary_cross_entropy(discriminator(batch.unlabeled)[:, -1], 1.0)
-    made_up = binary_cross_entropy(outputs[:, -1], 0.0)
-    torch.testing.assert_close(losses["generated_class"], made_up_class)
+    generated_loss = binary_cross_entropy(outputs[:, -1], 0.0)
+    torch.testing.assert_close(losses["generated_class"], generated_class_loss)
     torch.testing.assert_close(losses["real"], real)
-    torch.testing.assert_close(losses["generated"], made_up)
-    rest = class_weight / N_CLASSES * made_up_class + validity_weight * (real + made_up) / 2
+    torch.testing.assert_close(losses["generated"], generated_loss)
+    rest = (
+        class_weight / N_CLASSES * generated_class_loss
+        + validity_weight * (real + generated_loss) / 2
+    )
     torch.testing.assert_close(losses["loss"], supervised + weight * rest)
 
 
 def test_two_headed_label_head_weighs_by_inverse_frequency():
-    # K labeled rows, one a class, and K generated ones: weights 1 / frequency, up to a factor.
+    # One labeled row of each class and K generated ones: weights 1 / frequency, up to a factor.
     objective = TwoHeaded()
     discriminator, batch, generated = make_doubles(objective)
     labeled, generated = batch.labeled[:N_CLASSES], generated[:N_CLASSES]
@@ -560,7 +563,7 @@ def test_feature_matching_generator_loss(norm, doubles):
     torch.testing.assert_close(loss.detach(), expected)
 
 
-def test_feature_matching_takes_real_rows_that_the_discriminator_has_not_just_seen(doubles):
+def test_feature_matching_uses_real_rows_of_another_batch(doubles):
     discriminator, batch, generated = doubles
     other = batch._replace(unlabeled=batch.unlabeled + 1, labeled=batch.labeled + 1)
     losses = [FeatureMatching().generator_loss(discriminator, b, generated) for b in (batch, other)]

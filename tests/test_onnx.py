@@ -175,7 +175,7 @@ def test_long_doubles_are_refused(make_classifier, data, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_classes_that_are_no_valid_text_are_refused(make_classifier, data, tmp_path):
+def test_classes_that_are_invalid_text_are_refused(make_classifier, data, tmp_path):
     X, y = data
     classes = np.array(["a", "\ud800", "c"], dtype=object)
     classifier = make_classifier(unlabeled_value=None).fit(X, classes[np.abs(y)])

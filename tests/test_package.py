@@ -108,14 +108,14 @@ def test_docstring_describes_the_parameters(cls):
 
 
 @each_public_class
-def test_docstring_tells_the_defaults(cls):
+def test_docstring_contains_the_defaults(cls):
     documented = entries(sections(cls.__doc__).get("Parameters", ""))
     for name, default in parameters_of(cls).items():
         if default is inspect.Parameter.empty:
             assert "default" not in documented[name]
             continue
         (text,) = re.findall(r"default=(.+)", documented[name])
-        # Compared as values, so that 1e-3 is 0.001.
+        # Values are compared, so that 1e-3 equals 0.001.
         assert text in (repr(default), str(default)) or eval(text) == default
 
 

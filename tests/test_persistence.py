@@ -1,4 +1,4 @@
-"""Fitted estimators in a file and back."""
+"""Saving and loading of fitted estimators."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def saved_and_loaded(classifier, path):
 
 
 def assert_same(a, b, X):
-    """Assert that two fitted classifiers are the same, and go on alike."""
+    """Assert that two fitted classifiers are equal, and continue their training equally."""
     assert without_address(clone(a)) == without_address(clone(b))
     assert set(vars(a)) == set(vars(b))
     np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
@@ -95,7 +95,7 @@ def assert_same(a, b, X):
     ],
     ids=without_address,
 )
-def test_loaded_classifier_is_the_saved_one(make_classifier, data, path, params):
+def test_loaded_classifier_equals_the_saved_one(make_classifier, data, path, params):
     X, y = data
     classifier = make_classifier(**params).fit(X, y)
     loaded = saved_and_loaded(classifier, path)
@@ -106,7 +106,7 @@ def test_loaded_classifier_is_the_saved_one(make_classifier, data, path, params)
 
 
 @pytest.mark.parametrize("name", [*OBJECTIVES, *REGULARIZERS])
-def test_every_part_of_a_registry_is_kept(make_classifier, data, path, name):
+def test_every_registered_part_is_restored(make_classifier, data, path, name):
     kind = "objective" if name in OBJECTIVES else "regularizer"
     classifier = make_classifier(**{kind: {**OBJECTIVES, **REGULARIZERS}[name]()}).fit(*data)
     assert_same(classifier, saved_and_loaded(classifier, path), data[0])
@@ -122,7 +122,7 @@ def test_every_part_of_a_registry_is_kept(make_classifier, data, path, name):
     ],
     ids=lambda classes: str(classes.dtype),
 )
-def test_classes_of_any_kind_are_kept(make_classifier, data, path, classes):
+def test_classes_of_any_kind_are_restored(make_classifier, data, path, classes):
     X, y = data
     labels = classes[y]
     classifier = make_classifier(unlabeled_value=None).fit(X, labels)
@@ -149,7 +149,7 @@ def a_frame(n=60):
     return frame
 
 
-def test_pandas_frame_comes_back_from_a_loaded_classifier(make_classifier, data, path):
+def test_loaded_classifier_samples_pandas_frames(make_classifier, data, path):
     frame = a_frame()
     classifier = make_classifier().fit(frame, data[1])
     loaded = saved_and_loaded(classifier, path)
@@ -159,7 +159,7 @@ def test_pandas_frame_comes_back_from_a_loaded_classifier(make_classifier, data,
     assert list(loaded.feature_names_in_) == list(frame.columns)
 
 
-def test_polars_frame_comes_back_from_a_loaded_classifier(make_classifier, data, path):
+def test_loaded_classifier_samples_polars_frames(make_classifier, data, path):
     frame = polars.DataFrame(
         {
             "number": np.linspace(0, 1, 60),
@@ -177,7 +177,7 @@ def test_polars_frame_comes_back_from_a_loaded_classifier(make_classifier, data,
     assert made.equals(again)
 
 
-def test_columns_need_not_have_names_that_are_strings(make_classifier, data, path):
+def test_column_names_may_be_of_other_types_than_strings(make_classifier, data, path):
     frame = pd.DataFrame(data[0])
     frame[1] = np.where(frame[1] > 0, "a", "b")
     classifier = make_classifier(categorical_features=[1]).fit(frame, data[1])
@@ -186,7 +186,7 @@ def test_columns_need_not_have_names_that_are_strings(make_classifier, data, pat
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_images_are_kept(make_classifier, path, dtype):
+def test_classifier_of_images_is_restored(make_classifier, path, dtype):
     images = np.random.RandomState(0).randint(0, 255, (30, 8, 8)).astype(dtype)
     y = np.arange(30) % 2
     classifier = make_classifier(
@@ -200,7 +200,7 @@ def test_images_are_kept(make_classifier, path, dtype):
     assert loaded.image_shape_ == (8, 8, 1)
 
 
-def test_unfitted_classifier_is_kept(path):
+def test_unfitted_classifier_is_restored(path):
     classifier = SGANClassifier(latent_dim=3, image_shape=(8, 8), scaling=StandardScaler())
     loaded = saved_and_loaded(classifier, path)
     assert repr(loaded) == repr(classifier)
@@ -212,7 +212,7 @@ def test_unfitted_classifier_is_kept(path):
     parse_version(sklearn.__version__) < parse_version("1.7"),
     reason="a ColumnTransformer of scikit-learn 1.6 holds a private class of lists",
 )
-def test_pipelines_with_column_transformers_are_kept(make_classifier, data, path):
+def test_pipelines_with_column_transformers_are_restored(make_classifier, data, path):
     frame = a_frame()
     columns = ColumnTransformer(
         [
@@ -229,7 +229,7 @@ def test_pipelines_with_column_transformers_are_kept(make_classifier, data, path
     np.testing.assert_array_equal(loaded.predict_proba(frame), pipeline.predict_proba(frame))
 
 
-def test_pipelines_of_text_are_kept(make_classifier, path):
+def test_pipelines_of_text_are_restored(make_classifier, path):
     texts = ["a red fox", "a red hen", "two blue jays", "blue jays fly"] * 5
     y = [0, 0, 1, -1] * 5
     pipeline = make_pipeline(TfidfVectorizer(), TruncatedSVD(2, random_state=0), make_classifier())
@@ -237,11 +237,11 @@ def test_pipelines_of_text_are_kept(make_classifier, path):
     np.testing.assert_array_equal(load(path).predict_proba(texts), pipeline.predict_proba(texts))
 
 
-# --- a user's own classes and functions -----------------------------------------------------------
+# --- custom classes and functions -----------------------------------------------------------------
 
 
 class OwnObjective(Complement):
-    """An objective that this package does not know."""
+    """Objective defined by a user."""
 
 
 class Doubling(TransformerMixin, BaseEstimator):
@@ -260,7 +260,7 @@ def half(passed):
     return 0.5
 
 
-def test_own_classes_and_functions_are_given_to_load(make_classifier, data, path):
+def test_custom_classes_and_functions_are_passed_to_load(make_classifier, data, path):
     params = {"objective": OwnObjective(), "scaling": Doubling(), "training__lr_schedule": half}
     classifier = make_classifier(**params).fit(*data)
     save(classifier, path)
@@ -276,7 +276,7 @@ class OwnArchitecture(MLPArchitecture):
     pass
 
 
-def test_own_architectures_are_kept(data, path):
+def test_custom_architectures_are_restored(data, path):
     classifier = SGANClassifier(OwnArchitecture((8,), (8,)), max_epochs=1, device="cpu").fit(*data)
     save(classifier, path)
     loaded = load(path, custom_objects=[OwnArchitecture])
@@ -287,7 +287,7 @@ class OwnClassifier(SGANClassifier):
     pass
 
 
-def test_subclass_is_given_to_load(data, path):
+def test_subclass_is_passed_to_load(data, path):
     classifier = OwnClassifier(max_epochs=1, device="cpu").fit(*data)
     save(classifier, path)
     loaded = load(path, custom_objects=[OwnClassifier])
@@ -297,7 +297,7 @@ def test_subclass_is_given_to_load(data, path):
         load(path)
 
 
-def test_settings_of_one_run_are_not_kept(make_classifier, data, path, tmp_path):
+def test_options_of_a_single_run_are_not_saved(make_classifier, data, path, tmp_path):
     options = {"checkpoint_dir": tmp_path / "run", "checkpoint_every": 2, "resume": True}
     training = Training(averaging_decay=0.5, **options)
     classifier = make_classifier(training=training).fit(*data)
@@ -327,7 +327,7 @@ def test_settings_of_one_run_are_not_kept(make_classifier, data, path, tmp_path)
     ],
     ids=["modules", "lambda", "cache", "forest"],
 )
-def test_what_only_pickle_keeps_is_refused(path, estimator, name):
+def test_objects_that_need_pickle_are_refused(path, estimator, name):
     with pytest.raises(TypeError, match="without pickle: use skops or joblib instead") as caught:
         save(estimator, path)
     assert name in str(caught.value)
@@ -336,7 +336,7 @@ def test_what_only_pickle_keeps_is_refused(path, estimator, name):
 
 @pytest.mark.parametrize("search", [GridSearchCV, partial(RandomizedSearchCV, n_iter=1)])
 @pytest.mark.parametrize("refit", [True, False])
-def test_of_a_search_the_best_estimator_is_saved(path, data, search, refit):
+def test_save_of_a_search_takes_the_best_estimator(path, data, search, refit):
     X, y = data
     grid = search(StandardScaler(), {"with_std": [True]}, scoring=no_score, cv=2, refit=refit)
     fitted = grid.fit(X, y)
@@ -354,7 +354,7 @@ def no_score(estimator, X, y=None):
     return 0.0
 
 
-def test_save_takes_estimators_only(path):
+def test_save_refuses_other_objects_than_estimators(path):
     with pytest.raises(TypeError, match="save requires an estimator"):
         save({"a": 1}, path)
 
@@ -362,7 +362,7 @@ def test_save_takes_estimators_only(path):
 # --- the file -------------------------------------------------------------------------------------
 
 
-def test_file_is_one_of_safetensors_without_pickle(fitted, path):
+def test_file_has_the_format_of_safetensors_without_pickle(fitted, path):
     from safetensors import safe_open
 
     save(fitted, path)
@@ -374,7 +374,7 @@ def test_file_is_one_of_safetensors_without_pickle(fitted, path):
     assert content["versions"]["sgan_sklearn"] == sgan_sklearn.__version__
 
 
-def test_old_file_stays_until_the_new_one_is_complete(fitted, data, path, monkeypatch):
+def test_former_file_is_kept_until_the_new_one_is_complete(fitted, data, path, monkeypatch):
     save(fitted, path)
     before = path.read_bytes()
 
@@ -406,7 +406,7 @@ def test_model_of_a_missing_device_is_loaded_on_the_cpu(fitted, data, path):
     np.testing.assert_array_equal(loaded.predict(data[0]), fitted.predict(data[0]))
 
 
-def test_newer_format_asks_for_an_update(fitted, path):
+def test_newer_format_is_refused_with_the_remedy(fitted, path):
     save(fitted, path)
     data = path.read_bytes()
     path.write_bytes(data.replace(f"sgan_sklearn {FORMAT}".encode(), b"sgan_sklearn 9"))
@@ -422,7 +422,7 @@ def test_truncated_file_is_refused(fitted, path, n_bytes):
         load(path)
 
 
-def test_every_changed_bit_is_noticed(fitted, path):
+def test_every_changed_bit_is_detected(fitted, path):
     save(fitted, path)
     data = path.read_bytes()
     rng = np.random.RandomState(0)
@@ -444,7 +444,7 @@ def test_other_files_are_refused(path, other):
 
 
 class Canary:
-    """Fails the test if a file makes anything of it."""
+    """Class that fails the test if it is instantiated from a file."""
 
     def __init__(self, *args, **kwargs):
         pytest.fail("the file has run code")
@@ -502,7 +502,7 @@ def test_unknown_classes_are_refused(path, name):
     ],
     ids=without_address,
 )
-def test_senseless_contents_are_refused(path, tree):
+def test_invalid_contents_are_refused(path, tree):
     array = np.zeros(2, dtype=np.float32)
     write_file(path, {"0": array}, {"estimator": tree})
     with pytest.raises(ValueError, match="cannot be loaded"):
@@ -510,7 +510,7 @@ def test_senseless_contents_are_refused(path, tree):
 
 
 @pytest.mark.parametrize("depth", [100, 900])
-def test_deep_contents_are_refused(path, depth):
+def test_deeply_nested_contents_are_refused(path, depth):
     tree = []
     for _ in range(depth):
         tree = [tree]
@@ -519,8 +519,8 @@ def test_deep_contents_are_refused(path, depth):
         load(path)
 
 
-def test_networks_of_other_sizes_than_their_weights_are_refused(fitted, path):
-    # Before any memory is given to them: these would take terabytes.
+def test_network_sizes_must_match_the_weights(fitted, path):
+    # Before memory is allocated: these networks would need terabytes.
     save(fitted, path)
     arrays, content = read_file(path)
     text, sizes = json.dumps(content), '"hidden_layer_sizes": {"tuple": [16]}'
@@ -531,7 +531,7 @@ def test_networks_of_other_sizes_than_their_weights_are_refused(fitted, path):
         load(path)
 
 
-# --- files of every format that there was ---------------------------------------------------------
+# --- files of all former formats ------------------------------------------------------------------
 
 DATA = Path(__file__).parent / "data"
 
@@ -540,7 +540,7 @@ DATA = Path(__file__).parent / "data"
 @pytest.mark.parametrize("name", ["array", "images", "frame"])
 def test_models_of_older_versions_are_loaded(name, version):
     with warnings.catch_warnings():
-        # Of scikit-learn, about its own transformers.
+        # scikit-learn warns about its own transformers.
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         loaded = load(DATA / f"{name}_format{version}.sgan")
     expected = json.loads((DATA / f"predicted_format{version}.json").read_text())[name]
@@ -557,7 +557,7 @@ def test_models_of_older_versions_are_loaded(name, version):
 
 
 @pytest.mark.parametrize("name", ["array", "images", "frame"])
-def test_skops_keeps_models_too(make_classifier, tmp_path, name):
+def test_skops_restores_models(make_classifier, tmp_path, name):
     io = pytest.importorskip("skops.io", reason="skops is not installed")
     X, y = inputs(name)
     mark = "-1" if name == "frame" else -1

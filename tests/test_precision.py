@@ -29,7 +29,7 @@ class SpyingOnPrecision(nn.Module):
 
 
 @pytest.mark.parametrize("part", ["__call__", "forward_features"])
-def test_a_network_multiplies_in_bfloat16_and_answers_in_float32(part):
+def test_network_multiplies_in_bfloat16_and_returns_float32(part):
     module = SpyingOnPrecision()
     y = getattr(in_precision(module, "bfloat16"), part)(torch.randn(4, 3))
     assert module.seen == [torch.bfloat16]
@@ -38,7 +38,7 @@ def test_a_network_multiplies_in_bfloat16_and_answers_in_float32(part):
     assert module.linear.weight.grad.dtype == torch.float32
 
 
-def test_float32_is_the_network_itself():
+def test_network_in_float32_is_not_wrapped():
     module = SpyingOnPrecision()
     assert in_precision(module, "float32") is module
 
@@ -51,7 +51,7 @@ def test_train_and_eval_reach_the_network():
     assert module.training
 
 
-def test_what_else_a_network_has_is_reached():
+def test_other_attributes_of_the_network_are_accessible():
     wrapped = in_precision(SpyingOnPrecision(), "bfloat16")
     assert wrapped.linear.in_features == 3
     with pytest.raises(AttributeError, match="no attribute 'forward_head'"):
@@ -85,7 +85,7 @@ def test_every_system_trains_in_bfloat16(architecture, objective):
         assert np.isfinite(halved.sample(5, random_state=0)).all()
 
 
-def test_networks_of_the_users_own_train_in_bfloat16():
+def test_custom_networks_train_in_bfloat16():
     X, y = digits(as_images=False)
     architecture = ModuleArchitecture(
         nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)), nn.Linear(64, 64)
@@ -98,7 +98,7 @@ def test_networks_of_the_users_own_train_in_bfloat16():
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """Pretend that there is a GPU of some generation."""
+    """Simulate a GPU of a given generation."""
 
     def of_capability(*capability):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
@@ -107,7 +107,7 @@ def gpu(monkeypatch):
     return of_capability
 
 
-def test_auto_is_for_images_on_a_gpu_that_can(gpu):
+def test_auto_is_bfloat16_for_images_on_a_gpu_that_supports_it(gpu):
     gpu(8, 0)
     assert choose_precision("auto", GPU, as_images=True) == "bfloat16"
     assert choose_precision("auto", GPU, as_images=False) == "float32"
@@ -116,7 +116,7 @@ def test_auto_is_for_images_on_a_gpu_that_can(gpu):
     assert choose_precision("auto", GPU, as_images=True) == "float32"
 
 
-def test_bfloat16_where_there_is_none(gpu):
+def test_bfloat16_is_refused_without_support(gpu):
     gpu(7, 5)
     with pytest.raises(ValueError, match=r"'precision' parameter .* on Tesla T4"):
         choose_precision("bfloat16", GPU, as_images=True)

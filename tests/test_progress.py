@@ -85,7 +85,9 @@ def test_warm_start_counts_its_own_epochs(make_classifier, data, capsys):
         (["a", None, "b", None], float("nan"), "2 labeled rows, 2 unlabeled rows, 2 classes"),
     ],
 )
-def test_the_first_line_counts_rows_and_classes(make_classifier, capsys, y, unlabeled_value, line):
+def test_first_line_contains_the_numbers_of_rows_and_classes(
+    make_classifier, capsys, y, unlabeled_value, line
+):
     X = np.arange(8.0).reshape(4, 2)
     params = {"verbose": 1, "unlabeled_value": unlabeled_value}
     _, lines = fit_and_read(make_classifier, (X, y), capsys, **params)
@@ -93,7 +95,7 @@ def test_the_first_line_counts_rows_and_classes(make_classifier, capsys, y, unla
     assert lines[1].split()[0] == "epoch"
 
 
-def test_each_part_counts_its_rows(make_classifier, data, capsys):
+def test_each_part_prints_its_number_of_rows(make_classifier, data, capsys):
     X, y = data
     classifier = make_classifier(verbose=1).partial_fit(X[:7], y[:7], classes=[0, 1, 2])
     classifier.partial_fit(X[:1], [-1])
@@ -119,7 +121,7 @@ def test_clock(seconds, text):
     assert _clock(seconds) == text
 
 
-def test_closed_standard_output_ends_no_training(make_classifier, data, monkeypatch):
+def test_closed_standard_output_does_not_end_the_training(make_classifier, data, monkeypatch):
     quiet = make_classifier().fit(*data)
     for stream in (io.StringIO(), None):
         if stream is not None:

@@ -14,14 +14,14 @@ def numpy_state():
     return [*keys, position]
 
 
-def test_seeded_puts_the_global_state_back():
+def test_seeded_restores_the_global_state():
     before = torch.get_rng_state()
     with seeded(1, CPU):
         torch.randn(10)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_seeded_puts_the_global_state_back_after_an_error():
+def test_seeded_restores_the_global_state_after_an_error():
     before = torch.get_rng_state()
     with pytest.raises(RuntimeError), seeded(1, CPU):
         torch.randn(3) @ torch.randn(4)
@@ -51,7 +51,7 @@ def test_seeded_on_a_gpu():
         assert torch.equal(torch.randn(5, device=device), first)
 
 
-def test_draw_seed_from_int_is_the_same_each_time_and_touches_no_global_state():
+def test_draw_seed_from_int_is_constant_and_independent_of_global_state():
     before = numpy_state()
     assert draw_seed(3) == draw_seed(3) != draw_seed(4)
     assert numpy_state() == before

@@ -1,4 +1,4 @@
-"""Contracts that every regularizer in the registry keeps, then the closed forms of each."""
+"""Contracts of all regularizers in the registry, then closed forms of each."""
 
 import pickle
 
@@ -71,7 +71,7 @@ def test_registered_under_its_own_name(name):
 
 
 @each_regularizer
-def test_clone_and_prepare_leave_the_parameters(name):
+def test_clone_and_prepare_keep_the_parameters(name):
     regularizer = REGULARIZERS[name](weight=0.25, ramp_up=7)
     before = clone(regularizer).get_params()
     ready = regularizer.prepare(np.eye(4), np.array([0, 1, -1, 1]), 2)
@@ -83,7 +83,7 @@ def test_clone_and_prepare_leave_the_parameters(name):
 def test_loss_is_a_scalar_that_moves_the_discriminator_only(name):
     torch.manual_seed(0)
     discriminator, averaged = make_discriminator(), make_discriminator()
-    # Sure enough for pseudo-labels.
+    # Certain enough for pseudo-labels.
     averaged.output.gain.data.fill_(100.0)
     rows = torch.randn(6, N_FEATURES)
     loss = prepared(name).loss(view(rows, discriminator, averaged))
@@ -95,7 +95,7 @@ def test_loss_is_a_scalar_that_moves_the_discriminator_only(name):
 
 
 @each_regularizer
-def test_leaves_the_training_mode(name):
+def test_loss_keeps_the_training_mode(name):
     discriminator = make_discriminator().train()
     prepared(name).loss(view(torch.randn(6, N_FEATURES), discriminator))
     assert all(module.training for module in discriminator.modules())
@@ -171,7 +171,7 @@ def test_class_prior_closed_form(logits, as_rows, decay):
         np.testing.assert_allclose(gradient, slopes, atol=1e-7)
 
 
-def test_class_prior_lets_a_batch_differ_by_chance():
+def test_class_prior_tolerates_random_deviations_of_a_batch():
     answers = torch.tensor([[2.0, 0.0]] * 6 + [[0.0, 2.0]] * 4)  # 60 to 40, expected 50 to 50
     pull = {}
     for decay in (0.0, 0.99):
@@ -180,14 +180,14 @@ def test_class_prior_lets_a_batch_differ_by_chance():
         (gradient,) = torch.autograd.grad(regularizer.loss(view(rows, nn.Identity())), rows)
         pull[decay] = gradient.abs().max().item()
     assert pull[0.99] < 0.02 * pull[0.0]
-    # But not a hundred of them.
+    # It does not tolerate the same deviation of a hundred batches.
     for _ in range(300):
         rows = answers.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(regularizer.loss(view(rows, nn.Identity())), rows)
     assert gradient.abs().max().item() > 0.9 * pull[0.0]
 
 
-def test_class_prior_forgets_the_training_when_copied(as_rows):
+def test_copy_of_class_prior_has_no_state_of_the_training(as_rows):
     regularizer = ClassPrior([0.5, 0.3, 0.2])
     regularizer.loss(view(as_rows, nn.Identity()))
     assert hasattr(regularizer, "mean_")
@@ -227,7 +227,7 @@ def test_virtual_adversarial_step_is_the_worst_one():
     assert min(abs(loss - d) for d in divergences) < 1e-9
 
 
-def test_virtual_adversarial_gives_no_less_than_random_steps():
+def test_virtual_adversarial_loss_is_at_least_that_of_random_steps():
     torch.manual_seed(0)
     module = make_discriminator().double().eval()
     rows = torch.randn(20, N_FEATURES, dtype=torch.float64)
@@ -240,7 +240,7 @@ def test_virtual_adversarial_gives_no_less_than_random_steps():
         assert worst > (p * (p.log() - q.log())).sum(1).mean().item()
 
 
-# --- what is learned of the training rows ---------------------------------------------------
+# --- estimates from the training rows -----------------------------------------------------
 
 
 def test_virtual_adversarial_eps_by_scale():
@@ -287,13 +287,13 @@ def two_sides(n_left, distance):
 
 
 @pytest.mark.parametrize("prior", ["auto", "predicted"])
-def test_class_prior_sees_a_rare_class_behind_balanced_labels(prior):
+def test_class_prior_finds_a_rare_class_despite_balanced_labels(prior):
     prior = ClassPrior(prior).prepare(*two_sides(90, distance=5.0), 2).prior
     np.testing.assert_allclose(prior, np.array([92, 12]) / 104)
 
 
-def test_class_prior_believes_the_labels_where_predictions_are_not_sure():
-    # At the border between the classes, errors may well explain 65 to 35.
+def test_class_prior_uses_the_labels_if_predictions_are_uncertain():
+    # At the border between the classes, errors can explain 65 to 35.
     np.testing.assert_array_equal(ClassPrior().prepare(*two_sides(65, distance=0.1), 2).prior, 0.5)
     predicted = ClassPrior("predicted").prepare(*two_sides(65, distance=0.1), 2).prior
     np.testing.assert_allclose(predicted, np.array([67, 37]) / 104)
@@ -303,7 +303,7 @@ def test_class_prior_believes_the_labels_where_predictions_are_not_sure():
 
 @pytest.mark.parametrize("prior", ["auto", "predicted"])
 @pytest.mark.parametrize("n_unlabeled", [0, 10])
-def test_class_prior_of_sure_predictions_that_agree_with_the_labels(prior, n_unlabeled):
+def test_class_prior_of_certain_predictions_that_agree_with_the_labels(prior, n_unlabeled):
     codes = np.repeat([0, 1], [90, 10])
     rows = np.where(codes, 50.0, -50.0)[:, np.newaxis]
     codes[5 : 5 + n_unlabeled * 9 // 10] = -1
@@ -312,7 +312,7 @@ def test_class_prior_of_sure_predictions_that_agree_with_the_labels(prior, n_unl
     np.testing.assert_allclose(found, [0.9, 0.1], atol=0.01 if prior == "predicted" else 1e-12)
 
 
-def test_class_prior_predicted_of_many_rows_in_a_regular_order():
+def test_predicted_class_prior_of_many_rows_in_a_regular_order():
     codes = np.tile([0, 1], MAX_PRIOR_ROWS)
     rows = np.random.RandomState(0).randn(len(codes), 2) + 4.0 * codes[:, None]
     few = np.where(np.arange(len(codes)) < 100, codes, -1)
@@ -321,7 +321,7 @@ def test_class_prior_predicted_of_many_rows_in_a_regular_order():
     assert (prior != 0.5).any()
 
 
-def test_class_prior_predicted_warns_of_nothing():
+def test_predicted_class_prior_gives_no_warning():
     rows = np.random.RandomState(0).randn(40, 3) * [1e-4, 1.0, 1e4]
     ClassPrior().prepare(rows, np.arange(40), 40)
 
@@ -337,13 +337,13 @@ def test_prepare_keeps_a_subclass(cls):
 @pytest.mark.parametrize(
     "prior", [[0.5, 0.5], [1.0, 0.0, 0.0], [[1, 1, 1]], [np.inf, 1, 1], ["a", "b", "c"]]
 )
-def test_class_prior_that_does_not_suit_the_classes(prior):
+def test_class_prior_that_does_not_match_the_classes_is_refused(prior):
     with pytest.raises(ValueError, match=r"'prior' parameter of ClassPrior .* 3 classes"):
         ClassPrior(prior).prepare(np.eye(3), np.array([0, 1, 2]), 3)
 
 
 class Constant(ClassifierMixin, BaseEstimator):
-    """Teacher that always says the same of its classes."""
+    """Teacher with constant probabilities."""
 
     def __init__(self, first=0.9):
         self.first = first
@@ -384,7 +384,7 @@ def test_distillation_finds_the_rows_of_a_batch(rng):
     assert (teacher.weights_[batch] > 0).tolist() == [True, True, False]
 
 
-def test_distillation_gives_way_where_classes_lie_apart(rng):
+def test_distillation_is_not_used_if_classes_are_separate(rng):
     codes = np.tile([0, 1], 40)
     few = np.where(np.arange(80) < 40, codes, -1)
     noise = rng.normal(size=(80, 2))
@@ -394,14 +394,14 @@ def test_distillation_gives_way_where_classes_lie_apart(rng):
     assert 0 < between.weights_.max() < 1
 
 
-def test_distillation_gives_way_where_labels_spread_but_the_teacher_fails():
+def test_distillation_is_not_used_if_labels_spread_but_the_teacher_fails():
     rows, codes = make_circles(200, noise=0.02, factor=0.4, random_state=0)
     few = np.where(np.arange(200) < 20, codes, -1)
     assert taught(Distillation(LogisticRegression()), rows, few, 2).targets_ is None
 
 
-def test_distillation_is_heeded_where_labels_of_a_rare_class_do_not_spread(rng):
-    codes = np.array([0] * 36 + [1] * 4 + [-1] * 40)  # nine in ten would be right by chance
+def test_distillation_is_used_if_labels_of_a_rare_class_do_not_spread(rng):
+    codes = np.array([0] * 36 + [1] * 4 + [-1] * 40)  # a constant prediction has an accuracy of 0.9
     teacher = taught(Distillation(), rng.normal(size=(80, 2)), codes, 2)
     assert teacher.weights_.max() == 1
 
@@ -410,7 +410,7 @@ def factor(rows, codes):
     return taught(Distillation(Constant()), rows, codes, codes.max() + 1).factor_
 
 
-def test_equal_rows_do_not_hold_labels_back(rng):
+def test_equal_rows_do_not_affect_the_spreading_of_labels(rng):
     true = np.arange(60) % 2
     codes = np.where(np.arange(60) < 20, true, -1)
     rows = rng.normal(size=(60, 2)) + true[:, None]
@@ -421,7 +421,7 @@ def test_equal_rows_do_not_hold_labels_back(rng):
     assert factor(np.eye(2)[np.tile(true, 9)], np.append(codes, np.full(480, -1))) == 0
 
 
-def test_distillation_does_not_go_by_the_order_of_classes():
+def test_distillation_does_not_depend_on_the_order_of_classes():
     rows, true = make_moons(1000, random_state=3)
     few = np.full(1000, -1)
     few[[0, 1, 2, 4]] = true[[0, 1, 2, 4]]  # labels that do not reach all rows
@@ -429,25 +429,25 @@ def test_distillation_does_not_go_by_the_order_of_classes():
 
 
 @pytest.mark.parametrize(("n_classes", "n_rows"), [(2, 4), (2, 5), (10, 4)])
-def test_distillation_gives_way_to_the_smallest_clusters(rng, n_classes, n_rows):
+def test_distillation_is_not_used_for_small_separate_clusters(rng, n_classes, n_rows):
     true = np.repeat(np.arange(n_classes), n_rows)
     rows = rng.normal(size=(len(true), 2)) + 100 * true[:, None]
     assert factor(rows, np.where(np.arange(len(true)) % n_rows < 2, true, -1)) == 0
 
 
-def test_a_class_of_one_label_is_not_judged(rng):
+def test_class_with_one_label_is_not_evaluated(rng):
     codes = np.array([0] * 5 + [1] * 5 + [2] + [-1] * 30)
     for _ in range(10):  # some of them guess the third class
         assert factor(rng.normal(size=(41, 2)), codes) > 0
 
 
-def test_noise_of_many_classes_is_noise(rng):
+def test_labels_do_not_spread_in_noise_of_many_classes(rng):
     codes = np.repeat(np.arange(1100), 3)
     rows = rng.normal(size=(len(codes) + 1, 2))
     assert factor(rows, np.append(codes, -1)) == 1
 
 
-def test_distillation_of_a_class_that_a_part_has_not(rng):
+def test_distillation_with_a_class_missing_from_a_part(rng):
     rows = rng.normal(size=(12, 2))
     codes = np.array([0, 2, -1] * 4)
     teacher = taught(Distillation(adaptive=False), rows, codes, 3)
@@ -456,14 +456,14 @@ def test_distillation_of_a_class_that_a_part_has_not(rng):
 
 
 @pytest.mark.parametrize("codes", [[0, 1, 0, 1], [-1, -1, -1, -1], [0, 0, -1, -1]])
-def test_distillation_with_nothing_to_teach_is_zero(codes):
+def test_distillation_without_labels_or_unlabeled_rows_or_classes_is_zero(codes):
     rows = np.eye(4)
     teacher = taught(Distillation(), rows, np.array(codes), 2)
     module = linear([[1.0, 2.0, 0.0, 1.0], [0.5, -1.0, 1.0, 0.0]])
     assert teacher.loss(view(torch.from_numpy(rows), module)).item() == 0
 
 
-def test_distillation_takes_its_randomness_from_the_classifier(digits):
+def test_distillation_uses_the_random_state_of_the_classifier(digits):
     always = Distillation(adaptive=False)  # digits need no teacher
     first, same = (fit(digits, regularizer=always) for _ in range(2))
     np.testing.assert_array_equal(first.label_distributions_, same.label_distributions_)
@@ -487,12 +487,12 @@ def test_distillation_after_unpickling_and_on_other_rows(digits):
         (MultinomialNB(), "raised: Negative values"),
     ],
 )
-def test_wrong_teachers(digits, estimator, message):
+def test_invalid_teachers_are_refused(digits, estimator, message):
     with pytest.raises(ValueError, match=f"'estimator' parameter of Distillation.*{message}"):
         fit(digits, regularizer=Distillation(estimator, adaptive=False))
 
 
-# --- in the classifier ------------------------------------------------------------------
+# --- in the classifier --------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -527,14 +527,14 @@ def test_name_means_the_default_instance(digits, name):
     assert repr(used) == repr(by_instance.net_.regularizers[0])
 
 
-def test_what_auto_is_for_tables(digits):
+def test_auto_for_tables(digits):
     auto = fit(digits)
     listed = fit(digits, regularizer=["virtual_adversarial", ClassPrior(), "distillation"])
     np.testing.assert_array_equal(auto.label_distributions_, listed.label_distributions_)
     assert list(map(repr, auto.net_.regularizers)) == list(map(repr, listed.net_.regularizers))
 
 
-def test_auto_leaves_out_what_goes_by_shares_where_classes_are_weighted(digits):
+def test_auto_with_class_weight_omits_terms_based_on_class_shares(digits):
     weighted = fit(digits, class_weight="balanced").history_[-1]
     assert "virtual_adversarial" in weighted
     assert "class_prior" not in weighted
@@ -542,13 +542,13 @@ def test_auto_leaves_out_what_goes_by_shares_where_classes_are_weighted(digits):
 
 
 @pytest.mark.parametrize("twice", [["entropy", "entropy"], ("entropy", ConditionalEntropy())])
-def test_two_terms_of_one_name(digits, twice):
+def test_two_terms_with_one_name_are_refused(digits, twice):
     with pytest.raises(ValueError, match="two terms of one name"):
         fit(digits, regularizer=twice)
 
 
 @pytest.mark.parametrize("name", ["loss", "supervised", "entropy"])
-def test_name_that_the_objective_has(digits, name):
+def test_name_of_a_term_of_the_objective_is_refused(digits, name):
     class Own(ConditionalEntropy):
         pass
 
@@ -557,7 +557,7 @@ def test_name_that_the_objective_has(digits, name):
         fit(digits, regularizer=Own(), objective="complement")
 
 
-def test_own_regularizer_keeps_what_it_was_prepared_with(digits):
+def test_custom_regularizer_keeps_its_prepared_state(digits):
     class Own(ConditionalEntropy):
         def prepare(self, rows, codes, n_classes):
             ready = clone(self)
@@ -571,7 +571,7 @@ def test_own_regularizer_keeps_what_it_was_prepared_with(digits):
     assert "entropy" in classifier.fit(*digits).history_[-1]
 
 
-def test_own_regularizer_needs_nothing_but_its_loss(digits):
+def test_custom_regularizer_needs_only_a_loss(digits):
     class Own(Regularizer):
         def loss(self, unlabeled):
             return unlabeled.logits.square().mean()
@@ -595,13 +595,13 @@ def test_no_regularizer_without_unlabeled_rows(digits):
     assert "entropy" not in twin.history_[-1]
 
 
-def test_parameters_are_reached_by_a_grid():
+def test_nested_parameters_can_be_set():
     clf = SGANClassifier(regularizer=VirtualAdversarial())
     assert clf.set_params(regularizer__eps=0.3).regularizer.eps == 0.3
 
 
 @pytest.mark.parametrize("wrong", ["entropi", ["entropi"], [3], "vat", VirtualAdversarial])
-def test_wrong_regularizer(digits, wrong):
+def test_invalid_regularizer_is_refused(digits, wrong):
     with pytest.raises(ValueError, match="'regularizer' parameter of SGANClassifier"):
         fit(digits, regularizer=wrong)
 
@@ -609,6 +609,6 @@ def test_wrong_regularizer(digits, wrong):
 @pytest.mark.parametrize(
     "wrong", [VirtualAdversarial(eps=0), PseudoLabel(threshold=2), Consistency(weight=-1)]
 )
-def test_wrong_option_of_a_regularizer(digits, wrong):
+def test_invalid_option_of_a_regularizer_is_refused(digits, wrong):
     with pytest.raises(ValueError, match=f"parameter of {type(wrong).__name__}"):
         fit(digits, regularizer=wrong)

@@ -61,16 +61,16 @@ def test_rows_are_indexed_like_a_tensor(rows, scaled):
     np.testing.assert_array_equal(as_array(rows, np.arange(10)), scaled)
 
 
-def test_bytes_stay_bytes():
+def test_images_of_bytes_are_stored_as_bytes():
     X, space, _ = byte_images()
     rows = training_rows(X, space, CPU)
     assert isinstance(rows, ByteRows)
     assert rows._values.dtype == torch.uint8
-    X[:] = 0  # the rows are their own
+    X[:] = 0  # the rows are a copy
     assert rows._values.any()
 
 
-def test_what_does_not_fit_is_scaled_when_needed(monkeypatch):
+def test_rows_that_do_not_fit_in_memory_are_scaled_on_access(monkeypatch):
     X, space, _ = byte_images()
     monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", X.size - 1)
     assert isinstance(training_rows(X, space, CPU), StreamedRows)
@@ -95,7 +95,7 @@ def test_rows_read_ahead_are_those_asked_for(picks):
         assert all(torch.equal(part, scaled[p]) for part, p in zip(values, pick, strict=True))
 
 
-def test_no_reader_is_left_behind():
+def test_reader_thread_ends_with_the_iteration():
     rows, _ = table_rows()
     reading = iterate_rows(rows, ((torch.tensor([0]),) for _ in range(1_000)))
     next(reading)
@@ -103,14 +103,14 @@ def test_no_reader_is_left_behind():
     assert not [t for t in threading.enumerate() if t.name.startswith("sgan_sklearn")]
 
 
-def test_an_error_of_the_reader_is_raised():
+def test_error_in_the_reader_thread_is_raised():
     rows, _ = table_rows()
     with pytest.raises(IndexError):
         list(iterate_rows(rows, [(torch.tensor([10]),)]))
 
 
 @pytest.mark.parametrize(("n_bytes", "together"), [(10**9, 32), (16 * 3 * 5, 5), (1, 1)])
-def test_what_is_read_ahead_is_bounded(monkeypatch, n_bytes, together):
+def test_number_of_rows_read_ahead_is_bounded(monkeypatch, n_bytes, together):
     monkeypatch.setattr(rows_module, "BYTES_AHEAD", n_bytes)
     X = np.zeros((10, 4))
     rows = StreamedRows(X, fitted_space(TableSpace("auto", None), X), CPU)  # of 16 bytes each
@@ -126,7 +126,7 @@ def test_what_is_read_ahead_is_bounded(monkeypatch, n_bytes, together):
     assert max(asked) == 3 * together
 
 
-def test_few_rows_are_a_sample_of_their_own():
+def test_sample_of_few_rows_is_all_rows():
     np.testing.assert_array_equal(sample_indices(np.full(5, -1), 3, None), np.arange(5))
 
 
@@ -140,7 +140,7 @@ def test_few_rows_are_a_sample_of_their_own():
         (0, 100, (0, 50)),
     ],
 )
-def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected):
+def test_sample_prefers_labeled_rows(monkeypatch, n_labeled, n_unlabeled, expected):
     monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 150)
     rng = np.random.RandomState(0)
     codes = rng.permutation(np.r_[np.arange(n_labeled) % 2, np.full(n_unlabeled, -1)])
@@ -149,7 +149,7 @@ def test_a_sample_keeps_the_labels(monkeypatch, n_labeled, n_unlabeled, expected
     assert ((codes[places] >= 0).sum(), (codes[places] < 0).sum()) == expected
 
 
-def test_a_sample_has_a_row_of_each_class(monkeypatch):
+def test_sample_has_a_row_of_each_class(monkeypatch):
     monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 10)
     codes = np.r_[np.zeros(1_000, dtype=int), [1, 2], np.full(1_000, -1)]
     places = sample_indices(codes, 1, np.random.RandomState(0))
@@ -171,7 +171,9 @@ def fitted(X, y, **params):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_file_gives_the_same_model_to_the_bit(tmp_path, monkeypatch, order, early_stopping):
+def test_rows_in_a_file_give_the_same_model_to_the_bit(
+    tmp_path, monkeypatch, order, early_stopping
+):
     X, y = digits()
     X[::5, 3] = np.nan
     in_memory = fitted(X, y, early_stopping=early_stopping)
@@ -200,7 +202,7 @@ def test_images_in_a_file(tmp_path, monkeypatch, dtype):
     np.testing.assert_array_equal(streamed.predict_proba(file), in_memory.predict_proba(images))
 
 
-def test_much_is_learned_from_a_sample(monkeypatch):
+def test_scaling_is_fitted_on_a_sample(monkeypatch):
     X, y = digits()
     monkeypatch.setattr(stratification, "MAX_SAMPLE_VALUES", 200 * X.shape[1])
     seen = []
@@ -216,7 +218,7 @@ def test_much_is_learned_from_a_sample(monkeypatch):
     assert clf.score(X[:100], y[:100]) > 0.5
 
 
-def test_the_range_of_images_is_that_of_all(monkeypatch):
+def test_range_of_images_is_that_of_all_images(monkeypatch):
     X, y = digits()
     images = (X / 100).reshape(-1, 8, 8)
     images[-1, 0, 0] = 255.0
@@ -226,7 +228,7 @@ def test_the_range_of_images_is_that_of_all(monkeypatch):
     assert (scaled.min(), scaled.max()) == (-1, 1)
 
 
-def test_a_sample_without_holes_or_levels_of_the_rest(monkeypatch):
+def test_sample_without_the_missing_values_and_levels_of_other_rows(monkeypatch):
     X, y = digits()
     X[250:, 5] = np.nan
     X = np.column_stack([X, np.where(np.arange(300) < 299, 0, 1)])
@@ -240,14 +242,14 @@ def small_sampler():
     return CriticSampler((8,), (8,), max_epochs=1)
 
 
-def test_rows_fill_a_part_of_a_gpu(monkeypatch):
+def test_rows_fill_a_share_of_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1_000, 4_000))
     assert rows_module._fit(250, torch.device("cuda"))
     assert not rows_module._fit(251, torch.device("cuda"))
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "S3", "U2", [("a", "f4"), ("b", "f4")]], ids=str)
-def test_files_of_other_types(tmp_path, dtype):
+def test_files_of_other_dtypes(tmp_path, dtype):
     file = np.memmap(tmp_path / "X", dtype=dtype, mode="w+", shape=(6, 2))
     with pytest.raises(
         ValueError, match=r"Complex data not supp|Got (bytes|the text|a structured)"

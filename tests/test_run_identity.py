@@ -1,4 +1,4 @@
-"""What a training run is known by: whatever decides its model, and nothing else."""
+"""Fingerprint of a training run: it depends on all that determines the model, and nothing else."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def run_of(tmp_path_factory):
-    """Return a function that fits a classifier and returns the name of its run."""
+    """Return a function that fits a classifier and returns the fingerprint of its run."""
 
     def name(X=X, y=Y, **params):
         folder = tmp_path_factory.mktemp("run")
@@ -68,13 +68,13 @@ OTHER_ROWS = {
 }
 
 
-def test_other_rows_are_another_run(run_of):
+def test_run_depends_on_the_rows(run_of):
     runs = {"as they are": run_of()}
     runs |= {name: run_of(rows) for name, rows in OTHER_ROWS.items()}
     assert len(set(runs.values())) == len(runs), runs
 
 
-def test_other_forms_of_images_are_another_run(run_of):
+def test_run_depends_on_the_form_of_images(run_of):
     small = {"architecture": ConvArchitecture(width=2)}
     flat = IMAGES.reshape(30, 64)
     forms = {
@@ -112,12 +112,12 @@ OTHER_PARAMS = [
 ]
 
 
-def test_other_parameters_are_another_run(run_of):
+def test_run_depends_on_the_parameters(run_of):
     runs = [run_of(), *(run_of(**params) for params in OTHER_PARAMS)]
     assert len(set(runs)) == len(runs)
 
 
-def test_other_labels_are_another_run(run_of):
+def test_run_depends_on_the_labels(run_of):
     assert run_of() != run_of(y=changed(Y, 1, -1))
 
 
@@ -137,7 +137,7 @@ SAME = [
 
 
 @pytest.mark.parametrize("params", SAME, ids=str)
-def test_what_does_not_matter_is_the_same_run(run_of, params, monkeypatch):
+def test_run_does_not_depend_on_irrelevant_parameters(run_of, params, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert run_of(**params) == run_of()
 
@@ -147,11 +147,11 @@ def test_what_does_not_matter_is_the_same_run(run_of, params, monkeypatch):
     [np.asfortranarray(X), X[:], np.repeat(X, 2, axis=0)[::2]],
     ids=["by columns", "a view", "with strides"],
 )
-def test_order_of_memory_does_not_matter(run_of, rows):
+def test_run_does_not_depend_on_the_memory_order(run_of, rows):
     assert run_of(rows) == run_of()
 
 
-def test_index_of_a_frame_does_not_matter(run_of):
+def test_run_does_not_depend_on_the_index_of_a_frame(run_of):
     assert run_of(FRAME.set_axis(range(30, 60))) == run_of(FRAME)
 
 
@@ -203,11 +203,11 @@ def repr_of(value):
         (nn.Linear(2, 2), nn.Linear(2, 2)),
     ],
 )
-def test_other_values_are_other_runs(one, other):
+def test_different_values_have_different_fingerprints(one, other):
     assert fingerprint(one) != fingerprint(other)
 
 
-# --- the user's own code --------------------------------------------------------------------------
+# --- user code ------------------------------------------------------------------------------------
 
 PROGRAM = """
 from sgan_sklearn._storage.fingerprint import fingerprint
@@ -273,13 +273,13 @@ def run_of_program():
         ("return helper(x)", "return helper(helper(x))", False),
     ],
 )
-def test_changed_code_is_another_run(run_of_program, old, new, same):
-    # In a process of its own, with other hashes of strings.
+def test_run_depends_on_the_code(run_of_program, old, new, same):
+    # In a separate process, with other hashes of strings.
     after = printed(PROGRAM.replace(old, new, 1), seed="1")
     assert (run_of_program == after) == same
 
 
-def test_functions_that_call_each_other_come_to_an_end():
+def test_fingerprint_of_functions_that_call_each_other():
     program = textwrap.dedent("""
         from sgan_sklearn._storage.fingerprint import fingerprint
 

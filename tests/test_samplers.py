@@ -1,4 +1,4 @@
-"""Samplers: generators of rows beside the classifier's own."""
+"""Samplers: generators of rows in addition to the generator of the classifier."""
 
 import copy
 import pickle
@@ -38,7 +38,7 @@ def small(**params):
 
 @pytest.fixture(scope="module")
 def table():
-    """Return 600 rows: two columns that depend on each other, a count, a category, holes."""
+    """Return 600 rows: two dependent columns, a count, a category, missing values."""
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 2, 600)
     x = rng.normal(size=600)
@@ -74,29 +74,29 @@ def fitted(table):
     ).fit(frame, y)
 
 
-# --- what it makes --------------------------------------------------------------------------------
+# --- sampled rows ---------------------------------------------------------------------------------
 
 
-def test_numbers_are_distributed_as_in_the_training_rows(fitted, table):
-    frame, made_up = table[0], fitted.sample(2_000, random_state=0)
+def test_numbers_have_the_distribution_of_the_training_rows(fitted, table):
+    frame, sampled = table[0], fitted.sample(2_000, random_state=0)
     for name in ("x", "twice", "count", "age"):
-        assert ks_2samp(frame[name].dropna(), made_up[name].dropna()).statistic < 0.08
-    assert abs((made_up["count"] == 0).mean() - (frame["count"] == 0).mean()) < 0.05
-    assert (made_up["count"] % 1 == 0).all()
-    assert (made_up["age"].dropna() % 1 == 0).all()
+        assert ks_2samp(frame[name].dropna(), sampled[name].dropna()).statistic < 0.08
+    assert abs((sampled["count"] == 0).mean() - (frame["count"] == 0).mean()) < 0.05
+    assert (sampled["count"] % 1 == 0).all()
+    assert (sampled["age"].dropna() % 1 == 0).all()
 
 
-def test_levels_and_holes_come_as_often(fitted, table):
-    frame, made_up = table[0], fitted.sample(2_000, random_state=0)
+def test_levels_and_missing_values_have_the_same_frequencies(fitted, table):
+    frame, sampled = table[0], fitted.sample(2_000, random_state=0)
     for name in ("side", "city"):
         shares = frame[name].value_counts(normalize=True)
-        assert (made_up[name].value_counts(normalize=True) - shares).abs().max() < 0.06
-    assert abs(made_up["age"].isna().mean() - frame["age"].isna().mean()) < 0.06
+        assert (sampled[name].value_counts(normalize=True) - shares).abs().max() < 0.06
+    assert abs(sampled["age"].isna().mean() - frame["age"].isna().mean()) < 0.06
 
 
-def test_columns_hang_together(fitted):
-    made_up = fitted.sample(2_000, random_state=0)
-    assert made_up["x"].corr(made_up["twice"]) > 0.9
+def test_columns_depend_on_each_other(fitted):
+    sampled = fitted.sample(2_000, random_state=0)
+    assert sampled["x"].corr(sampled["twice"]) > 0.9
 
 
 def test_rows_of_a_class_are_of_that_class(fitted):
@@ -106,7 +106,7 @@ def test_rows_of_a_class_are_of_that_class(fitted):
     assert fitted.sample(200, label=1, random_state=0)["side"].eq("right").mean() > 0.85
 
 
-def test_values_that_come_again_and_again_come_back_exactly(make_classifier, rng):
+def test_repeated_values_are_sampled_exactly(make_classifier, rng):
     X = np.column_stack(
         [
             np.where(rng.random(300) < 0.7, 0.0, rng.lognormal(size=300)),
@@ -118,11 +118,11 @@ def test_values_that_come_again_and_again_come_back_exactly(make_classifier, rng
     classifier = make_classifier(sampler=small(max_epochs=20), unlabeled_value=None).fit(
         X, np.arange(300) % 2
     )
-    made_up = classifier.sample(1_000, random_state=0)
-    assert abs((made_up[:, 0] == 0).mean() - 0.7) < 0.1
-    assert set(made_up[:, 1]) <= {0.1, 0.2, 0.7}
-    # Where nothing comes again, the rows are between the real ones, not copies.
-    assert np.isin(made_up[:, 3], X[:, 3]).mean() < 0.2
+    sampled = classifier.sample(1_000, random_state=0)
+    assert abs((sampled[:, 0] == 0).mean() - 0.7) < 0.1
+    assert set(sampled[:, 1]) <= {0.1, 0.2, 0.7}
+    # Without repeated values, the rows are between the real ones, not copies.
+    assert np.isin(sampled[:, 3], X[:, 3]).mean() < 0.2
 
 
 def test_few_steps_are_enough_for_two_columns(rng):
@@ -134,21 +134,21 @@ def test_few_steps_are_enough_for_two_columns(rng):
 
 
 def test_form_of_the_rows(fitted, table):
-    made_up = fitted.sample(5, random_state=0)
-    assert list(made_up.columns) == list(table[0].columns)
-    assert list(made_up.dtypes) == list(table[0].dtypes)
+    sampled = fitted.sample(5, random_state=0)
+    assert list(sampled.columns) == list(table[0].columns)
+    assert list(sampled.dtypes) == list(table[0].dtypes)
     assert len(fitted.sample()) == 1
 
 
-def test_array_in_array_out(make_classifier, data):
+def test_array_is_sampled_after_an_array(make_classifier, data):
     X, y = data
     X = X.astype(np.float32)
     classifier = make_classifier(sampler=small()).fit(X, y)
-    made_up = classifier.sample(7, random_state=0)
-    assert made_up.shape == (7, X.shape[1])
-    assert made_up.dtype == np.float32
-    assert (made_up >= X.min(axis=0)).all()
-    assert (made_up <= X.max(axis=0)).all()
+    sampled = classifier.sample(7, random_state=0)
+    assert sampled.shape == (7, X.shape[1])
+    assert sampled.dtype == np.float32
+    assert (sampled >= X.min(axis=0)).all()
+    assert (sampled <= X.max(axis=0)).all()
 
 
 def test_pair_plots_show_its_rows(fitted, table):
@@ -166,7 +166,7 @@ def test_by_name(name):
     SAMPLERS[name]()._validate_params()
 
 
-def test_the_classifier_stays_the_same(make_classifier, data):
+def test_sampler_does_not_change_the_classifier(make_classifier, data):
     X, y = data
     alone = make_classifier().fit(X, y)
     with_it = make_classifier(sampler=small()).fit(X, y)
@@ -175,7 +175,7 @@ def test_the_classifier_stays_the_same(make_classifier, data):
     assert not np.array_equal(alone.sample(5, 0), with_it.sample(5, 0))
 
 
-def test_same_seed_same_rows(make_classifier, data):
+def test_same_seed_gives_the_same_rows(make_classifier, data):
     state = torch.get_rng_state()
     first, second = (make_classifier(sampler=small()).fit(*data) for _ in range(2))
     np.testing.assert_array_equal(first.sample(5, 0), second.sample(5, 0))
@@ -183,7 +183,7 @@ def test_same_seed_same_rows(make_classifier, data):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_pickles_hold_no_tensor(make_classifier, data):
+def test_pickles_contain_no_tensors(make_classifier, data):
     classifier = make_classifier(sampler=small()).fit(*data)
     pickled = pickle.dumps(classifier)
     assert b"torch" not in pickle.dumps(classifier.sampler_.__getstate__()["generator_"])
@@ -193,14 +193,14 @@ def test_pickles_hold_no_tensor(make_classifier, data):
     assert repr(unfitted) == repr(small(penalty=3))
 
 
-def test_the_given_instance_stays_unfitted(make_classifier, data):
+def test_given_instance_is_not_fitted(make_classifier, data):
     sampler = small()
     make_classifier(sampler=sampler).fit(*data)
     assert not hasattr(sampler, "generator_")
     assert not hasattr(clone(sampler), "generator_")
 
 
-def test_works_on_labels_alone(make_classifier, data):
+def test_sampler_without_unsupervised_losses(make_classifier, data):
     X, y = data
     classifier = make_classifier(sampler=small(), unsupervised_weight=0).fit(X, y)
     assert classifier.sample(3, random_state=0).shape == (3, X.shape[1])
@@ -208,7 +208,7 @@ def test_works_on_labels_alone(make_classifier, data):
         classifier.score_samples(X)
 
 
-def test_a_second_fit_trains_it_anew(make_classifier, data):
+def test_second_fit_trains_a_new_sampler(make_classifier, data):
     X, y = data
     classifier = make_classifier(sampler=small(), warm_start=True).fit(X, y)
     first = classifier.sampler_
@@ -218,13 +218,13 @@ def test_a_second_fit_trains_it_anew(make_classifier, data):
     assert classifier.sampler_ is None
 
 
-def test_grids_reach_its_parameters(make_classifier):
+def test_nested_parameters_can_be_set(make_classifier):
     classifier = make_classifier(sampler=small()).set_params(sampler__latent_dim=3)
     assert classifier.sampler.latent_dim == 3
 
 
 class Bootstrap(Sampler):
-    """Training rows, drawn by what the classifier says of them."""
+    """Sampler that draws training rows by their class probabilities."""
 
     def fit(self, rows, probabilities, heads, *, device, verbose=0):
         self.rows_, self.codes_ = torch.from_numpy(rows), probabilities.argmax(axis=1)
@@ -234,22 +234,22 @@ class Bootstrap(Sampler):
         return torch.stack([self.rows_[np.flatnonzero(self.codes_ == code)[0]] for code in codes])
 
 
-def test_a_sampler_of_ones_own(make_learner, data, labels):
+def test_custom_sampler(make_learner, data, labels):
     X, y = data
     classifier = make_learner(sampler=Bootstrap()).fit(X, y)
-    made_up = classifier.sample(label=[1, 0, 1])
-    assert classifier.predict(made_up).tolist() == [1, 0, 1]
-    np.testing.assert_allclose(np.abs(X[:, None] - made_up).sum(axis=2).min(axis=0), 0, atol=1e-4)
+    sampled = classifier.sample(label=[1, 0, 1])
+    assert classifier.predict(sampled).tolist() == [1, 0, 1]
+    np.testing.assert_allclose(np.abs(X[:, None] - sampled).sum(axis=2).min(axis=0), 0, atol=1e-4)
 
 
 class Broken(Bootstrap):
-    """One row, whatever is asked for."""
+    """Sampler that always returns one row."""
 
     def sample(self, codes):
         return np.zeros((1, 2))
 
 
-def test_a_sampler_that_returns_something_else(make_classifier, data):
+def test_sampler_that_returns_a_wrong_shape_is_refused(make_classifier, data):
     classifier = make_classifier(sampler=Broken()).fit(*data)
     with pytest.raises(ValueError, match=r"sample method of Broken .* \(1, 2\) for 3 codes"):
         classifier.sample(3)
@@ -286,7 +286,7 @@ def test_automatic_length(n_rows, batch_size, n_epochs):
     assert sampler._n_epochs(-(-n_rows // batch_size)) == n_epochs
 
 
-def test_divergence_warns_and_keeps_sensible_rows(make_classifier, data):
+def test_divergence_warns_and_keeps_finite_rows(make_classifier, data):
     X, y = data
     with pytest.warns(ConvergenceWarning, match="Lower the learning_rate of CriticSampler"):
         classifier = make_classifier(sampler=small(learning_rate=1e30)).fit(X, y)
@@ -302,7 +302,7 @@ def test_few_rows(n_rows):
     assert made.max() <= rows.max()
 
 
-def test_nothing_but_categories(rng):
+def test_table_of_categories_only(rng):
     codes = rng.choice(3, 300, p=[0.6, 0.3, 0.1])
     rows = np.eye(3, dtype=np.float32)[codes]
     made = fit_alone(small(max_epochs=20), rows, heads=Heads((slice(0, 3),)))
@@ -311,12 +311,12 @@ def test_nothing_but_categories(rng):
     np.testing.assert_allclose(made.mean(dim=0), rows.mean(axis=0), atol=0.05)
 
 
-def test_constant_columns_stay(rng):
+def test_constant_columns_stay_constant(rng):
     rows = np.column_stack([rng.normal(size=100), np.full(100, 7.0)]).astype(np.float32)
     assert (fit_alone(small(), rows).sample(np.zeros(30, dtype=int))[:, 1] == 7).all()
 
 
-# --- bad input ------------------------------------------------------------------------------------
+# --- invalid input --------------------------------------------------------------------------------
 
 
 def test_images_are_refused(make_classifier, rng):
@@ -328,14 +328,14 @@ def test_images_are_refused(make_classifier, rng):
         classifier.fit(images.reshape(20, 64), np.arange(20) % 2)
 
 
-def test_parts_are_refused(make_classifier, data):
+def test_partial_fit_is_refused(make_classifier, data):
     X, y = data
     with pytest.raises(ValueError, match="partial_fit does not support sampler='critic'"):
         make_classifier(sampler="critic").partial_fit(X, y, classes=[0, 1])
 
 
 @pytest.mark.parametrize("value", ["criticc", None, 3, CriticSampler])
-def test_wrong_sampler(value, make_classifier, data):
+def test_invalid_sampler_is_refused(value, make_classifier, data):
     with pytest.raises(ValueError, match="'sampler' parameter of SGANClassifier"):
         make_classifier(sampler=value).fit(*data)
 
@@ -353,12 +353,12 @@ def test_wrong_sampler(value, make_classifier, data):
         ("hidden_layer_sizes", (64, 0)),
     ],
 )
-def test_wrong_parameters(name, value, make_classifier, data):
+def test_invalid_parameters_are_refused(name, value, make_classifier, data):
     with pytest.raises(ValueError, match=f"{name!r} parameter of CriticSampler"):
         make_classifier(sampler=small(**{name: value})).fit(*data)
 
 
-# --- whatever else the classifier can do ----------------------------------------------------------
+# --- other parameters and methods of the classifier -----------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -374,8 +374,8 @@ def test_wrong_parameters(name, value, make_classifier, data):
 )
 def test_with_other_parameters(params, make_classifier, data):
     X, y = data
-    made_up = make_classifier(sampler=small(), **params).fit(X, y).sample(4)
-    assert made_up.shape == (4, X.shape[1])
+    sampled = make_classifier(sampler=small(), **params).fit(X, y).sample(4)
+    assert sampled.shape == (4, X.shape[1])
 
 
 def test_polars_string_labels_and_empty_columns(make_classifier, table):
@@ -383,9 +383,9 @@ def test_polars_string_labels_and_empty_columns(make_classifier, table):
     X = pl.DataFrame({"x": frame["x"].tolist(), "none": pl.Series([None] * 600, dtype=pl.Float64)})
     labels = np.array(["no", "yes", "-1"], dtype=object)[y]
     classifier = make_classifier(sampler=small(), unlabeled_value="-1").fit(X, labels)
-    made_up = classifier.sample(label=["yes", "no", "no"])
-    assert made_up.schema == X.schema
-    assert made_up["none"].is_null().all()
+    sampled = classifier.sample(label=["yes", "no", "no"])
+    assert sampled.schema == X.schema
+    assert sampled["none"].is_null().all()
 
 
 def test_pipelines_grids_and_memory_maps(make_classifier, data, labels, tmp_path):
@@ -400,7 +400,7 @@ def test_pipelines_grids_and_memory_maps(make_classifier, data, labels, tmp_path
     np.testing.assert_array_equal(classifier.sample(3, 0), mapped.sample(3, 0))
 
 
-def test_a_sampler_after_training_in_parts(make_classifier, data, labels):
+def test_fit_with_a_sampler_after_partial_fit(make_classifier, data, labels):
     X, y = data
     classifier = make_classifier(warm_start=True).partial_fit(X, y, classes=np.unique(labels))
     classifier.set_params(sampler=small()).fit(X, y)
@@ -410,10 +410,10 @@ def test_a_sampler_after_training_in_parts(make_classifier, data, labels):
     assert classifier.sampler_ is not None
 
 
-# --- columns of the generator -------------------------------------------------------------------
+# --- columns of the generator ---------------------------------------------------------------------
 
 
-def test_a_column_map_brings_columns_to_the_training_rows(rng):
+def test_column_map_gives_columns_the_distribution_of_the_training_rows(rng):
     real = np.column_stack([rng.gamma(1.0, size=4_000), rng.integers(3, size=4_000)])
     made = np.column_stack([rng.normal(size=(4_000)), rng.normal(size=(4_000))])
     bring = ColumnMap(real.astype(np.float32), made.astype(np.float32), Heads())
@@ -423,22 +423,22 @@ def test_a_column_map_brings_columns_to_the_training_rows(rng):
     assert set(rows[:, 1]) == {0, 1, 2}
     np.testing.assert_allclose(np.bincount(rows[:, 1].astype(int)) / 5_000, 1 / 3, atol=0.04)
     order = fresh[:, 0].argsort()
-    assert (np.diff(rows[order, 0]) >= 0).all()  # ranks stay
+    assert (np.diff(rows[order, 0]) >= 0).all()  # the order is kept
 
 
-def test_a_column_map_leaves_levels_and_passes_holes_over():
-    # A number, and the marks of a value and of a hole.
+def test_column_map_keeps_levels_and_missing_values():
+    # A number, and the indicators of a value and of a missing value.
     heads = Heads((slice(1, 3),), ((0, 2, 9.0),))
     real = np.array([[1.0, 1, 0], [2, 1, 0], [3, 1, 0], [9, 0, 1]], dtype=np.float32)
     made = np.array([[10.0, 1, 0], [20, 1, 0], [30, 1, 0], [99, 0, 1]], dtype=np.float32)
     rows = ColumnMap(real, made, heads)(torch.from_numpy(made)).numpy()
     np.testing.assert_array_equal(rows[:, 1:], made[:, 1:])
     assert rows[:3, 0].max() <= 3
-    assert rows[3, 0] == made[3, 0]  # what fills a hole
+    assert rows[3, 0] == made[3, 0]  # the value that replaces a missing one
 
 
 @pytest.mark.parametrize("share", [0.3, 0.55, 0.7, 1.0])
-def test_a_column_map_spreads_scores_that_come_again_and_again(share):
+def test_column_map_spreads_repeated_values(share):
     real = np.r_[np.zeros(500), np.ones(500)].astype(np.float32)[:, None]
     made = (np.arange(1_000) >= 1_000 * share).astype(np.float32)[:, None]
     torch.manual_seed(0)
@@ -447,13 +447,13 @@ def test_a_column_map_spreads_scores_that_come_again_and_again(share):
     assert abs(rows.mean() - 0.5) < 0.06
 
 
-def test_a_column_map_of_wide_rows_is_small(rng):
+def test_column_map_of_wide_rows_is_small(rng):
     real = rng.normal(size=(2_000, 4_000)).astype(np.float32)
     column_map = ColumnMap(real, real, Heads())
     assert sum(len(values) for values in column_map.values) <= 2**19
 
 
-def test_the_generators_columns_are_those_of_the_training_rows(rng):
+def test_generated_columns_have_the_distribution_of_the_training_rows(rng):
     X = np.column_stack(
         [rng.gamma(0.5, size=600), rng.integers(4, size=600), rng.normal(size=(600))]
     )
@@ -466,11 +466,11 @@ def test_the_generators_columns_are_those_of_the_training_rows(rng):
     assert clf.sample(50, label=1, random_state=0).shape == (50, 3)
 
 
-def test_parts_leave_the_columns_as_they_are(rng):
+def test_partial_fit_has_no_column_map(rng):
     X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
     clf = SGANClassifier(max_epochs=1, device="cpu", random_state=0, unlabeled_value=None).fit(X, y)
     assert clf._column_map is not None
-    assert clf.set_params(sampler=small()).fit(X, y)._column_map is None  # has its own
+    assert clf.set_params(sampler=small()).fit(X, y)._column_map is None  # the sampler has its own
     clf.set_params(sampler="generator").fit(X, y)
     assert clf.partial_fit(X, y, classes=[0, 1])._column_map is None
     for params in ({"objective": "supervised"}, {"unsupervised_weight": 0}):

@@ -1,4 +1,4 @@
-"""Settings of the program around: they change nothing here, and stay as they are."""
+"""Settings of the surrounding program: they have no effect, and they are restored."""
 
 import ast
 import copy
@@ -61,7 +61,7 @@ import matplotlib.pyplot as plt
 
 @contextmanager
 def changed(setter, value, before):
-    """Call the function that sets something, as a program does, and undo it."""
+    """Call the function that changes a setting, and restore the setting afterwards."""
     setter(value)
     try:
         yield
@@ -107,7 +107,7 @@ each_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTING
 
 
 def state_of_program():
-    """Return the settings that this package changes for a while."""
+    """Return the settings that this package changes temporarily."""
     return {
         "sklearn": sklearn.get_config(),
         "numpy": np.geterr(),
@@ -124,7 +124,7 @@ def state_of_program():
 
 
 class Shifting(nn.Module):
-    """A user's network that goes by the default dtype and device whenever it is called."""
+    """Network that uses the default dtype and device in each call."""
 
     def __init__(self):
         super().__init__()
@@ -203,7 +203,7 @@ USES = {
 
 
 def bits(value):
-    """Return what is equal only for values that are the same to the bit."""
+    """Return a value that is equal only for values that are the same to the bit."""
     if isinstance(value, pd.DataFrame):
         return [(name, str(column.dtype), repr(column.tolist())) for name, column in value.items()]
     array = np.asarray(value)
@@ -211,7 +211,7 @@ def bits(value):
 
 
 def learned(model):
-    """Return the bits of all that a training has come to."""
+    """Return the bits of all results of a training."""
     weights = {
         f"{name}.{key}": bits(value.numpy())
         for name in ("module_", "averaged_module_", "generator_", "averaged_generator_")
@@ -222,19 +222,19 @@ def learned(model):
 
 
 def results(model, X, y):
-    """Return the bits of all that a model gives."""
+    """Return the bits of all outputs of a model."""
     return {name: bits(use(model, X, y)) for name, use in USES.items()}
 
 
 @cache
 def plain(case):
-    """Return a model fitted and used in a plain program."""
+    """Return a model fitted and used with default settings."""
     make, inputs = CASES[case]
     model = make().fit(*inputs())
     return model, learned(model), results(model, *inputs())
 
 
-# --- the same with every setting ----------------------------------------------------------------
+# --- same results with every setting-------------------------------------------------------------
 
 
 def test_every_public_method_is_covered():
@@ -246,12 +246,12 @@ def test_every_public_method_is_covered():
     used = {name.partition("(")[0] for name in USES}
     assert methods == used | {"fit", "partial_fit"}
     functions = {n for n in sgan_sklearn.__all__ if inspect.isfunction(getattr(sgan_sklearn, n))}
-    assert functions == {"save", "load", "export_onnx"}  # which have tests of their own below
+    assert functions == {"save", "load", "export_onnx"}  # tested separately below
 
 
 @each_setting
 @each_case
-def test_a_model_is_used(case, setting):
+def test_predictions_with_other_settings(case, setting):
     model, _, expected = plain(case)
     X, y = CASES[case][1]()
     for name, use in USES.items():
@@ -262,7 +262,7 @@ def test_a_model_is_used(case, setting):
 
 @each_setting
 @each_case
-def test_a_model_is_fitted(case, setting):
+def test_fit_with_other_settings(case, setting):
     make, inputs = CASES[case]
     model = make()
     with setting():
@@ -273,7 +273,7 @@ def test_a_model_is_fitted(case, setting):
 
 
 @each_setting
-def test_a_model_is_fitted_in_parts(setting):
+def test_partial_fit_with_other_settings(setting):
     def fit():
         model = small().partial_fit(X[:30], y[:30], classes=[0, 1, 2])
         return model.partial_fit(X[30:], y[30:])
@@ -299,7 +299,7 @@ COPIES = {
 
 @each_setting
 @pytest.mark.parametrize("case", ["numbers", "images", "critic", "own_modules"])
-def test_copies_are_the_same_and_go_on(case, setting, tmp_path):
+def test_copies_are_equal_and_continue_with_other_settings(case, setting, tmp_path):
     model, _, expected = plain(case)
     X, y = CASES[case][1]()
     for name, make_copy in COPIES.items():
@@ -314,7 +314,7 @@ def test_copies_are_the_same_and_go_on(case, setting, tmp_path):
 
 
 @each_setting
-def test_a_model_read_from_a_file_of_a_plain_program(setting, tmp_path):
+def test_load_with_other_settings(setting, tmp_path):
     model, _, expected = plain("critic")
     save(model, tmp_path / "model")
     data = pickle.dumps(model)
@@ -325,7 +325,7 @@ def test_a_model_read_from_a_file_of_a_plain_program(setting, tmp_path):
 
 
 @each_setting
-def test_displays(setting):
+def test_displays_with_other_settings(setting):
     def draw():
         of_table = SamplesDisplay.from_estimator(
             model, X, n_samples=9, features=["text"], random_state=0
@@ -343,7 +343,7 @@ def test_displays(setting):
 
 
 @each_setting
-def test_splits_and_scores(setting):
+def test_splits_and_scores_with_other_settings(setting):
     def split_and_score():
         X, y = rows()
         model, _, _ = plain("numbers")
@@ -429,11 +429,11 @@ def test_probabilities_that_underflow(name):
     assert learned(sharp) == learned(small(discriminator_lr=0.5).fit(X, y))
 
 
-# --- and back -----------------------------------------------------------------------------------
+# --- restoration --------------------------------------------------------------------------------
 
 
 @each_setting
-def test_settings_stay_as_they_are(setting, tmp_path):
+def test_settings_are_restored(setting, tmp_path):
     X, y = rows()
     before = state_of_program()
     with setting():
@@ -457,7 +457,7 @@ def test_settings_stay_as_they_are(setting, tmp_path):
     assert state_of_program() == before
 
 
-def test_settings_stay_as_they_are_after_an_error_in_a_training():
+def test_settings_are_restored_after_an_error_in_fit():
     class Failing(Callback):
         def on_epoch_end(self, net, **kwargs):
             raise RuntimeError("from a callback")
@@ -469,8 +469,8 @@ def test_settings_stay_as_they_are_after_an_error_in_a_training():
         assert state_of_program() == around
 
 
-def test_a_plain_program_is_left_alone(monkeypatch):
-    # The one of this process has changed in other tests, and is counted since.
+def test_default_settings_are_recognized(monkeypatch):
+    # Other tests have changed the object of this process.
     monkeypatch.setattr(settings_module, "_default_dtype", settings_module._DefaultDtype())
     assert settings_module._is_plain()
     for name, setting in SETTINGS.items():
@@ -481,7 +481,7 @@ def test_a_plain_program_is_left_alone(monkeypatch):
 
 
 @each_setting
-def test_code_within_a_training_sees_plain_settings(setting):
+def test_user_code_in_a_training_runs_with_default_settings(setting):
     class Looking(Callback):
         def on_epoch_end(self, net, **kwargs):
             seen.append(state_of_program())
@@ -497,7 +497,7 @@ def test_code_within_a_training_sees_plain_settings(setting):
     assert len(seen) == 2
 
 
-def test_errors_that_the_program_ignores_stay_ignored():
+def test_ignored_numpy_errors_stay_ignored():
     with np.errstate(all="raise", divide="ignore"), plain_settings():
         assert np.geterr() == {
             "divide": "ignore",
@@ -523,7 +523,7 @@ def test_methods_keep_their_signatures_and_docstrings():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_threads_with_other_settings(dtype):
     names = ["no_grad", "inference_mode", "with_device", "autocast", "errstate", "pandas"]
-    # Without a teacher, whose warnings Python can only silence for all threads.
+    # Without a teacher, because Python can only silence its warnings for all threads.
     model = small(regularizer=["virtual_adversarial", "class_prior"])
     expected = learned(model.fit(*rows()))
     together = threading.Barrier(len(names) + 1)
@@ -546,7 +546,7 @@ def test_threads_with_other_settings(dtype):
         assert torch.get_default_dtype() is dtype
 
 
-def test_default_dtype_is_kept_as_long_as_one_thread_needs_it():
+def test_default_dtype_is_kept_while_a_thread_needs_it():
     begun, done = threading.Event(), threading.Event()
 
     def train():
@@ -558,7 +558,7 @@ def test_default_dtype_is_kept_as_long_as_one_thread_needs_it():
     with default_dtype(torch.float64), ThreadPoolExecutor(1) as pool:
         training = pool.submit(train)
         assert begun.wait(60)
-        # Now it is float32, but not for long.
+        # It is float32 temporarily.
         with plain_settings():
             assert torch.get_default_dtype() is torch.float32
         assert torch.get_default_dtype() is torch.float32
@@ -610,7 +610,7 @@ def test_default_dtype_in_a_forked_process(within):
 @pytest.mark.parametrize(
     "scaling", [StandardScaler(), make_pipeline(StandardScaler(), PCA())], ids=["one", "pipeline"]
 )
-def test_transformer_with_an_output_of_its_own(scaling, in_file, output, monkeypatch):
+def test_transformer_with_set_output(scaling, in_file, output, monkeypatch):
     X, y = rows()
     expected = small(scaling=scaling).fit(X, y)
     if in_file:
@@ -621,7 +621,7 @@ def test_transformer_with_an_output_of_its_own(scaling, in_file, output, monkeyp
     assert results(found, X, y) == results(expected, X, y)
 
 
-def test_infinite_values_are_found_whatever_scikit_learn_assumes():
+def test_infinite_values_are_found_with_assume_finite():
     X, y = rows()
     X = np.where(np.arange(len(X))[:, np.newaxis] == 3, np.inf, X)
     with sklearn.config_context(assume_finite=True), pytest.raises(ValueError, match="infinity"):
@@ -643,7 +643,7 @@ def deterministic():
     ids=str,
 )
 @pytest.mark.parametrize("inputs", [table, images])
-def test_deterministic_algorithms_suffice(inputs, params, deterministic):
+def test_training_with_deterministic_algorithms(inputs, params, deterministic):
     if inputs is images:
         params = {"architecture": ConvArchitecture(width=4), "augment": "affine", **params}
     found = learned(small(**params).fit(*inputs()))
@@ -652,7 +652,7 @@ def test_deterministic_algorithms_suffice(inputs, params, deterministic):
 
 
 class Halved(nn.Module):
-    """A user's network that multiplies in bfloat16 by itself."""
+    """Network that enables bfloat16 itself."""
 
     def __init__(self):
         super().__init__()
@@ -663,7 +663,7 @@ class Halved(nn.Module):
             return self.layer(x).float()
 
 
-def test_autocast_of_a_network_within_that_of_the_program():
+def test_network_with_autocast_within_autocast_of_the_program():
     discriminator = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     model = small(ModuleArchitecture(discriminator, Halved()))
     expected = learned(model.fit(*rows()))
@@ -672,7 +672,7 @@ def test_autocast_of_a_network_within_that_of_the_program():
 
 
 @pytest.mark.parametrize("enabled", [False, True])
-def test_bfloat16_with_an_autocast_around(enabled):
+def test_bfloat16_within_autocast_of_the_program(enabled):
     # The outermost one keeps the casts of weights, which were those of the first step.
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
         model = small(training__precision="bfloat16").fit(*rows())
@@ -698,7 +698,7 @@ def test_a_run_is_known_whatever_is_printed(values):
             assert fingerprint(values) == expected
 
 
-def test_runs_of_different_numbers_differ():
+def test_fingerprints_of_different_numbers_differ():
     prints = {fingerprint(value) for value in [*NUMBERS, np.float64(0.2), np.int32(4)]}
     assert len(prints) == len(NUMBERS) + 2
 
@@ -757,7 +757,7 @@ def test_options_of_pandas(name, value, tmp_path):
 
 
 @pytest.mark.parametrize("storage", ["python", "pyarrow"])
-def test_text_of_pandas_is_stored_in_another_way(storage, tmp_path):
+def test_fit_with_another_string_storage_of_pandas(storage, tmp_path):
     if storage == "pyarrow":
         pytest.importorskip("pyarrow", reason="not installed", exc_type=ImportError)
     model, _, _ = plain("table")
@@ -773,7 +773,7 @@ def test_text_of_pandas_is_stored_in_another_way(storage, tmp_path):
 
 
 @pytest.mark.parametrize("storage", ["python", "pyarrow"])
-def test_a_model_keeps_columns_of_text_of_either_storage(storage, tmp_path):
+def test_saved_model_with_text_of_either_string_storage(storage, tmp_path):
     if storage == "pyarrow":
         pytest.importorskip("pyarrow", reason="not installed", exc_type=ImportError)
     X, y = table()
@@ -784,7 +784,7 @@ def test_a_model_keeps_columns_of_text_of_either_storage(storage, tmp_path):
         assert sample["text"].dtype == X["text"].dtype
 
 
-# --- how Python is started ----------------------------------------------------------------------
+# --- options of Python --------------------------------------------------------------------------
 
 HEALTHY = """
 import copy, os, pickle, tempfile
@@ -870,7 +870,7 @@ assert type(found) is np.ndarray and (found == expected).all() and type(score) i
 """
 
 
-def test_arrays_of_torch_that_scikit_learn_would_pass_on():
+def test_tensors_with_array_api_support_of_scikit_learn():
     vendored = "sklearn.externals.array_api_compat"
     pytest.importorskip(vendored, reason="older versions of scikit-learn need another package")
     result = run(TENSORS, SCIPY_ARRAY_API="1")

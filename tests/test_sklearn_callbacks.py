@@ -13,7 +13,7 @@ callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 brin
 
 
 class Watcher:
-    """Record what is handed to a callback."""
+    """Callback that records its arguments."""
 
     def __init__(self, stop_after=None, fail_in=None):
         self.stop_after = stop_after
@@ -65,7 +65,7 @@ def test_labeled_rows_only(make_classifier, data, labels):
         np.testing.assert_array_equal(known, names[labels][y != -1])
 
 
-def test_the_estimator_of_an_epoch_stays_as_it_was(make_classifier, data):
+def test_estimator_of_an_epoch_does_not_change_later(make_classifier, data):
     X, y = data
     watcher = Watcher()
     classifier = make_classifier(max_epochs=3).set_callbacks(watcher).fit(X, y)
@@ -78,7 +78,7 @@ def test_the_estimator_of_an_epoch_stays_as_it_was(make_classifier, data):
     np.testing.assert_array_equal(early.predict_proba(X), probabilities[0])
 
 
-def test_callbacks_change_nothing_and_leave_no_trace(make_classifier, data):
+def test_callbacks_do_not_change_the_model(make_classifier, data):
     X, y = data
     plain = make_classifier().fit(X, y)
     watched = make_classifier().set_callbacks(Watcher()).fit(X, y)
@@ -90,14 +90,14 @@ def test_callbacks_change_nothing_and_leave_no_trace(make_classifier, data):
     assert set(vars(watched)) - set(vars(plain)) == {"_skl_callbacks"}
 
 
-def test_a_callback_may_stop_the_training(make_classifier, data):
+def test_callback_can_stop_the_training(make_classifier, data):
     watcher = Watcher(stop_after=2)
     classifier = make_classifier(max_epochs=9).set_callbacks(watcher).fit(*data)
     assert classifier.n_iter_ == 2
     assert watcher.calls[-2:] == ["end fit 0", "teardown"]
 
 
-def test_an_error_in_a_callback_keeps_the_old_model(make_classifier, data):
+def test_error_in_a_callback_keeps_the_fitted_model(make_classifier, data):
     X, y = data
     classifier = make_classifier().fit(X, y)
     before = classifier.predict_proba(X)
@@ -106,7 +106,7 @@ def test_an_error_in_a_callback_keeps_the_old_model(make_classifier, data):
         classifier.set_callbacks(watcher).fit(X, y)
     assert watcher.calls[-1] == "teardown"
     np.testing.assert_array_equal(classifier.predict_proba(X), before)
-    # And the next fit finds nothing left over.
+    # The next fit works as if there had been no error.
     classifier.set_callbacks(Watcher()).fit(X, y)
 
 
@@ -128,7 +128,7 @@ def test_warm_start_and_partial_fit(make_classifier, data):
     )
 
 
-def test_a_part_without_labels_is_not_scored(make_classifier, data):
+def test_part_without_labels_is_not_scored(make_classifier, data):
     X, y = data
     monitor = callback.ScoringMonitor(scoring="accuracy")
     classifier = make_classifier().set_callbacks(monitor)
@@ -171,6 +171,6 @@ def test_clone_keeps_the_callbacks(make_classifier, data):
     assert watcher.calls[-1] == "teardown"
 
 
-def test_only_callbacks_of_scikit_learn_are_taken(make_classifier):
+def test_other_callbacks_than_those_of_scikit_learn_are_refused(make_classifier):
     with pytest.raises(TypeError, match="FitCallback"):
         make_classifier().set_callbacks(print)

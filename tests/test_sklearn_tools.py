@@ -1,4 +1,4 @@
-"""scikit-learn's tools around a classifier with unlabeled rows: each is tried once."""
+"""Tools of scikit-learn with unlabeled rows: each is tested once."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def learned(irises):
 # --- scores and searches --------------------------------------------------------------------------
 
 
-def test_the_score_of_a_split_is_that_on_hidden_labels(irises):
+def test_score_of_a_split_is_that_on_hidden_labels(irises):
     X, y = irises[0], irises[2]
     few = mask_labels(y, fraction=0.2, random_state=1)
     hidden = few == -1
@@ -143,7 +143,7 @@ def test_curves(irises):
 def test_permutation_importance(irises, learned):
     X, few, _ = irises
     importance = permutation_importance(learned, X, few, n_repeats=5, random_state=0)
-    # Petals tell irises apart, sepals hardly.
+    # Petals distinguish irises, sepals hardly do.
     assert importance.importances_mean[2:].max() > 3 * importance.importances_mean[:2].max()
 
 
@@ -184,7 +184,7 @@ def test_displays_of_scikit_learn(irises, learned):
     ids=["bagging", "voting", "stacking", "one-vs-rest", "calibrated"],
 )
 @pytest.mark.filterwarnings("ignore:y holds no unlabeled row:UserWarning")
-def test_wrappers_take_unlabeled_rows_for_a_class(irises, make):
+def test_wrappers_treat_unlabeled_rows_as_a_class(irises, make):
     X, few, _ = irises
     assert make(quick(max_epochs=1)).fit(X, few).classes_.tolist() == [-1, 0, 1, 2]
 
@@ -236,7 +236,7 @@ def test_calibration_of_a_frozen_member(irises, halves, members):
 
 
 @pytest.mark.parametrize("mark", [-1, float("nan")])
-def test_calibration_of_names_beside_another_mark(irises, mark):
+def test_calibration_with_strings_and_another_unlabeled_value(irises, mark):
     X, few, y = irises
     names = np.array(["ash", "elm", "oak"], dtype=object)
     few, y = np.where(few == -1, mark, names[few]), names[y]
@@ -250,11 +250,11 @@ def test_calibration_of_names_beside_another_mark(irises, mark):
     assert calibrated.score(X, y) > 0.8
 
 
-def test_a_frozen_selection_of_columns(irises):
+def test_selection_of_columns_with_a_frozen_classifier(irises):
     X, few, y = irises
     labeled = few != -1
     select = SelectKBest(k=2).fit(X[labeled], few[labeled])
     model = make_pipeline(FrozenEstimator(select), quick()).fit(X, few)
     assert model.score(X, y) > 0.85
-    # Asked for the unlabeled rows too, it answers another question.
+    # With the unlabeled rows, it solves another problem.
     assert (clone(select).fit(X, few).scores_ != select.scores_).all()

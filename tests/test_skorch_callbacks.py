@@ -58,7 +58,7 @@ def make(**params):
 
 
 def of_model(classifier, X):
-    """Return what tells one model from another."""
+    """Return outputs by which models are compared."""
     return classifier.predict_proba(X), classifier.sample(5, random_state=0)
 
 
@@ -79,7 +79,7 @@ def accuracy(net, X, y):
 
 
 class FakeRun:
-    """A run of any of the services, which keeps what it gets."""
+    """Run of any of the services, which records what it receives."""
 
     def __init__(self, folder):
         self.dir = str(folder)
@@ -144,7 +144,7 @@ class FakeField:
 
 @pytest.fixture(autouse=True)
 def _fake_neptune(monkeypatch):
-    """Let NeptuneLogger import the two classes that it needs."""
+    """Provide the two classes that NeptuneLogger imports."""
     modules = {name: ModuleType(name) for name in ("neptune", "neptune.types", "neptune.handler")}
     modules["neptune.types"].File = SimpleNamespace(from_content=lambda text, extension: text)
     modules["neptune.handler"].Handler = type("Handler", (), {})
@@ -152,7 +152,7 @@ def _fake_neptune(monkeypatch):
         monkeypatch.setitem(sys.modules, name, module)
 
 
-# --- what each does --------------------------------------------------------------------------
+# --- each callback ---------------------------------------------------------------------------
 
 CASES = {}
 NEEDS_VALIDATION = "needs .*early_stopping=True"
@@ -173,7 +173,7 @@ def case(name, make_callbacks, refused=None, label=""):
 
 
 def check_nothing(*args):
-    raise AssertionError("it was to be refused")
+    raise AssertionError("the callback must be refused")
 
 
 case("InputShapeSetter", lambda path: [InputShapeSetter()], NEVER)(check_nothing)
@@ -385,7 +385,7 @@ def check_timer(classifier, callbacks, X, y, path):
 
 
 class Weights(Callback):
-    """Keep copies of the discriminator's weights, of the start and of each epoch."""
+    """Record the weights of the discriminator at the start and after each epoch."""
 
     def on_train_begin(self, net, **kwargs):
         self.seen = [self.copies(net)]
@@ -433,13 +433,13 @@ def check_mapped(classifier, callbacks, X, y, path):
 
 @case("GradientNormClipping", lambda path: [GradientNormClipping(1e-12)])
 def check_clipping(classifier, callbacks, X, y, path):
-    """Gradients next to nothing leave Adam, whose epsilon is larger, next to no step."""
+    """Gradients far below the epsilon of Adam lead to almost no step."""
     losses = recorded(classifier, "supervised")
     assert losses == pytest.approx([losses[0]] * 4, rel=0.2)
 
 
 class Lines(list):
-    """What a callback prints."""
+    """Lines that a callback prints."""
 
     def __call__(self, line):
         self.append(line)
@@ -466,7 +466,7 @@ LOSSES = {"discriminator_loss", "generator_loss", "supervised"}
 
 
 def check_logged(run, classifier, rename=str):
-    """Check that a service got the losses of each epoch, and the scores of validation rows."""
+    """Check that a service received the losses of each epoch and the scores of validation rows."""
     names = LOSSES | ({"valid_loss", "valid_acc"} if classifier.early_stopping else set())
     for name in names:
         assert run.logged[rename(name)] == recorded(classifier, name)
@@ -530,7 +530,7 @@ def check_bare_wandb(classifier, callbacks, X, y, path):
     assert run.watched.state_dict().keys() == classifier.discriminator_.state_dict().keys()
 
 
-def test_each_of_the_installed_callbacks_has_a_case():
+def test_each_installed_callback_has_a_case():
     assert {name for name, *_ in CASES.values()} == set(of_skorch.__all__)
 
 
@@ -540,7 +540,7 @@ def test_callback(label, held_out, data, tmp_path, request):
     X, y = data
     name, make_callbacks, refused, check = CASES[label]
     callbacks = make_callbacks(tmp_path)
-    # One that never stops, so that all epochs are there.
+    # One that never stops, so that the history has all epochs.
     options = {**HELD_OUT, "n_iter_no_change": 99} if held_out else {}
     classifier = make(callbacks=callbacks, **options)
     if refused == NEVER or (refused is not None and not held_out):
@@ -573,7 +573,7 @@ def test_fitted_estimators_with_callbacks_can_be_copied(label, data, tmp_path):
     assert_same_model(sgan_sklearn.load(tmp_path / "model.sgan"), classifier, X)
 
 
-# --- what is in the history ------------------------------------------------------------------
+# --- history ---------------------------------------------------------------------------------
 
 
 def test_loss_and_accuracy_of_held_out_rows(data):
@@ -606,7 +606,7 @@ def test_rows_in_several_batches(data, monkeypatch):
         assert recorded(parts, name) == pytest.approx(recorded(whole, name))
 
 
-def test_no_record_of_batches_where_no_callback_reads_them(data):
+def test_batches_are_not_recorded_if_no_callback_reads_them(data):
     classifier = make(callbacks=[EpochScoring("accuracy", on_train=True)]).fit(*data)
     with pytest.raises(KeyError):
         classifier.net_.history[-1, "batches", :, "train_loss"]
@@ -634,7 +634,7 @@ def test_images(data):
     assert 0 <= classifier.history_[-1]["taught"] <= 1
 
 
-def test_rows_in_a_file(data, tmp_path, monkeypatch):
+def test_callbacks_with_rows_in_a_file(data, tmp_path, monkeypatch):
     X, y = data
     monkeypatch.setattr(sgan_sklearn._data.rows, "MAX_BYTES_ON_CPU", 0)
     callbacks = [
@@ -645,10 +645,10 @@ def test_rows_in_a_file(data, tmp_path, monkeypatch):
     assert recorded(classifier, "accuracy") == recorded(classifier, "again")
 
 
-# --- what is refused -------------------------------------------------------------------------
+# --- refused callbacks -----------------------------------------------------------------------
 
 
-def test_a_refusal_keeps_the_fitted_model(data):
+def test_refused_callback_keeps_the_fitted_model(data):
     X, y = data
     classifier = make().fit(X, y)
     before = classifier.predict_proba(X)
@@ -667,13 +667,13 @@ def test_a_refusal_keeps_the_fitted_model(data):
         LRScheduler("ReduceLROnPlateau"),
     ],
 )
-def test_an_entry_that_nothing_records_is_named(callback, held_out, data):
+def test_monitored_entry_that_is_never_recorded_is_named(callback, held_out, data):
     options = HELD_OUT if held_out else {}
     with pytest.raises(ValueError, match=f"needs '{callback.monitor}' in the history"):
         make(callbacks=[callback], **options).fit(*data)
 
 
-def test_an_entry_that_a_callback_before_records(data):
+def test_monitored_entry_recorded_by_an_earlier_callback(data):
     scores = EpochScoring("accuracy", on_train=True, lower_is_better=False)
     stops = EarlyStopping("accuracy_best", lower_is_better=False, patience=1)
     with pytest.raises(ValueError, match="accuracy_best"):
@@ -681,7 +681,7 @@ def test_an_entry_that_a_callback_before_records(data):
     assert make(callbacks=[scores, stops]).fit(*data).n_iter_ <= 4
 
 
-def test_callbacks_of_the_user_may_record_what_is_monitored(data):
+def test_user_callbacks_may_record_monitored_entries(data):
     class Recorder(Callback):
         def on_epoch_end(self, net, **kwargs):
             net.history.record("valid_loss", 1.0)
@@ -696,7 +696,7 @@ def test_partial_fit(data):
     classifier.partial_fit(X, y, classes=[0, 1, 2])
     labeled = y != -1
     assert classifier.history_[0]["accuracy"] == classifier.score(X[labeled], y[labeled])
-    classifier.partial_fit(X, np.full(60, -1))  # without labels there is nothing to score
+    classifier.partial_fit(X, np.full(60, -1))  # no rows to score
     assert "accuracy" not in classifier.history_[1]
     with pytest.raises(ValueError, match="not in partial_fit"):
         classifier.set_params(callbacks=[BatchScoring("accuracy")]).partial_fit(X, y)
@@ -711,7 +711,7 @@ def test_in_a_grid_search(data, labels):
     assert recorded(best, "accuracy") == best.validation_scores_
 
 
-def test_an_interrupted_validation_leaves_its_epoch_out(data):
+def test_interrupted_validation_discards_its_epoch(data):
     calls = []
 
     def stop_in_the_second_epoch(net, X, y):
@@ -762,7 +762,7 @@ for _name in HOOKS:
 
 
 @pytest.mark.parametrize("options", [{}, HELD_OUT, {"regularizer": "consistency"}])
-def test_a_callback_that_draws_does_not_change_the_model(data, options):
+def test_random_numbers_of_a_callback_do_not_change_the_model(data, options):
     X, y = data
     drawing = Drawing()
     classifier = make(callbacks=[drawing], **options).fit(X, y)
@@ -783,7 +783,7 @@ def test_no_draws_change_the_model(hooks, n, seed):
     assert_same_model(with_draws, make(**options).fit(X, y), X)
 
 
-def test_a_scoring_function_that_draws_does_not_change_the_model(data):
+def test_random_numbers_of_a_scoring_function_do_not_change_the_model(data):
     X, y = data
 
     def by_chance(net, X, y):
@@ -795,7 +795,7 @@ def test_a_scoring_function_that_draws_does_not_change_the_model(data):
     assert len(set(recorded(classifier, "by_chance"))) == classifier.n_iter_
 
 
-def test_the_numbers_of_callbacks_come_from_random_state(data):
+def test_random_numbers_of_callbacks_come_from_random_state(data):
     streams = []
     for seed in (0, 0, 1):
         drawing = Drawing()
@@ -806,7 +806,7 @@ def test_the_numbers_of_callbacks_come_from_random_state(data):
     assert len(streams[0].unique()) > 0.99 * len(streams[0])
 
 
-# --- trainings that are resumed --------------------------------------------------------------
+# --- resumed trainings -----------------------------------------------------------------------
 
 
 class Shaking(Callback):
@@ -832,7 +832,7 @@ class Killer(Callback):
 
 
 @pytest.mark.parametrize("epoch", [2, 3, 4])
-def test_a_resumed_training_is_the_uninterrupted_one(epoch, data, tmp_path):
+def test_resumed_training_equals_the_uninterrupted_one(epoch, data, tmp_path):
     X, y = data
 
     def callbacks(*more):

@@ -1,4 +1,4 @@
-"""Tables with categories and holes: frames in, frames out."""
+"""Tables with categories and missing values: frames as input and output."""
 
 import pickle
 import re
@@ -24,7 +24,7 @@ CITIES = ["Bonn", "Kyiv", "Lima"]
 
 @pytest.fixture
 def table(rng):
-    """Return 90 rows of columns of every kind, three classes told by the city, and few labels."""
+    """Return 90 rows with columns of every kind and few labels; the city determines the class."""
     codes = rng.integers(0, 3, 90)
     frame = pd.DataFrame(
         {
@@ -57,34 +57,36 @@ def as_polars(frame):
 
 
 @pytest.mark.parametrize("form", [lambda frame: frame, as_polars], ids=["pandas", "polars"])
-def test_a_frame_of_every_kind_of_column(form, table, make_learner):
+def test_frame_with_every_kind_of_column(form, table, make_learner):
     frame, y, codes = table
     X = form(frame)
     classifier = make_learner(max_epochs=60).fit(X, y)
     assert classifier.score(X, codes) > 0.9
     assert classifier.n_features_in_ == 7
     assert classifier.feature_names_in_.tolist() == list(frame.columns)
-    made_up = classifier.sample(200, random_state=0)
-    assert type(made_up) is type(X)
-    assert list(made_up.columns) == list(X.columns)
-    assert list(made_up.dtypes) == list(X.dtypes)
-    made_up = made_up if form(frame) is frame else pd.DataFrame(made_up.to_dict(as_series=False))
-    assert set(made_up["city"]) == set(CITIES)
-    assert set(made_up["grade"]) <= {"a", "b"}
-    assert set(made_up["new"]) <= {True, False}
-    assert set(made_up["owner"].dropna()) <= {"x", "y"}
+    generated = classifier.sample(200, random_state=0)
+    assert type(generated) is type(X)
+    assert list(generated.columns) == list(X.columns)
+    assert list(generated.dtypes) == list(X.dtypes)
+    generated = (
+        generated if form(frame) is frame else pd.DataFrame(generated.to_dict(as_series=False))
+    )
+    assert set(generated["city"]) == set(CITIES)
+    assert set(generated["grade"]) <= {"a", "b"}
+    assert set(generated["new"]) <= {True, False}
+    assert set(generated["owner"].dropna()) <= {"x", "y"}
     for name in ("size", "rooms", "age"):
-        assert made_up[name].min() >= frame[name].min()
-        assert made_up[name].max() <= frame[name].max()
-    assert (made_up["rooms"] % 1 == 0).all()
-    assert (made_up["age"].dropna() % 1 == 0).all()
-    # Holes come about as often as they did, whole columns of numbers and text alike.
-    assert 0 < made_up["age"].isna().mean() < 0.6
-    assert 0 < made_up["owner"].isna().mean() < 0.6
-    assert not made_up[["size", "rooms", "city", "grade", "new"]].isna().any(axis=None)
+        assert generated[name].min() >= frame[name].min()
+        assert generated[name].max() <= frame[name].max()
+    assert (generated["rooms"] % 1 == 0).all()
+    assert (generated["age"].dropna() % 1 == 0).all()
+    # Values are missing about as often as in the frame, in integers and in text.
+    assert 0 < generated["age"].isna().mean() < 0.6
+    assert 0 < generated["owner"].isna().mean() < 0.6
+    assert not generated[["size", "rooms", "city", "grade", "new"]].isna().any(axis=None)
 
 
-def test_both_kinds_of_frames_give_one_model(table, make_classifier):
+def test_both_kinds_of_frames_give_the_same_model(table, make_classifier):
     frame, y, _ = table
     other = as_polars(frame)
     one, two = make_classifier().fit(frame, y), make_classifier().fit(other, y)
@@ -114,24 +116,24 @@ def test_new_and_missing_categories_at_predict(table, make_classifier):
     assert np.isfinite(classifier.predict_proba(missing)).all()
 
 
-def test_holes_in_an_array(make_learner, data, labels):
+def test_missing_values_in_an_array(make_learner, data, labels):
     X, y = data
     X = np.where(np.random.RandomState(0).rand(*X.shape) < 0.1, np.nan, X)
     classifier = make_learner().fit(X, y)
     assert classifier.score(X, labels) > 0.85
-    made_up = classifier.sample(300, random_state=0)
-    assert made_up.shape == (300, 4)
-    assert 0 < np.isnan(made_up).mean() < 0.4
+    generated = classifier.sample(300, random_state=0)
+    assert generated.shape == (300, 4)
+    assert 0 < np.isnan(generated).mean() < 0.4
 
 
-def test_a_hole_that_no_training_row_had_counts_as_the_median(make_classifier, data):
+def test_missing_values_in_new_rows_only_count_as_the_median(make_classifier, data):
     X, y = data
     X = X * [1, 5, 1, 1] + [0, 1000, 0, 0]
     classifier = make_classifier().fit(X, y)
-    holes, medians = X.copy(), X.copy()
-    holes[:, 1], medians[:, 1] = np.nan, np.median(X[:, 1])
+    with_nan, medians = X.copy(), X.copy()
+    with_nan[:, 1], medians[:, 1] = np.nan, np.median(X[:, 1])
     np.testing.assert_array_equal(
-        classifier.predict_proba(holes), classifier.predict_proba(medians)
+        classifier.predict_proba(with_nan), classifier.predict_proba(medians)
     )
 
 
@@ -142,9 +144,9 @@ def test_categories_of_an_array_by_index_or_mask(chosen, make_classifier, rng):
         X, np.arange(40) % 2
     )
     assert classifier.scaler_.blocks_ == [slice(1, 4)]
-    made_up = classifier.sample(50, random_state=0)
-    assert set(made_up[:, 1]) == {0.0, 10.0, 20.0}
-    # Numbers between the levels are no levels.
+    generated = classifier.sample(50, random_state=0)
+    assert set(generated[:, 1]) == {0.0, 10.0, 20.0}
+    # Numbers between the levels do not occur.
     between = X.copy()
     between[:, 1] = 5.0
     missing = X.copy()
@@ -160,9 +162,9 @@ def test_arrays_keep_their_dtype(dtype, make_classifier, rng):
     classifier = make_classifier(categorical_features=[0], unlabeled_value=None).fit(
         X, np.arange(40) % 2
     )
-    made_up = classifier.sample(10)
-    assert made_up.dtype == dtype
-    assert set(made_up[:, 0]) <= {0, 1, 2}
+    generated = classifier.sample(10)
+    assert generated.dtype == dtype
+    assert set(generated[:, 0]) <= {0, 1, 2}
     # The same levels in another dtype, or in a list.
     expected = classifier.predict_proba(X)
     for other in (X.astype(np.float64), X.astype(np.float32), X.tolist()):
@@ -178,7 +180,7 @@ def test_levels_of_another_precision_are_the_same(make_classifier):
     np.testing.assert_array_equal(classifier.predict_proba(exact), classifier.predict_proba(X[:3]))
 
 
-def test_holes_keep_the_dtype(make_classifier, rng):
+def test_missing_values_keep_the_dtype(make_classifier, rng):
     X = rng.normal(size=(30, 2)).astype(np.float32)
     X[::5, 0] = np.nan
     assert (
@@ -210,19 +212,19 @@ def test_frames_of_a_subclass_and_objects_of_every_kind(make_classifier):
     assert set(classifier.sample(50)["flag"].dropna()) <= {True, False}
 
 
-def test_objects_of_nothing_but_numbers_and_holes(make_classifier):
+def test_objects_that_are_numbers_or_missing(make_classifier):
     numbers = np.array([[1, 2.5], [pd.NA, None]] * 10, dtype=object)
     for X in (numbers, pd.DataFrame(numbers)):
         classifier = make_classifier(unlabeled_value=None).fit(X, np.arange(20) % 2)
         assert np.isfinite(classifier.predict_proba(X)).all()
 
 
-def test_holes_of_polars_are_null(make_classifier, data):
+def test_missing_values_of_polars_are_null(make_classifier, data):
     X, y = data
     frame = pl.DataFrame({"a": [None if i % 3 else v for i, v in enumerate(X[:, 0])], "b": X[:, 1]})
-    made_up = make_classifier().fit(frame, y).sample(100, random_state=0)
-    assert 0 < made_up["a"].null_count() < 100
-    assert not made_up["a"].is_nan().any()
+    generated = make_classifier().fit(frame, y).sample(100, random_state=0)
+    assert 0 < generated["a"].null_count() < 100
+    assert not generated["a"].is_nan().any()
 
 
 def test_a_model_does_not_keep_the_training_frame(make_classifier, data):
@@ -232,7 +234,7 @@ def test_a_model_does_not_keep_the_training_frame(make_classifier, data):
     assert b"a long index" not in pickle.dumps(classifier)
 
 
-def test_an_architecture_that_knows_no_heads(table, make_classifier):
+def test_architecture_without_heads(table, make_classifier):
     class Old(MLPArchitecture):
         def build_generator(self, latent_dim, bounds):
             return super().build_generator(latent_dim, bounds)
@@ -247,9 +249,9 @@ def test_categories_of_an_array_of_text(make_classifier, rng):
     classifier = make_classifier(categorical_features=[1], unlabeled_value=None).fit(
         X, np.arange(30) % 3
     )
-    made_up = classifier.sample(40, random_state=0)
-    assert made_up.dtype == object
-    assert set(made_up[:, 1]) <= {"a", "b", None}
+    generated = classifier.sample(40, random_state=0)
+    assert generated.dtype == object
+    assert set(generated[:, 1]) <= {"a", "b", None}
     assert classifier.predict(X.tolist()).shape == (30,)
 
 
@@ -263,7 +265,7 @@ def test_categories_by_name_override_the_dtypes(table, make_classifier):
     assert plain.scaler_.blocks_ == []
 
 
-def test_frames_in_parts(table, make_classifier):
+def test_partial_fit_on_frames(table, make_classifier):
     frame, y, _ = table
     classifier = make_classifier()
     for part in (slice(0, 45), slice(45, 90)):
@@ -271,7 +273,7 @@ def test_frames_in_parts(table, make_classifier):
     assert classifier.sample(3).shape == (3, 7)
 
 
-def test_many_levels_share_one(make_classifier, rng):
+def test_rare_levels_share_one_code(make_classifier, rng):
     codes = np.r_[np.zeros(2000, dtype=int), np.arange(1, 10_001)]
     X = pd.DataFrame({"id": [f"level {code}" for code in codes], "x": rng.normal(size=12_000)})
     y = np.where(np.arange(12_000) < 100, codes % 2, -1)
@@ -279,14 +281,14 @@ def test_many_levels_share_one(make_classifier, rng):
     with pytest.warns(UserWarning, match="'id' \\(a different value in most rows\\)"):
         classifier = make_classifier(max_epochs=1, batch_size=500).fit(X, y)
     assert classifier.scaler_.bounds_.shape[1] == 1 + MAX_LEVELS
-    made_up = classifier.sample(200, random_state=0)
-    assert set(made_up["id"]) <= set(X["id"])
+    generated = classifier.sample(200, random_state=0)
+    assert set(generated["id"]) <= set(X["id"])
     columns = classifier._space.columns
     assert len(columns.levels[0]) + len(columns.rare[0]) == 10_001
-    assert made_up["id"].nunique() > 30  # those that share a level are drawn too
+    assert generated["id"].nunique() > 30  # those that share a level are drawn too
 
 
-def test_a_column_of_holes(make_classifier, data):
+def test_column_of_missing_values(make_classifier, data):
     X, y = data
     numbers = X.copy()
     numbers[:, 1] = np.nan
@@ -297,14 +299,14 @@ def test_a_column_of_holes(make_classifier, data):
     assert make_classifier().fit(frame, y).sample(4)["empty"].isna().all()
 
 
-def test_categories_alone(make_classifier):
+def test_table_of_categories_only(make_classifier):
     frame = pd.DataFrame({"a": ["x", "y"] * 10, "b": [True, False, False, True] * 5})
     classifier = make_classifier(unlabeled_value=None).fit(frame, np.arange(20) % 2)
     assert classifier.scaler_.scaler_ is None
     assert list(classifier.sample(5).dtypes) == list(frame.dtypes)
 
 
-def test_pair_plots_of_a_frame_with_categories_and_holes(table, make_classifier):
+def test_pair_plots_of_a_frame_with_categories_and_missing_values(table, make_classifier):
     plt = pytest.importorskip("matplotlib.pyplot")
     frame, y, _ = table
     classifier = make_classifier().fit(frame, y)
@@ -341,7 +343,7 @@ def test_bad_categorical_features(chosen, message, table, make_classifier):
         (lambda f: f.assign(city=[1, "a"] * 45), "column 'city' have no common order"),
     ],
 )
-def test_frames_that_cannot_be_learned(change, message, table, make_classifier):
+def test_unsupported_frames_are_refused(change, message, table, make_classifier):
     frame, y, _ = table
     with pytest.raises(ValueError, match=message):
         make_classifier().fit(change(frame), y)
@@ -357,7 +359,9 @@ def test_frames_that_cannot_be_learned(change, message, table, make_classifier):
         (lambda f: f.assign(size=np.inf), "infinity in column 'size'. Replace it"),
     ],
 )
-def test_frames_unlike_those_of_the_training(change, message, table, make_classifier):
+def test_frames_that_differ_from_the_training_frame_are_refused(
+    change, message, table, make_classifier
+):
     frame, y, _ = table
     classifier = make_classifier().fit(frame, y)
     with pytest.raises(ValueError, match=message):
@@ -375,13 +379,13 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("form", TEXTS.values(), ids=TEXTS)
-def test_text_without_a_frame_is_told_how_to_be_taken(make_classifier, form):
+def test_text_without_a_frame_is_refused_with_the_remedy(make_classifier, form):
     X, y = form([["a", 1.0], ["b", 2.0]] * 10), np.arange(20) % 2
     classifier = make_classifier(unlabeled_value=None)
     message = "Got the text 'a'. .*list them in categorical_features, or pass a DataFrame"
     with pytest.raises(ValueError, match=message):
         classifier.fit(X, y)
-    clone(classifier).set_params(categorical_features=[0]).fit(X, y)  # as it was told
+    clone(classifier).set_params(categorical_features=[0]).fit(X, y)  # the remedy of the message
     classifier.fit(pd.DataFrame(np.asarray(X, dtype=object)).infer_objects(), y)
     numbers = classifier.fit(np.arange(40.0).reshape(20, 2), y)
     with pytest.raises(ValueError, match="Got the text 'a': convert X to numbers in the same way"):
@@ -396,7 +400,7 @@ def test_text_without_a_frame_is_told_how_to_be_taken(make_classifier, form):
         (np.zeros((20, 2), dtype=[("a", "f4")]), r"structured array: .* pd.DataFrame\(X\)"),
     ],
 )
-def test_arrays_that_hold_no_numbers_are_refused_with_the_remedy(make_classifier, X, message):
+def test_arrays_without_numbers_are_refused_with_the_remedy(make_classifier, X, message):
     with pytest.raises(ValueError, match=message):
         make_classifier(unlabeled_value=None).fit(X, np.arange(20) % 2)
 
@@ -420,7 +424,7 @@ INFINITE = {
 @pytest.mark.parametrize(("form", "name"), INFINITE.values(), ids=INFINITE)
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 @pytest.mark.parametrize("chosen", [None, [0]])
-def test_the_column_of_infinity_is_named(make_classifier, rng, form, name, value, chosen):
+def test_column_with_infinity_is_named(make_classifier, rng, form, name, value, chosen):
     X, y = rng.integers(0, 5, (20, 3)) / 2, np.arange(20) % 2
     classifier = make_classifier(unlabeled_value=None, categorical_features=chosen)
     classifier.fit(form(X), y)
@@ -451,11 +455,11 @@ def texts(gap, n_gaps, n=40):
         (texts("nan", 3), "'nan' in 3 of 40 rows"),
         (["a", "b", "c", *texts("?", 0, 37)], "'a' in 3 of 40 rows"),
         ([None, *texts("?", 2, 39)], "'?' in 2 of 39 rows"),
-        (["a", "b", "c", "d", *texts("?", 0, 36)], None),  # so many texts are names
+        (["a", "b", "c", "d", *texts("?", 0, 36)], None),  # so many texts are levels
         (texts("?", 20), None),
         (texts("?", 0), None),
         (["a", "b"] * 20, None),
-        (texts("?", 1, 19), None),  # too few rows to tell
+        (texts("?", 1, 19), None),  # too few rows to decide
     ],
 )
 def test_text_between_numbers_is_reported(make_classifier, form, values, gap):
@@ -476,7 +480,7 @@ def test_text_between_numbers_is_reported(make_classifier, form, values, gap):
     else:
         X = eval(as_numbers, {"X": X, "pl": pl})
         as_category = X.select(pl.Series("age", values).cast(pl.Categorical))
-    classifier.fit(X, y)  # as it was told, both ways
+    classifier.fit(X, y)  # both remedies of the message
     assert classifier._space.columns.kinds == ["number", "number"]
     classifier.fit(as_category, y)
 
@@ -512,7 +516,7 @@ def test_many_unknown_categories_are_reported(make_classifier, n_unknown, warns)
         assert f"training rows in {n_unknown} of 10 rows, such as 'bonn'" in message
 
 
-# --- the parts --------------------------------------------------------------------------------
+# --- the parts ------------------------------------------------------------------------------------
 
 
 @given(
@@ -577,15 +581,15 @@ def test_levels_are_drawn_from_the_softmax_with_a_gradient():
     assert (logits.grad[:, 3:] == 0).all()
 
 
-def test_a_generated_hole_has_the_value_of_a_real_one():
+def test_generated_missing_values_are_filled_like_real_ones():
     bounds = np.array([[-1.0, 0.0, 0.0], [1.0, 1.0, 1.0]], dtype=np.float32)
     heads = Heads(blocks=(slice(1, 3),), missing=((0, 2, 0.25),))
     generator = MLPArchitecture().build_generator(4, bounds, heads)
     rows = generator(torch.randn(200, 4))
-    is_hole = rows[:, 2] == 1
-    assert 0 < is_hole.sum() < 200
-    assert (rows[is_hole, 0] == 0.25).all()
-    assert (rows[~is_hole, 0] != 0.25).all()
+    is_missing = rows[:, 2] == 1
+    assert 0 < is_missing.sum() < 200
+    assert (rows[is_missing, 0] == 0.25).all()
+    assert (rows[~is_missing, 0] != 0.25).all()
 
 
 def test_images_have_no_heads():
@@ -595,8 +599,8 @@ def test_images_have_no_heads():
 
 @pytest.mark.parametrize("form", ["array", "pandas", "polars"])
 @pytest.mark.parametrize("dtype", ["int64", "uint64", "int32"])
-def test_the_largest_integers_come_back(make_classifier, form, dtype):
-    # As float64 the largest of 64 bits is one too large for its dtype.
+def test_largest_integers_are_restored(make_classifier, form, dtype):
+    # As float64, the largest integer of 64 bits is one too large for its dtype.
     largest = np.iinfo(dtype).max
     numbers = np.zeros(40, dtype)
     numbers[::3] = largest

@@ -38,7 +38,7 @@ def test_partial_fit_learns_part_by_part(make_learner, data, labels):
     assert classifier.sample(2).shape == (2, 4)
 
 
-def test_partial_fit_of_all_rows_begins_like_a_fit_of_one_epoch(make_classifier, data):
+def test_partial_fit_of_all_rows_equals_a_fit_of_one_epoch(make_classifier, data):
     # With a regularizer that both use: "auto" differs.
     X, y = data
     options = {"regularizer": "virtual_adversarial", "max_epochs": 1}
@@ -47,7 +47,7 @@ def test_partial_fit_of_all_rows_begins_like_a_fit_of_one_epoch(make_classifier,
     np.testing.assert_array_equal(fitted.predict_proba(X), in_parts.predict_proba(X))
 
 
-def test_partial_fit_goes_on_from_a_fit(make_classifier, data):
+def test_partial_fit_continues_a_fit(make_classifier, data):
     X, y = data
     classifier = make_classifier(max_epochs=2).fit(X, y)
     scaler = classifier.scaler_
@@ -80,7 +80,7 @@ class Latents(Callback):
         self.drawn.append(torch.randn(3))
 
 
-def test_a_training_that_goes_on_draws_other_random_numbers(make_classifier, data):
+def test_continued_training_draws_other_random_numbers(make_classifier, data):
     latents = Latents()
     classifier = make_classifier(callbacks=[latents], random_state=0)
     for _ in range(3):
@@ -98,7 +98,7 @@ def test_partial_fit_of_a_part_without_labels(make_classifier, data):
 
 
 @pytest.mark.parametrize("objective", ["feature_matching", "softmax", "two_headed"])
-def test_the_first_part_may_lack_a_class_or_all_labels(make_classifier, data, objective):
+def test_first_part_may_lack_labels_of_a_class_or_all_labels(make_classifier, data, objective):
     X, y = data
     for first in (np.where(y == 2, -1, y), np.full(60, -1)):
         classifier = make_classifier(objective=objective).partial_fit(X, first, classes=[0, 1, 2])
@@ -123,7 +123,7 @@ def test_partial_fit_of_images(make_classifier):
     assert classifier.image_shape_ == (8, 8, 1)
 
 
-def test_partial_fit_takes_class_weights_as_they_are(make_classifier, data):
+def test_partial_fit_does_not_scale_class_weights(make_classifier, data):
     X, y = data
     one_class = np.where(y == 1, 1, -1)
     models = [
@@ -135,7 +135,7 @@ def test_partial_fit_takes_class_weights_as_they_are(make_classifier, data):
     assert losses[2] > 2 * losses[0]
 
 
-def test_partial_fit_keeps_the_old_model_on_error(make_classifier, data):
+def test_partial_fit_keeps_the_fitted_model_on_error(make_classifier, data):
     X, y = data
     classifier = make_classifier().partial_fit(X, y, classes=[0, 1, 2])
     before = classifier.predict_proba(X)
@@ -175,13 +175,13 @@ def test_partial_fit_of_other_classes_than_before(make_classifier, data):
     ("name", "value"),
     [("early_stopping", True), ("training__lr_schedule", "cosine"), ("class_weight", "balanced")],
 )
-def test_partial_fit_refuses_what_it_cannot_know(make_classifier, data, name, value):
+def test_partial_fit_refuses_parameters_that_need_all_rows(make_classifier, data, name, value):
     option = name.removeprefix("training__")
     with pytest.raises(ValueError, match=f"partial_fit does not support {option}="):
         make_classifier(**{name: value}).partial_fit(*data, classes=[0, 1, 2])
 
 
-def test_partial_fit_with_nothing_to_learn(make_classifier, data):
+def test_partial_fit_without_any_loss_is_refused(make_classifier, data):
     with pytest.raises(ValueError, match="each part must hold a labeled row"):
         make_classifier(unsupervised_weight=0).partial_fit(
             data[0], np.full(60, -1), classes=[0, 1, 2]
@@ -206,7 +206,7 @@ class History(dict):
 
 
 class StubNet:
-    """What early stopping sees of a net."""
+    """The part of a net that early stopping uses."""
 
     def __init__(self):
         self.history = History()
@@ -241,14 +241,14 @@ def watched(scores, n_iter_no_change, tol=0.0):
         ([0.9, 0.5, 0.9, 0.5, 0.9], 4, 3),
     ],
 )
-def test_early_stopping_waits_for_gains_and_keeps_the_latest_best(scores, stopped_after, best):
+def test_early_stopping_keeps_the_latest_best_epoch(scores, stopped_after, best):
     net = watched(scores, n_iter_no_change=3, tol=0.001)
     assert net.epoch == stopped_after
     assert net.restored == best
     assert net.history["validation_score"] == pytest.approx(scores[:stopped_after])
 
 
-def test_early_stopping_without_a_tolerance_takes_equal_scores_for_gains():
+def test_early_stopping_without_tolerance_counts_equal_scores_as_gains():
     assert watched([0.5] * 6, n_iter_no_change=2).epoch == 6
 
 
@@ -267,14 +267,14 @@ def test_early_stopping_of_a_classifier(make_learner, data, labels):
     assert classifier.best_validation_score_ == max(scores)
     assert [epoch["validation_score"] for epoch in classifier.history_] == scores
     last_best = len(scores) - scores[::-1].index(max(scores))
-    steps_per_epoch = math.ceil(42 / 20)  # 18 of 60 rows are held back
+    steps_per_epoch = math.ceil(42 / 20)  # 18 of 60 rows are held out
     assert classifier.n_steps_ == steps_per_epoch * last_best
-    # What was held back keeps its label.
+    # Held-out rows keep their labels.
     np.testing.assert_array_equal(classifier.transduction_, labels)
     pickle.loads(pickle.dumps(classifier)).predict(X)
 
 
-def test_the_kept_model_has_the_best_score(make_learner, data):
+def test_early_stopping_keeps_the_model_with_the_best_score(make_learner, data):
     X, y = data
     classifier = make_learner(early_stopping=True, validation_fraction=0.3, max_epochs=12)
     classifier.fit(X, y)
@@ -284,13 +284,13 @@ def test_the_kept_model_has_the_best_score(make_learner, data):
 
 
 class Rows(Callback):
-    """Keep the rows of the training and their codes."""
+    """Record the training rows and their codes."""
 
     def on_train_begin(self, net, X=None, **kwargs):
         self.rows, self.codes = X.rows.numpy(), X.codes.numpy()
 
 
-def test_rows_held_back_teach_nothing(make_classifier, data):
+def test_held_out_rows_are_not_used_for_training(make_classifier, data):
     X, y = data
     seen = Rows()
     options = {"early_stopping": True, "validation_fraction": 0.3, "scaling": "none"}
@@ -306,7 +306,7 @@ def test_no_validation_scores_without_early_stopping(fitted):
     assert "validation_score" not in fitted.history_[0]
 
 
-def test_early_stopping_after_a_warm_start_looks_at_the_last_fit(make_classifier, data):
+def test_early_stopping_after_a_warm_start_uses_the_last_fit(make_classifier, data):
     X, y = data
     classifier = make_classifier(warm_start=True, max_epochs=3).fit(X, y)
     classifier.set_params(early_stopping=True, validation_fraction=0.3, max_epochs=2)
@@ -336,12 +336,12 @@ def test_validation_rows_are_labeled_and_leave_each_class_a_row(counts, n_unlabe
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.97])
-def test_too_few_labels_to_hold_some_back(make_classifier, data, fraction):
+def test_too_few_labels_to_hold_out(make_classifier, data, fraction):
     with pytest.raises(ValueError, match=r"of 40 labeled rows,.* each of the 3 classes"):
         make_classifier(early_stopping=True, validation_fraction=fraction).fit(*data)
 
 
-def test_a_class_with_one_label_is_named(make_classifier, data):
+def test_class_with_one_label_is_named(make_classifier, data):
     X, y = data
     few = y.copy()
     few[np.flatnonzero(y == 2)[1:]] = -1
@@ -349,7 +349,7 @@ def test_a_class_with_one_label_is_named(make_classifier, data):
         make_classifier(early_stopping=True, validation_fraction=0.3).fit(X, few)
 
 
-def test_a_training_that_goes_on_holds_the_same_rows_back(make_classifier, data):
+def test_continued_training_holds_out_the_same_rows(make_classifier, data):
     seen = Rows()
     classifier = make_classifier(
         early_stopping=True,
@@ -364,7 +364,7 @@ def test_a_training_that_goes_on_holds_the_same_rows_back(make_classifier, data)
     np.testing.assert_array_equal(first, seen.rows)
 
 
-def test_labels_held_back_do_not_weigh_the_others(make_classifier, data):
+def test_held_out_labels_do_not_affect_class_weights(make_classifier, data):
     X, y = data
     held = draw_validation_rows(check_labels(y, -1), 0.3, draw_seed(0))
     weights = []
@@ -386,7 +386,7 @@ def test_labels_held_back_do_not_weigh_the_others(make_classifier, data):
         np.testing.assert_allclose(weights[0][taught == code], 1 / (3 * share), rtol=1e-5)
 
 
-# --- stopping by a callback ----------------------------------------------------------------------
+# --- stopping by a callback -----------------------------------------------------------------------
 
 
 class StopAfter(Callback):
@@ -399,7 +399,7 @@ class StopAfter(Callback):
         net.stop_training_ = len(net.history) >= self.n_epochs
 
 
-def test_a_callback_may_stop_the_training(make_classifier, data, capsys):
+def test_callback_can_stop_the_training(make_classifier, data, capsys):
     stop = StopAfter(2)
     classifier = make_classifier(callbacks=[stop], max_epochs=50, verbose=1).fit(*data)
     assert classifier.n_iter_ == 2
@@ -407,7 +407,7 @@ def test_a_callback_may_stop_the_training(make_classifier, data, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "stopped after 2 of 50 epochs"
     assert lines[-2].split()[0] == "2/50"
-    # The next training is not stopped by this one.
+    # This does not stop the next training.
     classifier.set_params(callbacks=None, max_epochs=3).fit(*data)
     assert classifier.n_iter_ == 3
 
@@ -426,7 +426,7 @@ class Rates(Callback):
         self.rates.append([optimizer.param_groups[0]["lr"] for optimizer in optimizers])
 
 
-def test_registered_schedules_fall_from_one_to_zero():
+def test_registered_schedules_decrease_from_one_to_zero():
     for name, schedule in SCHEDULES.items():
         if name == "constant":
             assert schedule is None
@@ -462,7 +462,7 @@ def test_rates_are_constant_by_default(make_classifier, data):
     np.testing.assert_array_equal(rates_of(classifier, data), [[0.01, 0.02]] * 9)
 
 
-def test_each_fit_of_a_warm_start_has_a_schedule_of_its_own(make_classifier, data):
+def test_each_fit_of_a_warm_start_has_its_own_schedule(make_classifier, data):
     classifier = make_classifier(training__lr_schedule="linear", warm_start=True, max_epochs=2)
     first, second = rates_of(classifier, data), rates_of(classifier, data)
     np.testing.assert_allclose(first, second)
@@ -471,14 +471,14 @@ def test_each_fit_of_a_warm_start_has_a_schedule_of_its_own(make_classifier, dat
 
 
 @pytest.mark.parametrize("factor", [-0.1, np.nan, np.inf])
-def test_a_schedule_of_senseless_factors(factor, make_classifier, data):
+def test_schedule_with_invalid_factors_is_refused(factor, make_classifier, data):
     with pytest.raises(
         ValueError, match=r"'lr_schedule' parameter of Training .* factor of at least 0"
     ):
         make_classifier(training__lr_schedule=lambda t: factor).fit(*data)
 
 
-def test_the_schedule_changes_the_model(make_classifier, data):
+def test_schedule_changes_the_model(make_classifier, data):
     X, y = data
     models = [
         make_classifier(training__lr_schedule=name).fit(X, y) for name in ("constant", "cosine")

@@ -94,7 +94,7 @@ def test_fit_leaves_the_options_as_they_are(make_classifier, data):
     assert classifier.net_.averaging_decay == 0.999
 
 
-def test_no_options_are_the_default_ones(make_classifier, data):
+def test_none_stands_for_the_default_options(make_classifier, data):
     X, y = data
     probabilities = [
         make_classifier(training=training).fit(X, y).predict_proba(X)
@@ -104,13 +104,13 @@ def test_no_options_are_the_default_ones(make_classifier, data):
     assert not np.array_equal(probabilities[0], probabilities[2])
 
 
-def test_no_options_are_one_run_with_the_default_ones(make_classifier, data, tmp_path):
+def test_none_and_default_options_have_the_same_run(make_classifier, data, tmp_path):
     first = make_classifier(training__checkpoint_dir=tmp_path).fit(*data)
     again = make_classifier(training__checkpoint_dir=tmp_path, training__resume=True).fit(*data)
     assert again.net_.n_epochs_resumed_ == first.n_iter_
 
 
-def test_a_grid_over_an_option(make_learner, data, labels):
+def test_grid_over_an_option(make_learner, data, labels):
     pipeline = make_pipeline(StandardScaler(), make_learner(max_epochs=5, unlabeled_value=None))
     grid = {"sganclassifier__training__averaging_decay": [0.0, 0.9, 0.999]}
     search = GridSearchCV(pipeline, grid, cv=2).fit(data[0], labels)
@@ -123,7 +123,7 @@ def test_a_grid_over_an_option(make_learner, data, labels):
     assert pipeline[-1].training.averaging_decay == 0.9
 
 
-def test_a_grid_over_whole_options(make_learner, data, labels):
+def test_grid_over_instances_of_training(make_learner, data, labels):
     choices = [None, Training(averaging_decay=0.5)]
     search = GridSearchCV(make_learner(unlabeled_value=None), {"training": choices}, cv=2).fit(
         data[0], labels
@@ -143,6 +143,6 @@ def test_options_may_be_changed_between_fits(make_classifier, data):
     assert classifier.net_.averaging_decay == 0.25
 
 
-def test_a_schedule_that_fails_is_named(make_classifier, data):
+def test_schedule_that_raises_an_error_is_named(make_classifier, data):
     with pytest.raises(ValueError, match=r"parameter of Training .*gave 'ZeroDivisionError"):
         make_classifier(training__lr_schedule=lambda passed: 1 / passed).fit(*data)

@@ -16,7 +16,7 @@ from sgan_sklearn.objectives import OBJECTIVES, Objective
     [
         ([[0.0, 0.0], [2.0, 0.0]], [[0.0, 0.0], [4.0, 4.0]], 0.25),
         ([[1.0], [1.0]], [[0.0], [4.0]], 0.0),
-        ([[0.0], [1.0]], [[3.0], [3.0]], 1.0),  # constant rows: nothing to compare with
+        ([[0.0], [1.0]], [[3.0], [3.0]], 1.0),  # constant rows have no spread to compare with
         ([[0.0], [1.0]], [[3.0]], 1.0),
     ],
 )
@@ -41,19 +41,19 @@ def test_first_epoch_of_a_collapse_is_found(spreads, epoch):
         ([(0.001, 0.001), (0.5, 0.001)], None),
     ],
 )
-def test_first_epoch_of_a_dead_game_is_found(losses, epoch):
+def test_first_epoch_of_a_too_strong_discriminator_is_found(losses, epoch):
     history = [{"real": real, "generated": generated} for real, generated in losses]
     assert dead_since(history) == epoch
 
 
-def test_history_without_an_adversarial_part_has_no_signs():
+def test_history_without_adversarial_steps_has_no_signs_of_failure():
     assert collapsed_since([{"supervised": 0.0}]) is None
     assert dead_since([{"supervised": 0.0}]) is None
 
 
 @pytest.fixture(scope="module")
 def rows():
-    """Return rows of many columns that hang together, so that bad copies are easily told."""
+    """Return rows of many dependent columns, so that poor generated rows are easily recognized."""
     X, y = load_digits(return_X_y=True)
     y[::2] = -1
     return X[:400], y[:400]
@@ -79,33 +79,33 @@ def test_collapsed_generator_is_reported(make_classifier, rows):
 
 
 @pytest.mark.parametrize("objective", sorted(ADVERSARIAL))
-def test_dead_game_is_reported(make_classifier, rows, objective):
-    # A generator that never learns.
+def test_too_strong_discriminator_is_reported(make_classifier, rows, objective):
+    # The generator never learns.
     classifier = make_classifier(**QUICK, objective=objective, generator_lr=1e-9)
     with pytest.warns(ConvergenceWarning, match=r"too strong: since epoch \d+ of 30"):
         classifier.fit(*rows)
 
 
 @pytest.mark.parametrize("objective", sorted(ADVERSARIAL))
-def test_healthy_training_is_not_reported(make_classifier, rows, objective):
+def test_successful_training_is_not_reported(make_classifier, rows, objective):
     classifier = make_classifier(**QUICK, objective=objective).fit(*rows)
     assert all(epoch["generated_spread"] > 0.1 for epoch in classifier.history_)
 
 
 class OwnTerms(Objective):
-    """Records losses of its own under the usual names."""
+    """Objective that records other losses under the usual names."""
 
     def unsupervised_loss(self, unlabeled, generated):
         loss = super().unsupervised_loss(unlabeled, generated)["loss"]
         return {"loss": loss, "real": 0.0 * loss, "generated": 0.0 * loss}
 
 
-def test_terms_of_own_objectives_are_no_signs(make_classifier, rows):
+def test_terms_of_custom_objectives_are_ignored(make_classifier, rows):
     history = make_classifier(**QUICK, objective=OwnTerms()).fit(*rows).history_
     assert history[-1]["real"] == history[-1]["generated"] == 0
 
 
 @pytest.mark.parametrize("params", [{"unsupervised_weight": 0}, {"objective": "supervised"}])
-def test_without_generator_nothing_is_compared(make_classifier, rows, params):
+def test_training_without_generator_is_not_reported(make_classifier, rows, params):
     classifier = make_classifier(**QUICK, **params).fit(*rows)
     assert "generated_spread" not in classifier.history_[-1]

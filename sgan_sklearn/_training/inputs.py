@@ -1,4 +1,4 @@
-"""From `X`, `y` and the parameters to what a training starts from: all of it checked."""
+"""Checked inputs of a training: the parameters, `X` and `y`."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ __all__ = ["Inputs", "check_inputs"]
 
 
 class Inputs(NamedTuple):
-    """What a training starts from: checked, and nothing of it fitted yet."""
+    """Checked inputs of a training, not yet fitted."""
 
     rows: np.ndarray
     """Flat rows in the units of `X`, with codes for categories and NaN for missing values."""
 
     space: ModelSpace
-    """How rows become inputs of the networks; fitted if the training continues another."""
+    """Conversion of rows to inputs of the networks; fitted if a training is continued."""
 
     labels: Labels
     weights: np.ndarray | None
     """Weights of the labeled rows in their loss."""
 
     held_back: np.ndarray | None
-    """Mask of the labeled rows that early stopping is judged by."""
+    """Mask of the labeled rows that early stopping holds out."""
 
     validation_seed: int | None
-    """Seed by which they were drawn."""
+    """Seed of the draw of these rows."""
 
     plan: Plan
     tol: float
@@ -61,17 +61,17 @@ class Inputs(NamedTuple):
     checkpoints: Checkpoints | None
 
 
-# Parameters that do not change what a training comes to.
+# Parameters that do not change the result of a training.
 IRRELEVANT_PARAMS = ("device", "verbose", "callbacks")
 
 
 def check_inputs(
     estimator: Any, X: Any, y: Any, *, continued: bool, in_parts: bool, classes: Any
 ) -> Inputs:
-    """Check the parameters of a classifier, and what it is to be fitted on.
+    """Check the parameters of a classifier and its training data.
 
-    `continued` says that it goes on from an earlier fit, `in_parts` that this is `partial_fit`,
-    which gets `classes`.
+    `continued` is True if an earlier fit is continued. `in_parts` is True for `partial_fit`, which
+    also takes `classes`.
     """
     estimator._validate_params()
     _check_one_seed(estimator.random_state)
@@ -120,7 +120,7 @@ def check_inputs(
         )
     held_back, seed = None, None
     if estimator.early_stopping:
-        # The same rows where a training continues: the networks have learned from all others.
+        # A continued training holds out the same rows: the networks have learned from all others.
         seed = estimator._validation_seed if continued else None
         seed = draw_seed(estimator.random_state) if seed is None else seed
         held_back = draw_validation_rows(labels, estimator.validation_fraction, seed)
@@ -152,7 +152,7 @@ def check_inputs(
 
 
 def _check_can_learn_in_parts(estimator: Any, training: Training) -> None:
-    """Refuse parameters that need to know all rows, or the length of the training."""
+    """Raise ValueError for parameters that need all rows or the length of the training."""
     for name, refused, why in (
         (
             "early_stopping",
@@ -187,7 +187,7 @@ def _check_can_learn_in_parts(estimator: Any, training: Training) -> None:
 
 
 def _check_one_seed(random_state: Any) -> None:
-    """Refuse what gives each process random numbers of its own, where they train together."""
+    """Raise ValueError unless processes that train together have the same integer seed."""
     if n_processes() > 1 and not isinstance(random_state, Integral):
         raise ValueError(
             "The 'random_state' parameter of SGANClassifier must be an integer, the same "
@@ -198,7 +198,7 @@ def _check_one_seed(random_state: Any) -> None:
 def _check_processes(
     estimator: Any, training: Training, rows: np.ndarray, codes: np.ndarray, device: torch.device
 ) -> None:
-    """Refuse what processes that train together cannot share, or do not."""
+    """Raise ValueError unless processes that train together have enough equal inputs."""
     if n_processes() == 1:
         return
     n_labeled = int(ClassTarget.is_labeled(codes).sum())
@@ -208,7 +208,7 @@ def _check_processes(
             f"at least. Got {n_labeled} labeled rows of {len(rows)}: start fewer processes, or "
             "label more rows."
         )
-    # The length of the training decides when processes part, and the rows are on other machines.
+    # The length must be the same for all, and the rows of other machines are not known here.
     params = {**_params_that_matter(estimator, training), "max_epochs": estimator.max_epochs}
     digest = fingerprint(params, rows.shape, rows.dtype.str, codes)
     if not agree(int(digest[:12], 16), device):
@@ -221,7 +221,7 @@ def _check_processes(
 
 
 def _params_that_matter(estimator: Any, training: Training) -> dict[str, Any]:
-    """Return the parameters that decide what a training comes to."""
+    """Return the parameters that determine the result of a training."""
     params = estimator.get_params(deep=False)
     params["training"] = clone(training).set_params(**OF_ONE_RUN)
     if training.lr_schedule == "constant":
@@ -230,7 +230,7 @@ def _params_that_matter(estimator: Any, training: Training) -> dict[str, Any]:
 
 
 def _check_checkpoints(estimator: Any, training: Training, continued: bool) -> None:
-    """Refuse parameters by which a resumed training would not be the one that was begun."""
+    """Raise ValueError for parameters with which a resumed training would not be the same."""
     folder = training.checkpoint_dir
     if folder is None:
         if training.resume:
@@ -265,7 +265,7 @@ def _checkpoints(
     device: torch.device,
     space: ModelSpace,
 ) -> Checkpoints | None:
-    """Return where the checkpoints of this run go, if there are any."""
+    """Return the checkpoints of this run, or None."""
     if training.checkpoint_dir is None:
         return None
     versions = sys.modules["sgan_sklearn"].__version__, torch.__version__, sklearn.__version__

@@ -35,7 +35,7 @@ __all__ = ["Plan", "choose_architecture", "heads_of", "make_plan", "restored_pla
 TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior", "distillation")
 IMAGE_REGULARIZERS = ("pseudo_label",)
 
-# Those among them that go by the shares of the classes in all rows, or by labels of all classes.
+# Those of them that depend on the class shares in all rows, or on labels of all classes.
 SHARES_MATTER = ("class_prior", "distillation")
 
 # What adversarial_every="auto" stands for.

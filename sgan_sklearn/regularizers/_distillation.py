@@ -230,8 +230,8 @@ def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
     n_classes = len(np.unique(codes[codes >= 0]))
     labeled = thinned_labels(codes, max(MAX_SPREAD_ROWS, 2 * n_classes))
     y = np.unique(codes[labeled], return_inverse=True)[1]
-    judged = np.flatnonzero(np.bincount(y)[y] > 1)
-    true = y[judged]
+    evaluated = np.flatnonzero(np.bincount(y)[y] > 1)
+    true = y[evaluated]
     if len(np.unique(true)) < 2:
         return 1.0
     unlabeled = thinned(np.flatnonzero(codes < 0), MAX_SPREAD_ROWS)
@@ -244,17 +244,18 @@ def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
     spreading = LabelSpreading(
         kernel=lambda *_: graph, alpha=ALPHA, max_iter=SPREADING_STEPS, tol=0.0
     )
-    right = np.empty(len(judged))
+    right = np.empty(len(evaluated))
     splits = StratifiedKFold(min(MAX_SPLITS, np.bincount(true).max()), shuffle=True, random_state=0)
     with guessing():
-        for _, hidden in splits.split(judged, true):
-            shown = np.setdiff1d(np.arange(len(y)), judged[hidden])
+        for _, hidden in splits.split(evaluated, true):
+            shown = np.setdiff1d(np.arange(len(y)), evaluated[hidden])
             spreading.fit(rows, _most_frequent(y[shown], places[shown], len(rows), n_classes))
             shares = np.zeros((len(hidden), n_classes))
-            shares[:, spreading.classes_] = spreading.label_distributions_[places[judged[hidden]]]
-            likeliest = shares == shares.max(
-                axis=1, keepdims=True
-            )  # all classes, if no label reached a row
+            shares[:, spreading.classes_] = spreading.label_distributions_[
+                places[evaluated[hidden]]
+            ]
+            # If no label reached a row, all classes are equally likely.
+            likeliest = shares == shares.max(axis=1, keepdims=True)
             chances = likeliest / likeliest.sum(axis=1, keepdims=True)
             right[hidden] = chances[np.arange(len(hidden)), true[hidden]]
     recalls = [right[true == code].mean() for code in np.unique(true)]

@@ -67,17 +67,17 @@ N_CALIBRATION_ROUNDS = 8
 class CriticSampler(Sampler):
     """Second generator, trained against a critic that sees rows beside their classes.
 
-    The classifier's own generator is to be useful to the discriminator, not to be true to the
-    rows. This one has no other task. With ``C`` the critic's output for a row and its class, the
-    critic minimizes, and the generator ``G`` then its own::
+    The generator of the classifier is trained to be useful to the discriminator, not to resemble
+    the rows. This generator is trained only to resemble them. With ``C`` the output of the critic
+    for a row and its class, the critic and then the generator ``G`` minimize::
 
         mean softplus(C(G)) + mean softplus(-C(real)) + penalty / 2 * mean |grad C(real)|^2
         mean softplus(-C(G))
 
-    Columns of numbers are normal scores to both networks, so that heavy tails, whole numbers and
-    spikes are no harder than the rest. When the training has ended, the distribution of each
-    generated column is brought to that of the training rows. What is left to learn is how
-    the columns hang together.
+    Both networks see columns of numbers as normal scores, so that heavy tails, integers and
+    repeated values are not harder to learn than other values. After the training, each generated
+    column is mapped to the distribution of the training rows. So the networks only have to learn
+    how the columns depend on each other.
 
     The class of an unlabeled row is drawn, at each step, from what the classifier says of it. So
     `SGANClassifier.sample` has rows of each class even where there are few labels, as far as the
