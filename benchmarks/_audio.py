@@ -13,21 +13,21 @@ from scipy.io import wavfile
 from sklearn.preprocessing import StandardScaler, normalize
 
 FILE = "fsdd.npz"
-N_TEST = 5  # recordings of each speaker and digit in the official test part, the first ones
+N_TEST = 5  # the first recordings of each speaker and digit are the official test set
 
-# Samples of a window, and from one window to the next: 32 and 10 ms at 8 kHz.
+# Samples per window, and between the starts of two windows: 32 and 10 ms at 8 kHz.
 WINDOW, HOP = 256, 80
 LOWEST, HIGHEST = 60, 3900  # Hz
 # Added to the power before the logarithm.
 QUIET = 1e-6
-# Frames count from the first to the last whose power is above that of the loudest divided by e^4.
+# Frames are kept from the first to the last whose power exceeds that of the loudest divided by e^4.
 DEPTH = 4
 BANDS, FRAMES = 24, 24
 N_CEPSTRAL = 13
 
 
 class Recordings(NamedTuple):
-    """Spoken digits, all recordings one after the other."""
+    """Spoken digits, with all recordings concatenated."""
 
     waveform: np.ndarray
     """Samples between -1 and 1."""
@@ -47,9 +47,9 @@ class Recordings(NamedTuple):
 def load_recordings(folder: Path | None) -> Recordings:
     """Load the free spoken digit dataset from a folder.
 
-    There lies either ``fsdd.npz``, with ``waveform`` (16-bit samples), ``offsets``, ``y``,
+    The folder contains either ``fsdd.npz``, with ``waveform`` (16-bit samples), ``offsets``, ``y``,
     ``speaker``, ``is_test`` and ``sample_rate``, or a file ``digit_speaker_number.wav`` for each
-    recording, as in the folder ``recordings`` of the data set's own repository.
+    recording, as in the folder ``recordings`` of the data set's repository.
     """
     if folder is None:
         raise ValueError(
@@ -96,10 +96,10 @@ def load_spectrograms(folder: Path | None) -> np.ndarray:
 
 
 def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Return the log-mel spectrogram of the speech in a recording, less its mean.
+    """Return the log-mel spectrogram of the speech in a recording, minus its mean.
 
-    All recordings are stretched to the same number of frames: a frame of the result is the mean
-    over its part of the time. Loudness is left out.
+    All recordings are rescaled to the same number of frames: each frame of the result is the mean
+    over its part of the time. Subtracting the mean removes the loudness.
     """
     power = mel_power(samples, rate)
     loudness = np.log(power.mean(axis=0) + 1e-9)
@@ -110,7 +110,7 @@ def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def mel_power(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Return the power in triangular bands of equal width in mel, of shape (bands, windows)."""
+    """Return the power in triangular mel bands of equal width, of shape (bands, windows)."""
     samples = np.pad(samples, (0, max(0, WINDOW - len(samples))))
     windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
     power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW))) ** 2
@@ -124,7 +124,7 @@ def mel_power(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def stretch(rows: np.ndarray, n_columns: int) -> np.ndarray:
-    """Return means over `n_columns` equal parts of the columns."""
+    """Return the means over `n_columns` equal parts of the columns."""
     sums = np.cumsum(np.pad(rows, ((0, 0), (1, 0))), axis=1)
     places = np.linspace(0, rows.shape[1], n_columns + 1)
     at_places = [np.interp(places, np.arange(rows.shape[1] + 1), row) for row in sums]
@@ -132,12 +132,12 @@ def stretch(rows: np.ndarray, n_columns: int) -> np.ndarray:
 
 
 def cepstra(spectrograms: np.ndarray) -> np.ndarray:
-    """Return the cosine transform of each frame, the first `N_CEPSTRAL` numbers but the mean."""
+    """Return the first `N_CEPSTRAL` cosine coefficients of each frame, without the mean."""
     return dct(spectrograms, axis=1, norm="ortho")[:, 1 : N_CEPSTRAL + 1]
 
 
 def make_features(spectrograms: np.ndarray, is_train: np.ndarray) -> dict[str, np.ndarray]:
-    """Return flat rows of all recordings by name; scaled by the training rows, without labels."""
+    """Return flat rows of all recordings by name, scaled on the training rows, without labels."""
     features = {}
     for name, values in {"log-mel": spectrograms, "MFCC": cepstra(spectrograms)}.items():
         rows = values.reshape(len(values), -1)

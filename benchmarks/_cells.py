@@ -1,8 +1,8 @@
-"""What the benchmarks share: cells that are computed once, kept as JSON, and told in a table.
+"""Functions shared by the benchmarks: cells that are computed once, stored as JSON, and tabulated.
 
-A cell is one measurement, named by its key: a dict of data set, method, draw and settings. All
-cells of a benchmark lie in one JSON file, written anew after each, so that a benchmark can be
-stopped at any moment and goes on where it was.
+A cell is one measurement, identified by its key: a dict of data set, method, draw and settings. All
+cells of a benchmark are in one JSON file, which is rewritten after each cell, so a benchmark can be
+interrupted at any time and resumed.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def environment() -> dict:
 def run_cells(
     path: Path, keys: Iterable[dict], measure: Callable[[dict], dict], *, jobs: int = 1
 ) -> list[dict]:
-    """Measure the cells that `path` does not hold yet and return all that were asked for.
+    """Measure the cells that are not in `path` yet, and return all requested cells.
 
-    ``measure(key)`` returns the figures of a cell; the cell is the key, the figures and the
-    seconds they took. It runs in `jobs` processes.
+    ``measure(key)`` returns the results of a cell; the cell contains the key, the results and the
+    time in seconds. It runs in `jobs` processes.
     """
     keys = list(keys)
     stored = json.loads(path.read_text()) if path.exists() else {"cells": []}
@@ -73,10 +73,10 @@ def learn_and_predict(
     labels_alone: bool,
     quiet: bool,
 ) -> np.ndarray:
-    """Return what a copy of a method predicts that has learned from all rows, or the labeled ones.
+    """Return the predictions of a copy of a method fitted on all rows, or on the labeled ones.
 
-    `quiet` leaves warnings out: the graph kernels underflow on some columns; their score tells
-    that.
+    `quiet` suppresses warnings: the graph kernels underflow on some columns, which their score
+    shows.
     """
     method = clone(method)
     if "random_state" in method.get_params():
@@ -91,8 +91,8 @@ def learn_and_predict(
 def settings(estimator: object) -> str:
     """Return the package, its version and the parameters that a cell depends on.
 
-    Of our own estimators only what differs from the defaults: a parameter that is added later
-    leaves the cells of before valid.
+    For this package's estimators, only parameters that differ from the defaults are included, so
+    that a new parameter does not invalidate existing cells.
     """
     ours = type(estimator).__module__.startswith("sgan_sklearn.")
     package = "sgan-sklearn" if ours else "scikit-learn"
@@ -116,7 +116,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def mean_and_deviation(values: Iterable[float]) -> str:
-    """Return "mean ± standard deviation" in percent, of a single value the value."""
+    """Return "mean ± standard deviation" in percent, or the value itself if there is only one."""
     values = np.array(list(values)) * 100
     if len(values) == 1:
         return f"{values[0]:.2f}"
@@ -124,7 +124,7 @@ def mean_and_deviation(values: Iterable[float]) -> str:
 
 
 def few_labels(y: np.ndarray, per_class: int, seed: int) -> np.ndarray:
-    """Return a copy of `y` that keeps `per_class` random labels of each class, the rest -1."""
+    """Return a copy of `y` with `per_class` random labels of each class and -1 for the others."""
     rng = np.random.RandomState(seed)
     masked = np.full(len(y), -1)
     for label in np.unique(y):

@@ -1,7 +1,8 @@
-"""Forged files of models: changes of their structure, and what a program does with a model.
+"""Forged model files: changes of their structure, and typical uses of a loaded model.
 
-A forged file has a correct checksum. It is made from an honest one by changes of its JSON content
-and of its arrays: other types, shapes, dtypes, lengths, names, references, nesting and numbers.
+A forged file has a correct checksum. It is created from an original file by changes of its JSON
+content and of its arrays: other types, shapes, dtypes, lengths, names, references, nesting,
+numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sklearn.base import clone
 
 from sgan_sklearn import load, save
 
-# What a forged file tries to run, and what must not appear in HTML.
+# Code that a forged file tries to run, and markup that must not appear in HTML.
 CANARY = "canary_of_sgan_sklearn"
 MARKUP = f"<script>{CANARY}()</script>"
 CODE = f"__import__('os').environ.__setitem__('{CANARY}', '1')"
@@ -54,7 +55,7 @@ DTYPES = ["<f8", "<f4", "<f2", "<i8", "<i4", "<u1", "|b1", "<U1", "<U99", "|O", 
 def forge(
     arrays: dict[str, np.ndarray], content: Any, rng: np.random.RandomState
 ) -> tuple[dict[str, np.ndarray], Any, str]:
-    """Return other arrays and content than those of an honest file, and what was changed."""
+    """Return changed arrays and content of an original file, and a description of the change."""
     arrays, content = dict(arrays), copy.deepcopy(content)
     kinds: list[Callable] = []
     for _ in range(1 + rng.poisson(0.5)):
@@ -65,7 +66,7 @@ def forge(
 
 
 def places(content: Any) -> list[tuple[Any, Any]]:
-    """Return the container and the key of every value of the content of a file."""
+    """Return the container and the key of every value in the content of a file."""
     root = "estimator" if isinstance(content, dict) and "estimator" in content else None
     parts = [(content, key) for key in ([root] if root else _keys(content))]
     for tree, key in parts:  # grows on the way
@@ -116,7 +117,7 @@ def _values_out_of_range(arrays: dict, content: Any, rng: np.random.RandomState)
 
 
 def _length_of_array(arrays: dict, content: Any, rng: np.random.RandomState) -> None:
-    """Change an array and the shape that the content gives for it, so that they agree."""
+    """Change an array and its shape in the content consistently."""
     described = [
         t[k]
         for t, k in places(content)
@@ -167,7 +168,7 @@ def _length_of_list(arrays: dict, content: Any, rng: np.random.RandomState) -> N
 
 
 def _name(arrays: dict, content: Any, rng: np.random.RandomState) -> None:
-    """Rename a key, or add one, of parameters, attributes and dicts."""
+    """Rename or add a key of parameters, attributes and dicts."""
     dicts = [t[k] for t, k in places(content) if isinstance(t[k], dict) and t[k]]
     tree = _drawn(dicts, rng)
     key = _drawn(sorted(tree), rng)
@@ -179,7 +180,7 @@ def _name(arrays: dict, content: Any, rng: np.random.RandomState) -> None:
 
 
 def _attribute(arrays: dict, content: Any, rng: np.random.RandomState) -> None:
-    """Give an estimator an attribute that hides one of its class, or holds markup or code."""
+    """Give an estimator an attribute that shadows one of its class or contains markup or code."""
     fitted = [t[k] for t, k in places(content) if k == "fitted" and isinstance(t[k], dict)]
     if fitted:
         _drawn(fitted, rng)[_drawn(NAMES, rng)] = _drawn([MARKUP, CODE, _value(rng)], rng)
@@ -200,7 +201,7 @@ def _text(arrays: dict, content: Any, rng: np.random.RandomState) -> None:
 
 
 def _reference(arrays: dict, content: Any, rng: np.random.RandomState) -> None:
-    """Exchange two arrays, name one twice, or lose one."""
+    """Exchange two arrays, reference one twice, or remove one."""
     if len(arrays) < 2:
         return
     one, other = rng.choice(sorted(arrays), 2, replace=False)
@@ -250,7 +251,7 @@ _CHANGES = [
 
 
 def use(path: Path, X: Any, y: Any, scratch: Path) -> str:
-    """Load a model and do all that a program does with it; return what came of it."""
+    """Load a model and use it in all typical ways; return the outcome."""
     try:
         model = load(path)
     except ValueError as error:
@@ -265,7 +266,7 @@ def use(path: Path, X: Any, y: Any, scratch: Path) -> str:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found = action()
-        except Exception as error:  # whichever it is, it is counted
+        except Exception as error:  # any exception is counted
             failed.append(f"{name}: {type(error).__name__}")
             continue
         if isinstance(found, str) and MARKUP in found and name == "html":
@@ -298,5 +299,5 @@ def _actions(model: Any, X: Any, y: Any, scratch: Path) -> dict[str, Callable[[]
 
 def _learn(model: Any, X: Any, y: Any) -> Any:
     if hasattr(model.sampler, "fit"):
-        model.set_params(sampler="generator")  # `partial_fit` takes no other
+        model.set_params(sampler="generator")  # `partial_fit` supports no other sampler
     return model.partial_fit(X, y, classes=np.unique(y[y != -1]))

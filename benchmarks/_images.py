@@ -1,4 +1,4 @@
-"""Image data for the benchmarks: from a folder, or else from OpenML."""
+"""Image data for the benchmarks, from a folder or from OpenML."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from scipy.io import loadmat
 from sklearn.datasets import fetch_openml
 
-# Name of the data set at OpenML, shape of its images with the channels first if it is so there,
-# and the number of its training rows, which come first.
+# Name of the data set on OpenML, the shape of its images if the channels come first there, and the
+# number of its training rows, which come first.
 OPENML = {
     "mnist": ("mnist_784", (28, 28), 60_000),
     "fashion_mnist": ("Fashion-MNIST", (28, 28), 60_000),
@@ -23,7 +23,7 @@ OPENML = {
 
 
 class Images(NamedTuple):
-    """Images of shape (n, height, width[, channels]) as bytes, and their classes."""
+    """Images of shape (n, height, width[, channels]) as uint8, and their classes."""
 
     X_train: np.ndarray
     y_train: np.ndarray
@@ -33,18 +33,18 @@ class Images(NamedTuple):
 
 @cache
 def load_images(name: str, folder: Path | None, svhn: Path | None = None) -> Images:
-    """Load a data set with its own split.
+    """Load a data set with its official split.
 
     Parameters
     ----------
     name : {"mnist", "fashion_mnist", "cifar10", "svhn"}
         The data set.
     folder : Path or None
-        Where ``name.npz`` may lie, with arrays ``X_train, y_train, X_test, y_test``. In place of
-        ``X_train`` it may hold JPEG files one after the other, ``jpeg_train``, and their
-        ``offsets_train``; the same with the test images.
+        Folder that may contain ``name.npz``, with arrays ``X_train, y_train, X_test, y_test``.
+        Instead of ``X_train`` it may contain concatenated JPEG files, ``jpeg_train``, and their
+        ``offsets_train``; the same applies to the test images.
     svhn : Path or None
-        Where ``train_32x32.mat`` and ``test_32x32.mat`` lie, as their authors give them.
+        Folder with the original files ``train_32x32.mat`` and ``test_32x32.mat``.
     """
     if name == "svhn" and svhn is not None:
         return Images(*_from_mat(svhn / "train_32x32.mat"), *_from_mat(svhn / "test_32x32.mat"))
@@ -70,7 +70,7 @@ def _decoded(jpegs: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def _from_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read images that lie along the last axis, and classes in which 10 stands for the digit 0."""
+    """Read images stored along the last axis, and classes in which 10 stands for the digit 0."""
     content = loadmat(path)
     return np.ascontiguousarray(np.moveaxis(content["X"], -1, 0)), content["y"].ravel() % 10
 

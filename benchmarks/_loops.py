@@ -1,8 +1,8 @@
-"""Hand-written training loops of a semi-supervised GAN with feature matching, to compare with.
+"""Hand-written training loops of a semi-supervised GAN with feature matching, for comparison.
 
 Both train a pair of networks like those of SGANClassifier (``forward_features`` and
 ``forward_head``) with the losses of ``objective="feature_matching"`` and averaged weights. Each is
-a generator that trains for one epoch whenever it is asked for the next.
+a Python generator that trains for one epoch per item.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def plain_loop(
     lr: float,
     device: str,
 ) -> Iterator[nn.Module]:
-    """Train as anyone would who follows a tutorial; yields the averaged discriminator.
+    """Train with a loop as in a tutorial; yields the averaged discriminator.
 
-    Rows come one by one out of a DataLoader, each kind of rows passes the discriminator on its
-    own, and losses are fetched at every step.
+    Rows are loaded one by one by a DataLoader, there is a separate forward pass of the
+    discriminator for each kind of rows, and losses are fetched at every step.
     """
     loader = {"batch_size": batch_size, "shuffle": True, "drop_last": True}
     is_labeled = codes >= 0
@@ -94,10 +94,10 @@ def tight_loop(
     lr: float,
     device: str,
 ) -> Iterator[nn.Module]:
-    """Train with nothing done twice; yields the averaged discriminator.
+    """Train without redundant work; yields the averaged discriminator.
 
-    Batches are indexed as a whole on the device, all rows pass the discriminator at once, the
-    generator passes once for both steps, and no step waits for the device.
+    Whole batches are indexed on the device, there is one forward pass of the discriminator for all
+    rows and one of the generator for both steps, and no step waits for the device.
     """
     rows, codes = rows.to(device), codes.to(device)
     places = torch.nonzero(codes >= 0).squeeze(1)
@@ -150,12 +150,12 @@ def tight_loop(
 
 
 def batches(places: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """Yield whole batches of places in a new order."""
+    """Yield whole batches of indices in a new order."""
     order = places[torch.randperm(len(places), device=places.device)]
     return (part for part in order.split(batch_size) if len(part) == batch_size)
 
 
 def forever(epochs) -> Iterator:
-    """Yield the batches of one epoch after the other."""
+    """Yield the batches of consecutive epochs."""
     for _ in cycle([None]):
         yield from epochs() if callable(epochs) else epochs

@@ -1,4 +1,4 @@
-"""Tables for the benchmarks: from a folder with a schema, or else from OpenML."""
+"""Tables for the benchmarks, from a folder with a schema or from OpenML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.datasets import fetch_openml
 from sklearn.model_selection import train_test_split
 
-# Names and versions on OpenML, for who has no folder; those have no official test rows.
+# Names and versions on OpenML, used without a folder; these have no official test rows.
 OPENML = {
     "adult": ("adult", 2),
     "bank_marketing": ("bank-marketing", 1),
@@ -37,17 +37,17 @@ class Table(NamedTuple):
     """A data set."""
 
     X: pd.DataFrame
-    """Numbers as floats, categories with the dtype "category"; either may be missing."""
+    """Floats, and categories with the dtype "category"; both may have missing values."""
 
     y: np.ndarray
-    """Codes of the classes, from 0."""
+    """Class codes, from 0."""
 
     is_test: np.ndarray | None
-    """Mask of the official test rows, where there are some."""
+    """Mask of the official test rows, if there are any."""
 
 
 def names(folder: Path | None) -> list[str]:
-    """Return the names of all data sets in a folder, or of those that OpenML has."""
+    """Return the names of all data sets in a folder, or of those on OpenML."""
     return sorted(_schema(folder) if folder else OPENML)
 
 
@@ -81,16 +81,16 @@ class Draw(NamedTuple):
 
 
 def draw_rows(table: Table, least: int, n_most: int, seed: int) -> Draw:
-    """Split a table at random, or as it is split officially.
+    """Split a table at random, or with its official split.
 
     Parameters
     ----------
     table : Table
         The data set.
     least : int
-        Rows that a class must have to be kept.
+        Minimum number of rows of a class; smaller classes are removed.
     n_most : int
-        Training rows at most; the others are not used.
+        Maximum number of training rows; the others are not used.
     seed : int
         Seed of the draw.
     """

@@ -1,4 +1,4 @@
-"""Text for the benchmarks: 20 newsgroups from a folder, or else by scikit-learn's fetcher."""
+"""Text for the benchmarks: 20 newsgroups from a folder or from scikit-learn's fetcher."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 FILE = "newsgroups20.jsonl.gz"
 
-# Messages that a word must be in, and components of the truncated SVD; the last number only for
-# linear methods.
+# Minimum number of messages that contain a word, and components of the truncated SVD; the last
+# number is only used for linear methods.
 MIN_MESSAGES = 3
 COMPONENTS = (100, 150, 300)
 
@@ -25,7 +25,7 @@ COMPONENTS = (100, 150, 300)
 class Messages(NamedTuple):
     """The bodies of messages, without headers, quotes and footers, and the codes of their groups.
 
-    They come with the official split, which is by date.
+    The official split is by date.
     """
 
     train: list[str]
@@ -43,9 +43,9 @@ class Features(NamedTuple):
 
 @cache
 def load_messages(folder: Path | None) -> Messages:
-    """Load 20 newsgroups from ``newsgroups20.jsonl.gz`` in a folder, or by scikit-learn's fetcher.
+    """Load 20 newsgroups from ``newsgroups20.jsonl.gz`` in a folder or with scikit-learn's fetcher.
 
-    The file has a JSON object in each line, with ``split`` ("train" or "test"), ``label`` (0 to
+    The file contains one JSON object per line, with ``split`` ("train" or "test"), ``label`` (0 to
     19) and ``text_body``.
     """
     parts: list[Any] = []
@@ -64,7 +64,7 @@ def load_messages(folder: Path | None) -> Messages:
 
 @cache
 def load_features(folder: Path | None) -> dict[str, Features]:
-    """Return what the methods learn from, by name; fitted on all training rows, without labels."""
+    """Return the features by name, fitted on all training rows without labels."""
     messages = load_messages(folder)
     return make_features(messages.train, messages.test)
 
@@ -72,8 +72,8 @@ def load_features(folder: Path | None) -> dict[str, Features]:
 def make_features(train: list[str], test: list[str]) -> dict[str, Features]:
     """Return TF-IDF, and the first components of its singular value decomposition.
 
-    The rows of components have length one. The first of many components are nearly those that a
-    smaller decomposition would give.
+    The rows of components have unit length. The first of many components are almost the same as
+    those of a smaller decomposition.
     """
     words = TfidfVectorizer(
         sublinear_tf=True, stop_words="english", min_df=MIN_MESSAGES, max_df=0.5

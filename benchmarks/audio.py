@@ -1,30 +1,30 @@
-"""Few labels on speech: SGANClassifier against its peers on spoken digits.
+"""Few labels on speech: SGANClassifier compared with other methods on spoken digits.
 
-The free spoken digit dataset: six speakers, ten digits, fifty recordings of each. Two settings.
-"official": the official split, whose 2,700 training recordings hold 5 or 20 labels of each digit,
-tested on 300 recordings of the same speakers. "new speaker": five speakers with 20 labels of each
-digit, tested on the 500 recordings of the sixth, each speaker in turn; a draw is the mean over the
-speakers. All other training rows are unlabeled, and no test row is among them. Accuracy after the
-last epoch.
+The free spoken digit dataset: six speakers, ten digits, fifty recordings of each. There are two
+settings. "official": the official split, with 5 or 20 labels per digit among the 2,700 training
+recordings, tested on 300 recordings of the same speakers. "new speaker": five speakers with 20
+labels per digit, tested on the 500 recordings of the sixth, for each speaker in turn; a draw is the
+mean over the speakers. All other training rows are unlabeled, and no test row is among them. The
+accuracy is that after the last epoch.
 
-A recording is cut to its speech and stretched to 24 frames of 24 mel bands, in logarithms, less
-their mean. Each peer runs on these 576 numbers and on 13 cosine coefficients of each frame (MFCC),
-both with one scale for all columns and standardized (but for trees, to which that is the same, and
-the rbf graph, whose kernel underflows on them and which gets rows of length one); the features with
-the best mean count, in each column of the table. Every peer has its default parameters but for what
-its name tells.
+A recording is cut to its speech and rescaled to 24 frames of 24 log-mel bands, minus their mean.
+Each other method runs on these 576 numbers and on 13 cosine coefficients per frame (MFCC), both
+with one scale for all columns and standardized (except for trees, for which the scale does not
+matter, and the rbf graph, whose kernel underflows on them and which uses rows of unit length). In
+each column of the table, the features with the best mean are reported. Every other method has its
+default parameters, except for those in its name.
 
     python benchmarks/audio.py --data DIR --jobs 2
 
-DIR holds fsdd.npz, or the WAV files of the data set's repository. It takes an hour on two
-cores, can be stopped at any moment and goes on where it was.
+DIR contains fsdd.npz, or the WAV files of the data set's repository. The benchmark takes an hour on
+two cores, and can be interrupted at any time and resumed.
 
 The parameters of SGANClassifier, the same for all columns, and the features were chosen with draws
-of labels that are none of those here (100 and 101): for "official" by the hidden labels of
-unlabeled training rows, for "new speaker" on the training recordings of the first two speakers,
-left out in turn. So these two are not blind in the table, whose last column has the other four
-alone. Accuracy on draw 100, official with 5 labels, then the first speaker left out (in brackets
-the second):
+of the labels that are not used here (100 and 101): for "official", on the hidden labels of
+unlabeled training rows; for "new speaker", on the training recordings of the first two speakers,
+left out in turn. These two speakers were therefore used for tuning, and the last column of the
+table contains only the other four. Accuracy on draw 100, official with 5 labels, then with the
+first speaker left out (in brackets the second):
 
     convolutional, 24 x 24 log-mel, shifts and sizes at random, 1,080 steps   74.5; -
     the same on log-mel less the mean of each band                            -; 70.7
@@ -44,9 +44,9 @@ the second):
     SVC, standardized MFCC (likewise)                                         68.9; 69 (96)
     LabelSpreading (knn), log-mel (likewise)                                  59.4; 59 (95)
 
-The first three lines were measured with another cut of the silence. The test accuracy of draw 0 of
-the official split was seen before the trials of 40 epochs and of the input noise in the last lines;
-nothing of ours was changed after it.
+The first three lines were measured with another removal of the silence. The test accuracy of draw 0
+of the official split was seen before the experiments with 40 epochs and with the input noise in the
+last lines; no setting of SGANClassifier was changed after that.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ SPEAKER_LABELS = 20
 N_SPEAKERS = 6
 SETTINGS = ("official", "new speaker")
 
-# Speakers that parameters and features were chosen on, and the column of the table without them.
+# Speakers on which parameters and features were chosen, and the column of the table without them.
 SEEN = (0, 1)
 BLIND = "four of them"
 
@@ -113,7 +113,7 @@ METHODS = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}
 
 
 def features_for(method: str) -> list[str]:
-    """Return the names of the features that a method runs on; the best of them counts."""
+    """Return the names of the features that a method runs on; the best of them is reported."""
     if method in OURS:
         return [OUR_FEATURES]
     if "RandomForest" in method:
@@ -137,7 +137,7 @@ def keys(parts: list[str], labels: list[int], methods: list[str], n_draws: int) 
             "features": features,
             "draw": draw,
         }
-        # Draw by draw, so that a run that is stopped has something of everything.
+        # Draw by draw, so that an interrupted run has some results for everything.
         for draw in range(n_draws)
         for place in places
         if place["setting"] in parts
@@ -172,8 +172,8 @@ def measure(key: dict, folder: Path | None) -> dict:
 
 
 def summarize(cells: list[dict]) -> str:
-    """Return the table: a row for each method, sorted by the first column."""
-    # By column and method, then by features, then by draw: the accuracies of the speakers.
+    """Return the table with one row per method, sorted by the first column."""
+    # Accuracies of the speakers by column and method, then by features, then by draw.
     runs: dict[tuple[str, int], dict[str, dict[str, dict[int, list[float]]]]] = {}
     seconds: dict[str, list[float]] = {}
     for cell in cells:
@@ -218,7 +218,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--data", type=Path, help="folder with fsdd.npz or the data set's WAV files (needed)"
+        "--data", type=Path, help="folder with fsdd.npz or the WAV files (required)"
     )
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument(
@@ -226,13 +226,13 @@ def main() -> None:
         nargs="+",
         type=int,
         default=list(LABELS_PER_CLASS),
-        help="labels of each digit in the official split",
+        help="labels per digit in the official split",
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--draws", type=int, default=3, help="number of draws (default: 3)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument(
-        "--output", type=Path, default=RESULTS / "audio.json", help="where the cells are kept"
+        "--output", type=Path, default=RESULTS / "audio.json", help="file of the cells"
     )
     options = parser.parse_args()
     try:

@@ -1,9 +1,10 @@
-"""Few labels on scikit-learn's bundled data: SGANClassifier against its peers.
+"""Few labels on scikit-learn's data sets: SGANClassifier compared with other methods.
 
-Digits, breast cancer and wine; a stratified 70/30 split, 5 labels a class, all other training
-rows unlabeled; accuracy on the test rows. Each draw splits and labels anew. Every method has its
-default parameters but for what its name tells. Each peer runs on standardized columns and on
-columns divided by their range (digits: pixels / 16), and the scaling with the better mean counts.
+Digits, breast cancer and wine; a stratified 70/30 split, 5 labels per class, all other training
+rows unlabeled; accuracy on the test rows. Each draw has a new split and new labels. Every method
+has its default parameters, except for those in its name. Each other method runs on standardized
+columns and on columns divided by their range (digits: pixels / 16); the scaling with the better
+mean is reported.
 
     python benchmarks/digits.py --jobs 2
 """
@@ -95,11 +96,11 @@ def measure(key: dict) -> dict:
         estimator = make_pipeline(scalers(key["dataset"])[key["scaling"]], estimator)
     with warnings.catch_warnings():
         if key["method"] not in OURS:
-            # The graph kernels underflow on standardized columns; their score tells that.
+            # The graph kernels underflow on standardized columns, which their score shows.
             warnings.simplefilter("ignore")
         if key["method"] in SUPERVISED:
             labeled = y_train != -1
-            # The scaler sees all rows, as it does for the other methods.
+            # The scaler is fitted on all rows, as for the other methods.
             scaler = estimator[0].fit(X_train)
             estimator[1].fit(scaler.transform(X_train[labeled]), y_train[labeled])
         else:
@@ -108,7 +109,7 @@ def measure(key: dict) -> dict:
 
 
 def summarize(cells: list[dict], datasets: list[str], n_draws: int) -> str:
-    """Return the table: a row for each method, sorted by the first data set."""
+    """Return the table with one row per method, sorted by the first data set."""
     accuracy = {}
     for cell in cells:
         key = cell["key"]
@@ -135,7 +136,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10, help="number of draws (default: 10)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument(
-        "--output", type=Path, default=RESULTS / "digits.json", help="where the cells are kept"
+        "--output", type=Path, default=RESULTS / "digits.json", help="file of the cells"
     )
     options = parser.parse_args()
     wanted = keys(options.datasets, options.draws)

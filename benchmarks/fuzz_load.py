@@ -1,13 +1,13 @@
-"""Mutated files of models and checkpoints: none may crash Python, run code or fill the memory.
+"""Mutated files of models and checkpoints: none may crash Python, run code or exhaust the memory.
 
-Damaged files keep the checksum that they had, as if a disk or a download had failed: each must be
-refused. Forged files (`--forged`) are changed in their structure and get a correct checksum, as
-from somebody who knows the format. Each is loaded in a process of its own, which then does with the
-model whatever a program does: predict, sample, show it, clone, save, train on. A file may be
-refused with a ValueError, or be a model that says something else. It must not end the process, hang
-for ten seconds, take more than twice the memory of the honest file and 100 MB, or run code (an
-audit hook watches for what runs, writes or starts a program; an environment variable and markup in
-the HTML representation are further canaries). A forged checkpoint is passed over by `fit`.
+Damaged files keep their old checksum, as after a disk or download error; each of them must be
+refused. Forged files (`--forged`) have a changed structure and a correct checksum, as if written by
+an attacker who knows the format. Each is loaded in a separate process, which then uses the model as
+a program would: predict, sample, display, clone, save, continue training. A file may be refused
+with a ValueError, or be a model with other content. It must not end the process, hang for ten
+seconds, take more than twice the memory of the original file and 100 MB, or run code (an audit hook
+detects executed code, written files and started programs; an environment variable and markup in the
+HTML representation are further canaries). `fit` skips a forged checkpoint.
 
     python benchmarks/fuzz_load.py
     python benchmarks/fuzz_load.py --forged --jobs 2
@@ -65,16 +65,16 @@ from sgan_sklearn.samplers import CriticSampler
 DAMAGES = ("bit flip", "many bits", "truncation", "swap", "insertion", "zeros")
 MODELS = ("array", "critic", "frame", "images", "pipeline", "text", "unfitted", "checkpoint")
 
-# What must never happen while a file is read or a model is used.
+# Events that must not occur while a file is loaded or a model is used.
 FORBIDDEN = re.compile(
     "exec|compile|subprocess|os\\.(system|exec|fork|spawn|remove|rename|mkdir|putenv)|socket|"
     "pickle|marshal|shutil|ctypes|urllib|webbrowser|ftplib|smtplib"
 )
 
-PARTS = 4  # of the forged files of a model, each with a seed of its own
-SECONDS = 10  # that a file may take
-SPARE_MB = 100  # of memory, beyond twice that of the honest file
-MOST_BYTES = 8 * 2**30  # of memory, beyond which a process fails
+PARTS = 4  # of the forged files of a model, each with its own seed
+SECONDS = 10  # maximum time per file
+SPARE_MB = 100  # allowed memory in addition to twice that of the original file
+MOST_BYTES = 8 * 2**30  # memory limit of a process
 
 SMALL = {
     "architecture": MLPArchitecture((8,), (8,)),
@@ -86,7 +86,7 @@ SMALL = {
 
 
 def inputs(name: str) -> tuple[Any, np.ndarray]:
-    """Return the rows of a kind of model and their labels; some have none."""
+    """Return the rows and labels of a kind of model; some labels are missing."""
     X, y = load_iris(return_X_y=True)
     X, y = X[::3], y[::3]
     y = np.where(np.arange(len(y)) % 3 == 0, -1, y)
@@ -141,7 +141,7 @@ def model_of(name: str) -> Any:
 
 
 def checkpointed(folder: Path, *, resume: bool = False) -> SGANClassifier:
-    """Return a classifier that keeps its checkpoints in a folder."""
+    """Return a classifier that writes its checkpoints to a folder."""
     return SGANClassifier(
         **{**SMALL, "max_epochs": 2},
         training=Training(checkpoint_dir=folder, resume=resume),
@@ -152,7 +152,7 @@ def checkpointed(folder: Path, *, resume: bool = False) -> SGANClassifier:
 
 
 def write_model(name: str, folder: Path) -> Path:
-    """Write the honest file of a kind of model, and return it."""
+    """Write the original file of a kind of model, and return it."""
     path = folder / name
     if name == "checkpoint":
         with warnings.catch_warnings():
@@ -167,10 +167,10 @@ def write_model(name: str, folder: Path) -> Path:
 
 
 def damaged(data: bytes, kind: str, rng: np.random.RandomState) -> bytes:
-    """Return other bytes than those of a file."""
+    """Return changed bytes of a file."""
     changed, n = bytearray(data), len(data)
     header = 8 + int.from_bytes(data[:8], "little")
-    # As often in the header as in the arrays, which are many times longer.
+    # As often in the header as in the arrays, which are much longer.
     place = rng.randint(header) if rng.rand() < 0.5 else rng.randint(n)
     match kind:
         case "bit flip":
@@ -192,17 +192,17 @@ def damaged(data: bytes, kind: str, rng: np.random.RandomState) -> bytes:
     return bytes(changed)
 
 
-# --- one file in a process of its own -----------------------------------------------------------
+# --- one file in a separate process -------------------------------------------------------------
 
 
 def watch(alarms: list[str], scratch: Path) -> None:
-    """Append to `alarms` what happens from now on that must not happen."""
+    """Append forbidden events from now on to `alarms`."""
 
     def hear(event: str, arguments: tuple) -> None:
         opened = event == "open" and isinstance(arguments[1], str) and arguments[1] not in "rbU"
         if opened or FORBIDDEN.match(event):
             alarm = f"{event} {arguments!r:.200}"
-            # Python reads the modules that are installed, and `save` writes where it is told to.
+            # Python reads installed modules, and `save` writes to the given path.
             events = r"(exec|compile|marshal\.loads|ctypes\.dl(open|sym))"
             installed = rf"{events} .*(site-packages|python3|code object|<string>)"
             if scratch.name not in alarm and not re.match(installed, alarm):
@@ -212,7 +212,7 @@ def watch(alarms: list[str], scratch: Path) -> None:
 
 
 def resume(path: Path, honest: Path, scratch: Path) -> str:
-    """Train on from a forged checkpoint, and return what came of it."""
+    """Continue training from a forged checkpoint, and return the outcome."""
     folder = scratch.with_name(f"{scratch.name}-run")
     folder.mkdir()
     shutil.copy(path, folder / honest.name)
@@ -220,7 +220,7 @@ def resume(path: Path, honest: Path, scratch: Path) -> str:
         warnings.simplefilter("always")
         try:
             checkpointed(folder, resume=True).fit(*inputs("checkpoint"))
-        except Exception as error:  # whichever it is, it is counted
+        except Exception as error:  # any exception is counted
             return f"used, but fit: {type(error).__name__}"
     passed_over = any("checkpoint cannot be used" in str(warning.message) for warning in caught)
     if CANARY in os.environ:
@@ -229,7 +229,7 @@ def resume(path: Path, honest: Path, scratch: Path) -> str:
 
 
 def in_own_process(name: str, path: Path, honest: Path) -> tuple[str, float, float]:
-    """Return what came of a file, the peak of memory in MB and the seconds."""
+    """Return the outcome of a file, the peak memory in MB and the seconds."""
     import resource  # not on Windows
 
     scratch = path.with_name(f"scratch-{path.name}")
@@ -240,7 +240,7 @@ def in_own_process(name: str, path: Path, honest: Path) -> tuple[str, float, flo
         try:
             resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
             alarms: list[str] = []
-            if name == "checkpoint":  # `fit` writes checkpoints wherever it is told to
+            if name == "checkpoint":  # `fit` writes checkpoints to the given folder
                 found = resume(path, honest, scratch)
             else:
                 watch(alarms, scratch)
@@ -266,21 +266,21 @@ def in_own_process(name: str, path: Path, honest: Path) -> tuple[str, float, flo
 
 
 def read_forged(name: str, folder: Path, n_files: int, seed: int) -> None:
-    """Forge files of a kind of model, use each, and print what came of it."""
+    """Forge files of a kind of model, use each of them, and print the outcome."""
     torch.set_num_threads(1)
     honest = write_model(name, folder)
     arrays, content = read_file(honest)
     if name != "checkpoint":
-        use(honest, *inputs(name), folder / "warm-up")  # whatever has to be imported
+        use(honest, *inputs(name), folder / "warm-up")  # imports everything that is needed
     found, most, seconds = in_own_process(name, honest, honest)
     print(json.dumps(["honest", found, most, seconds, ""]), flush=True)
     for i in range(n_files):
         path = folder / f"file{i:06}"
-        sys.setrecursionlimit(20_000)  # to write deep contents
+        sys.setrecursionlimit(20_000)  # to write deeply nested content
         forged, changed, kind = forge(arrays, content, np.random.RandomState([seed, i]))
         try:
             write_file(path, forged, changed)
-        except (SafetensorError, TypeError, ValueError):  # no file can say that
+        except (SafetensorError, TypeError, ValueError):  # cannot be represented in a file
             print(json.dumps([i, "not written", 0, 0, kind]), flush=True)
             continue
         finally:
@@ -328,7 +328,7 @@ def measure_damaged(key: dict, folder: Path) -> dict:
             others.append(repr(sgan_sklearn.load(path))[:100])
         except ValueError:
             refused += 1
-        except Exception as error:  # whichever it is, it is counted
+        except Exception as error:  # any exception is counted
             others.append(f"{type(error).__name__}: {error}"[:100])
     return {"refused": refused, "others": others}
 
@@ -376,8 +376,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--forged", action="store_true", help="forged files, not damaged ones")
-    parser.add_argument("--files", type=int, help="files in all (default: 5004; 20000 forged)")
-    parser.add_argument("--seed", type=int, default=0, help="what the mutations come from")
+    parser.add_argument("--files", type=int, help="total number (default: 5004; 20000 forged)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the mutations (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--output", type=Path, default=RESULTS / "fuzz_load.json")
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS, help="forged kinds")
@@ -388,7 +388,7 @@ def main() -> None:
         read_forged(options.model, options.read, options.files, options.seed)
         return
     shared = {"seed": options.seed, "version": sgan_sklearn.__version__}
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that read
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that load files
     if options.forged:
         n_files = -(-(options.files or 20_000) // (len(MODELS) * PARTS))
         keys = [

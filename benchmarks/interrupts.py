@@ -1,13 +1,13 @@
-"""SIGINTs at random moments of `fit`: each must be told, and leave a whole model.
+"""SIGINTs at random times during `fit`: each must be reported and leave a complete model.
 
-A process with a fitted classifier trains it anew and gets SIGINT, as Ctrl-C sends it, after a
-random time. `fit` must then raise KeyboardInterrupt: with the warning that the model so far is
-kept, and such a model, or with the former model as it was. No other error, no return as if
-nothing had happened, no thread and no temporary file may be left. A grid search must end.
+A process with a fitted classifier refits it and receives SIGINT, as sent by Ctrl-C, after a random
+time. `fit` must then raise KeyboardInterrupt: either it warns that the model trained so far is
+kept, and keeps it, or the previous model is unchanged. There must be no other error, no normal
+return, and no remaining thread or temporary file. A grid search must stop.
 
     python benchmarks/interrupts.py
 
-It takes some five minutes.
+It takes about five minutes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def outcome(kind: str, folder: Path, started: int) -> str:
-    """Fit a fitted classifier anew, and return what came of an interrupt."""
+    """Refit a fitted classifier, and return the outcome of an interrupt."""
     X, y = digits()
     params = KINDS[kind]
     if kind == "checkpoints":
@@ -75,7 +75,7 @@ def outcome(kind: str, folder: Path, started: int) -> str:
     fits: list[bool] = []
 
     def handler(signum: int, frame: Any) -> None:
-        if fits:  # a signal before or after `fit` is none of its business
+        if fits:  # signals before or after `fit` are ignored
             arrived.append(signum)
             raise KeyboardInterrupt
 
@@ -112,7 +112,7 @@ def outcome(kind: str, folder: Path, started: int) -> str:
 
 
 def measure(key: dict) -> dict[str, Any]:
-    """Interrupt a number of fits, each in a process of its own."""
+    """Interrupt a number of fits, each in a separate process."""
     torch.set_num_threads(1)
     rng = np.random.RandomState(key["seed"])
     found: Counter[str] = Counter()
@@ -129,7 +129,7 @@ def measure(key: dict) -> dict[str, Any]:
             os.close(writer)
             os.read(reader, 8)
             start = time.perf_counter()
-            if seconds is not None:  # the first one tells how long it takes
+            if seconds is not None:  # the first fit measures the time
                 select.select([reader], [], [], rng.uniform(0, seconds))
                 os.kill(child, signal.SIGINT)
             os.waitpid(child, 0)
@@ -159,8 +159,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--signals", type=int, default=200, help="in all (default: 200)")
-    parser.add_argument("--seed", type=int, default=0, help="what the moments come from")
+    parser.add_argument("--signals", type=int, default=200, help="total number (default: 200)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the times (default: 0)")
     parser.add_argument("--output", type=Path, default=RESULTS / "interrupts.json")
     options = parser.parse_args()
     shared = {

@@ -1,15 +1,15 @@
-"""Trainings that are killed, resumed and compared with one that was never interrupted.
+"""Runs that are killed, resumed and compared with an uninterrupted run.
 
-Each cell starts a training in a process of its own, kills it with SIGKILL one to three times, each
-time later in the training, and lets the last process end. The moments are uniform over the time
-that the uninterrupted training takes, without the start of the process: they fall within epochs
-and while a sampler is trained. One kind is killed from such a moment on as soon as a checkpoint is
-being written. The model must be, to the bit, that of the uninterrupted training: weights, averages,
+Each cell starts training in a separate process, kills it with SIGKILL one to three times, each time
+later in training, and lets the last process finish. The times are uniform over the duration of the
+uninterrupted training, without the start of the process, so they fall within epochs and into the
+training of a sampler. One kind of run is killed at the first checkpoint that is written after such
+a time. The model must be bitwise identical to that of the uninterrupted run: weights, averages,
 probabilities and generated rows.
 
     python benchmarks/kill_and_resume.py
 
-It takes some fifteen minutes on a core. It can be stopped at any moment and goes on where it was.
+It takes about fifteen minutes on one core, and can be interrupted at any time and resumed.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def digits(kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 class PrintEpochs(Callback):
-    """Prints the number of complete epochs whenever one begins, and after the last one.
+    """Print the number of complete epochs at the start of each epoch and after the last one.
 
-    The checkpoint of that number is in the folder by then.
+    The checkpoint of that number is then already in the folder.
     """
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
@@ -82,9 +82,9 @@ class PrintEpochs(Callback):
 
 
 def train(kind: str, folder: Path) -> None:
-    """Train to the end, from the newest checkpoint if there is one, and save the model.
+    """Train to the end, from the latest checkpoint if there is one, and save the model.
 
-    The numbers of complete epochs are printed, the last one once more after the sampler's training.
+    The numbers of complete epochs are printed, the last one again after training the sampler.
     """
     training = Training(checkpoint_dir=folder, resume=True)
     options = {"device": "cpu", "random_state": 0, "callbacks": [PrintEpochs()]}
@@ -104,7 +104,7 @@ def start(kind: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def finish(kind: str, folder: Path) -> list[tuple[int, float]]:
-    """Train to the end; return the numbers that were printed, and when."""
+    """Train to the end; return the printed numbers and their times."""
     with start(kind, folder) as process:
         found = [(int(line), time.monotonic()) for line in process.stdout or ()]
     if process.returncode != 0:
@@ -113,9 +113,9 @@ def finish(kind: str, folder: Path) -> list[tuple[int, float]]:
 
 
 def kill(kind: str, folder: Path, epoch: int, delay: float) -> tuple[int, bool]:
-    """Start a training and kill it some seconds after it has completed a number of epochs.
+    """Start training and kill it some seconds after it has completed a number of epochs.
 
-    Returns the epoch it went on from, and whether the kill has ended it.
+    Returns the epoch from which it resumed, and whether it was ended by the kill.
     """
     with start(kind, folder) as process:
         first = None
@@ -135,14 +135,14 @@ def kill(kind: str, folder: Path, epoch: int, delay: float) -> tuple[int, bool]:
 
 
 def half_written(folder: Path) -> set[str]:
-    """Return the names of files that are being written, or that a kill has left."""
+    """Return the names of files that are being written, or that were left by a kill."""
     return {name for name in os.listdir(folder) if name.endswith(".tmp")}
 
 
 def moments(seconds: list[float], rng: np.random.RandomState) -> list[tuple[int, float]]:
-    """Return when to kill a training: after which epoch, and how many seconds later.
+    """Return when to kill training: after which epoch, and how many seconds later.
 
-    `seconds` are the times of what the uninterrupted training has printed.
+    `seconds` are the times of the numbers printed by the uninterrupted run.
     """
     chosen = np.sort(rng.uniform(seconds[0], seconds[-1], rng.randint(1, MAX_KILLS + 1)))
     epochs = np.searchsorted(seconds, chosen, side="right") - 1
@@ -150,19 +150,19 @@ def moments(seconds: list[float], rng: np.random.RandomState) -> list[tuple[int,
 
 
 def uninterrupted(kind: str, folder: Path) -> tuple[Path, list[float]]:
-    """Return the model of the uninterrupted training, and the times of what it has printed."""
+    """Return the model of the uninterrupted run, and the times of its printed numbers."""
     reference = folder / kind
     if not reference.exists():
         own = Path(mkdtemp(dir=folder))
         seconds = [moment for _, moment in finish(kind, own)]
         (own / "seconds.json").write_text(json.dumps(seconds))
-        with suppress(OSError):  # another job was faster
+        with suppress(OSError):  # another job was first
             own.rename(reference)
     return reference / "model.sgan", json.loads((reference / "seconds.json").read_text())
 
 
 def measure(key: dict, folder: Path) -> dict:
-    """Kill and resume a training; return from where it went on, and whether the model is equal."""
+    """Kill and resume training; return the epochs of resumption and whether the model is equal."""
     kind = key["kind"]
     rng = np.random.RandomState([list(KINDS).index(kind), key["run"]])
     model, seconds = uninterrupted(kind, folder)

@@ -1,12 +1,12 @@
-"""Saves over a good file that are killed at random moments, or that meet a full disk.
+"""Saves over an existing file that are killed at random times, or that run into a full disk.
 
-A process saves two models over one file in turn, until SIGKILL ends it, or until the file may grow
-no more. Then the file must hold one of the two models, whole, and the next save must leave no other
-file in the folder.
+A process alternately saves two models to one file, until it is ended by SIGKILL or the file size
+limit is reached. The file must then contain one of the two models completely, and the next save
+must leave no other file in the folder.
 
     python benchmarks/kill_save.py
 
-It takes some two minutes.
+It takes about two minutes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KINDS = {"killed": 200, "full disk": 50}
 
 
 def models() -> list[SGANClassifier]:
-    """Return two models of other weights, of some five megabytes each."""
+    """Return two models with different weights, of about five megabytes each."""
     X, y = load_digits(return_X_y=True)
     wide = MLPArchitecture((300,), (300,))
     return [
@@ -58,7 +58,7 @@ def save_in_turn(both: list[SGANClassifier], path: Path, most_bytes: int | None)
 def disturbed(
     kind: str, both: list[SGANClassifier], path: Path, n_bytes: int, rng: np.random.RandomState
 ) -> str:
-    """Disturb a process that saves, and return how it ended."""
+    """Disturb a saving process, and return how it ended."""
     child = os.fork()
     if child == 0:
         try:
@@ -75,7 +75,7 @@ def disturbed(
 
 
 def measure(key: dict, folder: Path) -> dict[str, Any]:
-    """Disturb saves, and count the files that are whole afterwards."""
+    """Disturb saves, and count the files that are complete afterwards."""
     torch.set_num_threads(1)
     rng, path = np.random.RandomState(key["seed"]), folder / f"{key['kind']} model.sgan"
     X = load_digits(return_X_y=True)[0][:100]
@@ -114,7 +114,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--saves", type=int, help="of each kind (default: 200 killed, 50 full)")
-    parser.add_argument("--seed", type=int, default=0, help="what the moments come from")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the times (default: 0)")
     parser.add_argument("--output", type=Path, default=RESULTS / "kill_save.json")
     options = parser.parse_args()
     shared = {"seed": options.seed, "version": sgan_sklearn.__version__}

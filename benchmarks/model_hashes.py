@@ -1,8 +1,8 @@
-"""Hashes of the models of fourteen settings, to see whether a change of the code changes a model.
+"""Hashes of the models of fourteen settings, to check whether a change of the code changes a model.
 
-Each model is fitted on data that scikit-learn bundles; its hash covers the weights of the four
+Each model is fitted on a data set of scikit-learn; its hash covers the weights of the four
 networks, the history without its times, the probabilities, and the generated rows. Run it before
-and after a change, on one machine:
+and after a change, on the same machine:
 
     python benchmarks/model_hashes.py --output before.json
     python benchmarks/model_hashes.py --compare before.json
@@ -51,7 +51,7 @@ def numbers() -> tuple[np.ndarray, np.ndarray]:
 
 
 def frame() -> tuple[pd.DataFrame, np.ndarray]:
-    """Return columns of categories, dates, integers and missing values, and text labels."""
+    """Return columns of categories, dates, integers and missing values, and string labels."""
     X, y = load_wine(return_X_y=True, as_frame=True)
     X = X.iloc[:, :6].copy()
     X["cut"] = pd.cut(X["alcohol"], 4, labels=list("abcd")).astype(str)
@@ -86,7 +86,7 @@ def continued() -> tuple[SGANClassifier, Any]:
 
 
 def resumed_and_loaded() -> tuple[SGANClassifier, Any]:
-    """Resume a training from a checkpoint, then save, load and continue the model."""
+    """Resume training from a checkpoint, then save, load and continue training the model."""
     with TemporaryDirectory() as folder:
         fitted(digits, max_epochs=1, training=Training(checkpoint_dir=folder))
         model, X = fitted(digits, training=Training(checkpoint_dir=folder, resume=True))
@@ -138,7 +138,7 @@ SETTINGS: dict[str, Callable[[], tuple[SGANClassifier, Any]]] = {
 
 
 def digest(model: SGANClassifier, X: Any) -> str:
-    """Return the hash of all that a model has learned and gives back."""
+    """Return the hash of everything that a model has learned and returns."""
     found = hashlib.sha256()
     for name in NETWORKS:
         for key, value in sorted(getattr(model.net_, name).state_dict().items()):
@@ -160,9 +160,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--output", type=Path, help="file for the hashes")
-    parser.add_argument("--compare", type=Path, help="file of the hashes to compare with")
+    parser.add_argument("--compare", type=Path, help="file of hashes to compare with")
     options = parser.parse_args()
-    torch.set_num_threads(1)  # the sums of several threads are others
+    torch.set_num_threads(1)  # sums depend on the number of threads
     hashes = {name: digest(*SETTINGS[name]()) for name in track(SETTINGS, "models")}
     if options.output is not None:
         content = {"environment": environment(), "hashes": hashes}

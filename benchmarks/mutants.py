@@ -1,19 +1,19 @@
-"""Mutation testing: how many small changes of the code do the tests notice?
+"""Mutation testing: how many small changes of the code are detected by the tests?
 
 A mutant is a module in which cosmic-ray (`pip install cosmic-ray`) has changed one operator,
-comparison, number, condition or loop. The tests of the module run on a copy of the package that
-holds the mutant: the mutant is killed if one fails, crashes or takes too long. Survivors are
-printed; each is equivalent to the original or a gap in the tests. The tests of a module are those
-in TESTS and its doctests, without slow ones.
+comparison, number, condition or loop. The tests of the module run on a copy of the package with the
+mutant, which is killed if a test fails, crashes or takes too long. Survivors are printed; each is
+either equivalent to the original or a gap in the tests. The tests of a module are those in TESTS
+and its doctests, without slow tests.
 
 The mutants are a random sample that takes one from each place in a module before it takes a second
-from any. A mutant is named by its line, not by its number, so that a change of other lines leaves
-the sample as it is.
+one from any place. A mutant is identified by its line of code, not by its line number, so that
+changes of other lines do not change the sample.
 
     python benchmarks/mutants.py --label before
     python benchmarks/mutants.py --label after
 
-Each takes some twenty minutes on one core. Processes are forked, so it needs Linux or macOS.
+Each run takes about twenty minutes on one core. Processes are forked, so it needs Linux or macOS.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from _cells import RESULTS, run_cells, table
 
 ROOT = Path(__file__).parents[1]
 
-# The test files of each module; those that kill most come first.
+# The test files of each module, starting with those that kill most mutants.
 TESTS = {
     "losses": ("losses", "regularizers", "objectives"),
     "objectives": ("objectives", "docstrings"),
@@ -53,22 +53,22 @@ TESTS = {
     "metrics": ("metrics", "label_types", "docstrings"),
 }
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not cuda")
-OPTIONS += ("-k", "not two_processes")  # other processes would have to import everything
+OPTIONS += ("-k", "not two_processes")  # separate processes would have to import everything
 OPTIONS += ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
 
 # Imported once, before the forks.
 SHARED = ("hypothesis.extra.numpy", "hypothesis.extra.pandas", "polars", "scipy.stats")
 SHARED += ("sklearn.semi_supervised", "skorch")
 
-SECONDS = 20  # that tests may take beyond five times what they take on the original
-MOST_BYTES = 8 * 2**30  # of memory, beyond which a process fails
+SECONDS = 20  # time limit, in addition to five times that of the original
+MOST_BYTES = 8 * 2**30  # memory limit of a process
 
 
 # --- mutants ------------------------------------------------------------------------------------
 
 
 class WithoutAnnotations(ast.NodeTransformer):
-    """Leave out what Python does not evaluate."""
+    """Skip code that Python does not evaluate."""
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None
@@ -84,7 +84,7 @@ class WithoutAnnotations(ast.NodeTransformer):
 
 
 def evaluated(source: str) -> str | None:
-    """Return the code of a module without comments, layout and annotations, None if it has none."""
+    """Return a module's code without comments, layout and annotations, or None if it has none."""
     try:
         return ast.dump(WithoutAnnotations().visit(ast.parse(source)))
     except SyntaxError:
@@ -108,7 +108,7 @@ def positions(source: str) -> list[tuple[str, int, str, tuple[int, int]]]:
 
 
 def mutants(source: str, seed: int) -> Iterator[tuple[dict, str]]:
-    """Yield the names of all mutants of a module and their code, in a random order."""
+    """Yield the names of all mutants of a module and their code, in random order."""
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator
 
@@ -133,7 +133,7 @@ def mutants(source: str, seed: int) -> Iterator[tuple[dict, str]]:
 
 
 def changed_lines(before: str, after: str) -> str:
-    """Return what the changed lines have become."""
+    """Return the new versions of the changed lines."""
     old, new = before.splitlines(), after.splitlines()
     pairs = zip(old, new, strict=False)
     start = next(i for i, (one, other) in enumerate(pairs) if one != other)
@@ -143,11 +143,11 @@ def changed_lines(before: str, after: str) -> str:
     return " ".join(line.strip() for line in new[start:stop])
 
 
-# --- tests in a process of their own ------------------------------------------------------------
+# --- tests in a separate process ----------------------------------------------------------------
 
 
 class FirstFailure:
-    """Plugin of pytest that keeps the name of the first test that fails."""
+    """pytest plugin that stores the name of the first failing test."""
 
     name: str | None = None
 
@@ -180,7 +180,7 @@ def run_pytest(folder: Path, arguments: list[str], keep_bytecode: bool) -> tuple
 def in_own_process(
     folder: Path, arguments: list[str], seconds: float | None, *, keep_bytecode: bool = False
 ) -> list | None:
-    """Return what `run_pytest` does in a fork, [] if it crashes and None if it takes too long."""
+    """Return the result of `run_pytest` in a fork, [] after a crash and None after a timeout."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -197,12 +197,12 @@ def in_own_process(
         return json.loads(found) if found else []
     finally:
         os.close(reader)
-        os.killpg(child, signal.SIGKILL)  # with whatever it has started
+        os.killpg(child, signal.SIGKILL)  # including its child processes
         os.waitpid(child, 0)
 
 
 class Bench:
-    """A copy of the package and of its tests, in which one module at a time is a mutant."""
+    """A copy of the package and its tests, in which one module at a time is a mutant."""
 
     def __init__(self, root: Path, folder: Path, tests: dict[str, tuple[str, ...]] = TESTS) -> None:
         self.folder, self.tests = folder.resolve(), tests
@@ -212,10 +212,10 @@ class Bench:
         shutil.copy(root / "pyproject.toml", self.folder)
         self.paths = {name: self._find("sgan_sklearn", name) for name in tests}
         self.sources = {name: path.read_text() for name, path in self.paths.items()}
-        self.seconds = cache(self._seconds)  # of each module's tests on the original
+        self.seconds = cache(self._seconds)  # for each module's tests on the original
 
     def _find(self, folder: str, stem: str) -> Path:
-        """Return the only file of this name, in whichever folder it lies, private or not."""
+        """Return the only file with this name, in any folder, private or not."""
         found = [p for p in (self.folder / folder).rglob("*.py") if p.stem.lstrip("_") == stem]
         if len(found) != 1:
             raise FileNotFoundError(f"{len(found)} files named {stem} in {folder}, not one.")
@@ -238,7 +238,7 @@ class Bench:
         return time.perf_counter() - start
 
     def test(self, module: str, code: str) -> dict[str, Any]:
-        """Return what the tests of a module say about another code."""
+        """Return the result of a module's tests for other code."""
         limit = SECONDS + 5 * self.seconds(module)
         path = self.paths[module]
         Path(cache_from_source(path)).unlink(missing_ok=True)
@@ -258,7 +258,7 @@ class Bench:
 
 
 def survivors(cells: list[dict]) -> str:
-    """Return a line for each mutant that no test noticed."""
+    """Return one line for each mutant that no test detected."""
     return "\n".join(
         f"{key['label']}, {key['module']}: {key['line']}  ->  {cell['becomes']}"
         for cell in cells
@@ -289,9 +289,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--label", default="before", help="name of this state of the code")
-    parser.add_argument("--sample", type=int, default=40, help="mutants of each module")
+    parser.add_argument("--sample", type=int, default=40, help="mutants per module")
     parser.add_argument("--modules", nargs="+", choices=TESTS, default=list(TESTS))
-    parser.add_argument("--seed", type=int, default=0, help="what the sample comes from")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
     parser.add_argument("--output", type=Path, default=RESULTS / "mutants.json")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,15 +1,15 @@
-"""Published semi-supervised GANs, each as one argument of SGANClassifier, on the data they used.
+"""Published semi-supervised GANs, each as one argument of SGANClassifier, on their original data.
 
-Each row has the data set's own training and test rows, as many labels of each class (other ones
-in each draw), and all other training rows unlabeled. The accuracy is that of the last epoch on all
-test rows. A cell is measured once for each set of parameters and version: after a change of the
-code, of what "auto" means for example, delete the cells it concerns.
+Each row uses the official training and test sets, the same number of labels per class (different
+ones in each draw), and all other training rows without labels. The accuracy is that of the last
+epoch on all test rows. A cell is measured once for each set of parameters and version: after a
+change of the code, for example of the meaning of "auto", delete the affected cells.
 
     python benchmarks/published_systems.py --data DIR --jobs 2
     python benchmarks/published_systems.py --data DIR --rows ablation
     python benchmarks/published_systems.py --data DIR --rows gpu --device cuda
 
-It takes hours on two cores. It can be stopped at any moment and goes on where it was.
+It takes hours on two cores, and can be interrupted at any time and resumed.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Row(NamedTuple):
 
     system: str
     dataset: str
-    n_labels: int | None  # all classes together; None is all
+    n_labels: int | None  # over all classes; None means all rows
     estimator: object
     goal: float | None = None  # percent
     published: str = ""
 
 
-# Half of the epochs that max_epochs="auto" takes of 60,000 images.
+# Half of the number of epochs of max_epochs="auto" for 60,000 images.
 HALF = 4
 
 ALONE = {"unsupervised_weight": 0}
@@ -104,7 +104,7 @@ SYSTEMS = [
         98.5,
         "99.2",
     ),
-    # In a tenth of the paper's 300 epochs; then with the regularizers of tables.
+    # With a tenth of the paper's 300 epochs; then with the regularizers for tables.
     Row(
         "feature matching, MLP, 30 epochs",
         "mnist",
@@ -147,7 +147,7 @@ COLORS = [
         ("labels alone", SGANClassifier(**ALONE), None),
     ]
 ]
-# What takes too long on a CPU.
+# Rows that take too long on a CPU.
 GPU = [
     Row("default, 50 epochs", "mnist", 100, SGANClassifier(max_epochs=50), 99.4),
     Row(
@@ -167,7 +167,7 @@ GPU = [
         "99.07",
     ),
 ]
-# Longer than an epoch, so that only its first step has an adversarial part.
+# Longer than an epoch, so that only its first step has an adversarial step.
 HARDLY_EVER = 10**9
 ABLATION_OF = "ablation: "
 ABLATION = [
@@ -187,11 +187,11 @@ GROUPS = {
     "ablation": ABLATION,
     "gpu": GPU,
 }
-# What has a line in the table before it has been run.
+# Rows that are in the table before they have been run.
 PLANNED = [*GPU, *(row for row in COLORS if row.dataset == "svhn")]
 
 
-# Where the ablation is read: at equal numbers of training steps and at equal times of one core.
+# Points of the ablation: equal numbers of training steps, and equal times on one core.
 AT_STEPS = (2_000, 4_000, 8_000)
 AT_MINUTES = (1, 2, 4)
 N_CURVE_ROWS = 5_000
@@ -199,7 +199,7 @@ CURVE_STEPS = 200
 
 
 class Curve(Callback):
-    """Accuracy on unlabeled training images while training, with the steps and the time so far."""
+    """Record the accuracy on unlabeled training images, the steps and the time during training."""
 
     def __init__(self, y: np.ndarray, true: np.ndarray, seed: int) -> None:
         unlabeled = np.flatnonzero(y == -1)
@@ -275,14 +275,14 @@ def measure(key: dict, folder: Path | None, svhn: Path | None, threads: int) -> 
 
 
 def flat_units(X: np.ndarray) -> np.ndarray:
-    """Return images of bytes as rows of numbers from 0 to 1."""
+    """Return uint8 images as rows of numbers from 0 to 1."""
     return X.reshape(len(X), -1) / 255.0
 
 
 def summarize(cells: list[dict], planned: Sequence[Row] = ()) -> str:
-    """Return the table of the cells but for the ablation, a row for each system.
+    """Return the table of the cells without the ablation, with one row per system.
 
-    `planned` are rows that are named even if none of their cells has been measured.
+    `planned` are rows that are listed even if none of their cells has been measured.
     """
     runs: dict[tuple, list[dict]] = {}
     for cell in cells:
@@ -348,7 +348,7 @@ def summarize_ablation(cells: list[dict]) -> str:
 
 
 def at(draws: list[list[dict]], axis: str, limit: float) -> str:
-    """Return the mean of the last accuracies within a limit, unless a run ended long before."""
+    """Return the mean of the last accuracies within a limit, unless a run ended much earlier."""
     within = [[point["accuracy"] for point in points if point[axis] <= limit] for points in draws]
     ended = any(points[-1][axis] < 0.95 * limit for points in draws)
     return "-" if ended or not all(within) else f"{100 * np.mean([w[-1] for w in within]):.2f}"
@@ -358,20 +358,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="folder with mnist.npz and so on, else OpenML")
+    parser.add_argument("--data", type=Path, help="folder with mnist.npz etc. (default: OpenML)")
     parser.add_argument("--svhn", type=Path, help="folder with the .mat files of SVHN")
     parser.add_argument("--rows", nargs="+", choices=GROUPS, default=["systems"])
-    parser.add_argument("--systems", nargs="+", help="only systems whose name holds one of these")
+    parser.add_argument(
+        "--systems", nargs="+", help="only systems whose name contains one of these"
+    )
     parser.add_argument("--datasets", nargs="+", choices=OPENML, default=list(OPENML))
     parser.add_argument("--draws", type=int, default=3, help="number of draws (default: 3)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="threads per process (default: 1)")
     parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
     parser.add_argument(
         "--output",
         type=Path,
         default=RESULTS / "published_systems.json",
-        help="where the cells are kept",
+        help="file of the cells",
     )
     options = parser.parse_args()
     rows = [
@@ -382,7 +384,7 @@ def main() -> None:
         and (not options.systems or any(part in row.system for part in options.systems))
     ]
     wanted = keys(rows, options.draws, options.device)
-    # Draw by draw, so that a run that is stopped has something of every row.
+    # Draw by draw, so that an interrupted run has some results for every row.
     wanted.sort(key=lambda key: key["draw"])
     run = partial(measure, folder=options.data, svhn=options.svhn, threads=options.threads)
     cells = run_cells(options.output, wanted, run, jobs=options.jobs)

@@ -1,13 +1,13 @@
-"""Many fits and predictions in one process: does its memory grow, do its threads collide?
+"""Many fits and predictions in one process: memory growth and thread safety.
 
-- memory: 200 fits, each predicted, sampled and thrown away, then a million predictions in calls of
-  one to a thousand rows; the resident memory after a warm-up against that at the end
-- threads: eight threads that predict and sample on one model for a minute; every answer is compared
-  with that of a single thread
+- memory: 200 fits, each used to predict and sample and then deleted, then a million predictions in
+  calls of one to a thousand rows; the resident memory after a warm-up compared with that at the end
+- threads: eight threads that predict and sample with one model for a minute; every result is
+  compared with that of a single thread
 
     python benchmarks/soak.py
 
-It takes some fifteen minutes.
+It takes about fifteen minutes.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ def predictions() -> dict:
 
 
 def of_course(course: list[float]) -> dict:
-    """Return the mean of the later half against that after the warm-up, and the whole course."""
+    """Return the mean of the second half minus that after the warm-up, and all values."""
     half = len(course) // 2
     growth = float(np.mean(course[half:]) / course[0] - 1)
     return {"growth": growth, "megabytes": [round(value, 1) for value in course]}
 
 
 def threads() -> dict:
-    """Return how many answers of several threads differ from those of one."""
+    """Return how many results of several threads differ from those of a single thread."""
     X, y = load_digits(return_X_y=True)
     fitted = classifier(0).fit(X, few_labels(y, 10, 0))
     torch.set_num_threads(1)

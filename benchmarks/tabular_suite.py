@@ -1,17 +1,17 @@
-"""Few labels on many tables: SGANClassifier with one default against its peers.
+"""Few labels on many tables: SGANClassifier with its defaults compared with other methods.
 
-Every table of a folder (or of OpenML), with 5, 10 and 25 labels of each class and all other
-training rows unlabeled. Classes with fewer than four times as many rows are left out. The test
-rows are the official ones, or 30 % by a stratified draw; at most 5,000 training rows. Balanced
-accuracy on the test rows. Every method has its default parameters but for what its name tells.
-SGANClassifier gets the table as it is, its peers standardized numbers and one-hot categories,
-fitted on all training rows.
+All tables of a folder (or of OpenML), with 5, 10 and 25 labels per class and all other training
+rows unlabeled. Classes with fewer than four times as many rows are removed. The test rows are the
+official ones, or a stratified 30 %; there are at most 5,000 training rows. The score is the
+balanced accuracy on the test rows. Every method has its default parameters, except for those in its
+name. SGANClassifier receives the table without preprocessing; the other methods receive
+standardized numbers and one-hot encoded categories, fitted on all training rows.
 
-The defaults of SGANClassifier were chosen without a look at the tables called "held out".
+The tables called "held out" were not used to choose the defaults of SGANClassifier.
 
     python benchmarks/tabular_suite.py --data DIR --jobs 2
 
-It takes hours on two cores. It can be stopped at any moment and goes on where it was.
+It takes hours on two cores, and can be interrupted at any time and resumed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from sklearn.svm import SVC
 
 from sgan_sklearn import SGANClassifier
 
-# No choice of a default was made on these.
+# Not used to choose any default.
 HELD_OUT = ("adult", "bank_marketing", "credit_g", "letter", "magic04", "mushroom", "nursery")
 
 LABELS_PER_CLASS = (5, 10, 25)
@@ -71,7 +71,7 @@ METHODS = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}
 
 
 def encoder():
-    """Return what turns a table into the numbers that the peers take."""
+    """Return a transformer from a table to the numbers for the other methods."""
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     categories = make_pipeline(
         SimpleImputer(strategy="constant", fill_value="missing"),
@@ -92,7 +92,7 @@ def keys(datasets: list[str], labels: list[int], methods: list[str], n_draws: in
             "settings": settings(METHODS[method]),
             "draw": draw,
         }
-        # Draw by draw, so that a run that is stopped has something of everything.
+        # Draw by draw, so that an interrupted run has some results for everything.
         for draw in range(n_draws)
         for n_labels in labels
         for dataset in datasets
@@ -124,7 +124,7 @@ def measure(key: dict, folder: Path | None) -> dict:
     return {"balanced_accuracy": float(balanced_accuracy_score(draw.y_test, predicted))}
 
 
-# --- the tables and the picture -------------------------------------------------------------
+# --- the tables and the figure --------------------------------------------------------------
 
 
 def means(cells: list[dict]) -> dict[tuple[str, int], dict[str, float]]:
@@ -141,13 +141,13 @@ def means(cells: list[dict]) -> dict[tuple[str, int], dict[str, float]]:
 
 
 def ranks(by_place: dict[tuple[str, int], dict[str, float]], methods: list[str]) -> np.ndarray:
-    """Return the ranks of the methods at each place, 1 the best, ties shared."""
+    """Return the ranks of the methods in each row; 1 is the best, and ties share a rank."""
     scores = [[by_place[place][method] for method in methods] for place in by_place]
     return rankdata(-np.array(scores), axis=1)
 
 
 def summarize(cells: list[dict], methods: list[str]) -> str:
-    """Return the tables: all methods over parts of the suite, and ours on each data set."""
+    """Return the tables: all methods over parts of the suite, and SGANClassifier by data set."""
     by_place = means(cells)
     complete = {p: m for p, m in by_place.items() if all(name in m for name in methods)}
     labels = sorted({n for _, n in complete})
@@ -194,13 +194,13 @@ def _best(scores: dict[str, float], methods: list[str]) -> list[str]:
 
 
 def critical_difference(n_methods: int, n_places: int, alpha: float = 0.05) -> float:
-    """Return how far mean ranks must lie apart to differ significantly (Nemenyi's test)."""
+    """Return the critical difference of mean ranks (Nemenyi's test)."""
     quantile = studentized_range.ppf(1 - alpha, n_methods, np.inf) / np.sqrt(2)
     return float(quantile * np.sqrt(n_methods * (n_methods + 1) / (6 * n_places)))
 
 
 def draw_ranks(cells: list[dict], methods: list[str], path: Path) -> None:
-    """Draw the mean ranks, with a line over those that do not differ from the first."""
+    """Plot the mean ranks, with a line over those that do not differ from the first."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -229,14 +229,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="folder with schema.json, else OpenML")
+    parser.add_argument("--data", type=Path, help="folder with schema.json (default: OpenML)")
     parser.add_argument("--datasets", nargs="+", help="names (default: all)")
     parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS_PER_CLASS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--draws", type=int, default=5, help="number of draws (default: 5)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument(
-        "--output", type=Path, default=RESULTS / "tabular_suite.json", help="where the cells are"
+        "--output", type=Path, default=RESULTS / "tabular_suite.json", help="file of the cells"
     )
     options = parser.parse_args()
     datasets = options.datasets or names(options.data)

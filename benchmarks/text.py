@@ -1,24 +1,24 @@
-"""Few labels on text: SGANClassifier against its peers on 20 newsgroups.
+"""Few labels on text: SGANClassifier compared with other methods on 20 newsgroups.
 
-Bodies of messages alone, with headers, quotes and footers removed, since those give the group
-away; the official split by date; 10 and 50 labels of each of the 20 groups, all other training
-rows unlabeled; accuracy on the official test rows after the last epoch. Everybody gets the same
-features, fitted on all training rows without labels: TF-IDF, then a truncated SVD with rows of
-length one. SGANClassifier and its twin take 300 components; each peer takes 100, 150 and 100
-standardized ones (but for trees, to which scales are all the same, and the rbf graph, whose kernel
-underflows on them). Linear peers and support vector
-machines also take 300 components and TF-IDF itself, naive Bayes TF-IDF alone. The features with
-the best mean count, for each number of labels. Every peer has its default parameters but for what
-its name tells.
+Only the bodies of the messages are used; headers, quotes and footers reveal the group and are
+removed. The official split is by date. There are 10 or 50 labels for each of the 20 groups, and all
+other training rows are unlabeled; the score is the accuracy on the official test rows after the
+last epoch. All methods use the same features, fitted on all training rows without labels: TF-IDF,
+then a truncated SVD with rows of unit length. SGANClassifier, with and without unlabeled rows, uses
+300 components. Each other method uses 100 and 150 components, and 100 standardized ones (except for
+trees, for which the scale does not matter, and the rbf graph, whose kernel underflows on them).
+Linear methods and support vector machines also use 300 components and TF-IDF itself, and naive
+Bayes only TF-IDF. For each number of labels, the features with the best mean are reported. Every
+other method has its default parameters, except for those in its name.
 
     python benchmarks/text.py --data DIR --jobs 2
 
-DIR holds newsgroups20.jsonl.gz; without it scikit-learn fetches the messages. It takes an hour
-on two cores, can be stopped at any moment and goes on where it was.
+DIR contains newsgroups20.jsonl.gz; without it, scikit-learn fetches the messages. The benchmark
+takes an hour on two cores, and can be interrupted at any time and resumed.
 
-The parameters of SGANClassifier, the same for both numbers of labels, were chosen by the hidden
-labels of unlabeled training rows, with draws 100 and 101 of the labels, none of those here.
-Accuracy there on draw 100, 10 labels a group (in brackets 50):
+The parameters of SGANClassifier, the same for both numbers of labels, were chosen on the hidden
+labels of unlabeled training rows, with draws 100 and 101 of the labels, which are not used here.
+Accuracy on draw 100 with 10 labels per group (in brackets with 50):
 
     all defaults, 100 components                                          47.9
     scaling="shared"; on 300 components; on the labels alone              49.8; 47.9; 47.7
@@ -39,8 +39,9 @@ Accuracy there on draw 100, 10 labels a group (in brackets 50):
       300 components; draw 101                                            - (64.2); - (64.3)
     SelfTraining over it, 200 best, 150 components; draw 101              19.1 (64.9); 25.7 (63.8)
 
-150 components with input noise 0.7 were measured on the test rows first, for two draws: 53.4 and
-60.2, behind LogisticRegression's 60.7 with 50 labels. That led to the trials with more of them.
+150 components with input noise 0.7 were first measured on the test rows, for two draws: 53.4 and
+60.2, against 60.7 for LogisticRegression with 50 labels. This led to the experiments with more
+components.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ OURS = {
 }
 SEMI_SUPERVISED = {
     **TABULAR_SEMI_SUPERVISED,
-    # With the default threshold it labels nothing here: so flat are the probabilities.
+    # With the default threshold it labels nothing here, because the probabilities are too flat.
     "SelfTraining (LogisticRegression, 200 best)": SelfTrainingClassifier(
         LogisticRegression(max_iter=1000), criterion="k_best", k_best=200
     ),
@@ -112,7 +113,7 @@ METHODS = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}
 
 
 def features_for(method: str) -> list[str]:
-    """Return the names of the features that a method runs on; the best of them counts."""
+    """Return the names of the features that a method runs on; the best of them is reported."""
     if "MultinomialNB" in method:
         return ["TF-IDF"]
     if method in OURS:
@@ -133,7 +134,7 @@ def keys(labels: list[int], methods: list[str], n_draws: int) -> list[dict]:
             "features": features,
             "draw": draw,
         }
-        # Draw by draw, so that a run that is stopped has something of everything.
+        # Draw by draw, so that an interrupted run has some results for everything.
         for draw in range(n_draws)
         for n_labels in labels
         for method in methods
@@ -160,7 +161,7 @@ def measure(key: dict, folder: Path | None) -> dict:
 
 
 def summarize(cells: list[dict]) -> str:
-    """Return the table: a row for each method, sorted by the first number of labels."""
+    """Return the table with one row per method, sorted by the first number of labels."""
     accuracy: dict[tuple[str, int], dict[str, list[float]]] = {}
     seconds: dict[str, list[float]] = {}
     for cell in cells:
@@ -194,13 +195,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="folder of the file, else scikit-learn fetches")
+    parser.add_argument("--data", type=Path, help="folder of the file (default: download)")
     parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS_PER_CLASS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--draws", type=int, default=3, help="number of draws (default: 3)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument(
-        "--output", type=Path, default=RESULTS / "text.json", help="where the cells are kept"
+        "--output", type=Path, default=RESULTS / "text.json", help="file of the cells"
     )
     options = parser.parse_args()
     wanted = keys(options.labels, options.methods, options.draws)

@@ -1,23 +1,24 @@
-"""What a step of SGANClassifier costs, and what many rows cost.
+"""Time per step of SGANClassifier, and time and memory for many rows.
 
-- steps: steps per second of `fit` against two hand-written loops with the same networks, batch and
-  losses, a plain one and a tight one (benchmarks/_loops.py), both in float32. The three alternate,
-  an epoch each; `fit` makes one more before, in which a step is recorded on a GPU.
+- steps: steps per second of `fit` and of two hand-written loops with the same networks, batch size
+  and losses, a plain one and a tight one (benchmarks/_loops.py), both in float32. The three
+  alternate, one epoch each; `fit` runs one more epoch first, in which a step is recorded on a GPU.
   The ratios are those of the medians.
-- share: the part of this machine's rate of matrix products that a step's counted operations reach.
-- profile: the parts of a step by torch's profiler, in the threads of the loop itself.
+- share: the counted operations of a step per second, as a fraction of this machine's rate of matrix
+  products.
+- profile: the parts of a step according to torch's profiler, in the threads of the loop itself.
 - rows: seconds and memory of one epoch on 10^3 to 10^6 rows of 50 columns in a file, and of
-  LabelSpreading and SelfTrainingClassifier until they fail or take too long. Memory is that of the
-  process at its peak, without its files and what it had before.
-- processes: two processes under torchrun against one, with the same rows in a step, and one
-  against itself with the rows of each step in another order, which shows what is rounding.
-- accuracy: seconds of epochs, without what comes before and after, until 97 % of MNIST's test rows
-  are right with 100 labels, looked at after each epoch. The loop has the recipe of the paper.
+  LabelSpreading and SelfTrainingClassifier until they fail or take too long. Memory is the peak of
+  the process, without its files and the memory that it used before.
+- processes: two processes under torchrun compared with one, with the same rows in a step, and one
+  process with the rows of each step in another order, which shows the effect of rounding.
+- accuracy: seconds of epochs, without the time before and after them, until the accuracy on the
+  MNIST test set is 97 % with 100 labels, measured after each epoch. The loop uses the method of the
+  paper.
 
     python benchmarks/throughput.py --data DIR
 
-It takes hours on two cores, and wants them for itself. It can be stopped at any moment and goes on
-where it was.
+It takes hours on two cores without other load, and can be interrupted at any time and resumed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from sgan_sklearn.architectures import MLPArchitecture
 
 PARTS = ("steps", "share", "profile", "rows", "processes", "accuracy")
 
-# The network of Salimans et al. for MNIST: 1.54 million multiplications a row.
+# The network of Salimans et al. for MNIST: 1.54 million multiplications per row.
 SALIMANS = MLPArchitecture((1000, 500, 250, 250, 250), (500, 500))
 NETWORKS = {
     "mlp": {"architecture": SALIMANS, "batch_size": 100},
@@ -62,7 +63,7 @@ NETWORKS = {
     for suffix, recorded in {"": False, ", recorded": True}.items()
     for name, given in NETWORKS.items()
 }
-# The adversarial game alone, as in the loops.
+# Only the adversarial losses, as in the loops.
 GAME = {"regularizer": None, "augment": None, "training__averaging_decay": 0.999}
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -131,7 +132,7 @@ def classifier(network: str, device: str, **params) -> SGANClassifier:
 
 
 def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
-    # Two epochs, of which the second is taken: steps are recorded in the first.
+    # Two epochs, of which the second is measured: steps are recorded in the first one.
     clf = classifier(key["network"], key["device"], max_epochs=2, warm_start=True)
     clf.set_params(training__precision=key["precision"])
     X, y = mnist(folder, options.steps * clf.batch_size)
@@ -158,7 +159,7 @@ def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -
             next(loop)
             wait_for(key["device"])
             seconds[name] = time.perf_counter() - start
-        if repeat:  # the first is for warming up
+        if repeat:  # the first one is a warm-up
             for name, value in seconds.items():
                 rounds[name].append(value)
     medians = {name: float(np.median(values)) for name, values in rounds.items()}
@@ -171,7 +172,7 @@ def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -
 
 
 def fitted_net(key: dict, folder: Path | None):
-    """Return a net and a batch to step with."""
+    """Return a net and a batch for training steps."""
     clf = classifier(
         key["network"], key["device"], max_epochs=1, training__precision=key["precision"]
     )
@@ -212,7 +213,7 @@ def measure_profile(key: dict, folder: Path | None, options: argparse.Namespace)
         for _ in range(options.steps):
             net.train_step(batch)
     own = "self_cpu_time_total" if key["device"] == "cpu" else "self_device_time_total"
-    # The time of a GPU counts for the operation that takes it and for its kernel.
+    # The time on a GPU is counted for the operation and for its kernel.
     operations = [
         e for e in profiler.key_averages() if e.device_type == torch.profiler.DeviceType.CPU
     ]
@@ -225,7 +226,7 @@ def measure_profile(key: dict, folder: Path | None, options: argparse.Namespace)
     return {"shares": shares}
 
 
-# What the names of the profiler's operations hold, for each part of a step.
+# Parts of the names of the profiler's operations, for each part of a step.
 PROFILE_PARTS = {
     "products and convolutions": ("::mm", "addmm", "conv", "matmul"),
     "random numbers": ("normal_", "bernoulli", "dropout", "randn"),
@@ -257,7 +258,7 @@ def wait_for(device: str) -> None:
 
 
 def measure_rows(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
-    """Fit in a process of its own, whose memory is nobody else's."""
+    """Fit in a separate process, so that its memory can be measured."""
     with tempfile.TemporaryDirectory() as temporary:
         command = [sys.executable, __file__, "--child", json.dumps({**key, "folder": temporary})]
         try:
@@ -279,7 +280,7 @@ def fit_in_child(key: dict) -> None:
     if key["method"] in PEERS:
         import resource  # not on Windows
 
-        # MemoryError, not a machine that swaps.
+        # Raise MemoryError instead of swapping.
         limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         estimator = PEERS[key["method"]]()
@@ -300,7 +301,7 @@ def classes_of(n_rows: int) -> np.ndarray:
 
 
 def rows_in_file(n_rows: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return a memory map of rows around a center for each class, 10 labels a class."""
+    """Return a memory map of rows around one center per class, with 10 labels per class."""
     rng = np.random.RandomState(0)
     centers = rng.randn(N_CLASSES, N_COLUMNS)
     X = np.memmap(folder / "X", dtype=np.float32, mode="w+", shape=(n_rows, N_COLUMNS))
@@ -314,7 +315,7 @@ def rows_in_file(n_rows: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 class PeakMemory:
-    """Highest memory of this process within a block, above that at its begin, files left out."""
+    """Peak memory of this process within a block, minus that at its start, without files."""
 
     def __enter__(self) -> PeakMemory:
         self._before = self.peak = _anonymous_bytes()
@@ -341,17 +342,17 @@ def _anonymous_bytes() -> int:
 # --- several processes ------------------------------------------------------------------------
 
 
-# With a larger one rounding errors grow to a hundredth within six steps.
+# With a larger one, rounding errors grow to a hundredth within six steps.
 RATE = 3e-4
-# Rows of digits, which make an epoch of 1, 3 and 18 steps.
+# Numbers of digits for epochs of 1, 3 and 18 steps.
 N_TOGETHER = (100, 300, 1797)
 WAYS = {"one": 1, "two": 2, "one, reversed": 1}
 
 
 def measure_processes(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
-    """Train on the same rows a step, with one process, with two, and with one in another order.
+    """Train on the same rows per step, with one process, with two, and with one in another order.
 
-    The latter shows how much of a difference is rounding.
+    The last one shows the effect of rounding.
     """
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -380,7 +381,7 @@ class ReversedBatches(SemiSupervisedBatches):
 
 
 def train_together(key: dict) -> None:
-    """Train on digits without noise, and write what the model says and the seconds of an epoch."""
+    """Train on digits without noise, and write the predictions and the seconds of an epoch."""
     from sklearn.datasets import load_digits
     from torch import distributed
 
@@ -417,7 +418,7 @@ SYSTEMS = {
     "default, steps not recorded": Training(record_steps=False),
     "tight loop, recipe of the paper": None,
 }
-# What the default is already.
+# The value of the default.
 LEFT_OUT = {"cpu": "default, steps not recorded", "cuda": "default, bfloat16"}
 GOAL = 0.97
 
@@ -438,7 +439,7 @@ def measure_accuracy(key: dict, folder: Path | None, options: argparse.Namespace
 
 
 class Watch(Callback):
-    """Look at the test rows after each epoch, and stop when enough of them are right."""
+    """Score the test rows after each epoch, and stop when the accuracy is high enough."""
 
     def __init__(self, rows, y: np.ndarray, timeout: float, record: list[dict]) -> None:
         self.rows, self.y, self.timeout, self.record = rows, y, timeout, record
@@ -452,7 +453,7 @@ class Watch(Callback):
 
 def _record_of_classifier(key: dict, images, y: np.ndarray, timeout: float) -> list[dict]:
     clf = SGANClassifier(max_epochs=1, device=key["device"], random_state=0)
-    # The scaling of bytes does not depend on the rows.
+    # The scaling of uint8 pixels does not depend on the rows.
     rows = clf.fit(images.X_train[:1_000], y[:1_000])._to_model_space(images.X_test)
     record: list[dict] = []
     clf.set_params(training=SYSTEMS[key["system"]], max_epochs=1_000)
@@ -466,7 +467,7 @@ def _epochs_of_loop(key: dict, images, y: np.ndarray):
     chosen = np.argsort(y < 0, kind="stable")[:1_000]  # the labeled rows and others
     clf = classifier("mlp", key["device"], max_epochs=1).fit(flat[chosen], y[chosen])
     loop = tight_loop(
-        clf.net_.module_,  # started on the data
+        clf.net_.module_,  # initialized with the data
         clf.net_.generator_,
         torch.from_numpy(clf._space.transform(flat)),
         torch.from_numpy(y),
@@ -588,10 +589,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="folder with mnist.npz, else OpenML")
+    parser.add_argument("--data", type=Path, help="folder with mnist.npz (default: OpenML)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads (default: 1)")
     parser.add_argument(
         "--precisions",
         nargs="+",
@@ -609,11 +610,11 @@ def main() -> None:
     parser.add_argument(
         "--systems", nargs="+", choices=SYSTEMS, help="of accuracy (default: those that differ)"
     )
-    parser.add_argument("--steps", type=int, default=60, help="steps of an epoch (default: 60)")
+    parser.add_argument("--steps", type=int, default=60, help="steps per epoch (default: 60)")
     parser.add_argument("--rounds", type=int, default=7, help="epochs of each (default: 7)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds (default: 1800)")
     parser.add_argument(
-        "--output", type=Path, default=RESULTS / "throughput.json", help="where the cells are"
+        "--output", type=Path, default=RESULTS / "throughput.json", help="file of the cells"
     )
     parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()

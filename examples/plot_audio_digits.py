@@ -1,20 +1,20 @@
 """
-========================
-Sounds with few labels
-========================
+=====================
+Audio with few labels
+=====================
 
-Sounds as pictures: spectrograms on the mel scale go into the convolutional networks that were made
-for images. Five sounds of each class are labeled. What they say is made up, as syllables of two
-vowels at most, since no recorded digits can be had without a download.
+This example classifies sounds as images: mel spectrograms are passed to the convolutional networks
+for images. Five sounds of each class are labeled. The sounds are synthetic syllables with one or
+two vowels, because recorded digits would have to be downloaded.
 """
 
 # %%
 # The data
 # --------
-# No recorded speech comes with Python or scikit-learn, so these are synthetic syllables, made by a
-# source and a filter: a buzzing voice with a pitch of its own, two resonances (formants) that glide
-# from one vowel to another, and noise. Pitch, size of the speaker, speed and beginning are random.
-# Real speech is a good deal harder.
+# Neither Python nor scikit-learn includes recorded speech, so these are synthetic syllables from a
+# source-filter model: a voice with a random pitch, two resonances (formants) that move from one
+# vowel to another, and noise. Pitch, size of the speaker, speed and start time are random. Real
+# speech is much more difficult.
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.signal import lfilter
@@ -38,10 +38,10 @@ def speak(syllable, rng, n_samples=4_096):
     rate_of_change = rng.uniform(8, 20)
     glide = 1 / (1 + np.exp(-rate_of_change * (times - rng.uniform(0.4, 0.6))))
     pitches = pitch * (1 + rng.uniform(-0.2, 0.2) * times)
-    voice = np.diff(np.floor(np.cumsum(pitches) / RATE), prepend=0)  # a pulse a period
+    voice = np.diff(np.floor(np.cumsum(pitches) / RATE), prepend=0)  # one pulse per period
     sound = np.zeros(length)
     for first, last in zip(VOWELS[syllable[0]], VOWELS[syllable[-1]], strict=True):
-        # A resonance in each of sixteen pieces, in which the formant stands still.
+        # Filter sixteen segments, with a constant formant in each of them.
         formants = speaker * (first + (last - first) * glide)
         state, part = np.zeros(2), []
         for piece in np.array_split(np.arange(length), 16):
@@ -58,10 +58,10 @@ def speak(syllable, rng, n_samples=4_096):
 
 
 # %%
-# From sounds to pictures
-# -----------------------
-# Power spectra of windows that overlap, summed up in triangular bands whose distance grows as that
-# of tones does to the ear (mel), then the logarithm: a picture of 16 bands by 16 windows.
+# From sounds to images
+# ---------------------
+# Power spectra of overlapping windows are summed in triangular bands, whose width increases on the
+# mel scale, and the logarithm is taken. This gives an image of 16 bands by 16 windows.
 
 
 def log_mel(clips, n_bands=16, window=480, step=240):
@@ -85,12 +85,13 @@ hidden = few_labels == -1
 print(f"{len(X)} pictures of {X.shape[1]} bands by {X.shape[2]} windows, {(~hidden).sum()} labels")
 
 # %%
-# Learning
+# Training
 # --------
-# An array of three dimensions counts as images, which get convolutional networks, pseudo-labels,
-# and small random shifts, turns and changes of size. What comes a bit later, or from a slightly
-# larger speaker, is the same syllable here too. The same pictures as flat rows are a table of 256
-# columns to ``SGANClassifier``, for perceptrons. Both also learn from the labels alone.
+# A three-dimensional array is treated as images, with convolutional networks, pseudo-labels, and
+# small random shifts, rotations and scaling. These transformations preserve the class here too: a
+# syllable that starts slightly later, or comes from a slightly larger speaker, is the same
+# syllable. As flat rows, the same images are a table with 256 columns, for which ``SGANClassifier``
+# uses multilayer perceptrons. Both are also trained on the labels only.
 flat = ((X - X.mean()) / X.std()).reshape(len(X), -1)
 images = SGANClassifier(max_epochs=12, random_state=0)
 rows = SGANClassifier(max_epochs=15, random_state=0)
@@ -108,22 +109,23 @@ for name, (method, data) in methods.items():
     print(f"{name:22}{(found[name] == y)[hidden].mean():8.3f}")
 
 # %%
-# What suits pictures counts most here: convolutions, and shifts that leave a syllable what it is.
-# To them the unlabeled sounds bring nothing in so short a training. To the perceptrons, whose
-# columns are fixed times and tones, they bring fifteen points.
+# Convolutions and random shifts improve the accuracy most. With so few epochs, the unlabeled sounds
+# do not improve the convolutional networks. They improve the multilayer perceptrons, whose columns
+# are fixed times and frequencies, by fifteen points.
 #
 # Spectrograms, real and generated
 # --------------------------------
-# The generated ones are those of the perceptrons; the generator of the convolutional networks,
-# which is trained in one step of four only, makes little but noise by then. They have the length
-# and the low and high tones of the syllables, but blurred. The confusion matrix is that of the
-# convolutional networks: most errors lie between "iu" and its halves "i" and "u" or its reverse.
+# The generated spectrograms are those of the multilayer perceptrons; the generator of the
+# convolutional networks, which is trained at every fourth step only, still generates mostly noise.
+# They have the length and the low and high frequencies of the syllables, but are blurred. The
+# confusion matrix is that of the convolutional networks: most errors confuse "iu" with its vowels
+# "i" and "u" or with its reverse.
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 5), layout="constrained")
 ax = axes[0]
 real = [X[y == k][:4] for k in range(len(SYLLABLES))]
 made = rows.sample(label=np.repeat(np.arange(len(SYLLABLES)), 4), random_state=0)
 made = (made * X.std() + X.mean()).reshape(-1, 4, *X.shape[1:])
-# A syllable in each line, low tones at the bottom of each picture, two dark pixels around.
+# One syllable per line, low frequencies at the bottom of each image, a dark border of one pixel.
 tiles = np.concatenate([real, made], axis=1)[:, :, ::-1]
 tiles = np.pad(tiles, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=X.min())
 n_lines, n_columns, height, width = tiles.shape

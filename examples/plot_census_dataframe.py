@@ -1,18 +1,19 @@
 """
-=================================================
-A census table: mixed columns in, mixed rows out
-=================================================
+=====================================================
+A census table with mixed columns, and generated rows
+=====================================================
 
-A DataFrame with numbers, categories and holes, 50 labels for 3,000 rows. It goes into
-``SGANClassifier`` as it is, and made-up rows come back with the same columns, dtypes and levels.
+This example uses a DataFrame with numbers, categories and missing values, and 50 labels for 3,000
+rows. ``SGANClassifier`` needs no preprocessing, and generated rows have the same columns, dtypes
+and levels.
 """
 
 # %%
 # The data
 # --------
-# Persons of the census of 1994, and whether they earn more than 50,000 dollars a year
-# (`OpenML <https://www.openml.org/d/1590>`_). Without a network a made-up census of the same kind
-# takes its place.
+# Persons of the 1994 census, and whether they earn more than 50,000 dollars a year
+# (`OpenML <https://www.openml.org/d/1590>`_). Without an internet connection, the example uses a
+# synthetic census of the same kind.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -39,7 +40,7 @@ COLUMNS = ["age", "education", "marital-status", "occupation", "hours-per-week",
 
 def load_census(n_rows):
     try:
-        with warnings.catch_warnings(action="ignore"):  # that it tries again
+        with warnings.catch_warnings(action="ignore"):  # warnings about retries
             X, y = fetch_openml("adult", version=2, as_frame=True, return_X_y=True, n_retries=1)
     except OSError:
         return make_census(n_rows)
@@ -48,7 +49,7 @@ def load_census(n_rows):
 
 
 def make_census(n_rows):
-    """Draw persons whose education decides their work, and both of them what they earn."""
+    """Generate persons whose occupation depends on education, and whose income on both."""
     rng = np.random.default_rng(0)
     years = rng.choice([9, 10, 13, 16], n_rows, p=[0.4, 0.25, 0.25, 0.1])
     schools = {9: "HS-grad", 10: "Some-college", 13: "Bachelors", 16: "Doctorate"}
@@ -83,11 +84,11 @@ print(X.head(), end="\n\n")
 print(f"{len(X)} rows, {(few_labels != -1).sum()} labels, {X.isna().sum().sum()} holes")
 
 # %%
-# Learning
+# Training
 # --------
-# The peers need an encoder before them. ``SGANClassifier`` finds categories by their dtype and
-# fills the holes itself. With ``sampler`` it trains a second generator, for rows that look real;
-# here for a short time.
+# The other methods need an encoder. ``SGANClassifier`` detects categories by their dtype and
+# handles missing values itself. With ``sampler``, it trains a second generator, for realistic rows;
+# here for a short time only.
 numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
 categories = make_pipeline(
     SimpleImputer(strategy="constant", fill_value="missing"),
@@ -107,7 +108,7 @@ spreading = make_pipeline(clone(encoder), LabelSpreading(kernel="rbf", gamma=0.5
 )
 
 # %%
-# Scores on the test rows, with intervals of 95 % by drawing these rows again and again.
+# Scores on the test rows, with 95 % bootstrap confidence intervals.
 for name, method in {
     "SGANClassifier": sgan,
     "LogisticRegression on the labels": alone,
@@ -120,14 +121,14 @@ for name, method in {
     print(f"{name:33s} balanced accuracy {score:.3f}  ({low:.3f} to {high:.3f})")
 
 # %%
-# Made-up rows
-# ------------
-# Five persons who earn more than 50,000 dollars. Ages are whole numbers again, and nothing is
-# outside of what the training rows have.
+# Generated rows
+# --------------
+# Five persons who earn more than 50,000 dollars. Ages are whole numbers, and all values are within
+# the range of the training rows.
 print(sgan.sample(5, label=1, random_state=0).to_string())
 
 # %%
-# Real rows beside made-up ones. The wall of 40 hours and the zeros of the gains are there as well.
+# Real and generated rows. The peak at 40 hours and the zeros of the gains are reproduced.
 shown = ["age", "education", "hours-per-week", "capital-gain"]
 SamplesDisplay.from_estimator(sgan, X, n_samples=500, features=shown, random_state=0)
 plt.show()

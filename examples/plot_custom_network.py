@@ -1,19 +1,19 @@
 """
-===================
-A pair of your own
-===================
+===============
+Custom networks
+===============
 
-Two networks of your own, as plain PyTorch modules: one-dimensional convolutions for time series,
-which the package does not have. ``ModuleArchitecture`` puts them in the place of the built-in
-ones.
+This example uses two custom networks, which are plain PyTorch modules: one-dimensional convolutions
+for time series, which the package does not provide. ``ModuleArchitecture`` replaces the built-in
+networks with them.
 """
 
 # %%
 # The data
 # --------
-# Cylinder, bell and funnel (Saito 1994), a made-up problem: a plateau, a slow rise or a slow fall,
-# of a random length, at a random time, in noise. What matters is the shape, wherever it lies. Of
-# 1,000 series five of each class carry a label.
+# Cylinder, bell and funnel (Saito 1994) is a synthetic problem: a plateau, a slow rise or a slow
+# fall, of random length and at a random time, with noise. The class depends on the shape, wherever
+# it is. Five of the 1,000 series of each class are labeled.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.semi_supervised import LabelSpreading
@@ -45,12 +45,12 @@ labeled = few_labels != -1
 # %%
 # The networks
 # ------------
-# The discriminator takes rows of 64 columns and gives one logit for each class. As an
-# ``nn.Sequential`` it needs nothing more: its last layer is the head, and what goes in there are
-# the features that the generator is to match. It averages over the time, and so does not care
-# where a shape lies. The generator takes latent vectors, 64 numbers by default. Batch
-# normalization may be in the generator, but not in the discriminator, where real and generated
-# rows share a batch.
+# The discriminator takes rows of 64 columns and returns one logit for each class. As an
+# ``nn.Sequential``, it needs nothing more: its last layer is the head, and the inputs of this layer
+# are the features for feature matching. It averages over time, so its output does not depend on the
+# position of a shape. The generator takes latent vectors, which have 64 numbers by default. The
+# generator may use batch normalization, but the discriminator may not, because real and generated
+# rows are in the same batch.
 discriminator = nn.Sequential(
     nn.Unflatten(1, (1, LENGTH)),
     nn.Conv1d(1, 32, 7, stride=2, padding=3),
@@ -78,9 +78,10 @@ generator = nn.Sequential(
 )
 
 # %%
-# Learning
+# Training
 # --------
-# Each fit trains copies of the two, with weights drawn anew by ``random_state``.
+# Each fit trains copies of the two networks, with weights that are initialized with
+# ``random_state``.
 architecture = ModuleArchitecture(discriminator, generator)
 own = SGANClassifier(architecture, max_epochs=20, random_state=0)
 methods = {
@@ -97,15 +98,15 @@ for name, method in methods.items():
     print(f"{name:34}{(found == y)[~labeled].mean():8.3f}")
 
 # %%
-# With these labels alone the networks get about four of five series right, with the unlabeled ones
-# nearly all. Perceptrons, to which a shape is another one at each time, and neighbors, whose
-# distances ask for the same time, stay far behind.
+# With the labels only, the networks classify about four of five series correctly; with the
+# unlabeled series, almost all. Multilayer perceptrons, for which a shape at another time is a
+# different input, and methods based on distances, which compare the same times, are much worse.
 #
-# Made-up series
-# --------------
-# Four of each class, as the discriminator sees them. The generator does what the classifier needs:
-# its cylinders have their height and their edges, its bells and funnels are rough, and some of
-# them hardly leave the noise.
+# Generated series
+# ----------------
+# Four of each class, according to the discriminator. The generator is trained to improve the
+# classifier: its cylinders have the right height and edges, its bells and funnels are rough, and
+# some of them hardly exceed the noise.
 fig, axes = plt.subplots(2, 3, figsize=(9, 4), layout="constrained", sharex=True, sharey=True)
 for k, (above, below) in enumerate(axes.T):
     above.plot(X[y == k][:4].T, linewidth=1)

@@ -1,28 +1,30 @@
 """
-==========================
-An objective of your own
-==========================
+==================
+A custom objective
+==================
 
-What the two networks play for is one class. Here the least-squares GAN (Mao et al. 2017,
-`arXiv:1611.04076 <https://arxiv.org/abs/1611.04076>`_) becomes a semi-supervised one in a dozen
-lines, and meets two objectives that come with the package.
+An objective is a class that defines the losses of the two networks. This example implements a
+semi-supervised version of the least-squares GAN (Mao et al. 2017,
+`arXiv:1611.04076 <https://arxiv.org/abs/1611.04076>`_) in a dozen lines, and compares it with two
+built-in objectives.
 """
 
 # %%
 # The class
 # ---------
-# An ``Objective`` says what the outputs of the discriminator mean and what the two networks
-# minimize. What a subclass leaves alone stays: K class logits, their log-sum-exp as the log-odds
-# that a row is real (``realness``), and the cross-entropy of the labeled rows.
+# An ``Objective`` defines the meaning of the discriminator's outputs and the losses that the two
+# networks minimize. A subclass inherits everything that it does not override: K class logits, their
+# log-sum-exp as the log-odds that a row is real (``realness``), and the cross-entropy of the
+# labeled rows.
 #
-# In the least-squares GAN the discriminator pulls its answer for real rows to one number, here
-# ``target``, and that for generated rows to another, here ``-target``, by squared differences. The
-# generator pulls the answer for its rows to ``target``. The logarithm of a GAN saturates where the
-# discriminator is sure; a square does not.
+# In the least-squares GAN, the discriminator minimizes the squared difference between its output
+# and a target, here ``target`` for real rows and ``-target`` for generated rows. The generator
+# minimizes the squared difference between the output for its rows and ``target``. The logarithm in
+# the loss of a GAN saturates where the discriminator is confident; a square does not.
 #
-# Each method returns a dict of scalar tensors. Its entry "loss" is minimized, the others are
-# recorded by name. ``__init__`` only assigns, as in every estimator of scikit-learn, so that
-# ``clone`` copies the objective and a grid reaches ``objective__target``.
+# Each method returns a dict of scalar tensors. The entry "loss" is minimized; the others are
+# recorded by name. ``__init__`` only assigns, as in every scikit-learn estimator, so that ``clone``
+# copies the objective and a grid can set ``objective__target``.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 
@@ -37,8 +39,8 @@ class LeastSquares(Objective):
 
     def unsupervised_loss(self, unlabeled, generated):
         real = (self.realness(unlabeled) - self.target).square().mean()
-        made_up = (self.realness(generated) + self.target).square().mean()
-        return {"loss": 0.5 * (real + made_up), "real": real, "generated": made_up}
+        fake = (self.realness(generated) + self.target).square().mean()
+        return {"loss": 0.5 * (real + fake), "real": real, "generated": fake}
 
     def generator_loss(self, discriminator, batch, generated):
         realness = self.realness(discriminator(generated))
@@ -46,12 +48,13 @@ class LeastSquares(Objective):
 
 
 # %%
-# Against the others
-# ------------------
-# An instance goes in where the names of the built-in ones go. "stacked" is the nearest relative:
-# the same outputs, and a generator that wants its rows called real, but with logarithms. In
-# "feature_matching" the generator matches the mean of a hidden layer instead. Five labels of each
-# class, two draws of them; ``regularizer=None`` leaves the objective alone on the field.
+# Comparison with built-in objectives
+# -----------------------------------
+# An instance can be passed instead of the name of a built-in objective. "stacked" is the most
+# similar one: it has the same outputs, and a generator that is trained so that its rows are
+# classified as real, but with logarithms. In "feature_matching", the generator matches the mean of
+# a hidden layer instead. There are five labels of each class and two draws of the labels;
+# ``regularizer=None`` disables the regularizers, so that only the objectives differ.
 X, y = load_digits(return_X_y=True)
 objectives = {
     "LeastSquares()": LeastSquares(),
@@ -79,14 +82,15 @@ for name, objective in objectives.items():
     print(f"{name:22}" + "".join(f"{value:8.3f}" for value in accuracies))
 
 # %%
-# All three objectives gain from the unlabeled rows. The least squares gain less than the two
-# that come with the package. That is two draws of the labels on one data set, and a ``target`` that
-# nobody tuned.
+# All three objectives benefit from the unlabeled rows. The least-squares objective benefits less
+# than the two built-in ones. This is the result of two draws of the labels on one data set, with a
+# ``target`` that was not tuned.
 #
 # The losses
 # ----------
-# ``HistoryDisplay`` draws any of the recorded terms, those of one's own objective as well. The
-# numbers of the two panels are not to be compared: the one counts squares, the other logarithms.
+# ``HistoryDisplay`` plots any of the recorded terms, including those of a custom objective. The
+# values in the two panels are not comparable, because one objective uses squares and the other
+# logarithms.
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 terms = ["supervised", "real", "generated", "generator_loss"]
 for ax, name in zip(axes, list(fitted)[:2], strict=True):

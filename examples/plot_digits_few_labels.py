@@ -3,15 +3,15 @@
 Handwritten digits, few labels
 ==============================
 
-Of about 1,250 images of handwritten digits only 50 carry a label, five of each class. A
-semi-supervised GAN learns from the others too. Beside it: two semi-supervised classifiers of
-scikit-learn, and the GAN's own discriminator trained on the 50 labels alone.
+Of about 1,250 images of handwritten digits, only 50 are labeled, five of each class. A
+semi-supervised GAN also learns from the others. It is compared with two semi-supervised classifiers
+of scikit-learn, and with the GAN's discriminator trained on the 50 labels only.
 """
 
 # %%
 # The data
 # --------
-# scikit-learn's convention marks unlabeled rows with ``-1``.
+# As in scikit-learn, ``-1`` marks unlabeled rows.
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -43,8 +43,8 @@ print(f"{len(X)} training rows, {(few_labels != -1).sum()} of them labeled")
 # %%
 # Training
 # --------
-# The images go in as they are: the estimator scales them itself. The callback is for the
-# learning curve below; it may look at the hidden labels, the classifier may not.
+# The images are passed without scaling: the estimator scales them itself. The callback computes the
+# learning curve below, using the hidden labels, which the classifier does not use.
 class HiddenAccuracy(Callback):
     def __init__(self):
         self.curve = []
@@ -92,8 +92,8 @@ for name, run in runs.items():
 # %%
 # Learning curve
 # --------------
-# With the unlabeled rows the discriminator goes on learning long after it knows the 50 labels
-# by heart.
+# With the unlabeled rows, the accuracy of the discriminator continues to increase long after it has
+# memorized the 50 labels.
 folder = Path(__file__).parent if "__file__" in globals() else Path()  # no file in a notebook
 output = folder / "output"
 output.mkdir(exist_ok=True)
@@ -114,15 +114,15 @@ plt.show()
 # %%
 # Generated digits
 # ----------------
-# The generator serves the classifier, not the eye, and yet its rows are digits.
+# The generator is trained to improve the classifier, but its rows still look like digits.
 fig, axes = plt.subplots(2, 1, figsize=(7, 2.7), layout="constrained")
 real = X[rng.choice(len(X), 30, replace=False)]
 generated = runs["SGANClassifier"].estimator.sample(30, random_state=0)
 for ax, images, title in zip(axes, (real, generated), ("real", "generated"), strict=True):
-    # 30 images of 8 x 8 pixels in two rows, one white pixel around each.
+    # 30 images of 8 x 8 pixels in two rows, with a white border of one pixel.
     tiles = np.pad(images.reshape(2, 15, 8, 8), [(0, 0), (0, 0), (1, 1), (1, 1)])
     ax.imshow(tiles.swapaxes(1, 2).reshape(20, 150), cmap="gray_r")
     ax.set(title=title, xticks=[], yticks=[])
 fig.savefig(output / "digits_generated.png", dpi=120)
-print(f"\nPictures: {output}/digits_learning_curve.png and digits_generated.png")
+print(f"\nFigures: {output}/digits_learning_curve.png and digits_generated.png")
 plt.show()

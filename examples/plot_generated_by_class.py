@@ -1,19 +1,20 @@
 """
 =========================
-Digits made up, by class
+Generated digits by class
 =========================
 
-``sample(label=...)`` makes up rows of a class. With the classifier's own generator it waits for
-rows that the discriminator takes for that class; with ``sampler="critic"`` a second generator is
-trained that is told the class. Who would take their rows for the digits they are meant to be?
+``sample(label=...)`` generates rows of a class. With the classifier's own generator, it generates
+rows until enough of them are assigned to this class by the discriminator. With
+``sampler="critic"``, a second generator is trained, which is conditioned on the class. This example
+measures how often their rows belong to the requested class.
 """
 
 # %%
 # Two generators for one classifier
 # ---------------------------------
-# Of 1,797 digits 10 of each class are labeled. They go in as a table of 64 columns, since the
-# critic is for tables. Its default is a slower training with batches of 500 rows; with smaller
-# ones and a higher rate it learns within seconds what it needs here.
+# The data are 1,797 digits, of which ten of each class are labeled. They are passed as a table with
+# 64 columns, since the critic is for tables. By default, it is trained more slowly, with batches of
+# 500 rows; smaller batches and a higher learning rate are sufficient here and take only seconds.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -34,8 +35,9 @@ print(f"Accuracy on the hidden labels: {sgan.score(X[hidden], y[hidden]):.3f}")
 # %%
 # Rows of each class
 # ------------------
-# Two hundred of each class, by both generators, and real ones with their true labels to compare
-# with. ``warm_start`` keeps the classifier, but for one more epoch, and adds the sampler to it.
+# Two hundred rows of each class from both generators, and real rows with their true labels for
+# comparison. ``warm_start`` keeps the classifier, trains it for one more epoch, and adds the
+# sampler.
 wanted = np.repeat(np.arange(10), 200)
 rows = {"real": X, "the classifier's generator": sgan.sample(label=wanted, random_state=0)}
 
@@ -45,23 +47,24 @@ rows["the critic's generator"] = sgan.sample(label=wanted, random_state=0)
 classes = {name: y if name == "real" else wanted for name in rows}
 
 # %%
-# A support vector machine, trained on 900 real digits with all their labels, judges: does it see
-# the class that was asked for? Of the real rows it gets the other 897 to judge. Generated rows
-# should also be no copies: they should be as far from the nearest real row as real rows are from
-# each other.
+# A support vector machine, trained on 900 real digits with all their labels, predicts the class of
+# each row, which is compared with the requested class. Of the real rows, it predicts the other 897.
+# Generated rows should not be copies either: their distance to the nearest real row should be as
+# large as the distance between real rows.
 judge = SVC(gamma=0.001, C=10).fit(X[:900], y[:900])
 neighbors = NearestNeighbors(n_neighbors=2).fit(X)
-print(f"\n{'':28}{'class as asked for':>20}{'distance to nearest real row':>32}")
+print(f"\n{'':28}{'requested class':>20}{'distance to nearest real row':>32}")
 for name in rows:
     part = slice(900, None) if name == "real" else slice(None)
     agreed = judge.score(rows[name][part], classes[name][part])
-    # The nearest to a real row is that row itself.
+    # The nearest neighbor of a real row is the row itself.
     distances = neighbors.kneighbors(rows[name])[0][:, 1 if name == "real" else 0]
     print(f"{name:28}{agreed:20.3f}{np.median(distances):32.1f}")
 
 # %%
-# The rows of the critic's generator, a class in each line, are more often what was asked for. Both
-# kinds are somewhat farther from the real rows than these are from each other: neither copies.
+# The rows of the critic's generator, one class per line, belong to the requested class more often.
+# Both kinds are slightly farther from the real rows than these are from each other, so neither are
+# copies.
 fig, axes = plt.subplots(1, 3, figsize=(11, 4.5), layout="constrained")
 rng = np.random.default_rng(0)
 for ax, name in zip(axes, rows, strict=True):

@@ -1,18 +1,18 @@
 """
-=====================================
-Tuning in a pipeline, with few labels
-=====================================
+===========================
+Grid search with few labels
+===========================
 
-A table whose columns need different treatment, 50 labels for 569 rows, and a grid that reaches from
-the classifier into its architecture: ``ColumnTransformer``, ``Pipeline`` and ``GridSearchCV`` of
-scikit-learn, with a splitter that knows unlabeled rows.
+This example uses ``ColumnTransformer``, ``Pipeline`` and ``GridSearchCV`` of scikit-learn on a
+table whose columns need different preprocessing, with 50 labels for 569 rows. The grid contains
+parameters of the classifier and of its architecture, and the splitter supports unlabeled rows.
 """
 
 # %%
 # The data
 # --------
-# Of the measurements of 569 tumors, 25 of each class keep their label. ``-1`` marks the others.
-# Their true labels are looked at once, at the end.
+# The rows are measurements of 569 tumors. 25 rows of each class are labeled; ``-1`` marks the
+# others. The true labels of these are used only once, at the end.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -33,9 +33,10 @@ print(f"{len(X)} rows, {(~hidden).sum()} of them labeled")
 # %%
 # The pipeline
 # ------------
-# Skewed columns without zeros get a logarithm, two columns are cut into four bins each, the others
-# go in as they are: ``SGANClassifier`` scales all columns itself. It takes no sparse matrix, hence
-# ``onehot-dense``. Small networks and few epochs keep this example short.
+# The logarithm is applied to skewed columns without zeros, two columns are binned into four bins
+# each, and the others are unchanged: ``SGANClassifier`` scales all columns itself. It does not
+# support sparse matrices, hence ``onehot-dense``. Small networks and few epochs keep this example
+# short.
 skewed = list(X.columns[(X.skew() > 1.5) & (X.min() > 0)])
 binned = ["worst texture", "worst smoothness"]
 columns = ColumnTransformer(
@@ -52,16 +53,17 @@ model = Pipeline(
         ("sgan", SGANClassifier(architecture, max_epochs=6, random_state=0)),
     ]
 )
-print(f"{len(skewed)} columns in logarithms, {len(binned)} in bins, {X.shape[1]} in all")
+print(f"{len(skewed)} log-transformed columns, {len(binned)} binned columns, {X.shape[1]} in total")
 
 # %%
-# The search
-# ----------
-# ``SemiSupervisedSplit`` splits the labeled rows into five folds and puts every unlabeled row into
-# each training set. One more ``__`` reaches the parameters of the architecture.
+# Grid search
+# -----------
+# ``SemiSupervisedSplit`` splits the labeled rows into five folds and adds all unlabeled rows to
+# each training set. Another ``__`` gives access to the parameters of the architecture.
 #
-# Each fold has ten rows to test on, so that its accuracy moves in steps of 0.1 and candidates tie.
-# That is why the log loss decides, which also asks how sure each prediction was.
+# Each fold has ten test rows, so its accuracy changes in steps of 0.1 and candidates often tie. The
+# candidates are therefore ranked by the log loss, which also depends on the predicted
+# probabilities.
 grid = {
     "sgan__objective": ["feature_matching", "stacked"],
     "sgan__unsupervised_weight": [0.3, 1.0],
@@ -84,8 +86,9 @@ print(f"of all candidates {accuracies.min():.3f} to {accuracies.max():.3f}")
 # %%
 # The candidates
 # --------------
-# The bars are much longer than the candidates are apart: they share their folds, and a fold with a
-# hard row is hard for all of them. Still, so few labels can hardly choose between these candidates.
+# The error bars are much longer than the differences between the candidates. All candidates use the
+# same folds, and a fold with a difficult row is difficult for all of them. Even so, so few labels
+# are hardly sufficient to choose between these candidates.
 log_loss = -search.cv_results_["mean_test_neg_log_loss"]
 error = search.cv_results_["std_test_neg_log_loss"] / np.sqrt(search.n_splits_ - 1)
 labels = [
@@ -98,27 +101,27 @@ fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 places = np.arange(len(order))
 ax.errorbar(log_loss[order], places, xerr=error[order], fmt="o", capsize=4)
 ax.set_yticks(places, [labels[i] for i in order])
-ax.invert_yaxis()  # the best on top
+ax.invert_yaxis()  # the best one at the top
 ax.set_title("Mean ± standard error of five folds")
 ax.set_xlabel("log loss on held-out labels (lower is better)")
 ax.grid(axis="x", alpha=0.3)
 plt.show()
 
 # %%
-# The trap
-# --------
-# What would plain ``cv=5`` have shown for the best parameters? scikit-learn takes -1 for a third
-# class and spreads it over the folds. So each training set loses a fifth of the unlabeled rows,
-# and each test fold gets them, beside the same ten labeled rows as before. What they do there
+# A common mistake
+# ----------------
+# What is the result of plain ``cv=5`` for the best parameters? scikit-learn treats -1 as a third
+# class and distributes it over the folds. Each training set loses a fifth of the unlabeled rows,
+# and each test fold contains them, in addition to the same ten labeled rows as before. Their effect
 # depends on the score:
 #
-# - ``SGANClassifier.score``, which counts where no ``scoring`` is given, leaves them out. Only the
-#   training suffers, and here that makes no difference that fifty labels could show.
+# - ``SGANClassifier.score``, which is used if ``scoring`` is not given, ignores them. Only the
+#   training is affected, and the effect is too small to be measured with fifty labels.
 # - ``"accuracy"`` counts each of them as an error, since -1 is never predicted.
-# - ``"neg_log_loss"`` fails at the third class, so that the search above would have had nothing
-#   but nan to choose by.
+# - ``"neg_log_loss"`` fails because of the third class, so the scores of the search above would all
+#   have been nan.
 #
-# `sgan_sklearn.metrics.labeled_scorer` makes the last two leave unlabeled rows out as well.
+# With `sgan_sklearn.metrics.labeled_scorer`, the last two also ignore unlabeled rows.
 
 
 def own_score(model, X, y):
@@ -142,7 +145,7 @@ for name, cv, accuracy in rows:
 # %%
 # The hidden labels
 # -----------------
-# Now for the true labels of the unlabeled rows, which had no part in any choice. The model is that
-# of the best parameters, fitted to all 50 labels.
+# Finally, the model with the best parameters, fitted on all 50 labels, is scored on the true labels
+# of the unlabeled rows, which were not used for any choice.
 accuracy = search.best_estimator_.score(X[hidden], y[hidden])
 print(f"\nAccuracy on the {hidden.sum()} hidden labels: {accuracy:.3f}")

@@ -1,25 +1,25 @@
 """
-=========================================
-Is a low realness the mark of a novelty?
-=========================================
+====================================
+Novelty detection with score_samples
+====================================
 
-``score_samples`` says how real a row looks to the discriminator, which has learned to tell real
-rows from generated ones. Does it find rows of a kind that was never there? Not as well as a
-detector made for that, but better than the class probabilities do, by the figures of ten unseen
-digits and six ways to spoil pictures.
+``score_samples`` returns how real a row is according to the discriminator, which is trained to
+distinguish real from generated rows. Can it detect rows of a kind that was not in the training set?
+This example measures it for ten unseen digits and six ways to corrupt images. It is worse than a
+dedicated novelty detector, but better than the class probabilities.
 """
 
 # %%
 # Unseen digits
 # -------------
-# Each digit in turn is left out of the training, which has ten labels of each of the other nine,
-# and no label for the rest of them. Do the test pictures of the unseen digit get lower scores than
-# the others? The area under the ROC curve (AUC) is the share of pairs in the right order: one is
-# perfect, a half is chance.
+# Each digit in turn is excluded from training, which uses ten labels for each of the other nine
+# digits and their unlabeled rows. Do the test images of the unseen digit have lower scores than the
+# others? The area under the ROC curve (AUC) is the fraction of pairs in the right order: 1 is
+# perfect, 0.5 is chance.
 #
-# Beside it: the highest class probability, the other thing that a classifier has to offer, and two
-# detectors of scikit-learn with default settings. They need no labels. All train within seconds;
-# ``SGANClassifier`` gets only four epochs.
+# The scores are compared with the highest class probability, which every classifier provides, and
+# with two detectors of scikit-learn with default parameters, which need no labels. All of them
+# train within seconds; ``SGANClassifier`` uses only four epochs.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -63,29 +63,29 @@ for digit in range(10):
 print_line("mean", np.mean(list(auc.values()), axis=0).round(3))
 
 # %%
-# ``LocalOutlierFactor`` is the best in the mean, 0.956 to 0.905, and for seven of the ten digits;
-# realness for three of them, 1, 8 and 9. ``IsolationForest`` takes an eight, which lies in the
-# middle of all digits, for the most normal of all. Where there is a classifier anyway, realness
-# says more than its probabilities do: 0.905 to 0.880, and higher for eight of the ten digits.
+# ``LocalOutlierFactor`` has the best mean, 0.956 against 0.905, and is the best for seven of the
+# ten digits; realness is the best for three of them, 1, 8 and 9. For ``IsolationForest``, an eight,
+# which is in the middle of all digits, is the most normal digit. For a fitted classifier, realness
+# is better than its probabilities: 0.905 against 0.880, and higher for eight of the ten digits.
 #
-# Spoiled pictures
+# Corrupted images
 # ----------------
-# Now all ten digits are known, and the novelties are test pictures that something has happened to.
+# Now all ten digits are known, and the novelties are corrupted test images.
 rng = np.random.default_rng(0)
 pictures = X_test.reshape(-1, 8, 8)
-spoiled = {
-    "turned": np.rot90(pictures, axes=(1, 2)).reshape(-1, 64),
+corrupted = {
+    "rotated": np.rot90(pictures, axes=(1, 2)).reshape(-1, 64),
     "noisy": np.clip(X_test + rng.normal(0, 4, X_test.shape), 0, 16),
     "two in one": np.maximum(X_test, rng.permutation(X_test)),
     "lower half": np.where(np.arange(64) < 32, 0, X_test),
-    "black on white": 16 - X_test,
-    "pixels mixed up": rng.permuted(X_test, axis=1),
+    "inverted": 16 - X_test,
+    "shuffled pixels": rng.permuted(X_test, axis=1),
 }
 scores = fit_all(X, y)
 print()
-print_line("spoiled", scores)
+print_line("corrupted", scores)
 known = np.repeat([True, False], len(X_test))
-for name, rows in spoiled.items():
+for name, rows in corrupted.items():
     both = np.concatenate([X_test, rows])
     auc[name] = [roc_auc_score(known, score(both)) for score in scores.values()]
     print_line(name, np.round(auc[name], 3))
@@ -96,22 +96,22 @@ for i, (name, marker) in enumerate(zip(scores, "os^v", strict=True)):
 ax.axvline(0.5, color="gray", linestyle=":")
 ax.set_yticks(range(len(auc)), [f"unseen {k}" if k in range(10) else k for k in auc])
 ax.invert_yaxis()
-ax.set_xlabel("AUC (a half is chance)")
+ax.set_xlabel("AUC (0.5 is chance)")
 ax.grid(alpha=0.3)
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %%
-# Here ``LocalOutlierFactor`` is ahead throughout, and ``IsolationForest`` but for two digits in one
-# picture. The discriminator has learned to tell real digits from the generator's, which are digits
-# of a kind: what is turned on its side or noisy lies where nothing was learned. So this is no
-# detector for faulty data. Realness is better than the highest probability for each of the six, and
-# that is its use: to pass on a row that the classifier should not judge.
+# Here ``LocalOutlierFactor`` is always better than realness, and so is ``IsolationForest``, except
+# for two digits in one image. The discriminator is trained to distinguish real digits from
+# generated ones, which resemble digits: it has learned nothing about the regions of rotated or
+# noisy images. Realness is therefore not suitable for detecting faulty data. It is better than the
+# highest probability in all six cases, so it can be used to reject rows that the classifier should
+# not predict.
 #
-# The least and the most real
-# ---------------------------
-# For the unseen digit whose AUC is the upper median of the ten, so neither a very good nor a bad
-# one. Its pictures are red.
+# The least and the most real images
+# ----------------------------------
+# The figure shows the unseen digit whose AUC is the upper median of the ten. Its images are red.
 ranked = sorted(range(10), key=lambda k: auc[k][0])
 digit = ranked[5]
 fig, axes = plt.subplot_mosaic(

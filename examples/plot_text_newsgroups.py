@@ -3,18 +3,19 @@
 Texts with few labels
 =====================
 
-Texts as TF-IDF, brought down to 50 columns by an SVD, and ``SGANClassifier`` at the end of the
-pipeline. A few texts of each class carry a label; the unlabeled ones teach all three steps.
+This example converts texts to TF-IDF and to 50 columns with an SVD, followed by ``SGANClassifier``
+at the end of the pipeline. A few texts of each class are labeled; all three steps use the unlabeled
+ones.
 """
 
 # %%
 # The data
 # --------
-# Six of the 20 newsgroups where they can be had. Without a network, documentation takes their
-# place: the docstrings of five libraries and of the standard library of Python, from which the
-# names of the libraries are struck out. The question then is which one a text comes from.
+# Six of the 20 newsgroups, if they can be downloaded. Otherwise, the example uses documentation:
+# the docstrings of five libraries and of Python's standard library, without the names of the
+# libraries. The task is then to predict the library of a text.
 #
-# The texts below speak of the docstrings, since the newsgroups may not be there.
+# The discussion below refers to the docstrings.
 import importlib
 import inspect
 import re
@@ -56,7 +57,7 @@ OWN_NAMES = re.compile(r"numpy|np\.|scipy|sklearn|scikit|matplotlib|plt|torch|te
 
 def load_texts():
     try:
-        with warnings.catch_warnings(action="ignore"):  # that it tries again
+        with warnings.catch_warnings(action="ignore"):  # warnings about retries
             groups = fetch_20newsgroups(
                 categories=GROUPS, remove=("headers", "footers", "quotes"), n_retries=1, delay=0.1
             )
@@ -89,9 +90,9 @@ print(f"{len(texts)} texts of {', '.join(names)}")
 # %%
 # The pipeline
 # ------------
-# Words of two letters or more that occur in three texts at least, their TF-IDF, its 50 strongest
-# directions at unit length. ``SGANClassifier`` takes no sparse matrix and needs few columns: hence
-# the SVD, which needs no labels.
+# The TF-IDF of words of at least two letters that occur in at least three texts, projected onto 50
+# components and scaled to unit length. ``SGANClassifier`` does not support sparse matrices and
+# needs few columns, hence the SVD, which needs no labels.
 to_columns = make_pipeline(
     TfidfVectorizer(
         stop_words="english", token_pattern=r"[a-zA-Z]{2,}", min_df=3, sublinear_tf=True
@@ -110,13 +111,13 @@ few_labels = mask_labels(y, per_class=20, random_state=0)
 hidden = few_labels == -1
 model.fit(texts, few_labels)
 found = model.predict(texts[hidden])
-print(f"20 labels of each class: {(found == y[hidden]).mean():.3f} of the hidden ones found")
+print(f"20 labels of each class: accuracy {(found == y[hidden]).mean():.3f} on the hidden labels")
 
 # %%
 # Fewer labels, and other methods
 # -------------------------------
-# All on the same 50 columns. ``SGANClassifier`` comes with its default regularizers, and with
-# pseudo-labels, the default for images, as above.
+# All methods use the same 50 columns. ``SGANClassifier`` is used with its default regularizers, and
+# with pseudo-labels, the default for images, as above.
 columns = to_columns.transform(texts)
 methods = {
     "SGANClassifier": SGANClassifier(max_epochs=6, random_state=0),
@@ -142,12 +143,12 @@ for name, method in methods.items():
     print(f"{name:38}" + "".join(f"{value:8.3f}" for value in mean_accuracy[name]))
 
 # %%
-# With two labels of each class the pseudo-labels lead, with five it is the self-training, which has
-# pseudo-labels as well. The default regularizers of ``SGANClassifier``, made for tables of
-# measurements, gain little or nothing over the labels alone, and with twenty labels all five are
-# within a few points. Two draws say no more than that. The pseudo-labels were tried after the
-# defaults, with a look at these hidden labels. What is mixed up most are NumPy and SciPy, whose
-# subjects are the same.
+# With two labels of each class, the pseudo-labels are the best; with five, self-training is, which
+# also uses pseudo-labels. The default regularizers of ``SGANClassifier``, which are designed for
+# tables of measurements, give little or no improvement over the labels only, and with twenty labels
+# all five methods are within a few points. More cannot be concluded from two draws. The
+# pseudo-labels were chosen after the defaults, using these hidden labels. NumPy and SciPy, which
+# have the same subjects, are confused most often.
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for (name, means), marker in zip(mean_accuracy.items(), "osD^v", strict=True):
     axes[0].plot(labels_per_class, means, marker=marker, label=name)

@@ -1,16 +1,16 @@
 """
-=====================================
-Two moons, while the training goes on
-=====================================
+=========================
+Two moons during training
+=========================
 
-Six labels and 494 points without one. How do the class probabilities change while the networks
-train, and which other methods find the two moons?
+Six points are labeled and 494 are not. This example shows how the class probabilities change during
+training, and compares the result with other methods.
 """
 
 # %%
 # The data
 # --------
-# Two half moons of 250 points each. Three points of each keep their label, -1 marks the others.
+# Two half moons of 250 points each. Three points of each are labeled; -1 marks the others.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
@@ -31,14 +31,14 @@ labeled = few_labels != -1
 # %%
 # Training in stages
 # ------------------
-# With ``warm_start=True`` each call of ``fit`` goes on where the last one ended, here after 1, 10,
-# 30 and 80 epochs of ten steps each. The small networks, with little noise on two columns and a
-# short average of the weights, save time. ``eps`` is about the distance that virtual adversarial
-# training keeps between a border and the points.
+# With ``warm_start=True``, each call of ``fit`` continues training, here up to 1, 10, 30 and 80
+# epochs of ten steps each. Small networks, little noise on the two columns and a short average of
+# the weights reduce the training time. ``eps`` is about the distance between the decision boundary
+# and the points that virtual adversarial training enforces.
 #
-# These settings were found by trial on such moons, with a look at the hidden labels. Without that
-# look one would keep the defaults, which get 0.87 of the hidden labels right on this draw, in
-# 200 epochs and several times as many seconds.
+# These settings were found by trial and error on moons, using the hidden labels. Without hidden
+# labels, one would keep the defaults, which classify 0.87 of the hidden labels correctly on this
+# draw, with 200 epochs and several times the training time.
 clf = SGANClassifier(
     MLPArchitecture((64, 64), (64,), input_noise=0.1, noise=0.2),
     regularizer=VirtualAdversarial(eps=0.3, ramp_up=200),
@@ -67,14 +67,13 @@ fig.supxlabel("stars: labeled points, dots: unlabeled, shades: class probability
 plt.show()
 
 # %%
-# The first border lies where the six labels alone would put it, across both moons. Then it
-# moves off the points, to where there are none.
+# The first decision boundary is where the six labels alone would put it, across both moons. During
+# training, it moves away from the points, to a region without points.
 #
 # Other methods
 # -------------
-# The same points with three draws of the labels, the one above first. ``LabelSpreading`` comes
-# with default settings, and tuned by the same look at the hidden labels that
-# ``SGANClassifier`` had.
+# The same points with three draws of the labels, starting with the one above. ``LabelSpreading`` is
+# used with default parameters, and tuned with the hidden labels, like ``SGANClassifier``.
 draws = [mask_labels(y, per_class=3, random_state=i) for i in range(3)]
 
 
@@ -100,6 +99,7 @@ for name, accuracies in table.items():
     print(f"{name:26}" + "".join(f"{value:8.3f}" for value in accuracies))
 
 # %%
-# On two columns a graph of neighbors is the better tool: with a narrow kernel ``LabelSpreading``
-# finds the moons as well, in a small part of the time. With default settings neither does, on the
-# draw above. Networks earn their seconds where rows have many columns and distances say less.
+# With two columns, a graph of neighbors is the better method: with a narrow kernel,
+# ``LabelSpreading`` also separates the moons, in a small fraction of the time. With default
+# parameters, neither method does on the draw above. Neural networks are worth their training time
+# when rows have many columns and distances are less informative.
