@@ -69,7 +69,7 @@ for i, per_class in enumerate(labels_per_class):
 # %%
 # The unlabeled rows help most with the fewest labels, and both methods are better than logistic
 # regression. ``LabelSpreading`` is the best, by six points with two labels of each class, by three
-# with five and by less than one with more, which is within the standard deviation of the draws.
+# with five and by less than one with more.
 # With the default number of epochs, ``SGANClassifier`` is better: with five labels of each class,
 # its mean accuracy over ten draws is 0.955 on test digits, against 0.929 (see the table in the
 # README).
