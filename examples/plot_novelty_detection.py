@@ -63,10 +63,10 @@ for digit in range(10):
 print_line("mean", np.mean(list(auc.values()), axis=0).round(3))
 
 # %%
-# ``LocalOutlierFactor`` has the best mean, 0.956 against 0.905, and is the best for seven of the
+# ``LocalOutlierFactor`` has the best mean, 0.956 against 0.898, and is the best for seven of the
 # ten digits; realness is the best for three of them, 1, 8 and 9. For ``IsolationForest``, an eight,
 # which is in the middle of all digits, is the most normal digit. For a fitted classifier, realness
-# is better than its probabilities: 0.905 against 0.880, and higher for eight of the ten digits.
+# is better than its probabilities: 0.898 against 0.874, and higher for seven of the ten digits.
 #
 # Corrupted images
 # ----------------
