@@ -81,7 +81,7 @@ X, y = load_census(5_000)
 X, X_test, y, y_test = train_test_split(X, y, test_size=2_000, random_state=0)
 few_labels = mask_labels(y.astype(int), per_class=25, random_state=0)
 print(X.head(), end="\n\n")
-print(f"{len(X)} rows, {(few_labels != -1).sum()} labels, {X.isna().sum().sum()} holes")
+print(f"{len(X)} rows, {(few_labels != -1).sum()} labels, {X.isna().sum().sum()} missing values")
 
 # %%
 # Training

@@ -443,6 +443,23 @@ default="auto"
         """
         return self._fit(X, y, continued=hasattr(self, "net_"), in_parts=True, classes=classes)
 
+    def set_params(self, **params: Any) -> SGANClassifier:
+        """Set the parameters of this estimator, or of a component as ``training__tol``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters. Those of `training` set it to ``Training()`` first if it is None.
+
+        Returns
+        -------
+        self : SGANClassifier
+            The estimator.
+        """
+        if self.training is None and any(name.startswith("training__") for name in params):
+            params = {"training": Training(), **params}
+        return super().set_params(**params)
+
     def _validate_params(self) -> None:
         check_mark(self.unlabeled_value, type(self).__name__)
         super()._validate_params()

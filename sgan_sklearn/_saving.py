@@ -156,8 +156,9 @@ def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
     """
     if not isinstance(classifier, SGANClassifier):
         raise TypeError(
-            f"export_onnx takes an SGANClassifier. Got {classifier!r}: of a Pipeline, export the "
-            "last step, and transform the rows before."
+            "export_onnx requires an SGANClassifier. Got an instance of "
+            f"{type(classifier).__name__}: of a Pipeline, export the last step, and transform the "
+            "rows before."
         )
     check_is_fitted(classifier)
     limit_threads_after_fork()

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from sgan_sklearn import SGANClassifier, Training
+from sgan_sklearn.architectures import MLPArchitecture
 
 # A value of each option that is not its default.
 OTHERS = {
@@ -65,9 +66,29 @@ def test_clone_pickle_and_repr_keep_the_options(values):
 @given(options)
 @settings(max_examples=30)
 def test_options_are_set_by_nested_names(values):
-    classifier = SGANClassifier(training=Training())
-    classifier.set_params(**{f"training__{name}": value for name, value in values.items()})
-    assert classifier.training.get_params() == Training(**values).get_params()
+    for training in (Training(), None):
+        classifier = SGANClassifier(training=training)
+        classifier.set_params(**{f"training__{name}": value for name, value in values.items()})
+        if values:
+            assert classifier.training.get_params() == Training(**values).get_params()
+
+
+def test_nested_names_change_the_given_instance():
+    given = Training(tol=0.1)
+    classifier = SGANClassifier().set_params(training=given, training__precision="float32")
+    assert classifier.training is given
+    assert (given.tol, given.precision) == (0.1, "float32")
+    assert SGANClassifier().set_params(verbose=1).training is None
+
+
+def test_grid_of_a_classifier_without_options(data, labels):
+    classifier = SGANClassifier(
+        MLPArchitecture((8,), (8,)), max_epochs=1, random_state=0, unlabeled_value=None
+    )
+    grid = {"training__averaging_decay": [0.0, 0.9]}
+    search = GridSearchCV(classifier, grid, cv=2, error_score="raise").fit(data[0], labels)
+    assert search.best_estimator_.training.averaging_decay in grid["training__averaging_decay"]
+    assert classifier.training is None
 
 
 def test_unknown_options_are_named():

@@ -24,7 +24,7 @@ def save_estimator(estimator: Any, path: FilePath, classes: Sequence[type]) -> N
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(
             "save requires an estimator, such as an SGANClassifier or a Pipeline that ends in one. "
-            f"Got {estimator!r}."
+            f"Got an instance of {type(estimator).__name__}."
         )
     path = expanded(path)
     names = ("sgan_sklearn", "sklearn", "torch", "numpy")
