@@ -105,6 +105,20 @@ def test_loaded_classifier_equals_the_saved_one(make_classifier, data, path, par
     np.testing.assert_array_equal(classifier.predict_proba(X), loaded.predict_proba(X))
 
 
+@pytest.mark.parametrize("dtype", [">i4", ">u2", ">f4", ">f8", "<i4", "<f2"])
+@pytest.mark.parametrize("is_constant", [True, False])
+@pytest.mark.parametrize("form", [np.asarray, pd.DataFrame])
+def test_rows_in_any_byte_order_are_saved(make_classifier, data, path, dtype, is_constant, form):
+    X, y = data
+    X = np.zeros_like(X) if is_constant else X - X.min()
+    X = form(X.astype(dtype))
+    classifier = make_classifier(max_epochs=1).fit(X, y)
+    loaded = saved_and_loaded(classifier, path)
+    np.testing.assert_array_equal(classifier.predict_proba(X), loaded.predict_proba(X))
+    rows = [np.asarray(model.sample(3, random_state=0)) for model in (classifier, loaded)]
+    np.testing.assert_array_equal(*rows)
+
+
 @pytest.mark.parametrize("name", [*OBJECTIVES, *REGULARIZERS])
 def test_every_registered_part_is_restored(make_classifier, data, path, name):
     kind = "objective" if name in OBJECTIVES else "regularizer"

@@ -390,7 +390,12 @@ class TableScaler(TransformerMixin, BaseEstimator):
 
 
 def _checked_array(array: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    matches = isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape
+    # NumPy returns most results in the native byte order.
+    matches = (
+        isinstance(array, np.ndarray)
+        and array.dtype.newbyteorder("=") == dtype.newbyteorder("=")
+        and array.shape == shape
+    )
     if not matches or not np.isfinite(array).all():
         raise ValueError(
             f"A fitted attribute of the scaler must be finite, of dtype {dtype} and shape {shape}."
