@@ -5,7 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgan_sklearn._data import stratification
-from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn._data.batches import (
+    EvaluationBatches,
+    SemiSupervisedBatches,
+    SemiSupervisedDataset,
+)
 
 
 def make_batches(n, n_labeled, batch_size, weights=None):
@@ -128,3 +132,24 @@ def test_number_of_sampled_rows_depends_on_their_size(monkeypatch, rng):
     assert len(set(places)) == 60 // (2 * 3)
     np.testing.assert_array_equal(sample, rows[places])
     np.testing.assert_array_equal(own_codes, codes[places])
+
+
+@given(n_rows=st.integers(1, 30), batch_size=st.integers(1, 40))
+def test_batches_for_evaluation_have_all_rows_in_order(n_rows, batch_size):
+    rows, codes = torch.randn(n_rows, 2), torch.arange(n_rows) % 3 - 1
+    batches = EvaluationBatches(SemiSupervisedDataset(rows, codes), batch_size)
+    found = list(batches)
+    assert len(batches) == len(found) == int(np.ceil(n_rows / batch_size))
+    assert all(len(part) <= batch_size for part, _ in found)
+    assert torch.equal(torch.cat([part for part, _ in found]), rows)
+    assert torch.equal(torch.cat([part for _, part in found]), codes)
+
+
+def test_labeled_subset_has_the_labeled_rows():
+    rows = torch.arange(8.0).reshape(4, 2)
+    dataset = SemiSupervisedDataset(rows, torch.tensor([-1, 0, -1, 1]))
+    labeled = dataset.labeled_subset()
+    assert len(labeled) == 2
+    assert torch.equal(labeled.X, rows[[1, 3]])
+    assert labeled.y.tolist() == [0, 1]
+    assert SemiSupervisedDataset(rows, torch.full((4,), -1)).labeled_subset() is None
