@@ -244,7 +244,7 @@ def test_every_public_method_is_covered():
         if isinstance(value, classmethod) or (inspect.isfunction(value) and name[0] != "_")
     }
     used = {name.partition("(")[0] for name in USES}
-    assert methods == used | {"fit", "partial_fit"}
+    assert methods == used | {"fit", "partial_fit", "set_params"}  # which computes nothing
     functions = {n for n in sgan_sklearn.__all__ if inspect.isfunction(getattr(sgan_sklearn, n))}
     assert functions == {"save", "load", "export_onnx"}  # tested separately below
 
