@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 # Trains one classifier of each kind; the first argument is the folder for the results.
 SCRIPT = """
+import os
 import pickle
 import sys
 
@@ -85,6 +86,8 @@ with open(f"{sys.argv[1]}/{n_processes}_{rank}.pickle", "wb") as file:
 if n_processes > 1:
     distributed.barrier()  # so that no process exits while the other still waits
     distributed.destroy_process_group()
+    sys.stdout.flush()
+    os._exit(0)  # destructors of gloo's threads sometimes abort the process in old versions of torch
 """
 
 
