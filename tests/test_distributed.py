@@ -87,7 +87,7 @@ if n_processes > 1:
     distributed.barrier()  # so that no process exits while the other still waits
     distributed.destroy_process_group()
     sys.stdout.flush()
-    os._exit(0)  # destructors of gloo's threads sometimes abort the process in old versions of torch
+    os._exit(0)  # destructors of threads of gloo sometimes abort the process in torch 2.4
 """
 
 
