@@ -396,7 +396,7 @@ def test_bad_parameters_are_refused(make_classifier, data, tmp_path, params, mes
 def test_continued_trainings_refuse_checkpoints(make_classifier, data, tmp_path):
     X, y = data
     classifier = make_classifier(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match=r"warm_start=True goes on.*checkpoint_dir=None"):
+    with pytest.raises(ValueError, match=r"warm_start=True continues.*checkpoint_dir=None"):
         classifier.set_params(training__checkpoint_dir=tmp_path).fit(X, y)
     with pytest.raises(ValueError, match="partial_fit does not support checkpoint_dir"):
         make_classifier(training__checkpoint_dir=tmp_path).partial_fit(X, y, classes=[0, 1, 2])

@@ -174,14 +174,14 @@ def test_parts_of_a_batch(second_of_two):
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
 def test_processes_need_one_seed(second_of_two, random_state):
     X, y = load_digits(return_X_y=True)
-    with pytest.raises(ValueError, match=r"'random_state' parameter .* where 2 processes train"):
+    with pytest.raises(ValueError, match=r"'random_state' parameter .* of the 2 processes"):
         SGANClassifier(random_state=random_state).fit(X, y)
 
 
 def test_each_process_needs_a_labeled_row(second_of_two):
     X, y = load_digits(return_X_y=True)
     y[1:] = -1
-    with pytest.raises(ValueError, match="needs a labeled row for each of them"):
+    with pytest.raises(ValueError, match="needs at least one labeled row"):
         SGANClassifier(random_state=0).fit(X, y)
 
 

@@ -405,7 +405,7 @@ def test_fit_with_a_sampler_after_partial_fit(make_classifier, data, labels):
     classifier = make_classifier(warm_start=True).partial_fit(X, y, classes=np.unique(labels))
     classifier.set_params(sampler=small()).fit(X, y)
     assert classifier.sampler_ is not None
-    with pytest.raises(ValueError, match="which gives up a fitted sampler"):
+    with pytest.raises(ValueError, match="which drops a fitted sampler"):
         classifier.partial_fit(X, y)
     assert classifier.sampler_ is not None
 

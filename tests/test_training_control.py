@@ -188,6 +188,22 @@ def test_partial_fit_without_any_loss_is_refused(make_classifier, data):
         )
 
 
+def test_parts_without_labels_need_a_loss(make_classifier, data):
+    X, y = data
+    classifier = make_classifier(objective="supervised", regularizer=None)
+    message = "objective Supervised and no regularizer each part must hold a labeled row"
+    with pytest.raises(ValueError, match=message):
+        classifier.partial_fit(X, np.full(len(X), -1), classes=[0, 1, 2])
+    classifier.partial_fit(X, y, classes=[0, 1, 2])
+    before = classifier.predict_proba(X)
+    with pytest.raises(ValueError, match=message):
+        classifier.partial_fit(X, np.full(len(X), -1))
+    np.testing.assert_array_equal(classifier.predict_proba(X), before)
+    learns = make_classifier(objective="supervised", regularizer="entropy")
+    learns.partial_fit(X, np.full(len(X), -1), classes=[0, 1, 2])
+    assert learns.n_steps_ > 0
+
+
 def test_class_prior_of_a_part_without_one_of_the_classes(make_classifier, data):
     X, y = data
     few = np.where(y == 2, -1, y)

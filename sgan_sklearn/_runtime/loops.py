@@ -30,7 +30,7 @@ CHUNK_PIXELS = 2**19
 def automatic_epochs(steps_per_epoch: int, min_epochs: int, min_steps: int, max_steps: int) -> int:
     """Return the number of epochs: `min_epochs`, within bounds on the number of steps.
 
-    More epochs make up for few steps, and at least one epoch is complete.
+    If these are few steps, more epochs are used. The result is at least 1.
     """
     n_epochs = max(min_epochs, -(-min_steps // steps_per_epoch))
     return max(1, min(n_epochs, max_steps // steps_per_epoch))

@@ -1,4 +1,4 @@
-"""Detection of failed trainings from the history, and warnings about them."""
+"""Detection of failed training in the history, and warnings about it."""
 
 from __future__ import annotations
 

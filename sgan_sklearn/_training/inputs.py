@@ -109,21 +109,7 @@ def check_inputs(
     check_same_length("y", labels.codes, rows)
     if continued:
         check_same_classes(estimator.classes_, labels.classes)
-    if (
-        in_parts
-        and estimator.unsupervised_weight == 0
-        and not ClassTarget.is_labeled(labels.codes).any()
-    ):
-        raise ValueError(
-            "With unsupervised_weight=0 each part must hold a labeled row, but all "
-            f"{len(rows)} rows are unlabeled: there is nothing to learn from them."
-        )
-    held_back, seed = None, None
-    if estimator.early_stopping:
-        # A continued training holds out the same rows: the networks have learned from all others.
-        seed = estimator._validation_seed if continued else None
-        seed = draw_seed(estimator.random_state) if seed is None else seed
-        held_back = draw_validation_rows(labels, estimator.validation_fraction, seed)
+    held_back, seed = _held_back(estimator, labels, continued)
     taught = labels
     if held_back is not None:
         taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
@@ -137,6 +123,8 @@ def check_inputs(
         n_rows=len(rows) if held_back is None else int((~held_back).sum()),
         in_parts=in_parts,
     )
+    plan = plan.continued_from(estimator.plan_) if continued else plan
+    _check_rows_teach(plan, labels)
     return Inputs(
         rows=rows,
         space=space,
@@ -144,11 +132,39 @@ def check_inputs(
         weights=check_class_weight(estimator.class_weight, taught, scaled=not in_parts),
         held_back=held_back,
         validation_seed=seed,
-        plan=plan.continued_from(estimator.plan_) if continued else plan,
+        plan=plan,
         tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
         checkpoints=_checkpoints(estimator, training, rows, labels.codes, device, space),
     )
+
+
+def _held_back(
+    estimator: Any, labels: Labels, continued: bool
+) -> tuple[np.ndarray | None, int | None]:
+    """Return the mask of the rows that early stopping holds out, and the seed of their draw."""
+    if not estimator.early_stopping:
+        return None, None
+    # A continued training holds out the same rows: the networks have learned from all others.
+    seed = estimator._validation_seed if continued else None
+    seed = draw_seed(estimator.random_state) if seed is None else seed
+    return draw_validation_rows(labels, estimator.validation_fraction, seed), seed
+
+
+def _check_rows_teach(plan: Plan, labels: Labels) -> None:
+    """Raise ValueError for unlabeled rows, as a part may have, if only labels have a loss."""
+    if ClassTarget.is_labeled(labels.codes).any():
+        return
+    reason = None
+    if plan.unsupervised_weight == 0:
+        reason = "unsupervised_weight=0"
+    elif not (plan.objective.uses_generator or plan.regularizers):
+        reason = f"the objective {type(plan.objective).__name__} and no regularizer"
+    if reason is not None:
+        raise ValueError(
+            f"With {reason} each part must hold a labeled row, but all {len(labels.codes)} rows "
+            "are unlabeled. Pass labeled rows together with each part."
+        )
 
 
 def _check_can_learn_in_parts(estimator: Any, training: Training) -> None:
@@ -157,18 +173,18 @@ def _check_can_learn_in_parts(estimator: Any, training: Training) -> None:
         (
             "early_stopping",
             estimator.early_stopping,
-            "needs a whole fit: set it to False, and stop calling when a score of yours falls",
+            "needs a whole fit: set it to False, and stop calling when your own score falls",
         ),
         (
             "lr_schedule",
             training.lr_schedule != "constant",
-            "needs to know how long the training will be: set it to 'constant', and change "
+            "needs the length of the training: set it to 'constant', and change "
             "discriminator_lr and generator_lr between calls",
         ),
         (
             "sampler",
             estimator.sampler != "generator",
-            "needs a whole fit: set it to 'generator', which gives up a fitted sampler",
+            "needs a whole fit: set it to 'generator', which drops a fitted sampler",
         ),
         (
             "checkpoint_dir",
@@ -178,7 +194,7 @@ def _check_can_learn_in_parts(estimator: Any, training: Training) -> None:
         (
             "class_weight",
             isinstance(estimator.class_weight, str),
-            "needs to know how many labels there will be: give a dict",
+            "needs all labels at once: pass a dict",
         ),
     ):
         if refused:
@@ -190,8 +206,8 @@ def _check_one_seed(random_state: Any) -> None:
     """Raise ValueError unless processes that train together have the same integer seed."""
     if n_processes() > 1 and not isinstance(random_state, Integral):
         raise ValueError(
-            "The 'random_state' parameter of SGANClassifier must be an integer, the same "
-            f"everywhere, where {n_processes()} processes train together. Got {random_state!r}."
+            "The 'random_state' parameter of SGANClassifier must be the same integer in "
+            f"all of the {n_processes()} processes that train together. Got {random_state!r}."
         )
 
 
@@ -204,18 +220,18 @@ def _check_processes(
     n_labeled = int(ClassTarget.is_labeled(codes).sum())
     if 0 < n_labeled < n_processes() or len(rows) < n_processes():
         raise ValueError(
-            f"{n_processes()} processes train together, which needs a labeled row for each of them "
-            f"at least. Got {n_labeled} labeled rows of {len(rows)}: start fewer processes, or "
-            "label more rows."
+            f"Each of the {n_processes()} processes that train together needs at least one labeled "
+            f"row. Got {n_labeled} labeled rows of {len(rows)}: start fewer processes, or label "
+            "more rows."
         )
     # The length must be the same for all, and the rows of other machines are not known here.
     params = {**_params_that_matter(estimator, training), "max_epochs": estimator.max_epochs}
     digest = fingerprint(params, rows.shape, rows.dtype.str, codes)
     if not agree(int(digest[:12], 16), device):
         raise ValueError(
-            f"{n_processes()} processes of a process group train one model together, so that all "
-            "must have the same rows, labels and parameters, but theirs differ. To train a model "
-            "in each, fit it before torch.distributed.init_process_group or after "
+            f"{n_processes()} processes of a process group train one model together, so they "
+            "must have the same rows, labels and parameters, but theirs differ. To train one model "
+            "in each process, fit it before torch.distributed.init_process_group or after "
             "destroy_process_group."
         )
 
@@ -235,25 +251,25 @@ def _check_checkpoints(estimator: Any, training: Training, continued: bool) -> N
     if folder is None:
         if training.resume:
             raise ValueError(
-                "resume=True needs the folder with the checkpoints of the run that was "
-                "interrupted. Got checkpoint_dir=None: give the same folder to both runs."
+                "resume=True needs the folder with the checkpoints of the interrupted run. Got "
+                "checkpoint_dir=None: pass the same folder to both runs."
             )
         return
     path = None if folder == "" else _expanded(folder)
     if path is None or (path.exists() and not path.is_dir()):
         raise ValueError(
-            f"The 'checkpoint_dir' parameter of Training must be a folder, which need not "
-            f"exist. Got {folder!r}."
+            f"The 'checkpoint_dir' parameter of Training must be a folder, which may be "
+            f"missing. Got {folder!r}."
         )
     if not isinstance(estimator.random_state, Integral):
         raise ValueError(
-            "checkpoint_dir needs a 'random_state' that is an integer, so that a resumed training "
-            f"is the one that was begun. Got random_state={estimator.random_state!r}."
+            "checkpoint_dir needs an integer 'random_state', so that a resumed training continues "
+            f"the interrupted one. Got random_state={estimator.random_state!r}."
         )
     if continued:
         raise ValueError(
-            "checkpoint_dir is for trainings from the start, but warm_start=True goes on from a "
-            "fitted model. Set checkpoint_dir=None, and save the model between calls."
+            "checkpoint_dir is not supported when warm_start=True continues a fitted model. Set "
+            "checkpoint_dir=None, and save the model between calls."
         )
 
 
