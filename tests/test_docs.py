@@ -1,6 +1,10 @@
 """The documentation matches the committed results."""
 
 import json
+import re
+import subprocess
+import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -42,6 +46,25 @@ def test_every_result_has_a_table_on_a_page(results, name):
     assert len(table_lines(results.TABLES[name]())) > 2
     pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")]
     assert any(f"{{benchmark-table}} {name}\n" in page for page in pages)
+
+
+def test_tables_need_no_package_of_the_tests(results):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    named = {name: {re.split("[><=;[ ]", row)[0] for row in rows} for name, rows in extras.items()}
+    absent = sorted(named["test"] - named["docs"] - named["examples"])
+    assert "pytest" in absent
+    folder = str(ROOT / "docs" / "_ext")
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({absent}))  # importing one of them fails
+sys.path.insert(0, {folder!r})
+import benchmark_results
+for table in benchmark_results.TABLES.values():
+    table()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_every_plot_can_be_drawn(results, tmp_path):
