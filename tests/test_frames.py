@@ -6,7 +6,6 @@ import json
 import pickle
 import re
 import time
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,10 +20,14 @@ from sklearn.model_selection import cross_val_score
 
 from sgan_sklearn import export_onnx, load, save
 from sgan_sklearn._data.columns import TableColumns
-from sgan_sklearn._data.frames import build_frame, describe_frame, described_columns
+from sgan_sklearn._data.frames import build_frame, described_columns
 from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
+from sgan_sklearn._data.table import as_table
 
-of_dtypes = partial(TableColumns, categorical_features="from_dtype")
+
+def of_dtypes(X):
+    return TableColumns(as_table(X), "from_dtype")
+
 
 LABELS = np.array([0, 1, -1] * 10)
 RANDOM = np.random.RandomState(0)
@@ -51,7 +54,7 @@ def test_columns_of_every_dtype_come_back(X):
     columns = of_dtypes(X)
     again = pickle.loads(pickle.dumps(columns))
     for known in (columns, again, copy.deepcopy(columns)):
-        numbers = known.to_numbers(X)
+        numbers = known.to_numbers(as_table(X))
         assert numbers.shape == (12, X.shape[1])
         found = known.to_given_form(np.asarray(numbers), RANDOM)
         assert_same_form(found, X)
@@ -61,18 +64,17 @@ def test_columns_of_every_dtype_come_back(X):
 @given(frames(5))
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_descriptions_are_json_and_make_the_same_frame(X):
-    description = describe_frame(X)
+    description = as_table(X).describe()
     text = json.dumps(description)
     empty = empty_frame(json.loads(text))
     assert_same_form(empty, X)
     assert len(empty) == 0
-    assert json.dumps(describe_frame(empty)) == text
+    assert json.dumps(as_table(empty).describe()) == text
 
 
 @pytest.mark.parametrize(
     "names",
     [
-        ["a", "a", "b"],
         [0, 1, 2],
         [7, 3, 5],
         [1.5, None, 2.5],
@@ -88,9 +90,9 @@ def test_column_names_are_restored(names):
     X = pd.DataFrame(np.arange(6.0).reshape(2, 3), columns=names)
     if isinstance(names, pd.CategoricalIndex):
         with pytest.raises(ValueError, match="names of the columns of X must be strings"):
-            describe_frame(X)
+            as_table(X).describe()
         return
-    empty = empty_frame(json.loads(json.dumps(describe_frame(X))))
+    empty = empty_frame(json.loads(json.dumps(as_table(X).describe())))
     assert empty.columns.equals(X.columns)
     assert empty.columns.names == X.columns.names
     assert empty.columns.dtype == X.columns.dtype
@@ -140,7 +142,7 @@ json_values = st.recursive(
 @given(frames(2), st.data())
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_descriptions_that_were_changed_are_used_or_refused(X, data):
-    description = json.loads(json.dumps(describe_frame(X)))
+    description = json.loads(json.dumps(as_table(X).describe()))
     part = description
     while True:
         place = data.draw(st.integers(0, len(part) - 1))
@@ -235,7 +237,7 @@ def plain_states():
             "when": pd.date_range("2020", periods=3),
         }
     )
-    return TableColumns(X, "from_dtype").plain_state()
+    return TableColumns(as_table(X), "from_dtype").plain_state()
 
 
 def test_columns_are_restored_from_a_plain_state():
@@ -529,7 +531,7 @@ def test_dates_of_another_unit_are_the_same_numbers(unit, other, seconds):
         for one in (unit, other)
     ]
     columns = of_dtypes(frames_[0])
-    one, two = (columns.to_numbers(frame) for frame in frames_)
+    one, two = (columns.to_numbers(as_table(frame)) for frame in frames_)
     np.testing.assert_allclose(one, two, rtol=1e-15)
     pd.testing.assert_frame_equal(columns.to_given_form(two, RANDOM), frames_[0])
 
@@ -541,7 +543,7 @@ def test_dates_of_another_unit_are_the_same_numbers(unit, other, seconds):
 def test_dates_of_any_range_come_back_as_nearly_as_floats_can(ticks, dtype):
     X = ticks.view(dtype)[:, np.newaxis]
     columns = of_dtypes(X)
-    back = columns.to_given_form(columns.to_numbers(X), RANDOM)
+    back = columns.to_given_form(columns.to_numbers(as_table(X)), RANDOM)
     assert back.dtype == X.dtype
     spread = int(ticks.max()) - int(ticks.min())
     for found, value in zip(back[:, 0].view(np.int64).tolist(), ticks.tolist(), strict=True):
@@ -645,7 +647,7 @@ def test_integers_stay_in_their_range(form, X, data):
         "polars": lambda: pl.DataFrame({"a": X[:, 0], "b": X[:, 1]}),
     }[form]()
     columns = None if form == "array" else of_dtypes(table)
-    numbers = X if columns is None else columns.to_numbers(table)
+    numbers = X if columns is None else columns.to_numbers(as_table(table))
     scaler = TableScaler("standard").fit(numbers)
     low, high = scaler.bounds_
     # What the training rows were, and what may be generated.

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sgan_sklearn import SamplesDisplay
 from sgan_sklearn._data.columns import MAX_LEVELS, TableColumns
 from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
+from sgan_sklearn._data.table import as_table
 from sgan_sklearn.architectures import ConvArchitecture, Heads, MLPArchitecture
 from sgan_sklearn.architectures._layers import TableHeads
 
@@ -538,8 +539,8 @@ def test_rows_come_back_as_they_were(rows):
             "flag": [row[2] for row in rows],
         }
     )
-    columns = TableColumns(frame, "from_dtype")
-    numbers = columns.to_numbers(frame)
+    columns = TableColumns(as_table(frame), "from_dtype")
+    numbers = columns.to_numbers(as_table(frame))
     scaler = TableScaler("standard", columns.n_levels).fit(numbers)
     model_rows = scaler.transform(numbers)
     assert np.isfinite(model_rows).all()

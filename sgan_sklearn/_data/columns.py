@@ -16,23 +16,9 @@ from sgan_sklearn._data.dtypes import (
     is_plain,
     plain,
 )
-from sgan_sklearn._data.frames import (
-    build_frame,
-    column_dtype,
-    describe_frame,
-    described_columns,
-    frame_kind,
-)
+from sgan_sklearn._data.frames import build_frame, described_columns
 from sgan_sklearn._data.integers import EXACT, difference, multiples
-from sgan_sklearn._data.reading import (
-    Column,
-    as_numbers,
-    as_objects,
-    categorical_columns,
-    missing_markers,
-    ordinary_numbers,
-    read_column,
-)
+from sgan_sklearn._data.table import Column, Table, as_objects
 from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = ["MAX_LEVELS", "TableColumns"]
@@ -45,6 +31,9 @@ MAX_LEVELS = 100
 
 # Placeholder for the levels of a column without values.
 NO_LEVELS = [""]
+
+# Maximum number of distinct texts that may mark missing values in a column of numbers.
+MAX_MARKERS = 3
 
 # Minimum number of rows to decide that a column is uninformative.
 MIN_ROWS = 20
@@ -59,7 +48,7 @@ class TableColumns:
 
     Parameters
     ----------
-    X : DataFrame or ndarray of shape (n_samples, n_features)
+    table : Table
         The training rows.
     categorical_features : "from_dtype", array-like or None
         As in `SGANClassifier`.
@@ -68,7 +57,7 @@ class TableColumns:
     ----------
     form : list
         Kind of X, and names and dtypes of its columns, as strings and numbers; see
-        `describe_frame`.
+        `Table.describe`.
     frame : "pandas", "polars" or None
         Kind of the frame.
     names : list of str
@@ -92,42 +81,34 @@ class TableColumns:
         Text that may mark missing values, by the name of the column. Not saved.
     """
 
-    def __init__(self, X: Any, categorical_features: Any) -> None:
-        n_columns = X.shape[1]
-        if n_columns == 0:
+    def __init__(self, table: Table, categorical_features: Any) -> None:
+        if table.n_columns == 0:
             raise ValueError(
-                f"X must have at least one column. Got a {type(X).__name__} without columns: "
-                f"0 feature(s) (shape={X.shape}) while a minimum of 1 is required."
+                f"X must have at least one column. Got a {type(table.X).__name__} without columns: "
+                f"0 feature(s) (shape={table.rows.shape}) while a minimum of 1 is required."
             )
-        self.form = describe_frame(X) if frame_kind(X) else _describe_array(X)
+        self.frame = table.frame
+        self.names = table.names
+        self.form = table.describe()
         self.kinds: list[str] = []
         self.levels: dict[int, list[Any]] = {}
         self.rare: dict[int, list[Any]] = {}
         self.rare_counts: dict[int, list[int]] = {}
         self.integers: dict[int, list[int]] = {}
         self.whole: list[int] = []
-        self._set_names()
-        chosen = categorical_columns(X, categorical_features)
         self.uninformative: list[str] = []
         self.missing_markers: dict[str, str] = {}
-        for i, name in enumerate(self.names):
-            column = read_column(X, i)
-            if chosen is None and column.kind == "category" and not is_category(column_dtype(X, i)):
-                self._find_missing_markers(name, column)
-            if column.kind == "category" if chosen is None else chosen[i]:
+        chosen = table.categorical_mask(categorical_features)
+        for i, column in enumerate(table.columns()):
+            is_text = column.kind == "category"
+            if chosen is None and is_text and not is_category(column.dtype):
+                self._find_missing_markers(column)
+            if is_text if chosen is None else chosen[i]:
                 reason = self._learn_category(i, column)
             else:
-                reason = self._learn_numbers(i, as_numbers(column, name))
-            if reason and name not in self.missing_markers:
-                self.uninformative.append(f"{name} ({reason})")
-
-    def _set_names(self) -> None:
-        """Set the attributes that follow from `form`."""
-        self.frame = None if self.form[0] == "array" else self.form[0]
-        if self.frame is None:
-            self.names = [str(i) for i in range(self.form[2])]
-        else:
-            self.names = [repr(name) for name in described_columns(self.form)[0]]
+                reason = self._learn_numbers(i, column.as_numbers())
+            if reason and column.name not in self.missing_markers:
+                self.uninformative.append(f"{column.name} ({reason})")
 
     @property
     def n_levels(self) -> list[int]:
@@ -192,15 +173,21 @@ class TableColumns:
     def __setstate__(self, state: dict[str, Any]) -> None:
         _check_state(state)
         vars(self).update(state)
-        self._set_names()
+        self.frame = None if self.form[0] == "array" else self.form[0]
+        if self.frame is None:
+            self.names = [str(i) for i in range(self.form[2])]
+        else:
+            self.names = [repr(name) for name in described_columns(self.form)[0]]
 
-    def _find_missing_markers(self, name: str, column: Column) -> None:
+    def _find_missing_markers(self, column: Column) -> None:
         """Find text that may mark missing values among numbers written as text."""
         values = column.values[column.known].tolist()
-        markers = missing_markers(values)
+        markers = _find_markers(values)
         if markers and len(values) >= MIN_ROWS:
             n_marked = sum(value in markers for value in values)
-            self.missing_markers[name] = f"{markers[0]!r} in {n_marked} of {len(values)} rows"
+            self.missing_markers[column.name] = (
+                f"{markers[0]!r} in {n_marked} of {len(values)} rows"
+            )
 
     def _learn_category(self, i: int, column: Column) -> str:
         """Learn the levels of a category. Return why it is uninformative, otherwise ""."""
@@ -246,39 +233,39 @@ class TableColumns:
         dates = any(kind in DATES for kind in self.kinds)
         return dates or any(origin for origin, *_ in self.integers.values())
 
-    def to_numbers(self, X: Any) -> np.ndarray:
+    def to_numbers(self, table: Table) -> np.ndarray:
         """Return numbers and codes of categories, with NaN for missing values.
 
         A category that the training rows did not contain counts as missing. Dates are counted from
         the earliest date of the training rows.
         """
-        self._check_names(X)
+        self._check_names(table)
         if not self.levels and not self.has_origins:
-            ordinary = ordinary_numbers(X)
+            ordinary = table.ordinary_numbers()
             if ordinary is not None:
                 return ordinary
-        numbers = np.full((len(X), len(self.kinds)), np.nan)
-        for i, kind in enumerate(self.kinds):
-            column = read_column(X, i)
+        numbers = np.full((len(table.rows), len(self.kinds)), np.nan)
+        for i, (kind, column) in enumerate(zip(self.kinds, table.columns(), strict=True)):
+            column = column._replace(name=self.names[i])  # X may be an array
             if (kind in DATES or column.kind in DATES) and kind != column.kind:
                 if column.known.any():
                     raise ValueError(
-                        f"Column {self.names[i]} has the dtype {column_dtype(X, i)}, but in the "
+                        f"Column {column.name} has the dtype {column.dtype}, but in the "
                         f"training rows it held values of the kind {kind!r}. Convert it to that "
                         "dtype, for example with pandas.to_datetime or dt.tz_localize."
                     )
             elif kind == "category":
-                numbers[:, i] = self._codes(X, i, column)
+                numbers[:, i] = self._codes(i, column)
             else:
-                column = as_numbers(column, self.names[i])
+                column = column.as_numbers()
                 numbers[column.known, i] = self._differences(i, column)[column.known]
         return numbers
 
-    def _codes(self, X: Any, i: int, column: Column) -> np.ndarray:
+    def _codes(self, i: int, column: Column) -> np.ndarray:
         codes = np.full(len(column.values), np.nan)
         values, levels = column.values[column.known], self.levels[i]
         rare = self.rare.get(i, [])
-        precision = self._precision(X)
+        precision = self._precision(column.dtype)
         if precision is not None:
             # 0.1 as float32 is the same level as 0.1 as float64.
             values = values.astype(precision)
@@ -290,19 +277,19 @@ class TableColumns:
         unknown = values[np.isnan(found)].tolist()
         if 2 * len(unknown) > len(found) and levels != NO_LEVELS:
             warn_user(
-                f"Column {self.names[i]} of X holds values that did not occur in the training rows "
+                f"Column {column.name} of X holds values that did not occur in the training rows "
                 f"in {len(unknown)} of {len(found)} rows, such as {unknown[0]!r}; the training "
                 f"rows held values such as {levels[0]!r}. Unknown values count as missing. Use the "
                 "same type, spelling and capitalization as in the training rows."
             )
         return codes
 
-    def _precision(self, X: Any) -> np.dtype | None:
+    def _precision(self, dtype: Any) -> np.dtype | None:
         """Return the lower precision of the floats of X and the training rows, or None."""
-        if self.frame is not None or frame_kind(X) is not None:
+        if self.frame is not None:
             return None
-        dtypes = np.dtype(self.form[1]), X.dtype
-        if any(dtype.kind != "f" for dtype in dtypes):
+        dtypes = np.dtype(self.form[1]), dtype
+        if not all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in dtypes):
             return None
         return min(dtypes, key=lambda dtype: dtype.itemsize)
 
@@ -319,12 +306,11 @@ class TableColumns:
         steps = difference(column.values, start) * (column.tick // common)
         return steps / (step * tick // common) - remainder / (step * tick)
 
-    def _check_names(self, X: Any) -> None:
+    def _check_names(self, table: Table) -> None:
         """Raise ValueError if column names differ; scikit-learn only checks strings."""
-        if self.frame is None or frame_kind(X) is None:
+        if self.frame is None or table.frame is None:
             return
-        names = [repr(name) for name in X.columns]
-        quotes = ("'", '"')
+        names, quotes = table.names, ("'", '"')
         if names != self.names and not any(
             all(name.startswith(quotes) for name in group) for group in (names, self.names)
         ):
@@ -381,13 +367,28 @@ class TableColumns:
         return rows
 
 
+def _find_markers(values: list[Any]) -> list[str]:
+    """Return text that may mark missing values among numbers, which may be written as text."""
+    counts = Counter(values)
+    markers = [value for value in counts if isinstance(value, str) and not _is_number(value)]
+    n_marked = sum(counts[marker] for marker in markers)
+    return markers if len(markers) <= MAX_MARKERS and 2 * n_marked < len(values) else []
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _find_levels(values: list[Any], name: str) -> tuple[list[Any], list[Any], list[int]]:
     """Return the sorted levels with separate codes, the rare levels, and the counts of these."""
     counts = {plain(level): count for level, count in Counter(values).items()}
     try:
         levels = sorted(counts or NO_LEVELS)
     except TypeError as error:
-        markers = missing_markers(values)
+        markers = _find_markers(values)
         hint = (
             f" If {markers[0]!r} marks missing values, replace it with np.nan." if markers else ""
         )
@@ -433,10 +434,6 @@ def _is_identifier(values: np.ndarray) -> bool:
     return n_needed <= len(values) <= size and all(
         len(np.unique(part)) == len(part) for part in (values[:n_needed], values)
     )
-
-
-def _describe_array(X: np.ndarray) -> list[Any]:
-    return ["array", X.dtype.str if X.dtype.kind in "biufmM" else "|O", X.shape[1]]
 
 
 def _check_state(state: Any) -> None:

@@ -1,17 +1,14 @@
-"""pandas and polars data frames: descriptions of their columns, and construction from columns."""
+"""Construction of pandas and polars data frames from columns."""
 
 from __future__ import annotations
 
 from decimal import Context, Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from sgan_sklearn._data.dtypes import (
     DATES,
-    describe_names,
-    describe_pandas,
-    describe_polars,
     described_names,
     level_names,
     pandas_dtype,
@@ -19,103 +16,10 @@ from sgan_sklearn._data.dtypes import (
     polars_dtype,
 )
 
-__all__ = [
-    "build_frame",
-    "column_dtype",
-    "column_name",
-    "describe_frame",
-    "described_columns",
-    "frame_kind",
-    "refuse_column",
-]
-
-# Remedies for unsupported columns, by the lowercase start of the name of the dtype or type.
-_REMEDIES = {
-    "array": "Convert each of its entries to a column",
-    "bytes": "Decode it to text",
-    "binary": "Decode it to text",
-    "complex": "Convert it to two columns, the real and the imaginary part",
-    "date": "Convert it to dates with pandas.to_datetime",
-    "decimal": "Convert it to floats",
-    "dict": "Convert each of its entries to a column",
-    "interval": "Convert it to categories with astype('category'), or to numbers",
-    "large_list": "Convert each of its entries to a column",
-    "list": "Convert each of its entries to a column",
-    "period": "Convert it to dates with dt.to_timestamp()",
-    "struct": "Convert each of its fields to a column",
-    "timedelta": "Convert it to durations with pandas.to_timedelta",
-    "timestamp": "Convert it to dates with pandas.to_datetime",
-    "tuple": "Convert each of its entries to a column",
-    "uuid": "Convert it to text with astype(str), if it is a category",
-}
+__all__ = ["build_frame", "described_columns"]
 
 # Enough digits for the widest decimals.
 _DIGITS = Context(prec=100)
-
-
-def frame_kind(X: Any) -> str | None:
-    """Return "pandas" or "polars" for a data frame, otherwise None."""
-    for cls in type(X).__mro__:
-        module = cls.__module__.split(".")[0]
-        if cls.__name__ == "DataFrame" and module in ("pandas", "polars"):
-            return module
-    return None
-
-
-def column_name(X: Any, i: int) -> str:
-    """Return the name of a column for messages: its name, or its index in an array."""
-    return str(i) if frame_kind(X) is None else repr(list(X.columns)[i])
-
-
-def column_dtype(X: Any, i: int) -> Any:
-    """Return the dtype of a column of a frame or an array."""
-    return X.dtype if frame_kind(X) is None else list(X.dtypes)[i]
-
-
-def refuse_column(X: Any, i: int, found: str, what: str) -> NoReturn:
-    """Raise ValueError for a column whose dtype, or type of values, is not supported."""
-    matching = [name for name in _REMEDIES if what.lower().startswith(name)]
-    default = "Convert it to numbers or categories"
-    remedy = _REMEDIES[max(matching, key=len)] if matching else default
-    raise ValueError(
-        f"Column {column_name(X, i)} {found} {what}, which is neither numbers, dates nor "
-        f"categories. {remedy}, or drop it."
-    )
-
-
-# --- description ----------------------------------------------------------------------------------
-
-
-def describe_frame(frame: Any) -> list[Any]:
-    """Return the names and dtypes of the columns of a frame as lists of strings and numbers.
-
-    Raises ValueError, with the name of the column, if `build_frame` could not restore it
-    exactly.
-    """
-    kind = frame_kind(frame)
-    describe = describe_polars if kind == "polars" else describe_pandas
-    dtypes = []
-    for i, dtype in enumerate(frame.dtypes):
-        try:
-            dtypes.append(describe(dtype))
-        except (TypeError, ValueError):
-            if str(dtype) == "category":
-                raise ValueError(
-                    f"Column {column_name(frame, i)} has categories of the dtype "
-                    f"{dtype.categories.dtype}, but levels must be text, numbers, dates or "
-                    "intervals. Convert them to text with astype(str).astype('category'), or drop "
-                    "the column."
-                ) from None
-            refuse_column(frame, i, "has the dtype", str(dtype))
-    if kind == "polars":
-        return [kind, list(frame.columns), [None], dtypes]
-    try:
-        return [kind, *describe_names(frame.columns), dtypes]
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "The names of the columns of X must be strings, numbers or dates, or tuples of strings "
-            "and numbers. Convert them to strings: X.columns = X.columns.astype(str)."
-        ) from error
 
 
 def described_columns(description: Any) -> tuple[Any, list[Any]]:
@@ -140,9 +44,6 @@ def described_columns(description: Any) -> tuple[Any, list[Any]]:
             f"It does not describe a frame. {type(error).__name__}: {error}"
         ) from error
     return index, built
-
-
-# --- construction ---------------------------------------------------------------------------------
 
 
 def build_frame(description: list[Any], columns: list[tuple[np.ndarray, np.ndarray]]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,6 @@ __all__ = [
     "check_same_images",
     "flatten_images",
     "in_words",
-    "refuse_augmentation",
-    "refuse_images",
     "tiled",
     "with_channels",
 ]
@@ -69,25 +67,6 @@ def check_image_shape(image_shape: Any) -> None:
             "width, channels), in pixels and with 1 or 3 channels. Got "
             f"{image_shape!r} instead."
         )
-
-
-def refuse_images(shape: tuple[int, ...]) -> NoReturn:
-    """Raise ValueError for images of this shape: a multilayer perceptron ignores their layout."""
-    raise ValueError(
-        f"Found array with dim {1 + len(shape)}: X holds images, but the 'architecture' parameter "
-        "of SGANClassifier is a multilayer perceptron, which takes rows of pixels. Reshape X to "
-        "2-D with X.reshape(len(X), -1), or choose architecture='conv'. To have the images "
-        f"flattened, set image_shape={shape}."
-    )
-
-
-def refuse_augmentation(augment: Any, n_features: int) -> NoReturn:
-    """Raise ValueError for an augmentation of rows that are not images."""
-    raise ValueError(
-        "The 'augment' parameter of SGANClassifier must be None or 'auto' for rows that are not "
-        f"images. Got {augment!r} for rows of {n_features} features. If they are flattened "
-        "images, set their layout: image_shape=(height, width)."
-    )
 
 
 def check_same_images(shape: tuple[int, ...] | None, expected: tuple[int, int, int]) -> None:

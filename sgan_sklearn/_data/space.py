@@ -11,18 +11,11 @@ import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from sgan_sklearn._data.columns import TableColumns
-from sgan_sklearn._data.frames import column_name, frame_kind
-from sgan_sklearn._data.images import (
-    CHANNELS,
-    check_same_images,
-    flatten_images,
-    in_words,
-    with_channels,
-)
-from sgan_sklearn._data.reading import as_numbers, as_table, frame_to_numbers, read_column, with_nan
+from sgan_sklearn._data.images import CHANNELS, check_same_images, in_words, with_channels
 from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
 from sgan_sklearn._data.stratification import sample_indices
-from sgan_sklearn._data.validation import check_dense, check_range
+from sgan_sklearn._data.table import Table, as_table
+from sgan_sklearn._data.validation import check_range, is_missing
 
 __all__ = ["ImageSpace", "ModelSpace", "TableSpace", "find_space", "restored_space"]
 
@@ -74,23 +67,22 @@ class ModelSpace(ABC):
 
     def read_like_training(self, estimator: Any, X: Any) -> np.ndarray:
         """Return `X` as flat rows, or raise ValueError if it is unlike the training rows."""
-        check_dense(X)
-        X, shape = flatten_images(X)
-        self.check_images(shape)
-        return self.read(estimator, X)
+        table = as_table(X)
+        self.check_images(table.image_shape)
+        return self.read(estimator, table)
 
     @abstractmethod
     def check_images(self, shape: tuple[int, ...] | None) -> None:
         """Raise ValueError if images of this shape are unlike the training images."""
 
-    def read(self, estimator: Any, X: Any, *, reset: bool = False) -> np.ndarray:
+    def read(self, estimator: Any, table: Table, *, reset: bool = False) -> np.ndarray:
         """Return flat rows: numbers, codes of categories, and NaN for missing values.
 
         If `reset`, set the number and the names of the columns of the estimator.
         """
         try:
             with np.errstate(all="ignore"):  # infinite values are checked separately
-                rows = self._checked(estimator, X, reset)
+                rows = self._checked(estimator, table, reset)
         except OverflowError as error:
             raise ValueError(f"X must hold numbers of at most 64 bits. {error}") from error
         except (TypeError, ValueError) as error:
@@ -106,33 +98,34 @@ class ModelSpace(ABC):
     def _set_row_shape(self, n_features: int) -> None:
         """Set the shape of a row of `X`, or raise ValueError if it does not fit `n_features`."""
 
-    def _checked(self, estimator: Any, X: Any, reset: bool) -> np.ndarray:
-        has_columns = frame_kind(X) is not None or self.columns is not None
+    def _checked(self, estimator: Any, table: Table, reset: bool) -> np.ndarray:
+        has_columns = table.frame is not None or self.columns is not None
         try:
             if has_columns:
-                X = as_table(X)
                 # Check the names and the number of columns.
-                validate_data(estimator, X, reset=reset, skip_check_array=True)
-                rows = frame_to_numbers(X) if self.columns is None else self.columns.to_numbers(X)
+                validate_data(estimator, table.rows, reset=reset, skip_check_array=True)
+                rows = (
+                    table.to_numbers() if self.columns is None else self.columns.to_numbers(table)
+                )
                 return check_array(rows, ensure_all_finite=self._ensure_finite, input_name="X")
-            X = self._numbers_of(X)
+            X = self._numbers_of(table.X)
             rows = validate_data(estimator, X, reset=reset, ensure_all_finite=self._ensure_finite)
             if rows.dtype == object:  # from lists that contain None
-                rows = with_nan(rows)
+                rows = _with_nan(rows)
                 rows = check_array(rows, ensure_all_finite=self._ensure_finite, input_name="X")
             return rows
         except ValueError as error:
             if re.search("contains (NaN|infinity)", str(error)):
-                raise ValueError(self._infinity_message(X, str(error))) from error
-            if not has_columns and np.size(X) and re.search(TEXT_ERRORS, str(error)):
-                raise ValueError(self._text_message(X, reset)) from error
+                raise ValueError(self._infinity_message(table, str(error))) from error
+            if not has_columns and np.size(table.X) and re.search(TEXT_ERRORS, str(error)):
+                raise ValueError(self._text_message(table.X, reset)) from error
             raise
 
     def _numbers_of(self, X: Any) -> Any:
         return X
 
     @abstractmethod
-    def _infinity_message(self, X: Any, message: str) -> str:
+    def _infinity_message(self, table: Table, message: str) -> str:
         """Return the message for values that are not finite."""
 
     def _text_message(self, X: Any, reset: bool) -> str:
@@ -247,23 +240,23 @@ class TableSpace(ModelSpace):
             )
 
     def _numbers_of(self, X: Any) -> Any:
-        return with_nan(X)
+        return _with_nan(X)
 
-    def _infinity_message(self, X: Any, message: str) -> str:
+    def _infinity_message(self, table: Table, message: str) -> str:
         if "contains infinity" not in message:
             return message
         return (
-            f"Input X contains infinity in column {self._infinite_column(as_table(X))}. Replace "
+            f"Input X contains infinity in column {self._infinite_column(table)}. Replace "
             "it, for example with np.nan, which counts as a missing value."
         )
 
-    def _infinite_column(self, X: Any) -> str:
+    def _infinite_column(self, table: Table) -> str:
         """Return the name of the first column that holds infinity."""
-        for i in range(X.shape[1]):
+        for i, column in enumerate(table.columns()):
             if self.columns is None or self.columns.kinds[i] != "category":
-                values = as_numbers(read_column(X, i), column_name(X, i)).values
+                values = column.as_numbers().values
                 if values.dtype.kind == "f" and np.isinf(values).any():
-                    return column_name(X, i)
+                    return column.name
         raise AssertionError("No column holds infinity.")
 
     def _set_row_shape(self, n_features: int) -> None:
@@ -322,7 +315,7 @@ class ImageSpace(ModelSpace):
         """Raise ValueError if images of this shape are unlike the training images."""
         check_same_images(shape, self.image_shape)
 
-    def _infinity_message(self, X: Any, message: str) -> str:
+    def _infinity_message(self, table: Table, message: str) -> str:
         first = message.split(". ")[0].splitlines()[0].rstrip(".")
         return (
             f"{first}. Images must hold a finite number in each pixel: fill missing pixels first, "
@@ -366,21 +359,23 @@ class ImageSpace(ModelSpace):
 
 
 def find_space(
-    X: Any,
-    shape: tuple[int, ...] | None,
+    table: Table,
     *,
     image_shape: tuple[int, ...] | None,
     categorical_features: Any,
     scaling: Any,
     for_images: bool,
 ) -> TableSpace | ImageSpace:
-    """Return the model space for flat rows.
+    """Return the model space for rows.
 
-    `shape` is the shape of one image before flattening, or None. `for_images` is True if the
-    networks take images. The other parameters are those of `SGANClassifier`.
+    `for_images` is True if the networks take images. The other parameters are those of
+    `SGANClassifier`.
     """
-    if image_shape is None and shape is None:
-        return TableSpace(scaling, _table_columns(X, categorical_features))
+    shape = table.image_shape
+    are_images = image_shape is not None or shape is not None
+    columns = _columns_of(table, categorical_features, are_pixels=are_images)
+    if not are_images:
+        return TableSpace(scaling, columns)
     found = with_channels(image_shape or shape or ())
     if image_shape is not None and shape is not None and with_channels(shape) != found:
         raise ValueError(
@@ -388,21 +383,23 @@ def find_space(
             f"images of {in_words(with_channels(shape))}. Set image_shape=None to use the shape of "
             "X."
         )
-    columns = None
-    if shape is None and frame_kind(X) is not None:
-        columns = TableColumns(as_table(X), None)
-        columns.use_as_pixels()
     return ImageSpace(scaling, columns, found, shape, as_images=for_images)
 
 
-def _table_columns(X: Any, categorical_features: Any) -> TableColumns | None:
+def _columns_of(
+    table: Table, categorical_features: Any, *, are_pixels: bool
+) -> TableColumns | None:
     """Return the columns of a table, or None for an array of numbers."""
-    is_dates = getattr(getattr(X, "dtype", None), "kind", "") in ("M", "m")
+    categorical_features = None if are_pixels else categorical_features
+    are_dates = getattr(getattr(table.X, "dtype", None), "kind", "") in ("M", "m")
     chosen = categorical_features is not None and not isinstance(categorical_features, str)
-    if frame_kind(X) is None and not is_dates and not chosen:
+    if table.frame is None and not are_dates and not chosen:
         return None
-    columns = TableColumns(as_table(X), categorical_features)
-    columns.warn_about_columns()
+    columns = TableColumns(table, categorical_features)
+    if are_pixels:
+        columns.use_as_pixels()
+    else:
+        columns.warn_about_columns()
     return columns
 
 
@@ -444,3 +441,11 @@ def _is_text(item: Any) -> bool:
     except (TypeError, ValueError):
         return isinstance(item, str | bytes)
     return False
+
+
+def _with_nan(X: Any) -> Any:
+    """Replace missing values in an array of objects by NaN; return anything else unchanged."""
+    if getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 2:
+        return X
+    missing = [[is_missing(value) for value in row] for row in X.tolist()]
+    return np.where(missing, np.nan, X) if np.any(missing) else X

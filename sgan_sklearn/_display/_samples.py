@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._data.columns import TableColumns
 from sgan_sklearn._data.images import as_picture, tiled
+from sgan_sklearn._data.table import as_table
 from sgan_sklearn._display._checks import check_estimator
 from sgan_sklearn._runtime.random import RandomState
 from sgan_sklearn._runtime.settings import with_plain_settings
@@ -173,7 +174,8 @@ default=None
         generated = estimator.sample(n_samples, random_state=random_state)
         # Use codes instead of the categories of a table, as in the real rows.
         columns = estimator._space.columns
-        generated = np.asarray(generated if columns is None else columns.to_numbers(generated))
+        if columns is not None:
+            generated = columns.to_numbers(as_table(generated))
         real = None if X is None else _sampled_rows(estimator, X, n_samples, random_state)
         if image_shape is None:
             real = None if real is None else real[:, chosen]

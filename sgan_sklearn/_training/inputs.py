@@ -13,7 +13,7 @@ import sklearn
 import torch
 from sklearn.base import clone
 
-from sgan_sklearn._data.images import check_image_shape, flatten_images
+from sgan_sklearn._data.images import check_image_shape
 from sgan_sklearn._data.labels import (
     Labels,
     check_class_weight,
@@ -22,7 +22,8 @@ from sgan_sklearn._data.labels import (
     warn_of_marks,
 )
 from sgan_sklearn._data.space import ModelSpace, find_space
-from sgan_sklearn._data.validation import check_callbacks, check_dense, check_same_length
+from sgan_sklearn._data.table import as_table
+from sgan_sklearn._data.validation import check_callbacks, check_same_length
 from sgan_sklearn._runtime.device import resolve_device
 from sgan_sklearn._runtime.processes import agree, n_processes
 from sgan_sklearn._runtime.random import draw_seed
@@ -78,34 +79,32 @@ def check_inputs(
     training = clone(estimator.training) if estimator.training is not None else Training()
     training._check()
     _check_checkpoints(estimator, training, continued)
-    check_dense(X)
     check_image_shape(estimator.image_shape)
+    table = as_table(X)
     if in_parts:
         _check_can_learn_in_parts(estimator, training)
         before = estimator.classes_ if continued else None
         classes = check_classes(classes, before, estimator.unlabeled_value)
-    X, shape = flatten_images(X)
     labels = ClassTarget.encode(y, estimator.unlabeled_value, classes)
     if not (continued or in_parts):
         warn_of_marks(labels, estimator.unlabeled_value)
     if continued:
-        estimator._space.check_images(shape)
+        estimator._space.check_images(table.image_shape)
     expected = estimator._space.image_shape if continued else estimator.image_shape
-    architecture = choose_architecture(estimator.architecture, shape, expected)
+    architecture = choose_architecture(estimator.architecture, table.image_shape, expected)
     device = resolve_device(estimator.device)
     space = (
         estimator._space
         if continued
         else find_space(
-            X,
-            shape,
+            table,
             image_shape=estimator.image_shape,
             categorical_features=estimator.categorical_features,
             scaling=estimator.scaling,
             for_images=architecture.for_images,
         )
     )
-    rows = space.read(estimator, X, reset=not continued)
+    rows = space.read(estimator, table, reset=not continued)
     check_same_length("y", labels.codes, rows)
     if continued:
         check_same_classes(estimator.classes_, labels.classes)

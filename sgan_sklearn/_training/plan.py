@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from sklearn.base import clone
 
-from sgan_sklearn._data.images import refuse_augmentation, refuse_images
 from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._runtime.loops import automatic_epochs
 from sgan_sklearn._runtime.precision import choose_precision
@@ -184,7 +183,12 @@ def choose_architecture(
     automatic = ConvArchitecture if is_image else MLPArchitecture
     architecture = _component(choice, {"auto": automatic, **ARCHITECTURES})
     if shape is not None and image_shape is None and not architecture.for_images:
-        refuse_images(shape)
+        raise ValueError(
+            f"Found array with dim {1 + len(shape)}: X holds images, but the 'architecture' "
+            "parameter of SGANClassifier is a multilayer perceptron, which takes rows of pixels. "
+            "Reshape X to 2-D with X.reshape(len(X), -1), or choose architecture='conv'. To have "
+            f"the images flattened, set image_shape={shape}."
+        )
     return architecture
 
 
@@ -236,7 +240,11 @@ def _augmentation(choice: Any, space: ModelSpace) -> Augmentation | None:
     if _is_auto(choice):
         return AffineAugmentation() if space.as_images else None
     if space.image_shape is None:
-        refuse_augmentation(choice, space.row_shape[0])
+        raise ValueError(
+            "The 'augment' parameter of SGANClassifier must be None or 'auto' for rows that are "
+            f"not images. Got {choice!r} for rows of {space.row_shape[0]} features. If they are "
+            "flattened images, set their layout: image_shape=(height, width)."
+        )
     augmentation: Augmentation = _component(choice, AUGMENTATIONS)
     return augmentation
 
