@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -22,13 +20,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sgan_sklearn._data.batches import SemiSupervisedDataset
-from sgan_sklearn._data.labels import Labels, check_are_classes, check_wanted
+from sgan_sklearn._data.labels import Labels, check_are_classes, codes_to_sample
 from sgan_sklearn._data.rows import Rows, StreamedRows, training_rows
 from sgan_sklearn._data.scaling import SCALINGS
 from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._data.targets import as_code, check_mark, check_target
 from sgan_sklearn._data.validation import check_dense, check_same_length
-from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state
+from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state, unchanged_on_error
+from sgan_sklearn._runtime.device import within_gpu_memory
 from sgan_sklearn._runtime.processes import process_index
 from sgan_sklearn._runtime.progress import print_rows
 from sgan_sklearn._runtime.random import RandomState, draw_seed, seeded
@@ -36,7 +35,7 @@ from sgan_sklearn._runtime.settings import plain_settings, with_plain_settings
 from sgan_sklearn._runtime.threads import limit_threads_after_fork
 from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.build import build_net
-from sgan_sklearn._training.diagnostics import warn_of_failures
+from sgan_sklearn._training.diagnostics import warn_about_failures
 from sgan_sklearn._training.generation import (
     fit_column_map,
     fit_sampler,
@@ -548,7 +547,7 @@ default="auto"
         check_dense(X)
         target = check_target(y, self.unlabeled_value)
         check_same_length("y", target.values, X)
-        labeled, true = np.flatnonzero(target.labeled), target.given
+        labeled, true = np.flatnonzero(target.labeled), target.known_labels
         if len(labeled) == 0:
             raise ValueError(
                 f"y holds no class to score against: all {len(target.values)} rows are unlabeled "
@@ -637,22 +636,22 @@ default="auto"
         )
         n_values = self.net_.latent_dim + int(np.prod(self.net_.row_shape_))
         with within_memory(int(n_samples), n_values):
-            codes = None if label is None else check_wanted(label, int(n_samples), self.classes_)
+            codes = None if label is None else codes_to_sample(label, int(n_samples), self.classes_)
             return sampled_rows(self, int(n_samples), codes, draw_seed(random_state))
 
-    def _kept_params(self) -> dict[str, Any]:
+    def _params_to_save(self) -> dict[str, Any]:
         """Return the parameters to save, without those of a single run."""
         params = {**self.get_params(deep=False), "callbacks": None}
         if self.training is not None:
             params["training"] = clone(self.training).set_params(**OF_ONE_RUN)
         return params
 
-    def _kept_state(self) -> dict[str, Any]:
+    def _state_to_save(self) -> dict[str, Any]:
         """Return the fitted state to save, or an empty dict."""
         return fitted_state(self) if hasattr(self, "net_") else {}
 
     def _restore_state(self, state: dict[str, Any]) -> None:
-        """Restore the state that `_kept_state` has returned, or raise an error."""
+        """Restore the state that `_state_to_save` has returned, or raise an error."""
         training = Training() if self.training is None else self.training
         of_run = {name: getattr(training, name) for name in OF_ONE_RUN}
         if self.callbacks is not None or of_run != OF_ONE_RUN:
@@ -704,7 +703,7 @@ default="auto"
     ) -> SGANClassifier:
         """Check the inputs, then train; `in_parts` means `partial_fit`."""
         limit_threads_after_fork()
-        with plain_settings(), _unchanged_on_error(self):
+        with plain_settings(), unchanged_on_error(self):
             given = check_inputs(
                 self, X, y, continued=continued, in_parts=in_parts, classes=classes
             )
@@ -716,7 +715,7 @@ default="auto"
                 space.fit(given.rows, labels.codes, rng)
             rows = training_rows(given.rows, space, torch.device(plan.device))
             dataset = SemiSupervisedDataset.from_rows(
-                rows, labels.codes, given.weights, given.held_back, space.inverse_transform
+                rows, labels.codes, given.weights, given.held_out_mask, space.inverse_transform
             )
             fitted = {
                 "classes_": labels.classes,
@@ -728,7 +727,7 @@ default="auto"
             net = build_net(self, given, dataset, callbacks, self.net_ if continued else None)
             n_epochs_before = len(net.history) if continued else 0
             self._train(net, dataset)
-            warn_of_failures(net, early_stopping=self.early_stopping)
+            warn_about_failures(net, early_stopping=self.early_stopping)
             net.checkpoints = None  # of this training only
             for name, value in {**fitted, "net_": net}.items():
                 setattr(self, name, value)
@@ -736,7 +735,7 @@ default="auto"
             interrupted = net.interrupted_
             self.sampler_ = None if interrupted else plan.sampler
             if self.sampler_ is not None:
-                trained = slice(None) if given.held_back is None else ~given.held_back
+                trained = slice(None) if given.held_out_mask is None else ~given.held_out_mask
                 distributions = self.label_distributions_[trained]
                 interrupted = not fit_sampler(self, self.sampler_, dataset, distributions)
                 self.sampler_ = None if interrupted else self.sampler_
@@ -750,15 +749,8 @@ default="auto"
         # Other random numbers where a training continues.
         n_steps_before = getattr(net, "n_steps_", 0)
         seed = draw_seed(self.random_state) + n_steps_before
-        with seeded(seed, torch.device(net.device)):
-            try:
-                net.fit(dataset)
-            except torch.cuda.OutOfMemoryError as error:
-                raise MemoryError(
-                    f"The memory of {net.device} is too small for this training. Lower batch_size "
-                    f"(now {self.batch_size}) or the widths of the architecture, or set "
-                    "device='cpu'."
-                ) from error
+        with seeded(seed, torch.device(net.device)), within_gpu_memory(net.device, self.batch_size):
+            net.fit(dataset)
         if net.interrupted_ and net.n_steps_ == n_steps_before:
             raise KeyboardInterrupt  # nothing was learned
 
@@ -802,15 +794,3 @@ default="auto"
 
     def _class_logits(self, rows: Rows) -> np.ndarray:
         return self.net_.objective.class_logits(self.net_.outputs(rows)).numpy()
-
-
-@contextmanager
-def _unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Restore an estimator's attributes if the block fails, so that a fitted model is kept."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

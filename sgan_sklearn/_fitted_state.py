@@ -7,16 +7,18 @@ Whatever follows from these, such as the networks and their places for categorie
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sgan_sklearn._data.space import ModelSpace, restored_space
+from sgan_sklearn._data.space import ModelSpace, restore_space
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import Training
-from sgan_sklearn._training.plan import heads_of, restored_plan
+from sgan_sklearn._training.plan import heads_of, restore_plan
 from sgan_sklearn._training.saved_net import net_from_state, net_state
 from sgan_sklearn.architectures import ARCHITECTURES, Architecture
 from sgan_sklearn.architectures._base import network_builders
@@ -25,7 +27,7 @@ from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 from sgan_sklearn.samplers import SAMPLERS, ColumnMap, CriticSampler, Sampler
 
-__all__ = ["PARTS", "fitted_state", "restore_fitted_state"]
+__all__ = ["PARTS", "fitted_state", "restore_fitted_state", "unchanged_on_error"]
 
 # The classes of this package that a file may name, besides the classifier.
 PARTS = (
@@ -74,7 +76,7 @@ def restore_fitted_state(classifier: Any, state: dict[str, Any]) -> None:
         if not known or not all(isinstance(name, str) for name in names):
             raise ValueError("The names of the columns are not as many strings as columns.")
         classifier.feature_names_in_ = names
-    classifier._space = space = restored_space(state["space"], state["n_features"])
+    classifier._space = space = restore_space(state["space"], state["n_features"])
     classifier.net_ = _restored_net(classifier, state, space)
     heads, n_units = heads_of(space), space.scaler_.bounds_.shape[1]
     sampler: Any = state["sampler"]
@@ -88,9 +90,9 @@ def restore_fitted_state(classifier: Any, state: dict[str, Any]) -> None:
     if column_map is not None:
         column_map = ColumnMap._from_plain_state(column_map, heads, n_units)
     classifier._column_map = column_map
-    classifier.plan_ = restored_plan(classifier, state["architecture"])
+    classifier.plan_ = restore_plan(classifier, state["architecture"])
     _restore_results(classifier, state)
-    _check_works(classifier)
+    _check_can_predict(classifier)
 
 
 def _checked_classes(classes: Any) -> np.ndarray:
@@ -159,7 +161,7 @@ def _restore_results(classifier: Any, state: dict[str, Any]) -> None:
     classifier._set_history()
 
 
-def _check_works(classifier: Any) -> None:
+def _check_can_predict(classifier: Any) -> None:
     """Raise an error where a restored classifier cannot predict a row, or sample one."""
     with np.errstate(all="ignore"):
         probabilities = classifier.predict_proba(classifier._space.lowest_row())
@@ -167,3 +169,15 @@ def _check_works(classifier: Any) -> None:
             classifier.predict(classifier.sample(2, random_state=0))
     if probabilities.shape != (1, len(classifier.classes_)) or not np.isfinite(probabilities).all():
         raise ValueError("The classifier gives no probabilities.")
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Restore an estimator's attributes if the block fails, so that a fitted model is kept."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _num_samples, indexable
 
-from sgan_sklearn._data.labels import labels_of, warn_of_marks
+from sgan_sklearn._data.labels import labels_of, warn_about_marks
 from sgan_sklearn._data.targets import as_code, check_mark, check_target
 from sgan_sklearn._data.validation import check_same_length
 
@@ -101,12 +101,14 @@ class _LabeledScorer:
                 stacklevel=2,
             )
             return np.nan
-        warn_of_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)
+        warn_about_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)
         labeled_kwargs = {
             name: _safe_indexing(value, labeled) if _has_rows(value, n_rows) else value
             for name, value in kwargs.items()
         }
-        return self.scorer(estimator, _safe_indexing(X, labeled), target.given, **labeled_kwargs)
+        return self.scorer(
+            estimator, _safe_indexing(X, labeled), target.known_labels, **labeled_kwargs
+        )
 
     def get_metadata_routing(self) -> Any:
         """Return the metadata request of the wrapped scorer."""

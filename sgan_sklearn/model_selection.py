@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import indexable
 
-from sgan_sklearn._data.labels import labels_of, warn_of_marks
+from sgan_sklearn._data.labels import labels_of, warn_about_marks
 from sgan_sklearn._data.stratification import draw_stratified, stratified_counts
 from sgan_sklearn._data.targets import as_code, check_mark, check_target, is_nan
 from sgan_sklearn._data.validation import check_same_length
@@ -115,7 +115,7 @@ def mask_labels(
         )
     target = check_target(y, unlabeled_value, "mask_labels")
     labels, labeled = target.values, np.flatnonzero(target.labeled)
-    classes, codes, counts = np.unique(target.given, return_inverse=True, return_counts=True)
+    classes, codes, counts = np.unique(target.known_labels, return_inverse=True, return_counts=True)
     if len(classes) == 0:
         raise ValueError(
             f"y holds no class: all {len(labels)} rows are unlabeled "
@@ -266,8 +266,8 @@ class SemiSupervisedSplit(BaseCrossValidator):
                 f"y holds no labeled row to split: all {len(target.values)} rows are unlabeled "
                 f"(unlabeled_value={as_code(self.unlabeled_value)}). Label some rows of each class."
             )
-        warn_of_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)
-        labels = target.given
+        warn_about_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)
+        labels = target.known_labels
         if isinstance(inner, StratifiedKFold):
             _check_folds(inner.n_splits, labels)
         if isinstance(inner, RepeatedStratifiedKFold):
@@ -309,7 +309,7 @@ class SemiSupervisedSplit(BaseCrossValidator):
         X, groups = (
             None if values is None else _safe_indexing(values, labeled) for values in (X, groups)
         )
-        return int(inner.get_n_splits(X, target.given, groups))
+        return int(inner.get_n_splits(X, target.known_labels, groups))
 
     def _splitter(self) -> Any:
         """Check the parameters and return the splitter of the labeled rows."""

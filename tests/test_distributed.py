@@ -18,8 +18,8 @@ from sgan_sklearn._runtime.processes import (
     mean_over_processes,
     mean_over_rows,
     n_processes,
-    own_part,
     process_index,
+    process_part,
 )
 from sgan_sklearn._training import inputs as inputs_module
 from sgan_sklearn.objectives import OBJECTIVES
@@ -149,7 +149,7 @@ def test_single_process_communicates_nothing():
     assert mean_over_processes(x) is x
     assert all_rows(x) is x
     assert torch.equal(mean_over_rows(x), x.mean(dim=0))
-    assert torch.equal(own_part(x), x)
+    assert torch.equal(process_part(x), x)
     assert any_process(True, "cpu")
     assert not any_process(False, "cpu")
     linear = torch.nn.Linear(3, 2)
@@ -168,7 +168,7 @@ def second_of_two(monkeypatch):
 
 
 def test_parts_of_a_batch(second_of_two):
-    assert own_part(torch.arange(5)).tolist() == [1, 3]
+    assert process_part(torch.arange(5)).tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])

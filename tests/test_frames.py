@@ -56,7 +56,7 @@ def test_columns_of_every_dtype_come_back(X):
     for known in (columns, again, copy.deepcopy(columns)):
         numbers = known.to_numbers(as_table(X))
         assert numbers.shape == (12, X.shape[1])
-        found = known.to_given_form(np.asarray(numbers), RANDOM)
+        found = known.to_original_form(np.asarray(numbers), RANDOM)
         assert_same_form(found, X)
         assert as_lists(found) == as_lists(X)
 
@@ -533,7 +533,7 @@ def test_dates_of_another_unit_are_the_same_numbers(unit, other, seconds):
     columns = of_dtypes(frames_[0])
     one, two = (columns.to_numbers(as_table(frame)) for frame in frames_)
     np.testing.assert_allclose(one, two, rtol=1e-15)
-    pd.testing.assert_frame_equal(columns.to_given_form(two, RANDOM), frames_[0])
+    pd.testing.assert_frame_equal(columns.to_original_form(two, RANDOM), frames_[0])
 
 
 @given(
@@ -543,7 +543,7 @@ def test_dates_of_another_unit_are_the_same_numbers(unit, other, seconds):
 def test_dates_of_any_range_come_back_as_nearly_as_floats_can(ticks, dtype):
     X = ticks.view(dtype)[:, np.newaxis]
     columns = of_dtypes(X)
-    back = columns.to_given_form(columns.to_numbers(as_table(X)), RANDOM)
+    back = columns.to_original_form(columns.to_numbers(as_table(X)), RANDOM)
     assert back.dtype == X.dtype
     spread = int(ticks.max()) - int(ticks.min())
     for found, value in zip(back[:, 0].view(np.int64).tolist(), ticks.tolist(), strict=True):
@@ -657,7 +657,7 @@ def test_integers_stay_in_their_range(form, X, data):
     )
     rows = scaler.inverse_transform(np.concatenate([scaled, low[None], high[None], anywhere]))
     if columns is not None:
-        rows = columns.to_given_form(rows, RANDOM)
+        rows = columns.to_original_form(rows, RANDOM)
         assert_same_form(rows, table)
         rows = np.array([rows[name].to_list() for name in ("a", "b")], dtype=object).T
     for found, given_ in zip(rows.T.tolist(), X.T.tolist(), strict=True):

@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils.fixes import parse_version
 
 from sgan_sklearn import SGANClassifier, load, save
-from sgan_sklearn._data.labels import check_labels, check_wanted
+from sgan_sklearn._data.labels import check_labels, codes_to_sample
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
 
@@ -449,7 +449,7 @@ def test_wanted_classes_of_any_form_are_exact_or_refused(form, kind):
     label, wanted, _ = form
     classes = np.unique(np.array([name for name in LABELS_OF[kind] if name != 2**64]))
     try:
-        codes = check_wanted(label, 1, classes)
+        codes = codes_to_sample(label, 1, classes)
     except ValueError as error:
         refused = str(error)
     else:

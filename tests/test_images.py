@@ -152,7 +152,7 @@ def test_networks_receive_channels_first(make_images):
     assert np.array_equal(space.flatten(planes), rows)
     space.fit(rows, np.zeros(30, dtype=int), np.random.RandomState(0))
     assert space.input_shape == (3, 9, 13)
-    assert np.array_equal(space.to_given_form([planes], 0), X)
+    assert np.array_equal(space.to_original_form([planes], 0), X)
 
 
 def test_pipeline_and_grid_of_flat_rows(make_images, make_small):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import get_scorer
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn._data.labels import check_labels, check_wanted
+from sgan_sklearn._data.labels import check_labels, codes_to_sample
 from sgan_sklearn.metrics import labeled_scorer
 from sgan_sklearn.model_selection import mask_labels
 
@@ -196,7 +196,7 @@ INTEGERS, TREES = np.array([0, 1, 2]), np.array(["ash", "elm"], dtype=object)
 )
 def test_classes_to_sample_in_any_form(label, classes, codes):
     n_rows = 3 if len(codes) == 3 else 1
-    assert check_wanted(label, n_rows, classes).tolist() == codes
+    assert codes_to_sample(label, n_rows, classes).tolist() == codes
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sgan_sklearn._data.labels import (
     check_class_weight,
     check_labels,
     check_same_classes,
-    warn_of_marks,
+    warn_about_marks,
 )
 from sgan_sklearn._data.targets import check_target
 
@@ -114,7 +114,7 @@ def test_class_one_beside_unlabeled_rows_warns(y):
     with pytest.warns(
         UserWarning, match="The only class in y is 1.* set unlabeled_value=None"
     ) as w:
-        warn_of_marks(labels, -1)
+        warn_about_marks(labels, -1)
     assert labels.codes.tolist() == [0, -1]
     assert len(w) == 1
 
@@ -127,7 +127,7 @@ def test_class_one_beside_unlabeled_rows_warns(y):
 def test_no_warning_about_other_labels(y, unlabeled_value):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_marks(check_labels(y, unlabeled_value), unlabeled_value)
+        warn_about_marks(check_labels(y, unlabeled_value), unlabeled_value)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def prepared(name, rows=None, codes=None):
     rows = np.random.RandomState(0).randn(12, N_FEATURES) if rows is None else rows
     codes = np.array([-1, 0, 1, 2] * 3) if codes is None else codes
     regularizer = REGULARIZERS[name]().prepare(rows, codes, codes.max() + 1)
-    regularizer.begin(torch.from_numpy(rows), torch.from_numpy(codes))
+    regularizer.start_training(torch.from_numpy(rows), torch.from_numpy(codes))
     return regularizer
 
 
@@ -359,7 +359,7 @@ class Constant(ClassifierMixin, BaseEstimator):
 
 def taught(regularizer, rows, codes, n_classes):
     regularizer = regularizer.prepare(rows, codes, n_classes)
-    regularizer.begin(torch.from_numpy(rows), torch.from_numpy(codes))
+    regularizer.start_training(torch.from_numpy(rows), torch.from_numpy(codes))
     return regularizer
 
 

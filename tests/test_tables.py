@@ -548,7 +548,7 @@ def test_rows_come_back_as_they_were(rows):
     assert (model_rows <= scaler.bounds_[1]).all()
     for block in scaler.blocks_:
         np.testing.assert_array_equal(model_rows[:, block].sum(axis=1), 1)
-    back = columns.to_given_form(scaler.inverse_transform(model_rows), np.random.RandomState(0))
+    back = columns.to_original_form(scaler.inverse_transform(model_rows), np.random.RandomState(0))
     spread = frame["x"].max() - frame["x"].min() if frame["x"].notna().any() else 0
     scale = np.nan_to_num(np.abs(frame["x"]).max()) + np.nan_to_num(spread) + 1
     pd.testing.assert_series_equal(back["x"], frame["x"], atol=1e-4 * scale, rtol=1e-4)

@@ -222,7 +222,7 @@ def _plot_sample_quality(path: Path) -> None:
             ours = OURS if method == "SGANClassifier" else TWIN
             shade = ours if method.startswith("SGAN") else "black" if method[0] == "r" else OTHER
             ax.plot(told, accuracy, markers[method], ms=8, color=shade, label=method)
-        ax.set(title=name, xlabel="told apart, % (50: perfect)")
+        ax.set(title=name, xlabel="detection AUC, % (50: perfect)")
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("accuracy learned from the rows, %")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from sgan_sklearn._data.rows import Rows, as_array, iterate_rows, subset
 from sgan_sklearn._data.stratification import sample_indices
-from sgan_sklearn._runtime.processes import n_processes, own_part
+from sgan_sklearn._runtime.processes import n_processes, process_part
 from sgan_sklearn._runtime.random import next_seed
 
 __all__ = ["Batch", "EvaluationBatches", "SemiSupervisedBatches", "SemiSupervisedDataset"]
@@ -82,18 +82,18 @@ class SemiSupervisedDataset(Dataset):
         rows: Rows,
         codes: np.ndarray,
         weights: np.ndarray | None,
-        held_back: np.ndarray | None,
+        held_out_mask: np.ndarray | None,
         to_units: Callable[[np.ndarray], np.ndarray],
     ) -> SemiSupervisedDataset:
-        """Build the data set; `held_back` is the mask of the validation rows."""
+        """Build the data set; `held_out_mask` is the mask of the validation rows."""
 
         def tensor(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values).to(rows.device)
 
-        if held_back is None:
+        if held_out_mask is None:
             weights_ = None if weights is None else tensor(weights)
             return cls(rows, tensor(codes), weights_, to_units)
-        held, train = np.flatnonzero(held_back), np.flatnonzero(~held_back)
+        held, train = np.flatnonzero(held_out_mask), np.flatnonzero(~held_out_mask)
         return cls(
             subset(rows, train),
             tensor(codes[train]),
@@ -167,7 +167,7 @@ class SemiSupervisedBatches:
     def __iter__(self) -> Iterator[Batch]:
         codes, weights = self.dataset.codes, self.dataset.weights
         batches = (
-            tuple(own_part(stream.next_batch()) for stream in self._streams)
+            tuple(process_part(stream.next_batch()) for stream in self._streams)
             for _ in range(len(self))
         )
         for (labeled, unlabeled, _), rows in iterate_rows(self.dataset.rows, batches):

@@ -322,7 +322,7 @@ class TableColumns:
 
     # --- conversion from numbers ------------------------------------------------------------------
 
-    def to_given_form(self, numbers: np.ndarray, rng: np.random.RandomState) -> Any:
+    def to_original_form(self, numbers: np.ndarray, rng: np.random.RandomState) -> Any:
         """Return rows of numbers in the form of X: a frame with its dtypes, or an array."""
         columns = [self._decoded(numbers[:, i], i, rng) for i in range(len(self.kinds))]
         return self._as_array(columns) if self.frame is None else build_frame(self.form, columns)

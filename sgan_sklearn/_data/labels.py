@@ -20,9 +20,9 @@ __all__ = [
     "check_classes",
     "check_labels",
     "check_same_classes",
-    "check_wanted",
+    "codes_to_sample",
     "labels_of",
-    "warn_of_marks",
+    "warn_about_marks",
 ]
 
 # Text that often marks missing labels, in lowercase.
@@ -45,7 +45,7 @@ def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None
     If `classes` is given, `y` may contain any subset of them.
     """
     target = check_target(y, unlabeled_value)
-    labeled, given = target.labeled, target.given
+    labeled, given = target.labeled, target.known_labels
     codes = np.full(len(labeled), -1, dtype=np.int64)
     if classes is not None:
         codes[labeled] = _codes_of(given, classes)
@@ -62,7 +62,7 @@ def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None
 
 def labels_of(target: Target) -> Labels:
     """Return the labels of a target without further checks."""
-    return _coded(target.labeled, target.given)
+    return _coded(target.labeled, target.known_labels)
 
 
 def _coded(labeled: np.ndarray, given: np.ndarray) -> Labels:
@@ -71,7 +71,7 @@ def _coded(labeled: np.ndarray, given: np.ndarray) -> Labels:
     return Labels(classes, codes)
 
 
-def warn_of_marks(labels: Labels, unlabeled_value: Any, *, needs_unlabeled: bool = True) -> None:
+def warn_about_marks(labels: Labels, unlabeled_value: Any, *, needs_unlabeled: bool = True) -> None:
     """Warn if the unlabeled rows are possibly not those that the user means.
 
     If `needs_unlabeled` is False, as for test rows, only report classes that look like another
@@ -126,7 +126,7 @@ def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any)
             )
         return fitted
     try:
-        given = check_target(classes, unlabeled_value, "partial_fit", "classes").given
+        given = check_target(classes, unlabeled_value, "partial_fit", "classes").known_labels
     except ValueError as error:
         raise ValueError(
             "The 'classes' parameter of SGANClassifier.partial_fit must be a list or an array of "
@@ -147,7 +147,7 @@ def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any)
     return known
 
 
-def check_wanted(label: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
+def codes_to_sample(label: Any, n_rows: int, classes: np.ndarray) -> np.ndarray:
     """Return the class code of each row to sample, or raise ValueError."""
     labels = _as_list(label)
     if labels is not None and n_rows not in (1, len(labels)):

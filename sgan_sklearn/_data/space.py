@@ -17,7 +17,7 @@ from sgan_sklearn._data.stratification import sample_indices
 from sgan_sklearn._data.table import Table, as_table
 from sgan_sklearn._data.validation import check_range, is_missing
 
-__all__ = ["ImageSpace", "ModelSpace", "TableSpace", "find_space", "restored_space"]
+__all__ = ["ImageSpace", "ModelSpace", "TableSpace", "find_space", "restore_space"]
 
 # scikit-learn's messages for arrays and lists of text.
 TEXT_ERRORS = "could not convert string to float|not compatible with arrays of bytes/strings"
@@ -177,21 +177,21 @@ class ModelSpace(ABC):
 
     def inverse_transform(self, inputs: np.ndarray) -> np.ndarray:
         """Return inputs of the networks as rows in the units and the shape of `X`."""
-        return self._as_given(self.scaler_.inverse_transform(self.flatten(inputs)))
+        return self._in_original_shape(self.scaler_.inverse_transform(self.flatten(inputs)))
 
-    def to_given_form(self, inputs: list[np.ndarray], seed: int) -> Any:
+    def to_original_form(self, inputs: list[np.ndarray], seed: int) -> Any:
         """Concatenate inputs of the networks and return them in the form of `X`."""
         rows = np.concatenate([self.inverse_transform(part) for part in inputs])
         return self._with_columns(rows, seed)
 
     def lowest_row(self) -> Any:
         """Return a row in the form of `X` with the smallest value of each column."""
-        return self._with_columns(self._as_given(self.scaler_.lowest_row()), 0)
+        return self._with_columns(self._in_original_shape(self.scaler_.lowest_row()), 0)
 
     def _with_columns(self, rows: np.ndarray, seed: int) -> Any:
         if self.columns is None:
             return rows
-        return self.columns.to_given_form(rows, np.random.RandomState(seed))
+        return self.columns.to_original_form(rows, np.random.RandomState(seed))
 
     def arrange(self, rows: np.ndarray) -> np.ndarray:
         """Return flat rows in the shape of the inputs of the networks."""
@@ -201,7 +201,7 @@ class ModelSpace(ABC):
         """Undo `arrange`."""
         return inputs
 
-    def _as_given(self, rows: np.ndarray) -> np.ndarray:
+    def _in_original_shape(self, rows: np.ndarray) -> np.ndarray:
         return rows
 
     # --- identity and storage ---------------------------------------------------------------
@@ -212,7 +212,7 @@ class ModelSpace(ABC):
         return columns, self.image_shape, self.row_shape
 
     def plain_state(self) -> dict[str, Any]:
-        """Return the state for `restored_space`."""
+        """Return the state for `restore_space`."""
         return {
             "row_shape": self.row_shape,
             "image_shape": self.image_shape,
@@ -346,7 +346,7 @@ class ImageSpace(ModelSpace):
         """Undo `arrange`."""
         return np.moveaxis(inputs, 1, -1).reshape(len(inputs), -1)
 
-    def _as_given(self, rows: np.ndarray) -> np.ndarray:
+    def _in_original_shape(self, rows: np.ndarray) -> np.ndarray:
         return rows.reshape(-1, *self.row_shape)
 
     def restore_scaler(self, state: dict[str, Any], n_features: int) -> None:
@@ -403,7 +403,7 @@ def _columns_of(
     return columns
 
 
-def restored_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageSpace:
+def restore_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageSpace:
     """Restore a model space from a plain state, or raise an error if it is not valid."""
     row_shape, image_shape = state["row_shape"], state["image_shape"]
     as_images = state["as_images"]

@@ -38,7 +38,7 @@ class Target(NamedTuple):
     """Mask of the labeled rows."""
 
     @property
-    def given(self) -> np.ndarray:
+    def known_labels(self) -> np.ndarray:
         """The labels of the labeled rows."""
         return plain_labels(self.values[self.labeled])
 

@@ -1,14 +1,16 @@
-"""Conversion of the `device` parameter to a torch device."""
+"""The `device` parameter as a torch device, and errors of its memory."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from sgan_sklearn._runtime.processes import n_processes, process_index
 
-__all__ = ["device_or_cpu", "resolve_device"]
+__all__ = ["device_or_cpu", "resolve_device", "within_gpu_memory"]
 
 
 def resolve_device(device: str) -> torch.device:
@@ -47,3 +49,15 @@ def device_or_cpu(device: str) -> torch.device:
         return resolve_device(device)
     except ValueError:
         return torch.device("cpu")
+
+
+@contextmanager
+def within_gpu_memory(device: torch.device | str, batch_size: int) -> Iterator[None]:
+    """Raise MemoryError with the remedy where a training needs more memory than a GPU has."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise MemoryError(
+            f"The memory of {device} is too small for this training. Lower batch_size (now "
+            f"{batch_size}) or the widths of the architecture, or set device='cpu'."
+        ) from error

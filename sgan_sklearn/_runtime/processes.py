@@ -22,8 +22,8 @@ __all__ = [
     "mean_over_rows",
     "min_over_processes",
     "n_processes",
-    "own_part",
     "process_index",
+    "process_part",
 ]
 
 
@@ -38,7 +38,7 @@ def process_index() -> int:
     return distributed.get_rank() if n_processes() > 1 else 0
 
 
-def own_part(values: Tensor) -> Tensor:
+def process_part(values: Tensor) -> Tensor:
     """Return the part of this process of values that are the same in all processes."""
     return values[process_index() :: n_processes()]
 

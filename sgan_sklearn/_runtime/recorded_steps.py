@@ -134,11 +134,11 @@ class GraphedStep:
             except torch.cuda.OutOfMemoryError:
                 if self._needed:
                     raise
-                self._go_without("there is not enough memory for it")
+                self._warn_and_run_unrecorded("there is not enough memory for it")
                 return self._step(batch, latent, numbers)
             except RuntimeError as error:
                 # The end of the recording fails as well; the context has the cause.
-                self._give_up(error.__context__ or error)
+                self._handle_failure(error.__context__ or error)
                 return self._step(batch, latent, numbers)
             self._recordings[adversarial] = recording
         rates = [group["lr"] for group in groups]
@@ -151,10 +151,10 @@ class GraphedStep:
             terms = self._step(batch, latent, numbers)
         # Before the recording: a synchronization within it breaks more than the recording.
         if watch.operation:
-            self._give_up(RuntimeError(f"{watch.operation} waits for the GPU"))
+            self._handle_failure(RuntimeError(f"{watch.operation} waits for the GPU"))
         return terms
 
-    def _give_up(self, error: BaseException) -> None:
+    def _handle_failure(self, error: BaseException) -> None:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         if self._needed:
             raise RuntimeError(
@@ -163,9 +163,9 @@ class GraphedStep:
                 "index) or use tensors of the CPU. Change that, or set record_steps=False in "
                 "Training."
             ) from error
-        self._go_without(reason)
+        self._warn_and_run_unrecorded(reason)
 
-    def _go_without(self, reason: str) -> None:
+    def _warn_and_run_unrecorded(self, reason: str) -> None:
         warnings.warn(
             "The steps of this training could not be recorded as a CUDA graph and run without "
             f"recording, which takes longer ({reason}). Set record_steps=False in Training to skip "

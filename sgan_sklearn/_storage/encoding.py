@@ -241,14 +241,14 @@ class _Encoder:
 
     def _state(self, value: Any, name: str) -> dict[str, Any]:
         """Return parameters and fitted attributes, or the saved state of a classifier."""
-        keeps_state = hasattr(value, "_kept_state")
-        params = value._kept_params() if keeps_state else value.get_params(deep=False)
+        keeps_state = hasattr(value, "_state_to_save")
+        params = value._params_to_save() if keeps_state else value.get_params(deep=False)
         for parameter in FORBIDDEN:
             if params.get(parameter) is not None:
                 raise TypeError(
                     f"{name} has {parameter}={params[parameter]!r}, {_REMEDY}, or set it to None"
                 )
-        state = value._kept_state() if keeps_state else value.__getstate__()
+        state = value._state_to_save() if keeps_state else value.__getstate__()
         if not isinstance(state, dict):
             raise TypeError(f"{name}, {value!r}, has a state that is not a dict, {_REMEDY}")
         excluded = () if keeps_state else (*params, *UNNEEDED)

@@ -13,7 +13,7 @@ from torch import Tensor
 from sgan_sklearn._runtime.user_warnings import warn_user
 from sgan_sklearn.objectives import OBJECTIVES
 
-__all__ = ["relative_spread", "warn_of_failures"]
+__all__ = ["relative_spread", "warn_about_failures"]
 
 # In successful runs of five objectives on six data sets, both values stayed above 0.2; in
 # failed ones they fell below 0.03.
@@ -54,7 +54,7 @@ def _since(
     return None if n_epochs == len(history) else n_epochs + 1
 
 
-def warn_of_failures(net: Any, *, early_stopping: bool) -> None:
+def warn_about_failures(net: Any, *, early_stopping: bool) -> None:
     """Warn if a training was interrupted, has diverged, or if one network dominates the other."""
     n_epochs = len(net.history)
     if net.interrupted_:

@@ -103,7 +103,7 @@ def draw_codes(shares: np.ndarray, n_rows: int) -> np.ndarray:
     return torch.multinomial(torch.from_numpy(shares), n_rows, replacement=True).numpy()
 
 
-def ask_sampler(sampler: Sampler, codes: np.ndarray, n_features: int) -> Tensor:
+def rows_of_sampler(sampler: Sampler, codes: np.ndarray, n_features: int) -> Tensor:
     """Return the row of a sampler for each class code; the sampler may be user-defined."""
     rows = torch.as_tensor(sampler.sample(codes), dtype=torch.float32)
     if rows.shape != (len(codes), n_features):
@@ -158,9 +158,9 @@ def sampled_rows(estimator: Any, n_samples: int, codes: np.ndarray | None, seed:
         if estimator.sampler_ is not None:
             if codes is None:
                 codes = draw_codes(estimator.label_distributions_.mean(axis=0), n_samples)
-            rows = ask_sampler(estimator.sampler_, codes, net.row_shape_[0])
+            rows = rows_of_sampler(estimator.sampler_, codes, net.row_shape_[0])
         elif codes is None:
             rows = generate(net, n_samples, column_map)
         else:
             rows = generate_of_classes(net, codes, column_map)
-    return estimator._space.to_given_form([part.numpy() for part in rows.split(CHUNK)], seed)
+    return estimator._space.to_original_form([part.numpy() for part in rows.split(CHUNK)], seed)

@@ -19,7 +19,7 @@ from sgan_sklearn._data.labels import (
     check_class_weight,
     check_classes,
     check_same_classes,
-    warn_of_marks,
+    warn_about_marks,
 )
 from sgan_sklearn._data.space import ModelSpace, find_space
 from sgan_sklearn._data.table import as_table
@@ -50,7 +50,7 @@ class Inputs(NamedTuple):
     weights: np.ndarray | None
     """Weights of the labeled rows in their loss."""
 
-    held_back: np.ndarray | None
+    held_out_mask: np.ndarray | None
     """Mask of the labeled rows that early stopping holds out."""
 
     validation_seed: int | None
@@ -82,12 +82,12 @@ def check_inputs(
     check_image_shape(estimator.image_shape)
     table = as_table(X)
     if in_parts:
-        _check_can_learn_in_parts(estimator, training)
+        _check_partial_fit(estimator, training)
         before = estimator.classes_ if continued else None
         classes = check_classes(classes, before, estimator.unlabeled_value)
     labels = ClassTarget.encode(y, estimator.unlabeled_value, classes)
     if not (continued or in_parts):
-        warn_of_marks(labels, estimator.unlabeled_value)
+        warn_about_marks(labels, estimator.unlabeled_value)
     if continued:
         estimator._space.check_images(table.image_shape)
     expected = estimator._space.image_shape if continued else estimator.image_shape
@@ -108,10 +108,10 @@ def check_inputs(
     check_same_length("y", labels.codes, rows)
     if continued:
         check_same_classes(estimator.classes_, labels.classes)
-    held_back, seed = _held_back(estimator, labels, continued)
+    held_out_mask, seed = _held_out_mask(estimator, labels, continued)
     taught = labels
-    if held_back is not None:
-        taught = labels._replace(codes=np.where(held_back, -1, labels.codes))
+    if held_out_mask is not None:
+        taught = labels._replace(codes=np.where(held_out_mask, -1, labels.codes))
     _check_processes(estimator, training, rows, taught.codes, device)
     plan = make_plan(
         estimator,
@@ -119,17 +119,17 @@ def check_inputs(
         space,
         architecture,
         device=device,
-        n_rows=len(rows) if held_back is None else int((~held_back).sum()),
+        n_rows=len(rows) if held_out_mask is None else int((~held_out_mask).sum()),
         in_parts=in_parts,
     )
     plan = plan.continued_from(estimator.plan_) if continued else plan
-    _check_rows_teach(plan, labels)
+    _check_has_loss(plan, labels)
     return Inputs(
         rows=rows,
         space=space,
         labels=labels,
         weights=check_class_weight(estimator.class_weight, taught, scaled=not in_parts),
-        held_back=held_back,
+        held_out_mask=held_out_mask,
         validation_seed=seed,
         plan=plan,
         tol=training.tol,
@@ -138,7 +138,7 @@ def check_inputs(
     )
 
 
-def _held_back(
+def _held_out_mask(
     estimator: Any, labels: Labels, continued: bool
 ) -> tuple[np.ndarray | None, int | None]:
     """Return the mask of the rows that early stopping holds out, and the seed of their draw."""
@@ -150,7 +150,7 @@ def _held_back(
     return draw_validation_rows(labels, estimator.validation_fraction, seed), seed
 
 
-def _check_rows_teach(plan: Plan, labels: Labels) -> None:
+def _check_has_loss(plan: Plan, labels: Labels) -> None:
     """Raise ValueError for unlabeled rows, as a part may have, if only labels have a loss."""
     if ClassTarget.is_labeled(labels.codes).any():
         return
@@ -166,7 +166,7 @@ def _check_rows_teach(plan: Plan, labels: Labels) -> None:
         )
 
 
-def _check_can_learn_in_parts(estimator: Any, training: Training) -> None:
+def _check_partial_fit(estimator: Any, training: Training) -> None:
     """Raise ValueError for parameters that need all rows or the length of the training."""
     for name, refused, why in (
         (
@@ -224,7 +224,7 @@ def _check_processes(
             "more rows."
         )
     # The length must be the same for all, and the rows of other machines are not known here.
-    params = {**_params_that_matter(estimator, training), "max_epochs": estimator.max_epochs}
+    params = {**_relevant_params(estimator, training), "max_epochs": estimator.max_epochs}
     digest = fingerprint(params, rows.shape, rows.dtype.str, codes)
     if not agree(int(digest[:12], 16), device):
         raise ValueError(
@@ -235,7 +235,7 @@ def _check_processes(
         )
 
 
-def _params_that_matter(estimator: Any, training: Training) -> dict[str, Any]:
+def _relevant_params(estimator: Any, training: Training) -> dict[str, Any]:
     """Return the parameters that determine the result of a training."""
     params = estimator.get_params(deep=False)
     params["training"] = clone(training).set_params(**OF_ONE_RUN)
@@ -284,7 +284,7 @@ def _checkpoints(
     if training.checkpoint_dir is None:
         return None
     versions = sys.modules["sgan_sklearn"].__version__, torch.__version__, sklearn.__version__
-    params = _params_that_matter(estimator, training)
+    params = _relevant_params(estimator, training)
     run = fingerprint(versions, device.type, params, rows, codes, *space.identity())
     folder = _expanded(training.checkpoint_dir)
     return Checkpoints(folder, run, training.checkpoint_every, resume=training.resume)

@@ -38,9 +38,9 @@ from sgan_sklearn._training.epoch import (
 )
 from sgan_sklearn._training.run import Run
 from sgan_sklearn._training.skorch_callbacks import (
-    catch_up,
     check_fit_for_training,
     may_draw,
+    replay_epochs,
     scores_training_rows,
 )
 from sgan_sklearn.architectures._base import Builder
@@ -298,7 +298,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
             return EvaluationBatches(dataset, chunk_size(self.row_shape_))
         batches = super().get_iterator(dataset, training=training)
         if self._current_run().start(batches):
-            catch_up(self.callbacks_, self.history)
+            replay_epochs(self.callbacks_, self.history)
         return batches
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
@@ -341,7 +341,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         broadcast_state(getattr(self, name) for name in self.network_names)
         if self.unsupervised_weight > 0:
             for regularizer in self.regularizers:
-                regularizer.begin(X.rows, X.codes)
+                regularizer.start_training(X.rows, X.codes)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Compute the batch statistics of the averaged generator, which averaging does not give."""

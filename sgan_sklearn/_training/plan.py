@@ -28,7 +28,7 @@ from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 from sgan_sklearn.samplers import SAMPLERS, Sampler
 
-__all__ = ["Plan", "choose_architecture", "heads_of", "make_plan", "restored_plan"]
+__all__ = ["Plan", "choose_architecture", "heads_of", "make_plan", "restore_plan"]
 
 # What regularizer="auto" stands for.
 TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior", "distillation")
@@ -147,7 +147,7 @@ def make_plan(
     )
 
 
-def restored_plan(estimator: Any, architecture: Architecture) -> Plan:
+def restore_plan(estimator: Any, architecture: Architecture) -> Plan:
     """Return the plan of a classifier that a file holds: what its net was trained with."""
     net, training = estimator.net_, estimator.training or Training()
     return Plan(

@@ -11,7 +11,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
-from sgan_sklearn._runtime.processes import n_processes, own_part, process_index
+from sgan_sklearn._runtime.processes import n_processes, process_index, process_part
 from sgan_sklearn._runtime.random import RandomStream, next_seed, reseed
 from sgan_sklearn._storage.state import (
     RESULTS,
@@ -131,7 +131,7 @@ class Run:
     def next_latent(self, n_rows: int) -> Tensor:
         """Draw the latent vectors of a step: the part of this process of one draw for all."""
         size = n_processes() * n_rows, self._net.latent_dim
-        return own_part(torch.randn(size, generator=self._latent_order, device=self._device))
+        return process_part(torch.randn(size, generator=self._latent_order, device=self._device))
 
     def passed(self, share_of_epoch: float) -> float:
         """Return the share of the training that has passed, given that of the current epoch."""
@@ -204,8 +204,8 @@ class Run:
             check_moments(parameters, state["optimizers"][name])
         for part, values in zip((net.objective, *net.regularizers), state["parts"], strict=True):
             _check_attributes(part, values)
-            if hasattr(part, "_check_kept"):
-                part._check_kept(values, len(self._dataset))
+            if hasattr(part, "_check_training_state"):
+                part._check_training_state(values, len(self._dataset))
         check_generator_state(torch.default_generator, state["random"])
         if self._device.type == "cuda":
             check_generator_state(torch.Generator(self._device), state["random_of_device"])

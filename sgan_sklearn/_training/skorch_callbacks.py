@@ -25,11 +25,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 __all__ = [
     "VALIDATION_NAMES",
-    "catch_up",
     "check_fit_for_training",
     "is_observer",
     "may_draw",
     "reads_batches",
+    "replay_epochs",
     "scores_training_rows",
 ]
 
@@ -152,7 +152,7 @@ def may_draw(callback: Any, method_name: str) -> bool:
     return overridden and not is_observer(callback)
 
 
-def catch_up(callbacks: Iterable[tuple[str, Any]], history: Sequence[dict[str, Any]]) -> None:
+def replay_epochs(callbacks: Iterable[tuple[str, Any]], history: Sequence[dict[str, Any]]) -> None:
     """Update callbacks for the epochs of a resumed training.
 
     Scoring callbacks get their best score, and skorch's early stopping its epochs without gain.

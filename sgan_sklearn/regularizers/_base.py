@@ -43,7 +43,7 @@ class UnlabeledRows:
     augment : callable
         Returns an augmented view of rows.
     indices : Tensor of shape (n,)
-        Indices of the rows in those passed to `Regularizer.begin`.
+        Indices of the rows in those passed to `Regularizer.start_training`.
 
     Attributes
     ----------
@@ -235,7 +235,7 @@ class Regularizer(BaseEstimator, ABC):
         """
         return self
 
-    def begin(self, rows: Rows, codes: Tensor) -> None:
+    def start_training(self, rows: Rows, codes: Tensor) -> None:
         """Prepare for training, or for its continuation (default: do nothing).
 
         Parameters
@@ -256,7 +256,7 @@ class Regularizer(BaseEstimator, ABC):
             Number of classes.
         """
 
-    def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
+    def _check_training_state(self, values: dict[str, Any], n_rows: int) -> None:
         """Raise ValueError if the training state from a checkpoint is not valid.
 
         Parameters

@@ -14,7 +14,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sgan_sklearn import _losses
 from sgan_sklearn._storage.state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
-from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
+from sgan_sklearn.regularizers._simple_classifiers import (
+    balanced_subset,
+    ignore_fit_warnings,
+    random_subset,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,7 +152,7 @@ default="auto"
         ):
             raise ValueError(f"A prior of {n_classes} classes has a positive share of each.")
 
-    def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
+    def _check_training_state(self, values: dict[str, Any], n_rows: int) -> None:
         """Raise ValueError if the proportions do not match the classes."""
         shares = [values[name] for name in self.transient if name in values]
         if not all(is_tensor_of(share, len(self.prior)) for share in shares):
@@ -171,10 +175,10 @@ default="auto"
 def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the class proportions predicted by a logistic regression, and its mean uncertainty."""
     n_classes = codes.max() + 1
-    labeled = thinned_labels(codes, MAX_PRIOR_LABELS)
-    asked = thinned(np.arange(len(rows)), MAX_PRIOR_ROWS)
+    labeled = balanced_subset(codes, MAX_PRIOR_LABELS)
+    asked = random_subset(np.arange(len(rows)), MAX_PRIOR_ROWS)
     model = LogisticRegression(max_iter=1000)
-    with guessing():
+    with ignore_fit_warnings():
         model.fit(rows[labeled].reshape(len(labeled), -1), codes[labeled])
     probabilities = model.predict_proba(rows[asked].reshape(len(asked), -1))
     shares = np.bincount(probabilities.argmax(axis=1), minlength=n_classes) / len(probabilities)

@@ -19,7 +19,11 @@ from sgan_sklearn import _losses
 from sgan_sklearn._runtime.random import next_seed, released_lock
 from sgan_sklearn._storage.state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
-from sgan_sklearn.regularizers._guesses import guessing, thinned, thinned_labels
+from sgan_sklearn.regularizers._simple_classifiers import (
+    balanced_subset,
+    ignore_fit_warnings,
+    random_subset,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,7 +155,7 @@ class Distillation(Regularizer):
         if not known or not isinstance(getattr(self, "factor_", 0.0), float):
             raise ValueError(f"A teacher of {n_classes} classes knows their number.")
 
-    def _check_kept(self, values: dict[str, Any], n_rows: int) -> None:
+    def _check_training_state(self, values: dict[str, Any], n_rows: int) -> None:
         """Raise ValueError if the targets do not match the rows."""
         if values["targets_"] is not None and not (
             is_tensor_of(values["targets_"], n_rows, self.n_classes_)
@@ -159,20 +163,20 @@ class Distillation(Regularizer):
         ):
             raise ValueError(f"There are no targets for {n_rows} rows.")
 
-    def begin(self, rows: Rows, codes: Tensor) -> None:
+    def start_training(self, rows: Rows, codes: Tensor) -> None:
         """Fit the teacher and store its predictions for all rows."""
         self.targets_, self.factor_ = None, 0.0
         y = codes.cpu().numpy()
         if self.weight == 0 or (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
             return
         with released_lock(rows.device):
-            spread = _success_of_spreading(rows, y) if self.adaptive else 0.0
+            spread = _label_spreading_accuracy(rows, y) if self.adaptive else 0.0
         self.factor_ = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
         if self.factor_ == 0:
             return
-        labeled = thinned_labels(y, MAX_TEACHER_LABELS)
+        labeled = balanced_subset(y, MAX_TEACHER_LABELS)
         try:
-            log_targets = self._ask_teacher(rows, labeled, y[labeled])
+            log_targets = self._fit_teacher(rows, labeled, y[labeled])
         except ValueError as error:
             raise ValueError(
                 "The 'estimator' parameter of Distillation must be a classifier that can learn "
@@ -182,7 +186,7 @@ class Distillation(Regularizer):
         self.targets_ = torch.from_numpy(log_targets).to(rows.device)
         self.weights_ = self.factor_ * (codes < 0)
 
-    def _ask_teacher(self, rows: Rows, labeled: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    def _fit_teacher(self, rows: Rows, labeled: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Fit a teacher on the labeled rows and return its log-probabilities for all rows."""
         teacher = _simple_classifier() if self.estimator is None else clone(self.estimator)
         # Seed the teacher, so that training is reproducible.
@@ -194,7 +198,7 @@ class Distillation(Regularizer):
         teacher.set_params(**unseeded)
         probabilities = np.full((len(rows), self.n_classes_), MIN_PROBABILITY, dtype=np.float32)
         with released_lock(rows.device):
-            with guessing():
+            with ignore_fit_warnings():
                 teacher.fit(_flat(rows, labeled), codes)
             known = teacher.classes_
             for part in gen_batches(len(rows), ROWS_AT_A_TIME):
@@ -221,20 +225,20 @@ def _flat(rows: Rows, places: np.ndarray | slice) -> np.ndarray:
     return rows[wanted].flatten(1).cpu().numpy()
 
 
-def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
+def _label_spreading_accuracy(X: Rows, codes: np.ndarray) -> float:
     """Return the chance-adjusted balanced accuracy of label spreading, from 0 to 1.
 
     Classes with a single labeled row cannot be evaluated. If fewer than two classes have more, the
     result is 1, so that the network learns from the unlabeled rows without a teacher.
     """
     n_classes = len(np.unique(codes[codes >= 0]))
-    labeled = thinned_labels(codes, max(MAX_SPREAD_ROWS, 2 * n_classes))
+    labeled = balanced_subset(codes, max(MAX_SPREAD_ROWS, 2 * n_classes))
     y = np.unique(codes[labeled], return_inverse=True)[1]
     evaluated = np.flatnonzero(np.bincount(y)[y] > 1)
     true = y[evaluated]
     if len(np.unique(true)) < 2:
         return 1.0
-    unlabeled = thinned(np.flatnonzero(codes < 0), MAX_SPREAD_ROWS)
+    unlabeled = random_subset(np.flatnonzero(codes < 0), MAX_SPREAD_ROWS)
     # Equal rows would only have each other as neighbors, which would stop the spreading.
     seen = _flat(X, np.concatenate([labeled, unlabeled]))
     rows, places = np.unique(seen, axis=0, return_inverse=True)
@@ -246,7 +250,7 @@ def _success_of_spreading(X: Rows, codes: np.ndarray) -> float:
     )
     right = np.empty(len(evaluated))
     splits = StratifiedKFold(min(MAX_SPLITS, np.bincount(true).max()), shuffle=True, random_state=0)
-    with guessing():
+    with ignore_fit_warnings():
         for _, hidden in splits.split(evaluated, true):
             shown = np.setdiff1d(np.arange(len(y)), evaluated[hidden])
             spreading.fit(rows, _most_frequent(y[shown], places[shown], len(rows), n_classes))

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
-from sgan_sklearn.regularizers._guesses import thinned
+from sgan_sklearn.regularizers._simple_classifiers import random_subset
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +107,7 @@ class VirtualAdversarial(Regularizer):
 
 def _margin(rows: np.ndarray, codes: np.ndarray) -> float:
     """Return the mean distance of labeled rows from the boundary between nearest neighbors."""
-    labeled = thinned(np.flatnonzero(codes >= 0), MAX_MARGIN_LABELS)
+    labeled = random_subset(np.flatnonzero(codes >= 0), MAX_MARGIN_LABELS)
     if len(labeled) < 2:
         return np.inf
     distances = pairwise_distances(rows[labeled].reshape(len(labeled), -1))

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["guessing", "thinned", "thinned_labels"]
+__all__ = ["balanced_subset", "ignore_fit_warnings", "random_subset"]
 
 
 @contextmanager
-def guessing() -> Iterator[None]:
+def ignore_fit_warnings() -> Iterator[None]:
     """Suppress the warnings of simple classifiers.
 
     They need not converge, and few labels per class are expected.
@@ -25,17 +25,17 @@ def guessing() -> Iterator[None]:
         yield
 
 
-def thinned_labels(codes: np.ndarray, n_most: int) -> np.ndarray:
-    """Return the indices of at most about `n_most` labeled rows, balanced over the classes."""
+def balanced_subset(codes: np.ndarray, max_size: int) -> np.ndarray:
+    """Return the indices of at most about `max_size` labeled rows, balanced over the classes."""
     classes = np.unique(codes[codes >= 0])
     return np.concatenate(
-        [thinned(np.flatnonzero(codes == code), n_most // len(classes)) for code in classes]
+        [random_subset(np.flatnonzero(codes == code), max_size // len(classes)) for code in classes]
     )
 
 
-def thinned(indices: np.ndarray, n_most: int) -> np.ndarray:
-    """Return a fixed random subset of at most `n_most` indices, and at least one."""
-    if len(indices) <= n_most:
+def random_subset(indices: np.ndarray, max_size: int) -> np.ndarray:
+    """Return a fixed random subset of at most `max_size` indices, and at least one."""
+    if len(indices) <= max_size:
         return indices
     # A random subset, since rows may be sorted.
-    return np.random.RandomState(0).permutation(indices)[: max(n_most, 1)]
+    return np.random.RandomState(0).permutation(indices)[: max(max_size, 1)]
