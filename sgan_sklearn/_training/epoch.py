@@ -24,7 +24,7 @@ from sgan_sklearn._training.skorch_callbacks import reads_batches, scores_traini
 __all__ = ["DivergedError", "StoppedError", "score_labeled_rows", "train_epoch", "validate"]
 
 # Largest mean loss of a training that has not diverged: class logits start near one, and the loss
-# of ignore_fit_warnings among a million classes is 14.
+# of guessing among a million classes is 14.
 DIVERGED_LOSS = 1e4
 
 
