@@ -50,12 +50,10 @@ def update_average(averaged: nn.Module, trained: nn.Module, share: float | Tenso
     """Move averaged weights toward the trained ones, ``a += share (w - a)``; copy the buffers."""
     means: list[Tensor] = list(averaged.parameters())
     weights: list[Tensor] = list(trained.parameters())
-    if isinstance(share, Tensor):  # torch has no lerp of many tensors with such a share
-        gaps = torch._foreach_sub(weights, means)
-        torch._foreach_mul_(gaps, share)
-        torch._foreach_add_(means, gaps)
-    else:
-        torch._foreach_lerp_(means, weights, share)
+    # torch has no lerp of many tensors with a tensor as the share.
+    gaps = torch._foreach_sub(weights, means)
+    torch._foreach_mul_(gaps, share)
+    torch._foreach_add_(means, gaps)
     if buffers := list(averaged.buffers()):
         torch._foreach_copy_(buffers, list(trained.buffers()))
 

@@ -1,4 +1,4 @@
-"""Training steps that are recorded as a CUDA graph and replayed without Python."""
+"""Training steps that are recorded and replayed without the Python code that makes them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sgan_sklearn._runtime.processes import n_processes
+from sgan_sklearn._runtime.recorded_operations import record_operations
 
-__all__ = ["GraphedStep", "is_recordable", "uses_graphs"]
+__all__ = ["RecordedStep", "can_record", "is_recordable"]
 
 # Number of steps of each kind before one is recorded: libraries and optimizers initialize in them.
 N_WARM_UP = 3
@@ -36,8 +37,8 @@ HOOKS = (
 )
 
 aten = torch.ops.aten
-# The most common operations that synchronize the CPU with the GPU; the last one is that of
-# torch.tensor(number, device=...), which copies.
+# The most common operations that pass values between Python, or the CPU, and the tensors of a step,
+# or whose shapes depend on values. The last one is that of torch.tensor(number, device=...).
 SYNCHRONIZING = (
     aten._local_scalar_dense,
     aten.bincount,
@@ -53,9 +54,9 @@ Terms = dict[str, Tensor]
 Step = Callable[[Any, Tensor | None, Sequence[float | Tensor]], Terms]
 
 
-def uses_graphs(device: torch.device) -> bool:
+def can_record(device: torch.device) -> bool:
     """Return whether steps on a device are recorded; with several processes they are not."""
-    return device.type == "cuda" and n_processes() == 1
+    return device.type in ("cpu", "cuda") and n_processes() == 1
 
 
 def is_recordable(parts: Iterable[object], callbacks: Iterable[object]) -> bool:
@@ -79,13 +80,13 @@ def _is_changed(module: nn.Module) -> bool:
     return hooked or watched or "forward" in vars(module)
 
 
-class GraphedStep:
-    """Training step that is recorded once as a CUDA graph, and replayed afterwards.
+class RecordedStep:
+    """Training step that is recorded once and replayed afterwards.
 
-    With small networks, launching an operation from Python takes longer than the operation
-    itself; a replay launches all operations at once. The recording reads its inputs from static
-    tensors, to which those of each step are copied. Numbers become tensors too, including the
-    learning rates.
+    With small networks, calling an operation from Python takes longer than the operation itself. A
+    recording is a CUDA graph on a GPU, and a list of operations on a CPU. It reads its inputs from
+    static tensors, to which those of each step are copied. Numbers become tensors too, including
+    the learning rates.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class GraphedStep:
     optimizers : sequence of Optimizer
         Optimizers that the step uses; they must support recording.
     device : device
-        The GPU.
+        The GPU or the CPU.
     needed : bool
         Whether to raise an error if a step cannot be recorded. Otherwise there is a warning, and
         steps are not recorded.
@@ -113,8 +114,8 @@ class GraphedStep:
         self._optimizers = optimizers
         self._needed = needed
         self._has_failed = False
-        # The default stream does not support recording.
-        self._stream = torch.cuda.Stream(device)
+        # The default stream of a GPU does not support recording.
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         # The keys say whether a step is adversarial.
         self._n_steps: Counter[bool] = Counter()
         self._recordings: dict[bool, _Recording] = {}
@@ -151,23 +152,23 @@ class GraphedStep:
             terms = self._step(batch, latent, numbers)
         # Before the recording: a synchronization within it breaks more than the recording.
         if watch.operation:
-            self._handle_failure(RuntimeError(f"{watch.operation} waits for the GPU"))
+            self._handle_failure(RuntimeError(f"{watch.operation} depends on values"))
         return terms
 
     def _handle_failure(self, error: BaseException) -> None:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         if self._needed:
             raise RuntimeError(
-                f"The steps of this training cannot be recorded as a CUDA graph: {reason}. They "
-                "must not wait for the GPU (.item(), an `if` on a tensor, a boolean mask as an "
-                "index) or use tensors of the CPU. Change that, or set record_steps=False in "
-                "Training."
+                f"The steps of this training cannot be recorded: {reason}. They must not read "
+                "values of tensors (.item(), an `if` on a tensor, a boolean mask as an index), "
+                "create tensors of numbers (torch.tensor), or use tensors of the CPU on a GPU. "
+                "Change that, or set record_steps=False in Training."
             ) from error
         self._warn_and_run_unrecorded(reason)
 
     def _warn_and_run_unrecorded(self, reason: str) -> None:
         warnings.warn(
-            "The steps of this training could not be recorded as a CUDA graph and run without "
+            "The steps of this training could not be recorded and run without "
             f"recording, which takes longer ({reason}). Set record_steps=False in Training to skip "
             "the attempt.",
             stacklevel=2,
@@ -202,13 +203,13 @@ def _is_mask(index: Tensor | None) -> bool:
 
 
 class _Recording:
-    """CUDA graph of one kind of step."""
+    """Recording of one kind of step."""
 
     def __init__(
         self,
         step: Step,
         groups: list[dict[str, Any]],
-        stream: torch.cuda.Stream,
+        stream: torch.cuda.Stream | None,
         batch: Any,
         latent: Tensor | None,
         numbers: Sequence[float],
@@ -219,7 +220,9 @@ class _Recording:
         own_latent = None if latent is None else latent.clone()
         # Without float, an integer would become an integer tensor.
         own_numbers = [torch.tensor(float(value), device=device) for value in numbers]
-        rates = [torch.tensor(float(group["lr"]), device=device) for group in groups]
+        # On a CPU, optimizers read the learning rate as a number of Python.
+        dtype = torch.float32 if device.type == "cuda" else torch.float64
+        rates = [torch.tensor(float(group["lr"]), dtype=dtype, device=device) for group in groups]
         self._tensors = _tensors(own_batch, own_latent)
         self._numbers = [*own_numbers, *rates]
         self._values = [*numbers, *(group["lr"] for group in groups)]
@@ -247,8 +250,10 @@ def _tensors(batch: Any, latent: Tensor | None) -> list[Tensor]:
     return [part for part in (*batch, latent) if part is not None]
 
 
-def _recorded(function: Callable[[], Any], stream: torch.cuda.Stream) -> Callable[[], Any]:
+def _recorded(function: Callable[[], Any], stream: torch.cuda.Stream | None) -> Callable[[], Any]:
     """Return a function that replays the operations of another one and returns its outputs."""
+    if stream is None:
+        return record_operations(function)
     graph = torch.cuda.CUDAGraph()
     # Other threads may continue, unless they synchronize with the whole GPU.
     recording = torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")
@@ -275,7 +280,7 @@ def _capturable(groups: list[dict[str, Any]], rates: list[Tensor]) -> Iterator[N
     """Let optimizers read their learning rates from tensors, as a recording requires."""
     before = [group["lr"] for group in groups]
     for group, rate in zip(groups, rates, strict=True):
-        group.update(lr=rate, capturable=True)
+        group.update(lr=rate, capturable=rate.is_cuda)
     try:
         yield
     finally:
@@ -284,8 +289,11 @@ def _capturable(groups: list[dict[str, Any]], rates: list[Tensor]) -> Iterator[N
 
 
 @contextmanager
-def _on_stream(stream: torch.cuda.Stream) -> Iterator[None]:
+def _on_stream(stream: torch.cuda.Stream | None) -> Iterator[None]:
     """Run a block on a stream, in order with the operations before and after it."""
+    if stream is None:
+        yield
+        return
     current = torch.cuda.current_stream(stream.device)
     stream.wait_stream(current)
     try:

@@ -31,7 +31,7 @@ def build_net(
         "adversarial_every": plan.adversarial_every,
         "averaging_decay": plan.averaging_decay,
         "precision": plan.precision,
-        "use_graphs": plan.record_steps,
+        "record_steps": plan.record_steps,
         "augment": plan.augmentation,
         "lr_schedule": plan.lr_schedule,
         "n_iter_no_change": estimator.n_iter_no_change,

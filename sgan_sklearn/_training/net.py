@@ -75,8 +75,8 @@ class SGANNet(ClassifierMixin, NeuralNet):
         As in `SGANClassifier` and `Training`, but without "auto".
     precision : {"float32", "bfloat16"}
         As in `Training`.
-    use_graphs : bool or "auto", default=False
-        Whether to record steps as CUDA graphs; "auto" records if all parts of a step are known.
+    record_steps : bool or "auto", default=False
+        Whether to record steps; "auto" records if all parts of a step are known.
     augment : callable, optional
         Augmentation of the real rows of each batch.
     lr_schedule : callable, optional
@@ -141,7 +141,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         precision: str,
         discriminator_lr: float,
         generator_lr: float,
-        use_graphs: bool | str = False,
+        record_steps: bool | str = False,
         augment: Callable[[Tensor], Tensor] | None = None,
         lr_schedule: Callable[[float], float] | None = None,
         n_iter_no_change: int = 10,
@@ -172,7 +172,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         self.adversarial_every = adversarial_every
         self.averaging_decay = averaging_decay
         self.precision = precision
-        self.use_graphs = use_graphs
+        self.record_steps = record_steps
         self.augment = augment
         self.lr_schedule = lr_schedule
         self.n_iter_no_change = n_iter_no_change

@@ -13,7 +13,7 @@ from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._runtime.loops import automatic_epochs
 from sgan_sklearn._runtime.precision import choose_precision
 from sgan_sklearn._runtime.processes import n_processes
-from sgan_sklearn._runtime.recorded_steps import uses_graphs
+from sgan_sklearn._runtime.recorded_steps import can_record
 from sgan_sklearn._training.options import Training
 from sgan_sklearn._training.schedules import SCHEDULES
 from sgan_sklearn.architectures import (
@@ -84,7 +84,7 @@ class Plan:
     precision : {"float32", "bfloat16"}
         Data type of the multiplications during training.
     record_steps : bool or "auto"
-        Whether steps are recorded on a GPU; "auto" records if all parts of a step are known.
+        Whether steps are recorded; "auto" records if all parts of a step are known.
     device : str
         Device of the networks.
     """
@@ -142,7 +142,7 @@ def make_plan(
         adversarial_every=_interval(training.adversarial_every, space, regularizers),
         averaging_decay=_decay(training.averaging_decay, space),
         precision=choose_precision(training.precision, device, as_images=space.as_images),
-        record_steps=training.record_steps if uses_graphs(device) else False,
+        record_steps=training.record_steps if can_record(device) else False,
         device=str(device),
     )
 
@@ -163,7 +163,7 @@ def restore_plan(estimator: Any, architecture: Architecture) -> Plan:
         adversarial_every=net.adversarial_every,
         averaging_decay=net.averaging_decay,
         precision=net.precision,
-        record_steps=training.record_steps if uses_graphs(torch.device(net.device)) else False,
+        record_steps=training.record_steps if can_record(torch.device(net.device)) else False,
         device=net.device,
     )
 

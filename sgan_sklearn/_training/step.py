@@ -14,7 +14,7 @@ from sgan_sklearn._data.batches import Batch
 from sgan_sklearn._runtime.loops import averaging_share, update_average
 from sgan_sklearn._runtime.precision import in_precision
 from sgan_sklearn._runtime.processes import average_gradients
-from sgan_sklearn._runtime.recorded_steps import GraphedStep, is_recordable
+from sgan_sklearn._runtime.recorded_steps import RecordedStep, is_recordable
 from sgan_sklearn._training.skorch_callbacks import VALIDATION_NAMES
 from sgan_sklearn.regularizers import UnlabeledRows
 
@@ -25,7 +25,7 @@ HISTORY_NAMES = ("dur", "epoch", "generated_spread", *VALIDATION_NAMES)
 
 
 class TrainingStep:
-    """One step of both networks of a net, recorded as a CUDA graph if the net says so.
+    """One step of both networks of a net, recorded if the net says so.
 
     Parameters
     ----------
@@ -55,19 +55,19 @@ class TrainingStep:
 
     def _is_recorded(self) -> bool:
         net = self._net
-        if net.use_graphs != "auto":
-            return bool(net.use_graphs)
+        if net.record_steps != "auto":
+            return bool(net.record_steps)
         networks = [*net.module_.modules(), *net.generator_.modules()]
         others = [net.objective, *net.regularizers, net.augment or nn.Identity()]
         return is_recordable([*networks, *others], [callback for _, callback in net.callbacks_])
 
-    def _recorded(self) -> GraphedStep:
+    def _recorded(self) -> RecordedStep:
         net = self._net
-        return GraphedStep(
+        return RecordedStep(
             self._step,
             [net.optimizer_, net.generator_optimizer_],
             torch.device(net.device),
-            needed=net.use_graphs != "auto",
+            needed=net.record_steps != "auto",
         )
 
     def numbers(self) -> list[float]:

@@ -1,0 +1,209 @@
+"""Replay of PyTorch operations on a CPU without the Python code that calls them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = ["record_operations"]
+
+aten = torch.ops.aten
+
+# Their results are written by other operations.
+EMPTY = (aten.empty, aten.empty_like, aten.empty_strided, aten.new_empty, aten.new_empty_strided)
+
+# They change running statistics, which their schemas do not say.
+BATCH_NORMS = (aten.native_batch_norm, aten.cudnn_batch_norm, aten.miopen_batch_norm)
+
+
+def record_operations(function: Callable[[], Any]) -> Callable[[], Any]:
+    """Call a function, and return one that repeats its operations.
+
+    The operations are repeated in the same order, with the same tensors as inputs and outputs, and
+    return the same values. What does not change between repetitions is left out: views, constants,
+    and results that an earlier operation has already computed from the same inputs.
+
+    Parameters
+    ----------
+    function : callable
+        Function of tensors on the CPU that it finds in the same places each time. Its state between
+        two calls consists of tensors that it changes in place.
+
+    Returns
+    -------
+    replay : callable
+        Function that returns the same tensors as `function`, with new values after the first time,
+        which stands for the recording itself.
+    """
+    recorder = _Recorder()
+    with recorder:
+        outputs = function()
+    return _Replay([_operation(call) for call in _simplified(recorder.calls)], outputs)
+
+
+class _Replay:
+    def __init__(self, operations: list[Callable[[], Any]], outputs: Any) -> None:
+        self._operations, self._outputs = operations, outputs
+        self._is_first = True
+
+    @torch.no_grad()
+    def __call__(self) -> Any:
+        if not self._is_first:
+            for operation in self._operations:
+                operation()
+        self._is_first = False
+        return self._outputs
+
+
+class _Call(NamedTuple):
+    """An operation with its inputs and its results, all of which remain in memory."""
+
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    results: list[Tensor]
+
+
+class _Recorder(TorchDispatchMode):
+    """Record the operations of PyTorch, those of the gradients included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[_Call] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        # Other operations mark ranges for profilers.
+        if func.namespace == "aten":
+            self.calls.append(_Call(func, args, kwargs, list(_tensors(result))))
+        return result
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in nested lists and tuples."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _is_written(argument: Any) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write
+
+
+def _written(call: _Call) -> Iterator[Tensor]:
+    """Yield the tensors that an operation changes in place."""
+    for i, argument in enumerate(call.func._schema.arguments):
+        if _is_written(argument):
+            value = call.args[i] if i < len(call.args) else call.kwargs.get(argument.name)
+            yield from _tensors(value)
+
+
+# --- operations that need not be repeated -------------------------------------------------------
+
+
+def _simplified(calls: Sequence[_Call]) -> Iterator[_Call]:
+    """Yield the operations to repeat."""
+    changed = {_storage(tensor) for call in calls for tensor in _written(call)}
+    versions: Counter[int] = Counter()  # how many times each storage was changed so far
+    computed: dict[Any, _Call] = {}
+    equal: dict[int, Any] = {}  # the storage with the same values
+
+    def resolved(value: Any) -> Any:
+        """Replace results that were computed before by the earlier ones."""
+        if isinstance(value, list | tuple):
+            return type(value)(map(resolved, value))
+        if not isinstance(value, Tensor):
+            return value
+        storage = equal.get(_storage(value))
+        if storage is None:
+            return value.detach()
+        place = value.storage_offset(), value.size(), value.stride()
+        return torch.empty(0, dtype=value.dtype).set_(storage, *place)
+
+    def key(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return tuple(map(key, value))
+        if not isinstance(value, Tensor):
+            return type(value), value
+        storage = _storage(value)
+        place = value.storage_offset(), value.size(), value.stride(), value.dtype
+        return storage, versions[storage], *place
+
+    for call in calls:
+        inputs = {_storage(tensor) for tensor in _tensors([*call.args, *call.kwargs.values()])}
+        outputs = {_storage(tensor) for tensor in call.results}
+        args, kwargs = resolved(call.args), {k: resolved(v) for k, v in call.kwargs.items()}
+        call = call._replace(args=args, kwargs=kwargs)
+        if written := list(_written(call)):
+            versions.update(map(_storage, written))
+            yield call
+            continue
+        packet = call.func.overloadpacket
+        if (inputs & outputs) or packet in EMPTY:
+            continue  # a view
+        is_pure = (
+            torch.Tag.nondeterministic_seeded not in call.func.tags
+            and packet not in BATCH_NORMS
+            and not (outputs & changed)
+        )
+        if not is_pure:
+            yield call
+            continue
+        identity = call.func, key(args), key(list(kwargs.items()))
+        if identity in computed:
+            for old, new in zip(computed[identity].results, call.results, strict=True):
+                equal[_storage(new)] = old.untyped_storage()
+            continue
+        computed[identity] = call
+        if inputs:  # without inputs, the result is constant
+            yield call
+
+
+# --- operations that are repeated ---------------------------------------------------------------
+
+
+def _operation(call: _Call) -> Callable[[], Any]:
+    """Return a function that computes the results of a call anew, in the same tensors."""
+    func, args, kwargs = call.func, call.args, call.kwargs
+    if any(map(_is_written, func._schema.arguments)):
+        return partial(func._op, *args, **kwargs)
+    results = [result.detach() for result in call.results]
+    if func is aten.randn_like.default:
+        return results[0].normal_
+    out = _out_variant(func)
+    if out is not None and len(out[1]) == len(results):
+        names = dict(zip(out[1], results, strict=True))
+        return partial(out[0]._op, *args, **kwargs, **names)
+
+    def compute() -> None:
+        for old, new in zip(results, _tensors(func(*args, **kwargs)), strict=True):
+            old.copy_(new)
+
+    return compute
+
+
+def _out_variant(func: Any) -> tuple[Any, list[str]] | None:
+    """Return the variant of an operation that writes to given tensors, and their names."""
+    wanted = [(argument.name, str(argument.type)) for argument in func._schema.arguments]
+    packet = func.overloadpacket
+    for name in packet.overloads():
+        variant = getattr(packet, name)
+        given = [item for item in variant._schema.arguments if not _is_written(item)]
+        if len(given) == len(variant._schema.arguments):
+            continue
+        if [(argument.name, str(argument.type)) for argument in given] == wanted:
+            return variant, [item.name for item in variant._schema.arguments if _is_written(item)]
+    return None
