@@ -6,8 +6,8 @@ is a column, whose missing labels are predicted by a random forest fitted on the
 method generates as many rows as it was trained on, five times, and is scored by the mean of
 
 - accuracy: of HistGradientBoosting on the test rows, trained on the generated rows
-- detection AUC: area under the ROC curve of HistGradientBoosting trained to distinguish generated rows
-  from test rows, on rows that it was not trained on; 50 is perfect
+- detection AUC: area under the ROC curve of HistGradientBoosting trained to distinguish generated
+  rows from test rows, on rows that it was not trained on; 50 is perfect
 - columns, pairs: SDMetrics' quality report, the similarity of the distributions of columns and of
   pairs of columns (including the label); 100 is perfect
 - seconds of training and of generating the rows once
@@ -309,7 +309,8 @@ def summarize(cells: list[dict]) -> str:
         place = places.setdefault(key["share_of_labels"], {})
         place.setdefault((key["table"], key["method"]), []).append(cell)
     figures = ("accuracy", "told_apart", "columns", "pairs")
-    header = ["table", "method", "accuracy", "detection AUC", "columns", "pairs", "seconds", "draws"]
+    header = ["table", "method", "accuracy", "detection AUC", "columns", "pairs"]
+    header += ["seconds", "draws"]
     texts = []
     for share, runs in places.items():
         rows = [

@@ -181,7 +181,8 @@ def summarize(cells: list[dict], methods: list[str]) -> str:
             ]
             for (dataset, n_labels), scores in complete.items()
         ]
-        header = ["data", "labels", DEFAULT, "gain over labels alone", "best other method", "its score"]
+        header = ["data", "labels", DEFAULT, "gain over labels alone"]
+        header += ["best other method", "its score"]
         text += "\n\n" + table(header, rows)
     return text
 
