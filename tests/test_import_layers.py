@@ -28,6 +28,7 @@ MODULES = {
         "interrupts",
         "wrapper",
         "precision",
+        "recorded_operations",
         "recorded_steps",
         "progress",
     ],
