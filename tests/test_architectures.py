@@ -21,7 +21,7 @@ from sgan_sklearn.architectures import (
     ModuleArchitecture,
 )
 from sgan_sklearn.architectures._conv import WIDTHS
-from sgan_sklearn.architectures._layers import WeightNormConv2d, _RowLengths
+from sgan_sklearn.architectures._layers import WeightNormConv2d, normalized_once
 
 N_FEATURES, N_OUTPUTS, LATENT_DIM = 16, 3, 5
 
@@ -685,9 +685,26 @@ def test_module_of_wrong_shape_is_refused_before_training(make_classifier, rng, 
         classifier.fit(X, y)
 
 
-def test_gradient_of_the_norms_of_rows():
-    rows = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(_RowLengths.apply, rows)
-    nothing = torch.zeros(2, 3, requires_grad=True)
-    _RowLengths.apply(nothing).sum().backward()
-    assert torch.equal(nothing.grad, torch.zeros(2, 3))
+@each_name
+def test_weights_are_normalized_once(name):
+    shape = SHAPES[name][0]
+    network = ARCHITECTURES[name]().build_discriminator(shape, 3).eval()
+    layers = [*network.hidden, network.output]
+    x = torch.randn(5, *shape)
+
+    def gradients():
+        network.zero_grad()
+        outputs = network(x)
+        (outputs.square().sum() + network(2 * x).sum()).backward()
+        return [outputs.detach(), *(weight.grad for weight in network.parameters())]
+
+    each_time = gradients()
+    with normalized_once(network):
+        assert layers[0].weight() is layers[0].weight()
+        together = gradients()
+    assert layers[0].weight() is not layers[0].weight()
+    for one, other in zip(each_time, together, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ZeroDivisionError), normalized_once(network):
+        raise ZeroDivisionError
+    assert all(layer.normalized is None for layer in layers)

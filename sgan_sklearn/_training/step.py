@@ -16,6 +16,7 @@ from sgan_sklearn._runtime.precision import in_precision
 from sgan_sklearn._runtime.processes import average_gradients
 from sgan_sklearn._runtime.recorded_steps import RecordedStep, is_recordable
 from sgan_sklearn._training.skorch_callbacks import VALIDATION_NAMES
+from sgan_sklearn.architectures._layers import normalized_once
 from sgan_sklearn.regularizers import UnlabeledRows
 
 __all__ = ["TrainingStep"]
@@ -97,7 +98,8 @@ class TrainingStep:
         share, *factors = numbers
         given, batch = batch, self._augmented(batch)
         generated = None if latent is None else self._wrapped(net.generator_)(latent)
-        terms = self.discriminator_step(batch, generated, given, factors)
+        with normalized_once(net.module_), normalized_once(net.averaged_module_):
+            terms = self.discriminator_step(batch, generated, given, factors)
         if generated is not None:
             generator_terms = self.generator_step(batch, generated)
             self._check_names(terms, generator_terms)
@@ -171,7 +173,7 @@ class TrainingStep:
     def generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         """Step the generator, with the weights of the discriminator frozen."""
         net = self._net
-        with _frozen(net.module_):
+        with _frozen(net.module_), normalized_once(net.module_):
             losses = net.objective.generator_loss(self._wrapped(net.module_), batch, generated)
             return self._minimize(losses, "generator_loss", batch)
 

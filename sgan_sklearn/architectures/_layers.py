@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ __all__ = [
     "TableHeads",
     "WeightNormConv2d",
     "WeightNormLinear",
+    "normalized_once",
 ]
 
 
@@ -41,24 +43,21 @@ class Noise(nn.Module):
         return f"std={self.std}"
 
 
-class _RowLengths(torch.autograd.Function):
-    """Norm of each row, with a gradient that needs one pass over the rows instead of four."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        lengths = torch.linalg.vector_norm(rows, dim=1)
-        ctx.save_for_backward(rows, lengths)
-        return lengths
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        rows, lengths = ctx.saved_tensors
-        # The gradient of a zero row is zero.
-        return rows * torch.where(lengths > 0, gradient / lengths, 0.0).unsqueeze(1)
+@contextmanager
+def normalized_once(module: nn.Module) -> Iterator[None]:
+    """Normalize the weights of a network once for all of its passes within the block."""
+    layers = [layer for layer in module.modules() if isinstance(layer, _WeightNorm)]
+    for layer in layers:
+        layer.normalized = layer.weight()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.normalized = None
 
 
 class _WeightNorm(nn.Module):
-    """Linear map ``y = g * (v / |v|) x + b`` with a trainable or fixed gain `g`.
+    """Linear map ``y = w x + b``, ``w = g * v / |v|``, with a trainable or fixed gain `g`.
 
     Salimans and Kingma 2016, arXiv:1602.07868. The data-dependent initialization gives each unit
     zero mean and unit variance on the first batch. If the gains of the hidden layers are fixed
@@ -66,6 +65,9 @@ class _WeightNorm(nn.Module):
     """
 
     gain: Tensor
+
+    # The weights within a block of `normalized_once`.
+    normalized: Tensor | None = None
 
     def __init__(self, shape: tuple[int, ...], *, train_gain: bool, length: float = 1.0) -> None:
         super().__init__()
@@ -78,10 +80,13 @@ class _WeightNorm(nn.Module):
         else:
             self.register_buffer("gain", torch.ones(shape[0]))
 
-    def scale(self) -> Tensor:
-        """Return ``g / |v|`` for each unit."""
-        lengths: Tensor = _RowLengths.apply(self.direction.flatten(1))
-        return self.gain / lengths
+    def weight(self) -> Tensor:
+        """Return ``g * v / |v|`` for each unit."""
+        if self.normalized is not None:
+            return self.normalized
+        gain = self.gain.view(-1, *[1] * (self.direction.ndim - 1))
+        weight: Tensor = torch._weight_norm(self.direction, gain)
+        return weight
 
     @torch.no_grad()
     def initialize_from_data(self, x: Tensor) -> Tensor:
@@ -105,8 +110,7 @@ class WeightNormLinear(_WeightNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the values of the units, shape (n, n_out)."""
-        # Scaling the outputs is cheaper than scaling all weights.
-        return torch.addcmul(self.bias, F.linear(x, self.direction), self.scale())
+        return F.linear(x, self.weight(), self.bias)
 
 
 class WeightNormConv2d(_WeightNorm):
@@ -120,10 +124,9 @@ class WeightNormConv2d(_WeightNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the values of the units, shape (n, n_out, height, width)."""
-        # Scale the weights, which are fewer than the outputs. Channels last is the faster layout.
-        weight = self.direction * self.scale()[:, None, None, None]
+        # Channels last is the faster layout.
         x = x.contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, weight, self.bias, self.stride, padding=1)
+        return F.conv2d(x, self.weight(), self.bias, self.stride, padding=1)
 
     def extra_repr(self) -> str:
         """Return the numbers of channels and the stride."""
