@@ -135,7 +135,9 @@ def test_discriminator_step_does_not_change_the_generator(stepping):
     generator, discriminator = state_of(net.generator_), state_of(net.module_)
     moments = copy.deepcopy(net.generator_optimizer_.state_dict())
     step = TrainingStep(net)
-    step.discriminator_step(batch, generated.detach(), batch, step.numbers()[1:])
+    used = range(len(net.regularizers))
+    factors = zip(net.regularizers, step.numbers(used)[1:], strict=True)
+    step.discriminator_step(batch, generated.detach(), batch, list(factors))
     assert is_same(state_of(net.generator_), generator)
     assert net.generator_optimizer_.state_dict() == moments
     assert all(weight.grad is None for weight in net.generator_.parameters())

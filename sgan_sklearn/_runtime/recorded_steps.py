@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -49,9 +50,12 @@ SYNCHRONIZING = (
     aten.lift_fresh,
 )
 
+# Whether a step is adversarial, and the indices of its regularizers.
+Kind = tuple[bool, tuple[int, ...]]
+
 # A batch is a NamedTuple of tensors, each of which may be None.
 Terms = dict[str, Tensor]
-Step = Callable[[Any, Tensor | None, Sequence[float | Tensor]], Terms]
+Step = Callable[..., Terms]
 
 
 def can_record(device: torch.device) -> bool:
@@ -91,8 +95,8 @@ class RecordedStep:
     Parameters
     ----------
     step : callable
-        Takes a batch, latent vectors or None, and numbers; returns the loss terms. Its state
-        between two steps consists of tensors that it changes in place.
+        Takes a batch, latent vectors or None, the indices of the regularizers, and numbers; returns
+        the loss terms. Its state between two steps consists of tensors that it changes in place.
     optimizers : sequence of Optimizer
         Optimizers that the step uses; they must support recording.
     device : device
@@ -116,40 +120,45 @@ class RecordedStep:
         self._has_failed = False
         # The default stream of a GPU does not support recording.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        # The keys say whether a step is adversarial.
-        self._n_steps: Counter[bool] = Counter()
-        self._recordings: dict[bool, _Recording] = {}
+        # The keys say whether a step is adversarial, and which regularizers it uses.
+        self._n_steps: Counter[Kind] = Counter()
+        self._recordings: dict[Kind, _Recording] = {}
 
-    def __call__(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
+    def __call__(
+        self, batch: Any, latent: Tensor | None, used: tuple[int, ...], numbers: Sequence[float]
+    ) -> Terms:
         """Make a step and return its loss terms."""
         if self._has_failed:
-            return self._step(batch, latent, numbers)
-        adversarial = latent is not None
-        self._n_steps[adversarial] += 1
-        if self._n_steps[adversarial] <= N_WARM_UP:
-            return self._warm_up(batch, latent, numbers)
+            return self._step(batch, latent, used, numbers)
+        kind = latent is not None, used
+        self._n_steps[kind] += 1
+        if self._n_steps[kind] <= N_WARM_UP:
+            return self._warm_up(batch, latent, used, numbers)
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
-        if adversarial not in self._recordings:
+        if kind not in self._recordings:
             try:
-                recording = _Recording(self._step, groups, self._stream, batch, latent, numbers)
+                step = partial(self._step, used=used)
+                recording = _Recording(step, groups, self._stream, batch, latent, numbers)
             except torch.cuda.OutOfMemoryError:
                 if self._needed:
                     raise
                 self._warn_and_run_unrecorded("there is not enough memory for it")
-                return self._step(batch, latent, numbers)
+                return self._step(batch, latent, used, numbers)
             except RuntimeError as error:
                 # The end of the recording fails as well; the context has the cause.
                 self._handle_failure(error.__context__ or error)
-                return self._step(batch, latent, numbers)
-            self._recordings[adversarial] = recording
+                return self._step(batch, latent, used, numbers)
+            self._recordings[kind] = recording
         rates = [group["lr"] for group in groups]
-        return self._recordings[adversarial].replay(batch, latent, [*numbers, *rates])
+        return self._recordings[kind].replay(batch, latent, [*numbers, *rates])
 
-    def _warm_up(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
-        is_last = self._n_steps[latent is not None] == N_WARM_UP
+    def _warm_up(
+        self, batch: Any, latent: Tensor | None, used: tuple[int, ...], numbers: Sequence[float]
+    ) -> Terms:
+        is_last = self._n_steps[latent is not None, used] == N_WARM_UP
         watch = _Watch(batch.real.device)
         with _on_stream(self._stream), watch if is_last else nullcontext():
-            terms = self._step(batch, latent, numbers)
+            terms = self._step(batch, latent, used, numbers)
         # Before the recording: a synchronization within it breaks more than the recording.
         if watch.operation:
             self._handle_failure(RuntimeError(f"{watch.operation} depends on values"))
@@ -207,7 +216,7 @@ class _Recording:
 
     def __init__(
         self,
-        step: Step,
+        step: Callable[..., Terms],
         groups: list[dict[str, Any]],
         stream: torch.cuda.Stream | None,
         batch: Any,
@@ -229,7 +238,7 @@ class _Recording:
 
         def run() -> tuple[list[str], Tensor]:
             with _capturable(groups, rates):
-                terms = step(own_batch, own_latent, own_numbers)
+                terms = step(own_batch, own_latent, numbers=own_numbers)
             return list(terms), torch.stack(list(terms.values()))
 
         self._replay = _recorded(run, stream)

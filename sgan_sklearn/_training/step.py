@@ -17,7 +17,7 @@ from sgan_sklearn._runtime.processes import average_gradients
 from sgan_sklearn._runtime.recorded_steps import RecordedStep, is_recordable
 from sgan_sklearn._training.skorch_callbacks import VALIDATION_NAMES
 from sgan_sklearn.architectures._layers import normalized_once
-from sgan_sklearn.regularizers import UnlabeledRows
+from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
 
 __all__ = ["TrainingStep"]
 
@@ -48,7 +48,12 @@ class TrainingStep:
         """Make a step and return the loss terms; without latent vectors it is not adversarial."""
         if self._step_fn is None:
             self._step_fn = self._recorded() if self._is_recorded() else self._step
-        return self._step_fn(batch, latent, self.numbers())
+        used = tuple(
+            i
+            for i, regularizer in enumerate(self._net.regularizers)
+            if (self._net.n_steps_ + 1) % regularizer.every == 0
+        )
+        return self._step_fn(batch, latent, used, self.numbers(used))
 
     def reset(self) -> None:
         """Forget recordings, which hold the optimizers that the net had before."""
@@ -71,21 +76,26 @@ class TrainingStep:
             needed=net.record_steps != "auto",
         )
 
-    def numbers(self) -> list[float]:
+    def numbers(self, used: Sequence[int]) -> list[float]:
         """Return the numbers that change between steps.
 
         The first one is the share of the trained weights in their averages. The others are the
-        factors of the regularizers.
+        factors of the regularizers that the step uses.
         """
         net = self._net
+        regularizers = [net.regularizers[i] for i in used]
         factors = (
-            net.unsupervised_weight * regularizer.weight * regularizer.ramp(net.n_steps_)
-            for regularizer in net.regularizers
+            net.unsupervised_weight * item.weight * item.every * item.ramp(net.n_steps_)
+            for item in regularizers
         )
         return [averaging_share(net.averaging_decay, net.n_steps_ + 1), *factors]
 
     def _step(
-        self, batch: Batch, latent: Tensor | None, numbers: Sequence[float | Tensor]
+        self,
+        batch: Batch,
+        latent: Tensor | None,
+        used: Sequence[int],
+        numbers: Sequence[float | Tensor],
     ) -> dict[str, Tensor]:
         """Make a step and return its loss terms.
 
@@ -98,8 +108,11 @@ class TrainingStep:
         share, *factors = numbers
         given, batch = batch, self._augmented(batch)
         generated = None if latent is None else self._wrapped(net.generator_)(latent)
-        with normalized_once(net.module_), normalized_once(net.averaged_module_):
-            terms = self.discriminator_step(batch, generated, given, factors)
+        regularizers = [
+            (net.regularizers[i], factor) for i, factor in zip(used, factors, strict=True)
+        ]
+        with normalized_once(net.module_):
+            terms = self.discriminator_step(batch, generated, given, regularizers)
         if generated is not None:
             generator_terms = self.generator_step(batch, generated)
             self._check_names(terms, generator_terms)
@@ -129,9 +142,12 @@ class TrainingStep:
         batch: Batch,
         generated: Tensor | None,
         given: Batch,
-        factors: Sequence[float | Tensor],
+        regularizers: Sequence[tuple[Regularizer, float | Tensor]],
     ) -> dict[str, Tensor]:
-        """Step the discriminator; `given` is the batch before augmentation."""
+        """Step the discriminator; `given` is the batch before augmentation.
+
+        Regularizers come with their factors.
+        """
         net = self._net
         discriminator = self._wrapped(net.module_)
         if generated is None:
@@ -140,12 +156,15 @@ class TrainingStep:
             losses = net.objective.discriminator_loss(
                 discriminator, batch, generated.detach(), net.unsupervised_weight
             )
-        if net.regularizers and net.unsupervised_weight > 0:
-            self._regularize(losses, given, factors)
+        if regularizers and net.unsupervised_weight > 0:
+            self._regularize(losses, given, regularizers)
         return self._minimize(losses, "discriminator_loss", batch)
 
     def _regularize(
-        self, losses: dict[str, Tensor], given: Batch, factors: Sequence[float | Tensor]
+        self,
+        losses: dict[str, Tensor],
+        given: Batch,
+        regularizers: Sequence[tuple[Regularizer, float | Tensor]],
     ) -> None:
         """Add the terms of the regularizers to ``losses["loss"]``, and each under its name."""
         net = self._net
@@ -157,7 +176,7 @@ class TrainingStep:
             net.augment or nn.Identity(),
             given.unlabeled_indices,
         )
-        for regularizer, factor in zip(net.regularizers, factors, strict=True):
+        for regularizer, factor in regularizers:
             term = regularizer.loss(unlabeled)
             losses["loss"] = losses["loss"] + factor * term
             if regularizer.name in losses:
