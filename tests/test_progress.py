@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from sgan_sklearn._runtime import progress
 from sgan_sklearn._runtime.progress import _clock
 
 TIME = r"\d+:\d\d"
@@ -131,3 +132,16 @@ def test_closed_standard_output_does_not_end_the_training(make_classifier, data,
         np.testing.assert_array_equal(
             classifier.predict_proba(data[0]), quiet.predict_proba(data[0])
         )
+
+
+def test_long_training_is_announced(make_classifier, data, capsys, monkeypatch):
+    X, y = (np.concatenate([part] * 4) for part in data)
+    params = {"verbose": 1, "batch_size": 8, "max_epochs": 2}
+    n_steps = 2 * -(-len(X) // 8)
+    assert n_steps / 2 >= progress.N_TIMED
+    _, (_, header, *_) = fit_and_read(make_classifier, (X, y), capsys, **params)
+    assert header.split()[0] == "epoch"
+    monkeypatch.setattr(progress, "MIN_SECONDS", 0)
+    _, (_, line, header, *_) = fit_and_read(make_classifier, (X, y), capsys, **params)
+    assert re.fullmatch(rf"{n_steps} steps of about [\d.]+ ms: {TIME}", line)
+    assert header.split()[0] == "epoch"

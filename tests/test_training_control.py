@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skorch.callbacks import Callback
 
+from sgan_sklearn import Training
 from sgan_sklearn._data.labels import check_labels
 from sgan_sklearn._runtime.random import draw_seed
+from sgan_sklearn._training import run as run_module
 from sgan_sklearn._training.early_stopping import EarlyStopping, draw_validation_rows
 from sgan_sklearn._training.schedules import SCHEDULES
 from sgan_sklearn.regularizers import ClassPrior
@@ -501,3 +503,46 @@ def test_schedule_changes_the_model(make_classifier, data):
     ]
     probabilities = [model.predict_proba(X) for model in models]
     assert np.abs(probabilities[0] - probabilities[1]).max() > 1e-4
+
+
+# --- time budget --------------------------------------------------------------------------------
+
+
+def test_training_ends_with_its_time(make_classifier, data, monkeypatch):
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(run_module.time, "perf_counter", lambda: next(ticks))
+    X, y = data
+    classifier = make_classifier(max_epochs=50, training=Training(max_time=7.0))
+    n_steps = -(-len(X) // classifier.batch_size)
+    classifier.fit(X, y)
+    assert 1 <= classifier.n_iter_ < 50
+    assert 0 < classifier.n_steps_ < 50 * n_steps
+    last = classifier.history_[-1]
+    assert {"discriminator_loss", "dur"} <= set(last)
+    assert np.isfinite(last["discriminator_loss"])
+    assert classifier.predict(X).shape == y.shape
+
+
+def test_one_step_is_made_in_any_time(make_classifier, data):
+    classifier = make_classifier(max_epochs=9, training=Training(max_time=1e-9)).fit(*data)
+    assert (classifier.n_iter_, classifier.n_steps_) == (1, 1)
+    again = classifier.set_params(warm_start=True).fit(*data)
+    assert (again.n_iter_, again.n_steps_) == (2, 2)
+    plenty = make_classifier(max_epochs=2, training=Training(max_time=1e6)).fit(*data)
+    without = make_classifier(max_epochs=2).fit(*data)
+    np.testing.assert_array_equal(plenty.predict_proba(data[0]), without.predict_proba(data[0]))
+
+
+def test_run_that_ended_with_its_time_is_resumed(make_classifier, data, tmp_path, monkeypatch):
+    whole = make_classifier(max_epochs=4, random_state=0).fit(*data)
+    options = Training(checkpoint_dir=tmp_path, resume=True)
+    clf = make_classifier(max_epochs=4, random_state=0, training=options)
+    ticks = iter(range(10_000))
+    with monkeypatch.context() as clock:
+        clock.setattr(run_module.time, "perf_counter", lambda: next(ticks))
+        n_steps = -(-len(data[0]) // clf.batch_size)
+        cut = clf.set_params(training__max_time=2.0 * n_steps).fit(*data)
+    assert cut.n_iter_ < 4
+    resumed = clf.set_params(training__max_time=None).fit(*data)
+    assert resumed.net_.n_epochs_resumed_ >= 1
+    np.testing.assert_array_equal(resumed.predict_proba(data[0]), whole.predict_proba(data[0]))

@@ -24,6 +24,7 @@ OTHERS = {
     "adversarial_every": 3,
     "precision": "bfloat16",
     "record_steps": False,
+    "max_time": 60.0,
     "tol": 0.01,
     "checkpoint_dir": "runs",
     "checkpoint_every": 2,

@@ -17,6 +17,13 @@ N_LINES = 20
 # Minimum width of a column, so that larger losses fit as well.
 MIN_WIDTH = 9
 
+# Steps after which the duration of the training is estimated, and those before that are left out:
+# they are slower than the others.
+N_TIMED, N_UNTIMED = 20, 8
+
+# Shorter trainings are not announced.
+MIN_SECONDS = 5
+
 # Entries of a record that are not columns of the table.
 LEFT_OUT = ("dur", "generated_spread", "valid_acc")
 
@@ -52,6 +59,18 @@ class EpochTable:
         self._epoch = self._n_before = n_epochs
         if self._verbose and n_epochs:
             print_line(f"resumed after epoch {n_epochs} of {self._n_epochs}")
+
+    def estimate(self, n_steps: int, seconds_per_step: float) -> None:
+        """Print how long the training will take, given the number of steps in an epoch.
+
+        Short trainings, and those whose first line has an estimate already, need none.
+        """
+        n_left = (self._n_epochs - self._n_before) * n_steps
+        seconds = n_left * seconds_per_step
+        if self._epoch == self._n_before and seconds >= MIN_SECONDS:
+            print_line(
+                f"{n_left:,} steps of about {1000 * seconds_per_step:.3g} ms: {_clock(seconds)}"
+            )
 
     def add(self, record: dict[str, Any]) -> None:
         """Add the record of the next epoch, and print it if it is due."""
@@ -101,6 +120,7 @@ class TrainingLog(Callback):
         """Create the table and start its clock."""
         self.table_ = EpochTable(net.max_epochs, net.verbose)
         self.has_started_ = False
+        self.n_batches_ = 0
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Print whether the training was resumed, before its first epoch."""
@@ -112,6 +132,17 @@ class TrainingLog(Callback):
                 print_line(
                     f"no checkpoint of this run in {net.checkpoints.folder}: start from scratch"
                 )
+
+    def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **_: Any) -> None:
+        """Print how long the training will take, after its first steps."""
+        if not (net.verbose and training):
+            return
+        self.n_batches_ += 1
+        if self.n_batches_ == N_UNTIMED:
+            self.timed_since_ = time.perf_counter()
+        if self.n_batches_ == N_TIMED:
+            seconds = (time.perf_counter() - self.timed_since_) / (N_TIMED - N_UNTIMED)
+            self.table_.estimate(len(net._run.batches), seconds)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Print a line if one is due."""

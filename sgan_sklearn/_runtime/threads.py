@@ -1,12 +1,20 @@
-"""Threads of torch in forked processes."""
+"""Number of threads of torch."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from torch import nn
 
-__all__ = ["limit_threads_after_fork"]
+__all__ = ["limit_threads_after_fork", "threads_for"]
+
+# Networks with at most this many weights train on one thread. Operations on small tensors gain
+# nothing from more threads, which wait for each other where other programs need the processors.
+MAX_WEIGHTS = 500_000
 
 _is_fork = False
 
@@ -30,3 +38,58 @@ def limit_threads_after_fork() -> None:
     if _is_fork:
         torch.set_num_threads(1)
         _is_fork = False
+
+
+class _OneThread:
+    """Blocks in which torch computes with one thread.
+
+    Each thread of the process has its own number of threads, but the number set last is that of
+    threads that use torch for the first time. So the number to restore is that from before the
+    first of several blocks that overlap.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._lock = threading.Lock()
+        self._n_users = 0
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Run a block with one thread."""
+        with self._lock:
+            if self._n_users == 0:
+                self._former = torch.get_num_threads()
+            self._n_users += 1
+            former = self._former
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_users -= 1
+                torch.set_num_threads(former)
+
+
+_one_thread = _OneThread()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread.reset)
+
+
+@contextmanager
+def threads_for(*networks: nn.Module) -> Iterator[None]:
+    """Run a block that trains networks with one thread if they are small, else as many as set.
+
+    The choice depends on the networks alone, so that the model does not depend on the number of
+    threads that torch is set to.
+    """
+    weights = [weight for network in networks for weight in network.parameters()]
+    # Convolutions use each weight at every pixel.
+    is_small = all(weight.ndim < 3 for weight in weights)
+    if is_small and sum(weight.numel() for weight in weights) <= MAX_WEIGHTS:
+        with _one_thread.active():
+            yield
+    else:
+        yield

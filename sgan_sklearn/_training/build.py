@@ -34,6 +34,7 @@ def build_net(
         "record_steps": plan.record_steps,
         "augment": plan.augmentation,
         "lr_schedule": plan.lr_schedule,
+        "max_time": given.max_time,
         "n_iter_no_change": estimator.n_iter_no_change,
         "tol": given.tol,
         "batch_size": plan.batch_size,

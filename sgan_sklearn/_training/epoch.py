@@ -13,7 +13,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 
 from sgan_sklearn._data.batches import EvaluationBatches, SemiSupervisedBatches
-from sgan_sklearn._runtime.processes import all_rows, mean_over_processes
+from sgan_sklearn._runtime.processes import all_rows, any_process, mean_over_processes
 from sgan_sklearn._runtime.random import yield_lock
 from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.diagnostics import relative_spread
@@ -63,6 +63,9 @@ def train_epoch(
                 net.history.record_batch(name, float(value))
             net.history.record_batch("train_batch_size", len(batch.unlabeled))
         net.notify("on_batch_end", batch=batch, training=True, **step)
+        if net.max_time is not None and any_process(run.is_out_of_time(), net.device):
+            net.stop_training_, run.is_cut_short = True, i + 1 < len(batches)
+            break
     means = loss_means.compute()
     for name, mean in means.items():
         net.history.record(name, mean)

@@ -57,6 +57,7 @@ class Inputs(NamedTuple):
     """Seed of the draw of these rows."""
 
     plan: Plan
+    max_time: float | None
     tol: float
     callbacks: list[Any]
     checkpoints: Checkpoints | None
@@ -132,6 +133,7 @@ def check_inputs(
         held_out_mask=held_out_mask,
         validation_seed=seed,
         plan=plan,
+        max_time=training.max_time,
         tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
         checkpoints=_checkpoints(estimator, training, rows, labels.codes, device, space),
@@ -238,7 +240,7 @@ def _check_processes(
 def _relevant_params(estimator: Any, training: Training) -> dict[str, Any]:
     """Return the parameters that determine the result of a training."""
     params = estimator.get_params(deep=False)
-    params["training"] = clone(training).set_params(**OF_ONE_RUN)
+    params["training"] = clone(training).set_params(**OF_ONE_RUN, max_time=None)
     if training.lr_schedule == "constant":
         params.pop("max_epochs")  # a longer training begins like a shorter one
     return {name: value for name, value in params.items() if name not in IRRELEVANT_PARAMS}

@@ -25,7 +25,7 @@ from sgan_sklearn._runtime.processes import any_process, broadcast_state
 from sgan_sklearn._runtime.progress import TrainingLog
 from sgan_sklearn._runtime.random import seeded
 from sgan_sklearn._runtime.settings import with_plain_settings
-from sgan_sklearn._runtime.threads import limit_threads_after_fork
+from sgan_sklearn._runtime.threads import limit_threads_after_fork, threads_for
 from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn._storage.state import RESULTS, to_arrays, to_tensors
 from sgan_sklearn._target import ClassTarget
@@ -81,6 +81,8 @@ class SGANNet(ClassifierMixin, NeuralNet):
         Augmentation of the real rows of each batch.
     lr_schedule : callable, optional
         Factor of the learning rates, given the share of the training that has passed.
+    max_time : float, optional
+        Seconds after which the training ends.
     n_iter_no_change, tol
         Options of early stopping, which is used if the data set has validation rows.
     checkpoints : Checkpoints, optional
@@ -144,6 +146,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         record_steps: bool | str = False,
         augment: Callable[[Tensor], Tensor] | None = None,
         lr_schedule: Callable[[float], float] | None = None,
+        max_time: float | None = None,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         checkpoints: Checkpoints | None = None,
@@ -175,6 +178,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         self.record_steps = record_steps
         self.augment = augment
         self.lr_schedule = lr_schedule
+        self.max_time = max_time
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.checkpoints = checkpoints
@@ -232,9 +236,10 @@ class SGANNet(ClassifierMixin, NeuralNet):
         check_fit_for_training(self.callbacks_, held_out=X.validation is not None)
         self._run = Run(self, X, fit_params.get("epochs"))
         try:
-            self.notify("on_train_begin", X=X, y=y)
-            self.fit_loop(X, y, **fit_params)
-            self.notify("on_train_end", X=X, y=y)
+            with threads_for(self.module_, self.generator_):
+                self.notify("on_train_begin", X=X, y=y)
+                self.fit_loop(X, y, **fit_params)
+                self.notify("on_train_end", X=X, y=y)
         finally:
             self._run = None
         return self
@@ -353,9 +358,10 @@ class SGANNet(ClassifierMixin, NeuralNet):
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Stop if a callback has asked for it, before the history gets a new record."""
-        is_last = any_process(self.stop_training_, self.device)
+        run = self._current_run()
+        is_last = any_process(self.stop_training_ or run.is_out_of_time(), self.device)
         # At the end of an epoch, callbacks would still add to its record.
-        self._current_run().write_checkpoint(is_last=is_last)
+        run.write_checkpoint(is_last=is_last)
         if is_last:
             raise StoppedError
         super().on_epoch_begin(net, **kwargs)

@@ -51,6 +51,10 @@ class Training(BaseEstimator):
         same model in less time. "auto" records if all parts of a step come from this package or
         PyTorch, and falls back to unrecorded steps where recording fails; True raises an error
         there. It has no effect on a CPU, nor where several processes train together.
+    max_time : float or None, default=None
+        Seconds after which the training ends, in the midst of an epoch if need be, with the
+        averaged networks so far. It counts the training loop only, and at least one step is made.
+        The model then depends on the speed of the machine. None trains for all epochs.
     tol : float, default=1e-4
         Smallest increase of the validation accuracy that early stopping counts as an improvement.
     checkpoint_dir : str, path-like or None, default=None
@@ -81,6 +85,7 @@ class Training(BaseEstimator):
         "adversarial_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions(set(PRECISIONS))],
         "record_steps": [StrOptions({"auto"}), "boolean"],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "checkpoint_dir": [str, os.PathLike, None],
         "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
@@ -95,6 +100,7 @@ class Training(BaseEstimator):
         adversarial_every: int | str = "auto",
         precision: str = "auto",
         record_steps: bool | str = "auto",
+        max_time: float | None = None,
         tol: float = 1e-4,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
@@ -105,6 +111,7 @@ class Training(BaseEstimator):
         self.adversarial_every = adversarial_every
         self.precision = precision
         self.record_steps = record_steps
+        self.max_time = max_time
         self.tol = tol
         self.checkpoint_dir = checkpoint_dir
         self.checkpoint_every = checkpoint_every

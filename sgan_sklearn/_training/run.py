@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,6 +64,8 @@ class Run:
         Weights after the last complete epoch.
     n_complete : int
         Number of complete epochs in the history.
+    is_cut_short : bool
+        Whether the last epoch ended with the time of the training.
     """
 
     def __init__(
@@ -89,6 +93,13 @@ class Run:
         self._latent_order: Any = None
         self._checkpoint: dict[str, Any] | None = None
         self.snapshot: dict[str, Any] | None = None
+        self.is_cut_short = False
+        self._end = math.inf if net.max_time is None else time.perf_counter() + net.max_time
+
+    def is_out_of_time(self) -> bool:
+        """Return whether the time of the training is over, once an epoch has begun."""
+        has_begun = len(self._net.history) > self._first_epoch
+        return has_begun and time.perf_counter() >= self._end
 
     def load_checkpoint(self) -> int:
         """Look for a checkpoint of this training; return the number of epochs still to train."""
@@ -102,7 +113,7 @@ class Run:
     def write_checkpoint(self, *, is_last: bool) -> None:
         """Write the state after the last epoch, if a checkpoint is due."""
         checkpoints, n_epochs = self._net.checkpoints, len(self._net.history)
-        if checkpoints is None or n_epochs == self._net.n_epochs_resumed_:
+        if checkpoints is None or n_epochs == self._net.n_epochs_resumed_ or self.is_cut_short:
             return
         if is_last or n_epochs % checkpoints.every == 0:
             checkpoints.write(n_epochs, self.state_dict())
