@@ -474,7 +474,10 @@ class SGANNet(ClassifierMixin, NeuralNet):
         """Return whether all averaged weights and batch statistics are finite."""
         # Batch statistics may overflow before the weights do.
         modules = (self.averaged_module_, self.averaged_generator_)
-        return all(bool(v.isfinite().all()) for m in modules for v in m.state_dict().values())
+        values = [v for m in modules for v in (*m.parameters(), *m.buffers())]
+        # A norm is not finite if a value is not, and takes one operation for all tensors.
+        norms = torch._foreach_norm([v.detach() for v in values if v.is_floating_point()], 1)
+        return bool(torch.stack(norms).isfinite().all())
 
     def copied(self) -> SGANNet:
         """Return a copy of the net during a training, without callbacks."""
