@@ -115,8 +115,9 @@ default="auto"
         in convolutional networks, and depends on the columns otherwise. A transformer needs an
         ``inverse_transform`` and must keep the number of columns. See the guide page *Tables*.
     max_epochs : int or "auto", default="auto"
-        Number of passes over all rows. "auto" is 10, increased to reach 2,000 training steps and
-        decreased to stay within 10,000, but at least 1. More epochs seldom hurt.
+        Number of passes over all rows. "auto" is 10, increased to reach 1,000 training steps (2,000
+        for images in convolutional networks) and decreased to stay within 10,000, but at least 1.
+        More epochs seldom hurt.
     batch_size : int, default=50
         Number of generated rows in a training step, and of unlabeled and of labeled rows, as far
         as there are so many.
@@ -162,8 +163,8 @@ default="auto"
         ``on_train=True``. Callbacks of scikit-learn are set with ``set_callbacks``. See the guide
         page *Callbacks*.
     random_state : int, RandomState instance or None, default=None
-        Source of all randomness. On a CPU the same integer gives the same model to the bit, for
-        the same number of threads. See the guide page *Reproducibility*.
+        Source of all randomness. On a CPU the same integer gives the same model to the bit. See
+        the guide page *Reproducibility*.
     verbose : int, default=0
         1 prints the numbers of rows and classes, and about 20 epochs with their losses and the
         remaining time; 2 prints all epochs.

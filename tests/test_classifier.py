@@ -5,6 +5,7 @@ import re
 import signal
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -503,27 +504,32 @@ def test_refit_equals_a_fresh_fit(make_classifier, data, rng):
 
 @pytest.mark.parametrize("batch_size", [50, 100])
 @pytest.mark.parametrize("n_rows", [1, 99, 1_000, 1_050, 12_345, 60_000, 1_000_000])
-def test_automatic_training_length(n_rows, batch_size):
+@pytest.mark.parametrize("as_images", [False, True])
+def test_automatic_training_length(n_rows, batch_size, as_images):
     steps_per_epoch = -(-n_rows // batch_size)
-    n_epochs = plan_module._n_epochs(SGANClassifier(batch_size=batch_size), n_rows)
+    min_steps = plan_module.IMAGE_MIN_STEPS if as_images else plan_module.TABLE_MIN_STEPS
+    space = SimpleNamespace(as_images=as_images)
+    n_epochs = plan_module._n_epochs(SGANClassifier(batch_size=batch_size), n_rows, space)
     n_steps = n_epochs * steps_per_epoch
     assert n_steps <= plan_module.MAX_STEPS or n_epochs == 1
-    # As many epochs as MIN_EPOCHS and MIN_STEPS require, or fewer if MAX_STEPS requires that.
-    assert n_epochs <= 10 or n_steps - steps_per_epoch < plan_module.MIN_STEPS
+    # As many epochs as MIN_EPOCHS and min_steps require, or fewer if MAX_STEPS requires that.
+    assert n_epochs <= 10 or n_steps - steps_per_epoch < min_steps
     if n_steps + steps_per_epoch <= plan_module.MAX_STEPS:
         assert n_epochs >= 10
-        assert n_steps >= plan_module.MIN_STEPS
+        assert n_steps >= min_steps
 
 
 def test_documented_training_length():
     documentation = " ".join(SGANClassifier.__doc__.split())
-    for n_steps in (plan_module.MIN_STEPS, plan_module.MAX_STEPS):
+    limits = plan_module.TABLE_MIN_STEPS, plan_module.IMAGE_MIN_STEPS, plan_module.MAX_STEPS
+    for n_steps in limits:
         assert f"{n_steps:,}" in documentation
     assert plan_module.MIN_EPOCHS == 10
 
 
 def test_given_training_length():
-    assert plan_module._n_epochs(SGANClassifier(max_epochs=7), 1_000_000) == 7
+    space = SimpleNamespace(as_images=False)
+    assert plan_module._n_epochs(SGANClassifier(max_epochs=7), 1_000_000, space) == 7
 
 
 def test_warm_start_continues_the_training(make_classifier, data):

@@ -121,6 +121,7 @@ def check_inputs(
         architecture,
         device=device,
         n_rows=len(rows) if held_out_mask is None else int((~held_out_mask).sum()),
+        n_classes=len(labels.classes),
         in_parts=in_parts,
     )
     plan = plan.continued_from(estimator.plan_) if continued else plan

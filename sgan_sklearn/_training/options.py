@@ -37,7 +37,7 @@ class Training(BaseEstimator):
     averaging_decay : float or "auto", default="auto"
         Decay of the moving average of the weights, in [0, 1). The averaged networks predict and
         sample; about the last ``1 / (1 - averaging_decay)`` steps count. 0 disables averaging.
-        "auto" is 0.99 for images in convolutional networks and 0.999 otherwise.
+        "auto" is 0.99 for images in convolutional networks and 0.998 otherwise.
     adversarial_every : int or "auto", default="auto"
         Every how many steps the generator is trained and the losses on generated rows are used;
         the other steps use the labels and the regularizers only. A larger value saves time.
@@ -47,10 +47,10 @@ class Training(BaseEstimator):
         float32. "auto" is "bfloat16" for images in convolutional networks on GPUs that support
         it, and "float32" otherwise.
     record_steps : bool or "auto", default="auto"
-        Whether to record a training step on a GPU as a CUDA graph and replay it, which gives the
-        same model in less time. "auto" records if all parts of a step come from this package or
-        PyTorch, and falls back to unrecorded steps where recording fails; True raises an error
-        there. It has no effect on a CPU, nor where several processes train together.
+        Whether to record the operations of a training step and replay them without Python, which
+        gives the same model in less time. "auto" records if all parts of a step come from this
+        package or PyTorch, and falls back to unrecorded steps where recording fails; True raises an
+        error there. It has no effect where several processes train together.
     max_time : float or None, default=None
         Seconds after which the training ends, in the midst of an epoch if need be, with the
         averaged networks so far. It counts the training loop only, and at least one step is made.

@@ -42,12 +42,13 @@ TABLE_INTERVAL = 1
 IMAGE_INTERVAL = 4
 
 # What averaging_decay="auto" stands for.
-TABLE_DECAY = 0.999
+TABLE_DECAY = 0.998
 IMAGE_DECAY = 0.99
 
 # The number of epochs of max_epochs="auto": ten, but within these numbers of steps.
 MIN_EPOCHS = 10
-MIN_STEPS = 2_000
+TABLE_MIN_STEPS = 1_000
+IMAGE_MIN_STEPS = 2_000
 MAX_STEPS = 10_000
 
 
@@ -123,19 +124,21 @@ def make_plan(
     *,
     device: torch.device,
     n_rows: int,
+    n_classes: int,
     in_parts: bool,
 ) -> Plan:
-    """Resolve the parameters of an estimator for `n_rows` training rows of a model space."""
+    """Resolve the parameters of an estimator for training rows of a model space."""
     # A part of the rows need not have the shares of all classes, so none are aligned.
     aligned = estimator.class_weight is None and not in_parts
     regularizers = _regularizers(estimator.regularizer, space, aligned)
+    objective = _component(estimator.objective, OBJECTIVES)
     return Plan(
-        architecture=architecture,
-        objective=_component(estimator.objective, OBJECTIVES),
+        architecture=architecture.resolved(objective.n_outputs(n_classes)),
+        objective=objective,
         regularizers=regularizers,
         augmentation=_augmentation(estimator.augment, space),
         sampler=_sampler(estimator.sampler, space),
-        max_epochs=1 if in_parts else _n_epochs(estimator, n_rows),
+        max_epochs=1 if in_parts else _n_epochs(estimator, n_rows, space),
         batch_size=estimator.batch_size,
         unsupervised_weight=float(estimator.unsupervised_weight),
         lr_schedule=_schedule(training.lr_schedule),
@@ -249,11 +252,12 @@ def _augmentation(choice: Any, space: ModelSpace) -> Augmentation | None:
     return augmentation
 
 
-def _n_epochs(estimator: Any, n_rows: int) -> int:
+def _n_epochs(estimator: Any, n_rows: int, space: ModelSpace) -> int:
     if estimator.max_epochs != "auto":
         return int(estimator.max_epochs)
     steps_per_epoch = -(-n_rows // (n_processes() * estimator.batch_size))
-    return automatic_epochs(steps_per_epoch, MIN_EPOCHS, MIN_STEPS, MAX_STEPS)
+    min_steps = IMAGE_MIN_STEPS if space.as_images else TABLE_MIN_STEPS
+    return automatic_epochs(steps_per_epoch, MIN_EPOCHS, min_steps, MAX_STEPS)
 
 
 def _interval(choice: Any, space: ModelSpace, regularizers: tuple[Regularizer, ...]) -> int:
