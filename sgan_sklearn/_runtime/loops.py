@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import Any
 
 import torch
@@ -69,5 +70,12 @@ def apply_in_chunks(module: nn.Module, x: Any, size: int, device: torch.device |
     """Return the outputs of a network for any number of rows, on the CPU, in bounded memory."""
     limit_threads_after_fork()
     with torch.inference_mode():
-        parts = (x[rows].to(device) for rows in gen_batches(len(x), size))
-        return torch.cat([module(part).cpu() for part in parts])
+        first = module(x[:size].to(device)).cpu()
+        if len(x) <= size:
+            return first
+        # Small results between the large tensors of the network would fragment the memory.
+        outputs = first.new_empty(len(x), *first.shape[1:])
+        outputs[:size] = first
+        for rows in islice(gen_batches(len(x), size), 1, None):
+            outputs[rows] = module(x[rows].to(device)).cpu()
+        return outputs

@@ -93,6 +93,7 @@ class Run:
         self._latent_order: Any = None
         self._checkpoint: dict[str, Any] | None = None
         self.snapshot: dict[str, Any] | None = None
+        self._states: dict[str, dict[str, Tensor]] | None = None
         self.is_cut_short = False
         self._end = math.inf if net.max_time is None else time.perf_counter() + net.max_time
 
@@ -137,7 +138,14 @@ class Run:
     def complete_epoch(self) -> None:
         """Count an epoch of the history as complete, and remember its weights."""
         self.n_complete = len(self._net.history)
-        self.snapshot = self._net.snapshot()
+        if self._states is None:  # the tensors remain the same during the training
+            names = self._net.network_names
+            self._states = {name: getattr(self._net, name).state_dict() for name in names}
+        copies = {
+            name: {key: value.clone() for key, value in state.items()}
+            for name, state in self._states.items()
+        }
+        self.snapshot = {"n_steps_": self._net.n_steps_, **copies}
 
     def next_latent(self, n_rows: int) -> Tensor:
         """Draw the latent vectors of a step: the part of this process of one draw for all."""
