@@ -115,16 +115,17 @@ default="auto"
         in convolutional networks, and depends on the columns otherwise. A transformer needs an
         ``inverse_transform`` and must keep the number of columns. See the guide page *Tables*.
     max_epochs : int or "auto", default="auto"
-        Number of passes over all rows. "auto" is 10, increased to reach 1,000 training steps (2,000
-        for images in convolutional networks) and decreased to stay within 10,000, but at least 1.
-        More epochs seldom hurt.
+        Number of passes over all rows. "auto" is 10, increased to reach 100 training steps for each
+        class (at least 500, at most 2,000; for images in convolutional networks 2,000) and
+        decreased to stay within 10,000, but at least 1. More epochs seldom hurt.
     batch_size : int, default=50
         Number of generated rows in a training step, and of unlabeled and of labeled rows, as far
         as there are so many.
-    discriminator_lr : float, default=3e-3
-        Learning rate of the discriminator's Adam optimizer.
-    generator_lr : float, default=3e-3
-        Learning rate of the generator's Adam optimizer.
+    discriminator_lr : float or "auto", default="auto"
+        Learning rate of the discriminator's Adam optimizer. "auto" is 3e-3 for images in
+        convolutional networks and 5e-3 otherwise.
+    generator_lr : float or "auto", default="auto"
+        Learning rate of the generator's Adam optimizer; "auto" as for the discriminator.
     unsupervised_weight : float, default=1.0
         Weight of all losses on unlabeled and generated rows relative to the loss on labeled rows.
         0 trains the discriminator on the labeled rows only, and no generator.
@@ -260,8 +261,8 @@ default="auto"
         ],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, MANY, closed="both")],
         "batch_size": [Interval(Integral, 1, MANY, closed="both")],
-        "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
-        "generator_lr": [Interval(Real, 0, None, closed="neither")],
+        "discriminator_lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "generator_lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "sampler": [StrOptions({"generator", *SAMPLERS}), Sampler],
@@ -304,8 +305,8 @@ default="auto"
         scaling: Any = "auto",
         max_epochs: int | str = "auto",
         batch_size: int = 50,
-        discriminator_lr: float = 3e-3,
-        generator_lr: float = 3e-3,
+        discriminator_lr: float | str = "auto",
+        generator_lr: float | str = "auto",
         unsupervised_weight: float = 1.0,
         class_weight: dict[Any, float] | str | None = None,
         sampler: str | Sampler = "generator",

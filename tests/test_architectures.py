@@ -11,7 +11,6 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sgan_sklearn import SGANClassifier
 from sgan_sklearn.architectures import (
     ARCHITECTURES,
     Architecture,
@@ -709,22 +708,3 @@ def test_weights_are_normalized_once(name):
     with pytest.raises(ZeroDivisionError), normalized_once(network):
         raise ZeroDivisionError
     assert all(layer.normalized is None for layer in layers)
-
-
-@pytest.mark.parametrize(("n_outputs", "sizes"), [(2, (128, 128, 64)), (10, (256, 128, 128))])
-def test_automatic_sizes_depend_on_the_number_of_outputs(n_outputs, sizes):
-    architecture = MLPArchitecture()
-    resolved = architecture.resolved(n_outputs)
-    assert resolved.hidden_layer_sizes == sizes
-    assert resolved.generator_hidden_layer_sizes == (128, 128)
-    assert architecture.hidden_layer_sizes == "auto"
-    network = architecture.build_discriminator((4,), n_outputs)
-    assert [len(layer.bias) for layer in network.hidden] == list(sizes)
-    chosen = MLPArchitecture((5,), noise=0.1).resolved(n_outputs)
-    assert (chosen.hidden_layer_sizes, chosen.noise) == ((5,), 0.1)
-
-
-def test_plan_holds_the_sizes(data):
-    classifier = SGANClassifier(max_epochs=1).fit(*data)
-    assert classifier.plan_.architecture.hidden_layer_sizes == (128, 128, 64)
-    assert MLPArchitecture().resolved(3).get_params() == classifier.plan_.architecture.get_params()

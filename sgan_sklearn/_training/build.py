@@ -47,8 +47,8 @@ def build_net(
     if fitted_net is not None:
         net = copy.deepcopy(fitted_net)
         net.set_params(
-            optimizer__lr=estimator.discriminator_lr,
-            generator_optimizer__lr=estimator.generator_lr,
+            optimizer__lr=plan.discriminator_lr,
+            generator_optimizer__lr=plan.generator_lr,
             **options,
         )
         net.initialize_callbacks()  # set_params of skorch has initialized the former ones
@@ -63,8 +63,8 @@ def build_net(
         plan.objective,
         regularizers=[item.prepare(known, codes, n_classes) for item in plan.regularizers],
         latent_dim=estimator.latent_dim,
-        discriminator_lr=estimator.discriminator_lr,
-        generator_lr=estimator.generator_lr,
+        discriminator_lr=plan.discriminator_lr,
+        generator_lr=plan.generator_lr,
         device=plan.device,
         **options,
     )

@@ -41,14 +41,21 @@ SHARES_MATTER = ("class_prior", "distillation")
 TABLE_INTERVAL = 1
 IMAGE_INTERVAL = 4
 
-# What averaging_decay="auto" stands for.
-TABLE_DECAY = 0.998
+# What discriminator_lr="auto" and generator_lr="auto" stand for.
+TABLE_RATE = 5e-3
+IMAGE_RATE = 3e-3
+
+# What averaging_decay="auto" stands for. In tables, about the last fifth of the steps counts.
+TABLE_SHARE = 1 / 5
+TABLE_DECAYS = 0.99, 0.999
 IMAGE_DECAY = 0.99
 
-# The number of epochs of max_epochs="auto": ten, but within these numbers of steps.
+# The number of epochs of max_epochs="auto": ten, but within these numbers of steps. In tables, the
+# lower one is a hundred steps for each class.
 MIN_EPOCHS = 10
-TABLE_MIN_STEPS = 1_000
-IMAGE_MIN_STEPS = 2_000
+STEPS_PER_CLASS = 100
+MIN_STEPS = 500
+MANY_STEPS = 2_000
 MAX_STEPS = 10_000
 
 
@@ -70,6 +77,8 @@ class Plan:
         Random changes of the real rows.
     sampler : Sampler or None
         Source of the rows of `sample`; None for the generator.
+    discriminator_lr, generator_lr : float
+        Learning rates.
     max_epochs : int
         Number of epochs.
     batch_size : int
@@ -95,6 +104,8 @@ class Plan:
     regularizers: tuple[Regularizer, ...]
     augmentation: Augmentation | None
     sampler: Sampler | None
+    discriminator_lr: float
+    generator_lr: float
     max_epochs: int
     batch_size: int
     unsupervised_weight: float
@@ -131,19 +142,24 @@ def make_plan(
     # A part of the rows need not have the shares of all classes, so none are aligned.
     aligned = estimator.class_weight is None and not in_parts
     regularizers = _regularizers(estimator.regularizer, space, aligned)
-    objective = _component(estimator.objective, OBJECTIVES)
+    steps_per_epoch = -(-n_rows // (n_processes() * estimator.batch_size))
+    n_epochs = 1
+    if not in_parts:
+        n_epochs = _n_epochs(estimator.max_epochs, steps_per_epoch, space, n_classes)
     return Plan(
-        architecture=architecture.resolved(objective.n_outputs(n_classes)),
-        objective=objective,
+        architecture=architecture,
+        objective=_component(estimator.objective, OBJECTIVES),
         regularizers=regularizers,
         augmentation=_augmentation(estimator.augment, space),
         sampler=_sampler(estimator.sampler, space),
-        max_epochs=1 if in_parts else _n_epochs(estimator, n_rows, space),
+        discriminator_lr=_rate(estimator.discriminator_lr, space),
+        generator_lr=_rate(estimator.generator_lr, space),
+        max_epochs=n_epochs,
         batch_size=estimator.batch_size,
         unsupervised_weight=float(estimator.unsupervised_weight),
         lr_schedule=_schedule(training.lr_schedule),
         adversarial_every=_interval(training.adversarial_every, space, regularizers),
-        averaging_decay=_decay(training.averaging_decay, space),
+        averaging_decay=_decay(training.averaging_decay, space, n_epochs * steps_per_epoch),
         precision=choose_precision(training.precision, device, as_images=space.as_images),
         record_steps=training.record_steps if can_record(device) else False,
         device=str(device),
@@ -159,6 +175,8 @@ def restore_plan(estimator: Any, architecture: Architecture) -> Plan:
         regularizers=tuple(net.regularizers),
         augmentation=_augmentation(estimator.augment, estimator._space),
         sampler=estimator.sampler_,
+        discriminator_lr=net.optimizer__lr,
+        generator_lr=net.generator_optimizer__lr,
         max_epochs=net.max_epochs,
         batch_size=net.batch_size,
         unsupervised_weight=net.unsupervised_weight,
@@ -252,12 +270,19 @@ def _augmentation(choice: Any, space: ModelSpace) -> Augmentation | None:
     return augmentation
 
 
-def _n_epochs(estimator: Any, n_rows: int, space: ModelSpace) -> int:
-    if estimator.max_epochs != "auto":
-        return int(estimator.max_epochs)
-    steps_per_epoch = -(-n_rows // (n_processes() * estimator.batch_size))
-    min_steps = IMAGE_MIN_STEPS if space.as_images else TABLE_MIN_STEPS
+def _n_epochs(choice: Any, steps_per_epoch: int, space: ModelSpace, n_classes: int) -> int:
+    if not _is_auto(choice):
+        return int(choice)
+    min_steps = MANY_STEPS
+    if not space.as_images:
+        min_steps = max(MIN_STEPS, min(STEPS_PER_CLASS * n_classes, MANY_STEPS))
     return automatic_epochs(steps_per_epoch, MIN_EPOCHS, min_steps, MAX_STEPS)
+
+
+def _rate(choice: Any, space: ModelSpace) -> float:
+    if _is_auto(choice):
+        return IMAGE_RATE if space.as_images else TABLE_RATE
+    return float(choice)
 
 
 def _interval(choice: Any, space: ModelSpace, regularizers: tuple[Regularizer, ...]) -> int:
@@ -267,10 +292,13 @@ def _interval(choice: Any, space: ModelSpace, regularizers: tuple[Regularizer, .
     return int(choice)
 
 
-def _decay(choice: Any, space: ModelSpace) -> float:
-    if _is_auto(choice):
-        return IMAGE_DECAY if space.as_images else TABLE_DECAY
-    return float(choice)
+def _decay(choice: Any, space: ModelSpace, n_steps: int) -> float:
+    if not _is_auto(choice):
+        return float(choice)
+    if space.as_images:
+        return IMAGE_DECAY
+    lowest, highest = TABLE_DECAYS
+    return max(lowest, min(1 - 1 / (TABLE_SHARE * n_steps), highest))
 
 
 def _schedule(choice: Any) -> Callable[[float], float] | None:

@@ -242,21 +242,6 @@ class Architecture(BaseEstimator, ABC):
     """Whether the networks use the 2-D layout of images. If not, `scaling="auto"` and
     `augment="auto"` treat images as flat rows."""
 
-    def resolved(self, n_outputs: int) -> Architecture:
-        """Return an architecture with a value in place of each "auto" (default: itself).
-
-        Parameters
-        ----------
-        n_outputs : int
-            Number of outputs of the discriminator.
-
-        Returns
-        -------
-        architecture : Architecture
-            The architecture itself, or a copy with other parameters.
-        """
-        return self
-
     @abstractmethod
     def build_discriminator(self, input_shape: tuple[int, ...], n_outputs: int) -> Discriminator:
         """Return a new discriminator with weights drawn from torch's global generator.

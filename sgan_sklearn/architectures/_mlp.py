@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,11 +24,6 @@ from sgan_sklearn.architectures._base import (
 from sgan_sklearn.architectures._layers import BatchNorm1d, Noise, TableHeads, WeightNormLinear
 
 __all__ = ["MLPArchitecture"]
-
-# What "auto" stands for. Tables with many classes, such as digits, need a wide first layer.
-HIDDEN_SIZES = (128, 128, 64)
-MANY_CLASSES, MANY_CLASSES_SIZES = 8, (256, 128, 128)
-GENERATOR_SIZES = (128, 128)
 
 
 class _MLPDiscriminator(Discriminator):
@@ -107,12 +101,11 @@ class MLPArchitecture(Architecture):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int or "auto", default="auto"
+    hidden_layer_sizes : tuple of int, default=(128, 128, 64)
         Number of units of each hidden layer of the discriminator. Feature matching uses the last
-        hidden layer. More units allow more complex decision boundaries and take more time. "auto"
-        is (128, 128, 64), and (256, 128, 128) for eight outputs or more.
-    generator_hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Number of units of each hidden layer of the generator. "auto" is (128, 128).
+        hidden layer. More units allow more complex decision boundaries and take more time.
+    generator_hidden_layer_sizes : tuple of int, default=(128, 128)
+        Number of units of each hidden layer of the generator.
     input_noise : float, default=0.3
         Standard deviation of the Gaussian noise on the discriminator's input, in units of the
         scaled features (about one standard deviation of a column). More noise gives smoother
@@ -137,8 +130,8 @@ class MLPArchitecture(Architecture):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
-        "generator_hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
+        "hidden_layer_sizes": ["array-like"],
+        "generator_hidden_layer_sizes": ["array-like"],
         "input_noise": [Interval(Real, 0, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
     }
@@ -147,8 +140,8 @@ class MLPArchitecture(Architecture):
 
     def __init__(
         self,
-        hidden_layer_sizes: tuple[int, ...] | str = "auto",
-        generator_hidden_layer_sizes: tuple[int, ...] | str = "auto",
+        hidden_layer_sizes: tuple[int, ...] = (128, 128, 64),
+        generator_hidden_layer_sizes: tuple[int, ...] = (128, 128),
         input_noise: float = 0.3,
         noise: float = 0.5,
     ) -> None:
@@ -157,22 +150,11 @@ class MLPArchitecture(Architecture):
         self.input_noise = input_noise
         self.noise = noise
 
-    def resolved(self, n_outputs: int) -> MLPArchitecture:
-        """Return a copy with sizes in place of "auto"."""
-        sizes = MANY_CLASSES_SIZES if n_outputs >= MANY_CLASSES else HIDDEN_SIZES
-        automatic = {
-            "hidden_layer_sizes": sizes,
-            "generator_hidden_layer_sizes": GENERATOR_SIZES,
-        }
-        chosen = {name: value for name, value in automatic.items() if _is_auto(getattr(self, name))}
-        return clone(self).set_params(**chosen)
-
     def build_discriminator(self, input_shape: tuple[int, ...], n_outputs: int) -> Discriminator:
         """Return a perceptron from flattened rows of `input_shape` to `n_outputs`."""
-        sizes: Any = self.resolved(n_outputs).hidden_layer_sizes
         return _MLPDiscriminator(
             math.prod(input_shape),
-            tuple(sizes),
+            tuple(self.hidden_layer_sizes),
             n_outputs,
             self.input_noise,
             self.noise,
@@ -182,14 +164,8 @@ class MLPArchitecture(Architecture):
         self, latent_dim: int, bounds: np.ndarray, heads: Heads = NO_HEADS
     ) -> Generator:
         """Return a perceptron from `latent_dim` to rows between ``bounds[0]`` and ``bounds[1]``."""
-        sizes: Any = self.resolved(1).generator_hidden_layer_sizes
-        return _MLPGenerator(latent_dim, tuple(sizes), bounds, heads)
+        return _MLPGenerator(latent_dim, tuple(self.generator_hidden_layer_sizes), bounds, heads)
 
     def _validate_params(self) -> None:
         super()._validate_params()
-        names = ("hidden_layer_sizes", "generator_hidden_layer_sizes")
-        check_layer_sizes(self, *(name for name in names if not _is_auto(getattr(self, name))))
-
-
-def _is_auto(sizes: Any) -> bool:
-    return isinstance(sizes, str) and sizes == "auto"
+        check_layer_sizes(self, "hidden_layer_sizes", "generator_hidden_layer_sizes")
