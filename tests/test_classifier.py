@@ -35,7 +35,7 @@ from sgan_sklearn._storage import checkpoints as checkpoints_module
 from sgan_sklearn._training import generation as generation_module
 from sgan_sklearn._training import plan as plan_module
 from sgan_sklearn._training.net import SGANNet
-from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.model_selection import SemiSupervisedSplit
 from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching
 from sgan_sklearn.samplers import CriticSampler
@@ -502,14 +502,14 @@ def test_refit_equals_a_fresh_fit(make_classifier, data, rng):
 # --- training length and warm start -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("batch_size", [50, 100])
+@pytest.mark.parametrize("n_classes", [2, 10, 100])
 @pytest.mark.parametrize("n_rows", [1, 99, 1_000, 1_050, 12_345, 60_000, 1_000_000])
 @pytest.mark.parametrize("as_images", [False, True])
-def test_automatic_training_length(n_rows, batch_size, as_images):
-    steps_per_epoch = -(-n_rows // batch_size)
-    min_steps = plan_module.IMAGE_MIN_STEPS if as_images else plan_module.TABLE_MIN_STEPS
+def test_automatic_training_length(n_rows, n_classes, as_images):
+    steps_per_epoch = -(-n_rows // 50)
+    min_steps = 2_000 if as_images else {2: 500, 10: 1_000, 100: 2_000}[n_classes]
     space = SimpleNamespace(as_images=as_images)
-    n_epochs = plan_module._n_epochs(SGANClassifier(batch_size=batch_size), n_rows, space)
+    n_epochs = plan_module._n_epochs("auto", steps_per_epoch, space, n_classes)
     n_steps = n_epochs * steps_per_epoch
     assert n_steps <= plan_module.MAX_STEPS or n_epochs == 1
     # As many epochs as MIN_EPOCHS and min_steps require, or fewer if MAX_STEPS requires that.
@@ -521,15 +521,26 @@ def test_automatic_training_length(n_rows, batch_size, as_images):
 
 def test_documented_training_length():
     documentation = " ".join(SGANClassifier.__doc__.split())
-    limits = plan_module.TABLE_MIN_STEPS, plan_module.IMAGE_MIN_STEPS, plan_module.MAX_STEPS
-    for n_steps in limits:
+    lengths = plan_module.MIN_STEPS, plan_module.MANY_STEPS, plan_module.MAX_STEPS
+    for n_steps in (*lengths, plan_module.STEPS_PER_CLASS):
         assert f"{n_steps:,}" in documentation
     assert plan_module.MIN_EPOCHS == 10
 
 
 def test_given_training_length():
     space = SimpleNamespace(as_images=False)
-    assert plan_module._n_epochs(SGANClassifier(max_epochs=7), 1_000_000, space) == 7
+    assert plan_module._n_epochs(7, 20_000, space, 2) == 7
+
+
+def test_automatic_learning_rates(make_classifier, data):
+    auto = {"discriminator_lr": "auto", "generator_lr": "auto"}
+    X, y = data
+    plan = make_classifier(max_epochs=1, **auto).fit(X, y).plan_
+    assert (plan.discriminator_lr, plan.generator_lr) == (5e-3, 5e-3)
+    images = np.random.RandomState(0).rand(len(X), 8, 8)
+    small = SGANClassifier(ConvArchitecture((4, 4), 4), max_epochs=1, discriminator_lr=0.01)
+    plan = small.fit(images, y).plan_
+    assert (plan.discriminator_lr, plan.generator_lr) == (0.01, 3e-3)
 
 
 def test_warm_start_continues_the_training(make_classifier, data):

@@ -211,7 +211,7 @@ def test_automatic_choices(params, shape, architecture, make_images, make_small)
     assert (classifier.scaler_.scaling == "image") is is_image
     assert isinstance(classifier.net_.augment, AffineAugmentation) is is_image
     assert classifier.net_.adversarial_every == (4 if is_image else 1)
-    assert classifier.net_.averaging_decay == (0.99 if is_image else 0.998)
+    assert classifier.net_.averaging_decay == (0.99 if is_image else 0.999)
 
 
 def test_every_step_is_adversarial_without_a_regularizer(make_images, make_small):

@@ -485,7 +485,7 @@ def test_each_fit_of_a_warm_start_has_its_own_schedule(make_classifier, data):
     first, second = rates_of(classifier, data), rates_of(classifier, data)
     np.testing.assert_allclose(first, second)
     constant = rates_of(classifier.set_params(training__lr_schedule="constant"), data)
-    np.testing.assert_array_equal(constant, [[0.003, 0.003]] * 6)
+    np.testing.assert_array_equal(constant, [[0.005, 0.005]] * 6)
 
 
 @pytest.mark.parametrize("factor", [-0.1, np.nan, np.inf])

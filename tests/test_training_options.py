@@ -113,7 +113,7 @@ def test_fit_leaves_the_options_as_they_are(make_classifier, data):
     classifier = make_classifier(training=training).fit(*data)
     assert classifier.training is training
     assert vars(training) == vars(Training())
-    assert classifier.net_.averaging_decay == 0.998
+    assert classifier.net_.averaging_decay == 0.999
 
 
 def test_none_stands_for_the_default_options(make_classifier, data):
@@ -150,7 +150,7 @@ def test_grid_over_instances_of_training(make_learner, data, labels):
     search = GridSearchCV(make_learner(unlabeled_value=None), {"training": choices}, cv=2).fit(
         data[0], labels
     )
-    decays = {None: 0.998, choices[1]: 0.5}
+    decays = {None: 0.999, choices[1]: 0.5}
     assert search.best_estimator_.net_.averaging_decay == decays[search.best_params_["training"]]
 
 

@@ -40,10 +40,10 @@ def automatic_epochs(steps_per_epoch: int, min_epochs: int, min_steps: int, max_
 def averaging_share(decay: float, n_steps: int) -> float:
     """Return the share of the current weights in their average after `n_steps` steps.
 
-    It is ``1 - min(decay, 1 - 1/n_steps)``: the first steps form a plain mean, which does not
-    depend on the random initialization.
+    It is ``max(1 - decay, 5 / n_steps)``, at most one: early in the training, about the last fifth
+    of the steps counts (Shamir and Zhang 2013, arXiv:1212.1824).
     """
-    return 1 - min(decay, 1 - 1 / n_steps)
+    return max(1 - decay, min(1.0, 5 / n_steps))
 
 
 @torch.no_grad()

@@ -36,9 +36,9 @@ class Training(BaseEstimator):
         factor for both rates. With averaged weights a schedule seldom improves the accuracy.
     averaging_decay : float or "auto", default="auto"
         Decay of the moving average of the weights, in [0, 1). The averaged networks predict and
-        sample; about the last ``1 / (1 - averaging_decay)`` steps count. 0 disables averaging.
-        "auto" is 0.99 for images in convolutional networks; otherwise the last fifth of the
-        training counts, with a decay from 0.99 to 0.999.
+        sample; about the last ``1 / (1 - averaging_decay)`` steps count, but at most the last fifth
+        of the training. 0 disables averaging. "auto" is 0.99 for images in convolutional networks
+        and 0.999 otherwise.
     adversarial_every : int or "auto", default="auto"
         Every how many steps the generator is trained and the losses on generated rows are used;
         the other steps use the labels and the regularizers only. A larger value saves time.

@@ -45,9 +45,8 @@ IMAGE_INTERVAL = 4
 TABLE_RATE = 5e-3
 IMAGE_RATE = 3e-3
 
-# What averaging_decay="auto" stands for. In tables, about the last fifth of the steps counts.
-TABLE_SHARE = 1 / 5
-TABLE_DECAYS = 0.99, 0.999
+# What averaging_decay="auto" stands for.
+TABLE_DECAY = 0.999
 IMAGE_DECAY = 0.99
 
 # The number of epochs of max_epochs="auto": ten, but within these numbers of steps. In tables, the
@@ -159,7 +158,7 @@ def make_plan(
         unsupervised_weight=float(estimator.unsupervised_weight),
         lr_schedule=_schedule(training.lr_schedule),
         adversarial_every=_interval(training.adversarial_every, space, regularizers),
-        averaging_decay=_decay(training.averaging_decay, space, n_epochs * steps_per_epoch),
+        averaging_decay=_decay(training.averaging_decay, space),
         precision=choose_precision(training.precision, device, as_images=space.as_images),
         record_steps=training.record_steps if can_record(device) else False,
         device=str(device),
@@ -292,13 +291,10 @@ def _interval(choice: Any, space: ModelSpace, regularizers: tuple[Regularizer, .
     return int(choice)
 
 
-def _decay(choice: Any, space: ModelSpace, n_steps: int) -> float:
-    if not _is_auto(choice):
-        return float(choice)
-    if space.as_images:
-        return IMAGE_DECAY
-    lowest, highest = TABLE_DECAYS
-    return max(lowest, min(1 - 1 / (TABLE_SHARE * n_steps), highest))
+def _decay(choice: Any, space: ModelSpace) -> float:
+    if _is_auto(choice):
+        return IMAGE_DECAY if space.as_images else TABLE_DECAY
+    return float(choice)
 
 
 def _schedule(choice: Any) -> Callable[[float], float] | None:

@@ -61,6 +61,8 @@ class TrainingStep:
 
     def _is_recorded(self) -> bool:
         net = self._net
+        if torch.is_anomaly_enabled():  # it looks at each gradient
+            return False
         if net.record_steps != "auto":
             return bool(net.record_steps)
         networks = [*net.module_.modules(), *net.generator_.modules()]
