@@ -162,12 +162,6 @@ def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
         )
     check_is_fitted(classifier)
     limit_threads_after_fork()
-    columns = classifier._space.columns
-    if columns is not None and columns.has_origins:
-        raise ValueError(
-            "export_onnx cannot express columns of dates, nor of integers beyond 2**53. Convert "
-            "them to floats first, such as days since a date; or save the classifier."
-        )
     write_onnx(
         expanded(path),
         copy.deepcopy(classifier.discriminator_).cpu(),
