@@ -471,6 +471,15 @@ def test_single_precision_is_kept():
     np.testing.assert_array_equal(found, columns.to_numbers(as_table(X)))
 
 
+def test_empty_text_is_missing_in_a_column_without_values():
+    X = pd.DataFrame({"a": np.arange(12.0), "text": pd.Series([None] * 12, dtype="string")})
+    columns, session = numbers_session(X)
+    assert inputs_of(session)["text"] == "tensor(string)"
+    found = session.run(None, columns_as_inputs(session, X)[0])[0]
+    np.testing.assert_array_equal(found, columns.to_numbers(as_table(X)))
+    assert np.isnan(found[:, 1]).all()
+
+
 def _category(levels):
     levels = pd.Index(levels, dtype=object, tupleize_cols=False)
     return pd.Series(pd.Categorical.from_codes([0, 1] * 30, levels))
