@@ -120,9 +120,11 @@ def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
     """Write a fitted classifier as an ONNX graph, for programs without Python.
 
     The input "X" takes rows like those of the training, in their units, shape and dtype (of
-    this machine's byte order; float64 for objects). The outputs "label" and "probabilities" are
-    those of `predict` and `predict_proba`. The scaling is part of the graph. It needs torch 2.6
-    and the extra ``onnx``.
+    this machine's byte order; float64 for objects). If columns of a frame are categories, dates
+    or integers beyond 2**53, there is one input for each column instead, of shape (n_samples, 1)
+    and with its name; see the user guide for their types and for missing values. The outputs
+    "label" and "probabilities" are those of `predict` and `predict_proba`. The scaling is part of
+    the graph. It needs torch 2.6 and the extra ``onnx``.
 
     .. versionadded:: 0.1
 
@@ -136,9 +138,9 @@ def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
     Raises
     ------
     ValueError
-        If the scaling is a transformer that the graph cannot express, if columns are
-        categories, dates or integers beyond 2**53, or if `X` or `y` had a dtype that no graph
-        has, such as long double.
+        If the scaling is a transformer that the graph cannot express, if columns hold integers
+        of 2**63 or more, or missing values besides integers beyond 2**53, or if `X` or `y` had a
+        dtype that no graph has, such as long double.
     TypeError
         If `classifier` is not an `SGANClassifier`.
     ImportError
@@ -162,12 +164,6 @@ def export_onnx(classifier: SGANClassifier, path: FilePath) -> None:
         )
     check_is_fitted(classifier)
     limit_threads_after_fork()
-    columns = classifier._space.columns
-    if columns is not None and columns.has_origins:
-        raise ValueError(
-            "export_onnx cannot express columns of dates, nor of integers beyond 2**53. Convert "
-            "them to floats first, such as days since a date; or save the classifier."
-        )
     write_onnx(
         expanded(path),
         copy.deepcopy(classifier.discriminator_).cpu(),

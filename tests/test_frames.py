@@ -601,13 +601,6 @@ def test_frames_of_polars_and_pandas_agree_on_dates(make_classifier, rng):
     np.testing.assert_array_equal(one.predict_proba(other), one.predict_proba(X))
 
 
-def test_onnx_cannot_express_dates(make_classifier):
-    X = pd.DataFrame({"when": pd.date_range("2020", periods=30)})
-    classifier = make_classifier().fit(X, LABELS)
-    with pytest.raises(ValueError, match="export_onnx cannot express columns of dates"):
-        export_onnx(classifier, "never written")
-
-
 # --- integers that floats cannot hold -------------------------------------------------------------
 
 LARGE = [2**53 + 1, 2**60 + 1, 2**60 + 3, 2**63 - 1, -(2**63), -(2**60) - 1]

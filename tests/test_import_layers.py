@@ -58,6 +58,7 @@ MODULES = {
         "estimators",
         "fingerprint",
         "checkpoints",
+        "onnx_columns",
         "onnx",
     ],
     "model_selection": [],

@@ -2,18 +2,26 @@
 
 import builtins
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+from frame_strategies import frames
+from hypothesis import HealthCheck, given, settings
 from sklearn.preprocessing import MaxAbsScaler, QuantileTransformer, StandardScaler
 
-from sgan_sklearn import export_onnx
+from sgan_sklearn import export_onnx, load, save
+from sgan_sklearn._data.columns import TableColumns
+from sgan_sklearn._data.scaling import TableScaler
+from sgan_sklearn._data.table import as_table
+from sgan_sklearn._storage.onnx_columns import TableInputs
 from sgan_sklearn.architectures import ConvArchitecture
 from sgan_sklearn.objectives import OBJECTIVES
 
-for package in ("onnx", "onnxscript"):
-    pytest.importorskip(package, reason=f"{package} is not installed", exc_type=ImportError)
+onnx = pytest.importorskip("onnx", exc_type=ImportError)
+pytest.importorskip("onnxscript", exc_type=ImportError)
 onnxruntime = pytest.importorskip("onnxruntime", exc_type=ImportError)
 
 
@@ -204,15 +212,6 @@ def test_transformer_of_a_known_kind_is_exported(make_classifier, data, run):
     assert_same(classifier, data[0], run(classifier, data[0]))
 
 
-def test_categories_are_refused(make_classifier, data, tmp_path):
-    frame = pd.DataFrame(data[0])
-    frame[4] = ["u", "v"] * 30
-    frame.columns = frame.columns.astype(str)
-    classifier = make_classifier().fit(frame, data[1])
-    with pytest.raises(ValueError, match=r"categorical columns.*OneHotEncoder"):
-        export_onnx(classifier, tmp_path / "classifier.onnx")
-
-
 def test_missing_packages_are_named(fitted, tmp_path, monkeypatch):
     real = builtins.__import__
 
@@ -224,3 +223,359 @@ def test_missing_packages_are_named(fitted, tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", hide)
     with pytest.raises(ImportError, match=r"onnxscript.*pip install 'sgan-sklearn\[onnx\]'"):
         export_onnx(fitted, tmp_path / "classifier.onnx")
+
+
+# --- columns of frames ----------------------------------------------------------------------------
+
+DTYPES = {
+    "tensor(string)": object,
+    "tensor(bool)": bool,
+    "tensor(int64)": np.int64,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+}
+MISSING = {"tensor(string)": "", "tensor(bool)": False, "tensor(int64)": -(2**63)}
+
+
+def inputs_of(session):
+    return {item.name: item.type for item in session.get_inputs()}
+
+
+def columns_as_inputs(session, X):
+    """Return the columns of X as inputs, and a mask of the values that inputs can hold."""
+    found, can_hold = {}, []
+    for (name, kind), column in zip(inputs_of(session).items(), as_table(X).columns(), strict=True):
+        if kind in ("tensor(float)", "tensor(double)"):
+            column = column.as_numbers()
+        values = np.full(len(column.values), MISSING.get(kind, np.nan), dtype=DTYPES[kind])
+        values[column.known] = column.values[column.known]
+        found[name] = values[:, np.newaxis]
+        is_integer = column.kind in ("integer", "category") and kind == "tensor(int64)"
+        can_hold.append(column.known | (not is_integer and kind != "tensor(bool)"))
+    return found, np.stack(can_hold, axis=1)
+
+
+@pytest.fixture
+def open_session(tmp_path):
+    """Return a function that exports a classifier and opens its graph."""
+
+    def export_and_open(classifier):
+        export_onnx(classifier, tmp_path / "classifier.onnx")
+        return onnxruntime.InferenceSession(tmp_path / "classifier.onnx")
+
+    return export_and_open
+
+
+def numbers_session(X):
+    """Return the columns of X, and a session from their inputs to the rows of numbers."""
+    table = as_table(X)
+    columns = TableColumns(table, "from_dtype")
+    scaler = TableScaler("none", columns.n_levels).fit(np.asarray(columns.to_numbers(table)))
+    make = onnx.helper
+    rows = [
+        make.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, ["n_samples", X.shape[1]])
+        for name in ("X", "probabilities")
+    ]
+    node = make.make_node("Identity", ["X"], ["probabilities"])
+    graph = make.make_graph([node], "rows", rows[:1], rows[1:])
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=9)
+    TableInputs(columns, scaler).put(onnx, model)
+    onnx.checker.check_model(model)
+    return columns, onnxruntime.InferenceSession(model.SerializeToString())
+
+
+def as_polars(frame):
+    columns = {name: frame[name].astype(object).to_list() for name in frame}
+    columns = {
+        name: [None if pd.isna(value) else value for value in values]
+        for name, values in columns.items()
+    }
+    frame = pl.DataFrame(columns, schema_overrides={"when": pl.Datetime("us")})
+    return frame.with_columns(pl.col("grade").cast(pl.Enum(["low", "high"])))
+
+
+@pytest.fixture
+def mixed():
+    """Return a frame with columns of all kinds, some of whose values are missing."""
+    rng = np.random.RandomState(0)
+    frame = pd.DataFrame(
+        {
+            "city": rng.choice(["Bonn", "Kyiv", "Łódź"], 60).astype(object),
+            "new": rng.rand(60) < 0.3,
+            "old": pd.Series(rng.rand(60) < 0.3, dtype="boolean"),
+            "grade": pd.Categorical(rng.choice(["low", "high"], 60), ["low", "high"], ordered=True),
+            "size": rng.randn(60),
+            "rooms": rng.randint(1, 9, 60),
+            "id": 2**60 + rng.randint(0, 99, 60),
+            "when": pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.randint(0, 99, 60), "D"),
+            "age": rng.randint(1, 99, 60).astype(float),
+        }
+    )
+    for name in ("city", "old", "grade", "size", "when"):
+        frame.loc[rng.rand(60) < 0.2, name] = None
+    return frame, rng.randint(-1, 3, 60)
+
+
+@pytest.mark.parametrize("form", [pd.DataFrame, as_polars], ids=["pandas", "polars"])
+def test_each_column_of_a_frame_is_an_input(make_classifier, mixed, open_session, tmp_path, form):
+    X, y = form(mixed[0]), mixed[1]
+    fitted = make_classifier().fit(X, y)
+    save(fitted, tmp_path / "classifier.sgan")
+    classifier = load(tmp_path / "classifier.sgan")
+    session = open_session(classifier)
+    assert inputs_of(session) == {
+        "city": "tensor(string)",
+        "new": "tensor(bool)",
+        "old": "tensor(double)",
+        "grade": "tensor(string)",
+        "size": "tensor(double)",
+        "rooms": "tensor(int64)",
+        "id": "tensor(int64)",
+        "when": "tensor(int64)",
+        "age": "tensor(double)",
+    }
+    assert [item.shape for item in session.get_inputs()] == [["n_samples", 1]] * 9
+    found, can_hold = columns_as_inputs(session, X)
+    assert can_hold.all()
+    assert_same(fitted, X, session.run(None, found))
+    first = {name: column[:1] for name, column in found.items()}
+    assert_same(fitted, X[:1], session.run(None, first))
+
+
+def test_example_of_the_user_guide(make_classifier, mixed, tmp_path, monkeypatch):
+    guide = Path(__file__).parents[1] / "docs" / "guide" / "saving.md"
+    if not guide.exists():
+        pytest.skip("a source distribution comes without the guide")
+    code = re.search(r"```python\n(import numpy.*?)```", guide.read_text("utf-8"), re.DOTALL)[1]
+    table = mixed[0].drop(columns="when")
+    classifier = make_classifier().fit(table, mixed[1])
+    monkeypatch.chdir(tmp_path)
+    export_onnx(classifier, "table.onnx")
+    names = {"table": table}
+    exec(code, names)
+    assert_same(classifier, table, (names["label"], names["probabilities"]))
+
+
+@pytest.mark.parametrize("some_are_missing", [False, True])
+def test_unknown_levels_count_as_missing(make_classifier, data, open_session, some_are_missing):
+    X = pd.DataFrame({"a": data[0][:, 0], "text": ["u", "v", "w"] * 20, "number": [1, 2, 5] * 20})
+    X["number"] = X["number"].astype("category")
+    if some_are_missing:
+        X.loc[::7, ["text", "number"]] = None
+    classifier = make_classifier().fit(X, data[1])
+    unknown = X.assign(text=["U", "v"] * 30, number=pd.Categorical([3, 2] * 30))
+    session = open_session(classifier)
+    found, _ = columns_as_inputs(session, unknown)
+    assert_same(classifier, unknown, session.run(None, found))
+
+
+def test_columns_of_categories_alone_are_inputs(make_classifier, data, open_session):
+    X = pd.DataFrame({"text": ["u", "v", "w"] * 20, "flag": [True, False] * 30})
+    classifier = make_classifier().fit(X, data[1])
+    session = open_session(classifier)
+    assert_same(classifier, X, session.run(None, columns_as_inputs(session, X)[0]))
+
+
+def test_rare_levels_share_a_code(make_classifier, open_session):
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame({"text": [f"level {i}" for i in [*range(150), *rng.randint(0, 90, 250)]]})
+    classifier = make_classifier().fit(X, rng.randint(-1, 2, 400))
+    assert classifier._space.columns.rare
+    session = open_session(classifier)
+    assert_same(classifier, X, session.run(None, columns_as_inputs(session, X)[0]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["not an identifier", "été", "a.b/c"], ["not an identifier", "été", "a.b/c"]),
+        ([7, 0, -1], ["7", "0", "-1"]),
+        ([("a", 1), ("a", 2), ("b", 1)], ["('a', 1)", "('a', 2)", "('b', 1)"]),
+        (["label", "label_1", "probabilities"], ["label_2", "label_1", "probabilities_1"]),
+        (["", "X", "classes"], ["_1", "X", "classes"]),
+        (["sgan_sklearn.X", "sgan_sklearn_class_code", "x"], None),
+        ([1.0, "1.0", "x"], ["1.0", "1.0_1", "x"]),
+        (["\ud800", "?", "x"], ["?", "?_1", "x"]),
+    ],
+    ids=str,
+)
+def test_inputs_are_named_like_the_columns(labels, names):
+    X = pd.DataFrame({0: ["a", "b"] * 6, 1: [1.5, 2, 3] * 4, 2: [False, True] * 6})
+    X.columns = pd.Index(labels, dtype=object if "\ud800" in labels else None)
+    columns, session = numbers_session(X)
+    assert list(inputs_of(session)) == (names or labels)
+    numbers = session.run(None, columns_as_inputs(session, X)[0])[0]
+    np.testing.assert_array_equal(numbers, columns.to_numbers(as_table(X)))
+
+
+def test_names_of_values_in_the_graph_are_free_for_columns(make_classifier, data, open_session):
+    X = pd.DataFrame(data[0], columns=["X", "label", "classes", "sgan_sklearn.columns.Cast_0"])
+    X["probabilities"] = ["u", "v"] * 30
+    X["sgan_sklearn_class_code"] = X["linear"] = X["softmax"] = 1.0
+    classifier = make_classifier().fit(X, data[1])
+    session = open_session(classifier)
+    assert_same(classifier, X, session.run(None, columns_as_inputs(session, X)[0]))
+
+
+@pytest.mark.parametrize("low", [2**60 + 1, -(2**63), 2**63 - 100, -(2**60) - 1])
+def test_large_integers_are_exact(low):
+    X = pd.DataFrame({"number": low + np.arange(0, 99, 3), "level": low + np.arange(33) % 4})
+    X["level"] = X["level"].astype("category")
+    columns, session = numbers_session(X)
+    assert set(inputs_of(session).values()) == {"tensor(int64)"}
+    far = [-(2**63), -(2**53) - 1, -1, 0, 1, 2**32, 2**53 + 1, 2**63 - 1]
+    X = pd.concat([X, pd.DataFrame({"number": far, "level": far})])
+    numbers = session.run(None, columns_as_inputs(session, X)[0])[0]
+    np.testing.assert_array_equal(numbers, columns.to_numbers(as_table(X)))
+    assert len(np.unique(numbers[:33, 0])) == 33
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.uint64, bool])
+def test_an_array_with_categories_stays_one_input(make_classifier, data, run, dtype):
+    X = np.abs(data[0] * 3).astype(dtype)
+    X[:, 1] = X[:, 1].round()
+    classifier = make_classifier(categorical_features=[1]).fit(X, data[1])
+    X[::5, 1] = 77
+    assert_same(classifier, X, run(classifier, X))
+
+
+def test_an_array_of_dates_stays_one_input(make_classifier, data, run):
+    X = (data[0] * 1000).astype("m8[s]").astype("M8[s]")
+    X[::5, 1] = "NaT"
+    classifier = make_classifier().fit(X, data[1])
+    found = run(classifier, X.view(np.int64))
+    np.testing.assert_allclose(found[1], classifier.predict_proba(X), atol=1e-5)
+
+
+def test_columns_of_an_array_of_objects_are_inputs(make_classifier, data, open_session):
+    X = data[0].astype(object)
+    X[:, 2] = ["u", "v", None] * 20
+    X[:, 3] = [1, 2] * 30
+    classifier = make_classifier(categorical_features=[2]).fit(X, data[1])
+    session = open_session(classifier)
+    kinds = ["double", "double", "string", "int64"]
+    assert inputs_of(session) == {str(i): f"tensor({kind})" for i, kind in enumerate(kinds)}
+    assert_same(classifier, X, session.run(None, columns_as_inputs(session, X)[0]))
+
+
+def test_single_precision_is_kept():
+    numbers = pd.Series([0.1, 2, 3] * 4)
+    dtypes = ["f2", "f4", ">f4", "f8", "Float32", "Float64", "float[pyarrow]", "double[pyarrow]"]
+    dtypes.append("Sparse[float32]")
+    X = pd.DataFrame({name: numbers.astype(name) for name in dtypes})
+    single = {"f2", "f4", ">f4", "Float32", "float[pyarrow]", "Sparse[float32]"}
+    columns, session = numbers_session(X)
+    expected = {name: f"tensor({'float' if name in single else 'double'})" for name in dtypes}
+    assert inputs_of(session) == expected
+    found = session.run(None, columns_as_inputs(session, X)[0])[0]
+    np.testing.assert_array_equal(found, columns.to_numbers(as_table(X)))
+
+
+def test_empty_text_is_missing_in_a_column_without_values():
+    X = pd.DataFrame({"a": np.arange(12.0), "text": pd.Series([None] * 12, dtype="string")})
+    columns, session = numbers_session(X)
+    assert inputs_of(session)["text"] == "tensor(string)"
+    found = session.run(None, columns_as_inputs(session, X)[0])[0]
+    np.testing.assert_array_equal(found, columns.to_numbers(as_table(X)))
+    assert np.isnan(found[:, 1]).all()
+
+
+def _category(levels):
+    levels = pd.Index(levels, dtype=object, tupleize_cols=False)
+    return pd.Series(pd.Categorical.from_codes([0, 1] * 30, levels))
+
+
+REFUSED = {
+    "large integers, some missing": (
+        pd.Series([2**60, None, 5] * 20, dtype="Int64"),
+        r"2\*\*53. Column 'refused' holds integers from 5 to .*Convert it to floats",
+    ),
+    "large levels, some missing": (
+        pd.Series([2**60, None, 5] * 20, dtype="Int64").astype("category"),
+        r"2\*\*53. Column 'refused' holds integers from 5 to .*to text if it is a category",
+    ),
+    "large levels besides fractions": (
+        _category([2**53 + 1, 0.5]),
+        r"fractions besides integers beyond 2\*\*53. Column 'refused' holds",
+    ),
+    "unsigned integers": (
+        pd.Series([2**63 + i % 7 for i in range(60)], dtype="uint64"),
+        r"requires integers from -2\*\*63 to 2\*\*63 - 1. Column 'refused' holds integers from 9",
+    ),
+    "unsigned levels": (
+        _category([2**64 - 1, 5]),
+        r"requires integers from -2\*\*63 to 2\*\*63 - 1. Column 'refused' holds integers from 5",
+    ),
+    "tuples": (
+        _category([(1,), (2,)]),
+        r"the levels of column 'refused', such as \(1,\), which.*Convert the column to text",
+    ),
+    "invalid text": (
+        pd.Series(["\ud800", "b"] * 30, dtype=object),
+        r"cannot express the level '\\ud800', which is not valid Unicode.*Rename the level",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_columns_that_no_graph_can_express_are_refused(make_classifier, data, tmp_path, name):
+    column, message = REFUSED[name]
+    X = pd.DataFrame({"a": data[0][:, 0], "refused": column})
+    classifier = make_classifier().fit(X, data[1])
+    with pytest.raises(ValueError, match=message):
+        export_onnx(classifier, tmp_path / "classifier.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_of_large_integers_are_refused(make_classifier, tmp_path):
+    X = pd.DataFrame(2**60 + np.random.RandomState(0).randint(0, 99, (30, 64)))
+    classifier = make_classifier(image_shape=(8, 8), architecture=ConvArchitecture(width=4))
+    classifier.set_params(max_epochs=1).fit(X, [0, 1, -1] * 10)
+    with pytest.raises(ValueError, match=r"images of integers beyond 2\*\*53.*astype\(np.float64"):
+        export_onnx(classifier, tmp_path / "classifier.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def is_refused(X):
+    """Return whether a column holds missing values besides integers beyond 2**53."""
+    return any(
+        not column.known.all() and max(map(abs, column.values[column.known].tolist())) > 2**53
+        for column in as_table(X).columns()
+        if column.kind == "integer"
+    )
+
+
+generated = settings(suppress_health_check=list(HealthCheck))
+
+
+@given(frames(12))
+@generated
+def test_columns_become_the_numbers_of_the_classifier(X):
+    if is_refused(X[:8]):
+        with pytest.raises(ValueError, match="missing values or fractions besides integers"):
+            numbers_session(X[:8])
+        return
+    columns, session = numbers_session(X[:8])
+    inputs, can_hold = columns_as_inputs(session, X)
+    numbers = session.run(None, inputs)[0]
+    expected = columns.to_numbers(as_table(X))
+    np.testing.assert_array_equal(numbers[can_hold], expected[can_hold])
+
+
+@given(frames(12))
+@settings(generated, max_examples=10)
+def test_frames_of_every_dtype_are_exported(make_classifier, open_session, X):
+    text = ["u", "v", "w"] * 4
+    is_pandas = isinstance(X, pd.DataFrame)
+    X = X.assign(text=text) if is_pandas else X.with_columns(text=pl.Series(text))
+    classifier = make_classifier(max_epochs=1).fit(X[:9], [0, 1, -1] * 3)
+    if is_refused(X[:9]):
+        with pytest.raises(ValueError, match="missing values or fractions besides integers"):
+            open_session(classifier)
+        return
+    session = open_session(classifier)
+    inputs, can_hold = columns_as_inputs(session, X)
+    found = session.run(None, inputs)[1]
+    expected = classifier.predict_proba(X)
+    rows = can_hold.all(axis=1)
+    np.testing.assert_allclose(found[rows], expected[rows], atol=1e-5)

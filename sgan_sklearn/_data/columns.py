@@ -261,26 +261,29 @@ class TableColumns:
                 numbers[column.known, i] = self._differences(i, column)[column.known]
         return numbers
 
+    def codes(self, i: int) -> dict[Any, float]:
+        """Return the code of each level of a category; rare levels share the last code."""
+        codes = {level: float(code) for code, level in enumerate(self.levels[i])}
+        return codes | dict.fromkeys(self.rare.get(i, []), float(len(codes)))
+
     def _codes(self, i: int, column: Column) -> np.ndarray:
         codes = np.full(len(column.values), np.nan)
-        values, levels = column.values[column.known], self.levels[i]
-        rare = self.rare.get(i, [])
+        values, by_level = column.values[column.known], self.codes(i)
         precision = self._precision(column.dtype)
         if precision is not None:
             # 0.1 as float32 is the same level as 0.1 as float64.
             values = values.astype(precision)
-            levels, rare = (np.array(part, dtype=precision).tolist() for part in (levels, rare))
-        by_level = {level: float(code) for code, level in enumerate(levels)}
-        by_level |= dict.fromkeys(rare, float(len(levels)))
+            levels = np.array(list(by_level), dtype=precision).tolist()
+            by_level = dict(zip(levels, by_level.values(), strict=True))
         found = np.array([by_level.get(value, np.nan) for value in values.tolist()])
         codes[column.known] = found
         unknown = values[np.isnan(found)].tolist()
-        if 2 * len(unknown) > len(found) and levels != NO_LEVELS:
+        if 2 * len(unknown) > len(found) and self.levels[i] != NO_LEVELS:
             warn_user(
                 f"Column {column.name} of X holds values that did not occur in the training rows "
                 f"in {len(unknown)} of {len(found)} rows, such as {unknown[0]!r}; the training "
-                f"rows held values such as {levels[0]!r}. Unknown values count as missing. Use the "
-                "same type, spelling and capitalization as in the training rows."
+                f"rows held values such as {next(iter(by_level))!r}. Unknown values count as "
+                "missing. Use the same type, spelling and capitalization as in the training rows."
             )
         return codes
 

@@ -25,6 +25,7 @@ __all__ = [
     "is_category",
     "is_ordinary",
     "is_plain",
+    "is_single_precision",
     "level_names",
     "numpy_dtype",
     "numpy_kind",
@@ -78,6 +79,9 @@ _NUMPY = re.compile(r"[<>|=]?[A-Za-z][A-Za-z0-9_]*(\[([1-9][0-9]{0,8})?[A-Za-z]{
 _ORDINARY = re.compile(
     r"U?Int(8|16|32|64)|Float(32|64)|Boolean|(u?int(8|16|32|64)|float|double)\[pyarrow\]"
 )
+
+# pandas and polars dtypes, besides NumPy's, of floats of up to 32 bits, in lowercase.
+_SINGLE = re.compile(r"(sparse\[)?float(16|32)\b|(half)?float\[pyarrow\]")
 
 # Time zones allowed in a description: no paths, and no names that dateutil resolves.
 _ZONE = re.compile(r"(?!dateutil)[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*){0,3}|(UTC)?[+-]\d\d:\d\d")
@@ -168,6 +172,13 @@ def is_ordinary(dtype: Any) -> bool:
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf"
     return bool(_ORDINARY.fullmatch(str(dtype)))
+
+
+def is_single_precision(dtype: Any) -> bool:
+    """Return whether float32 holds all values of a dtype of floats."""
+    if isinstance(dtype, np.dtype):
+        return dtype.kind == "f" and dtype.itemsize <= 4
+    return bool(_SINGLE.match(str(dtype).lower()))
 
 
 def is_category(dtype: Any) -> bool:

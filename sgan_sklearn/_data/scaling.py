@@ -237,6 +237,8 @@ class TableScaler(TransformerMixin, BaseEstimator):
         The median of each numeric column.
     blocks_ : list of slice
         One-hot blocks of columns in the model space.
+    has_missing_ : ndarray of bool
+        Whether values of each column were missing.
     missing_ : list of (int, int, float)
         For each numeric column with missing values: its index in the model space, the index of
         the column that indicates missing values, and the scaled median.
@@ -280,7 +282,7 @@ class TableScaler(TransformerMixin, BaseEstimator):
         ]
         bounds += [np.tile(np.array([[0.0], [1.0]], dtype=np.float32), size) for size in sizes]
         self.bounds_ = np.concatenate(bounds, axis=1)
-        self.levels_ = levels
+        self.levels_, self.has_missing_ = levels, has_missing
         self.missing_ = self._missing_columns()
 
     def _missing_columns(self) -> list[tuple[int, int, float]]:
@@ -353,15 +355,10 @@ class TableScaler(TransformerMixin, BaseEstimator):
 
     def plain_state(self) -> dict[str, Any]:
         """Return the state for `from_plain_state`, from which all other attributes follow."""
-        sizes = dict(zip(self.encoded_.tolist(), self.blocks_, strict=True))
-        has_missing = [
-            i in sizes and sizes[i].stop - sizes[i].start > levels
-            for i, levels in enumerate(self.levels_.tolist())
-        ]
         return {
             "scaling": self.scaling,
             "levels": self.levels_,
-            "has_missing": np.array(has_missing),
+            "has_missing": self.has_missing_,
             "scaler": None if self.scaler_ is None else self.scaler_.plain_state(),
             **{name: getattr(self, name) for name in ("dtype_", "empty_", "fill_", "repeated_")},
         }

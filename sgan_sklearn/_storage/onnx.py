@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sgan_sklearn._data.scaling import LIMIT, FeatureScaler, TableScaler
 from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._storage.files import replace_file
+from sgan_sklearn._storage.onnx_columns import OUTPUTS, check_dtype, check_text, find_inputs
 
 __all__ = ["write_onnx"]
 
@@ -53,7 +54,8 @@ def write_onnx(
             f"export_onnx requires the packages onnx and onnxscript: {error}. Install them with "
             "pip install 'sgan-sklearn[onnx]'."
         ) from error
-    dtype = _check_dtype("X", space.scaler_.dtype_)
+    dtype = check_dtype("X", space.scaler_.dtype_)
+    inputs = find_inputs(space)
     labels = _labels(classes)
     model = _Predictor(discriminator, class_logits, space).eval()
     rows = torch.from_numpy(np.zeros((2, *space.row_shape), dtype=dtype))
@@ -63,48 +65,33 @@ def write_onnx(
             model,
             (rows,),
             input_names=["X"],
-            output_names=[CODE, "probabilities"],
+            output_names=[CODE, OUTPUTS[1]],
             dynamic_shapes=({0: torch.export.Dim("n_samples")},),
             dynamo=True,
             verbose=False,
         )
-    graph = program.model_proto
-    _put_labels(onnx, graph.graph, labels)
-    onnx.checker.check_model(graph)
-    replace_file(path, graph.SerializeToString())
-
-
-def _check_dtype(name: str, dtype: np.dtype) -> np.dtype:
-    """Return the dtype in the byte order of this machine, or raise ValueError."""
-    if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize > 8):
-        raise ValueError(
-            f"export_onnx cannot express numbers of the dtype {dtype}, which {name} had in fit. "
-            f"Fit on {name}.astype(np.float64)."
-        )
-    return dtype.newbyteorder("=")
+    proto = program.model_proto
+    _put_labels(onnx, proto.graph, labels)
+    if inputs is not None:
+        inputs.put(onnx, proto)
+    onnx.checker.check_model(proto)
+    replace_file(path, proto.SerializeToString())
 
 
 def _labels(classes: np.ndarray) -> np.ndarray:
     """Return the class labels in a form that a graph can store, or raise ValueError."""
     if classes.dtype.kind not in "OU":
-        return classes.astype(_check_dtype("y", classes.dtype))
-    try:
-        for label in classes.tolist():
-            label.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"export_onnx cannot express the class {error.object!r}, which is not valid Unicode "
-            f"text: {error}. Rename the class, and fit again."
-        ) from error
+        return classes.astype(check_dtype("y", classes.dtype))
+    check_text(classes.tolist(), "class")
     return classes.astype(object)
 
 
 def _put_labels(onnx: Any, graph: Any, labels: np.ndarray) -> None:
     """Add the lookup of labels to the graph, since torch cannot export strings."""
     graph.initializer.append(onnx.numpy_helper.from_array(labels, "classes"))
-    graph.node.append(onnx.helper.make_node("Gather", ["classes", CODE], ["label"]))
+    graph.node.append(onnx.helper.make_node("Gather", ["classes", CODE], [OUTPUTS[0]]))
     kind = graph.initializer[-1].data_type
-    label = onnx.helper.make_tensor_value_info("label", kind, ["n_samples"])
+    label = onnx.helper.make_tensor_value_info(OUTPUTS[0], kind, ["n_samples"])
     graph.output[0].CopyFrom(label)
 
 
@@ -165,31 +152,53 @@ class _Numbers(nn.Module):
 
 
 class _Table(nn.Module):
-    """Transformation of a `TableScaler` for numbers and missing values."""
+    """Transformation of a `TableScaler` for numbers, codes of categories and missing values."""
 
     fill: Tensor
 
     def __init__(self, scaler: TableScaler) -> None:
         super().__init__()
-        if scaler.scaler_ is None or scaler.levels_.any():
-            raise ValueError(
-                "export_onnx cannot express categorical columns. Convert them to numbers before "
-                "the classifier, with a OneHotEncoder in a Pipeline, and export the classifier of "
-                "the pipeline, or save the classifier."
+        self.numbers = None if scaler.scaler_ is None else _Numbers(scaler.scaler_)
+        self.number_columns = scaler.numbers_.tolist()
+        encoded = scaler.encoded_
+        self.encoded = [
+            _OneHot(*column)
+            for column in zip(
+                encoded.tolist(),
+                scaler.levels_[encoded].tolist(),
+                scaler.has_missing_[encoded].tolist(),
+                strict=True,
             )
-        self.numbers = _Numbers(scaler.scaler_)
-        self.encoded = scaler.encoded_.tolist()
+        ]
         fill = scaler.fill_.astype(scaler.dtype_.newbyteorder("="))
         self.register_buffer("fill", torch.from_numpy(fill))
 
     def forward(self, X: Tensor) -> Tensor:
-        if not X.is_floating_point():
+        if not X.is_floating_point() and self.numbers is not None:
             return self.numbers(X)
         missing = X.isnan()
-        rows = [self.numbers(torch.where(missing, self.fill, X))]
-        for i in self.encoded:
-            rows += [(~missing[:, i : i + 1]).float(), missing[:, i : i + 1].float()]
+        rows = []
+        if self.numbers is not None:
+            numbers = torch.where(missing, self.fill, X)
+            if len(self.number_columns) < X.shape[1]:
+                numbers = numbers[:, self.number_columns]
+            rows.append(self.numbers(numbers))
+        for one_hot in self.encoded:
+            column = slice(one_hot.column, one_hot.column + 1)
+            rows.append(one_hot(X[:, column], missing[:, column]))
         return torch.cat(rows, dim=1)
+
+
+class _OneHot(NamedTuple):
+    """One-hot columns of a category, or the two columns that tell whether a number is missing."""
+
+    column: int
+    n_levels: int
+    has_missing: bool
+
+    def __call__(self, codes: Tensor, missing: Tensor) -> Tensor:
+        found = codes == torch.arange(self.n_levels) if self.n_levels else ~missing
+        return torch.cat([found, missing] if self.has_missing else [found], dim=1).float()
 
 
 def _steps(transformer: Any, dtype: torch.dtype) -> list[Callable[[Tensor], Tensor]]:
