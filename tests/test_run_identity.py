@@ -125,7 +125,7 @@ SAME = [
     {"random_state": np.int64(0)},
     {"random_state": np.uint8(0)},
     {"batch_size": np.int32(50)},
-    {"discriminator_lr": np.str_("auto")},
+    {"unsupervised_weight": np.float64(1.0)},
     {"verbose": 1},
     {"max_epochs": 2},
     {"training__checkpoint_every": 2},

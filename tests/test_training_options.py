@@ -120,7 +120,7 @@ def test_none_stands_for_the_default_options(make_classifier, data):
     X, y = data
     probabilities = [
         make_classifier(training=training).fit(X, y).predict_proba(X)
-        for training in (None, Training(), Training(averaging_decay=0.5))
+        for training in (None, Training(), Training(lr_schedule="cosine"))
     ]
     np.testing.assert_array_equal(probabilities[0], probabilities[1])
     assert not np.array_equal(probabilities[0], probabilities[2])
@@ -132,17 +132,18 @@ def test_none_and_default_options_have_the_same_run(make_classifier, data, tmp_p
     assert again.net_.n_epochs_resumed_ == first.n_iter_
 
 
+def no_training(passed):
+    return 0.0
+
+
 def test_grid_over_an_option(make_learner, data, labels):
-    pipeline = make_pipeline(StandardScaler(), make_learner(max_epochs=5, unlabeled_value=None))
-    grid = {"sganclassifier__training__averaging_decay": [0.0, 0.9, 0.999]}
+    pipeline = make_pipeline(StandardScaler(), make_learner(max_epochs=15, unlabeled_value=None))
+    grid = {"sganclassifier__training__lr_schedule": [no_training, "linear"]}
     search = GridSearchCV(pipeline, grid, cv=2).fit(data[0], labels)
-    decays = [0.0, 0.9, 0.999]
-    assert list(search.cv_results_["param_sganclassifier__training__averaging_decay"]) == decays
-    scores = search.cv_results_["mean_test_score"]
-    assert len(set(scores)) > 1
-    best = search.best_estimator_[-1]
-    assert best.net_.averaging_decay == decays[int(np.argmax(scores))]
-    assert pipeline[-1].training.averaging_decay == 0.9
+    untrained, trained = search.cv_results_["mean_test_score"]
+    assert untrained < trained
+    assert search.best_estimator_[-1].training.lr_schedule == "linear"
+    assert pipeline[-1].training.lr_schedule == "constant"
 
 
 def test_grid_over_instances_of_training(make_learner, data, labels):
