@@ -85,6 +85,7 @@ TABLES: dict[str, Callable[[], str]] = {
         name: _printed(name)
         for name in (
             "audio",
+            "fit_cost",
             "fuzz_load",
             "interrupts",
             "kill_and_resume",
