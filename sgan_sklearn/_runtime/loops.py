@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
 from sgan_sklearn._runtime.threads import limit_threads_after_fork
@@ -17,6 +17,7 @@ __all__ = [
     "automatic_epochs",
     "averaging_share",
     "chunk_size",
+    "chunks",
     "update_average",
 ]
 
@@ -65,9 +66,14 @@ def chunk_size(row_shape: tuple[int, ...]) -> int:
     return min(CHUNK, max(1, CHUNK_PIXELS // n_pixels))
 
 
+def chunks(n_rows: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most `size` rows, like scikit-learn's `gen_batches` without its checks."""
+    return (slice(start, start + size) for start in range(0, n_rows, size))
+
+
 def apply_in_chunks(module: nn.Module, x: Any, size: int, device: torch.device | str) -> Tensor:
     """Return the outputs of a network for any number of rows, on the CPU, in bounded memory."""
     limit_threads_after_fork()
     with torch.inference_mode():
-        parts = (x[rows].to(device) for rows in gen_batches(len(x), size))
+        parts = (x[rows].to(device) for rows in chunks(len(x), size))
         return torch.cat([module(part).cpu() for part in parts])
