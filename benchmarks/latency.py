@@ -3,10 +3,12 @@
 - predict: the time of `predict_proba` of SGANClassifier, of MLPClassifier with hidden layers of the
   same sizes, and of the exported graph in ONNX Runtime, for an array, a DataFrame of numbers and
   one that also has categories. Since MLPClassifier takes no categories, it gets them from a
-  ColumnTransformer in a Pipeline, and the graph takes arrays only. The systems alternate, and the
-  times are medians. Use the ratios: the times depend on the machine and its load.
-- process: the time and the peak memory of a new process that imports torch, scikit-learn and
-  skorch, that imports sgan_sklearn, and that also loads a model and predicts one row. Medians.
+  ColumnTransformer in a Pipeline, and the graph takes arrays only. The systems alternate.
+- process: the time and the memory of a new process that imports torch, scikit-learn and skorch,
+  that imports sgan_sklearn, and that also loads a model and predicts one row.
+
+All figures are medians. With one thread the time is that of the processor, which other programs on
+the machine change little.
 
     python benchmarks/latency.py
 
@@ -142,12 +144,14 @@ def measure_predictions(key: dict, options: argparse.Namespace) -> dict:
         skipped[ONNX] = "the graph takes an array"
     times: dict[str, list[float]] = {name: [] for name in functions}
     end = time.perf_counter() + options.seconds
+    # With several threads, the time of the processor would be their sum.
+    clock = time.process_time if key["threads"] == 1 else time.perf_counter
     # The first round is a warm-up.
     while len(times[SGAN]) <= options.rounds or time.perf_counter() < end:
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = clock()
             function(X)
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     medians = {name: float(np.median(values[1:])) for name, values in times.items()}
     return {
         "median_seconds": medians,
@@ -159,21 +163,20 @@ def measure_predictions(key: dict, options: argparse.Namespace) -> dict:
 
 def measure_process(key: dict, options: argparse.Namespace) -> dict:
     """Run a program in new processes, the first of which only fills the cache of files."""
-    peak = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    seconds, kilobytes = [], []
+    usage = "\nimport psutil, time\nprint(time.process_time(), psutil.Process().memory_info().rss)"
+    figures = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.sgan")
         save(fitted("array", key["seed"])[0], path)
-        command = [sys.executable, "-c", PROGRAMS[key["program"]] + peak, str(path)]
+        command = [sys.executable, "-c", PROGRAMS[key["program"]] + usage, str(path)]
         for _ in range(options.processes + 1):
-            start = time.perf_counter()
             child = subprocess.run(command, capture_output=True, text=True, check=True)
-            seconds.append(time.perf_counter() - start)
-            kilobytes.append(int(child.stdout))
+            figures.append([float(figure) for figure in child.stdout.split()])
         size = path.stat().st_size
+    seconds, n_bytes = np.median(figures[1:], axis=0)
     return {
-        "median_seconds": float(np.median(seconds[1:])),
-        "peak_megabytes": float(np.median(kilobytes[1:])) / 1024,
+        "median_seconds": float(seconds),
+        "megabytes": float(n_bytes) / 1e6,
         "file_megabytes": size / 1e6,
     }
 
@@ -204,11 +207,11 @@ def summarize(cells: list[dict]) -> str:
         [
             cell["key"]["program"],
             f"{cell['median_seconds']:.1f}",
-            f"{cell['peak_megabytes']:.0f}",
+            f"{cell['megabytes']:.0f}",
         ]
         for cell in sorted(found["process"], key=lambda c: place[c["key"]["program"]])
     ]
-    texts += [table(["new process", "seconds", "peak memory, MB"], rows)] if rows else []
+    texts += [table(["new process", "seconds", "memory, MB"], rows)] if rows else []
     return "\n\n".join(texts)
 
 

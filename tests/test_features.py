@@ -344,3 +344,12 @@ def test_operations_give_what_the_transformers_of_scikit_learn_give(scaling, X):
 def test_operations_of_other_transformers_are_refused():
     with pytest.raises(ValueError, match=r"cannot express the scaling StandardScaler\(with_mean"):
         list(operations(StandardScaler(with_mean=False), np.dtype(float)))
+
+
+def test_scaler_with_other_parameters_is_not_restored(rng):
+    state = FeatureScaler("asinh").fit(rng.normal(size=(9, 2))).plain_state()
+    assert FeatureScaler.from_plain_state(state, 2).scaling == "asinh"
+    ((_, _, transformer),) = state["groups_"]
+    transformer.set_params(robustscaler__with_centering=False)
+    with pytest.raises(ValueError, match="cannot express the scaling RobustScaler"):
+        FeatureScaler.from_plain_state(state, 2)

@@ -436,6 +436,8 @@ def _checked_transformer(kind: Any, scaling: Any, n_columns: int, transformer: A
     for expected, given in zip(_steps(new), _steps(transformer), strict=True):
         if type(expected) is not type(given):
             raise ValueError(f"Columns are scaled by {new!r}, not by a {type(given).__name__}.")
+    if kind != "custom":
+        list(operations(transformer, np.dtype(np.float64)))  # whether its parameters are known
     n_expected = 1 if kind in ("shared", "image") else n_columns
     if getattr(transformer, "n_features_in_", n_expected) != n_expected:
         raise ValueError(f"The scaler must have been fitted on {n_expected} columns.")
