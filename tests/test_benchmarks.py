@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -256,6 +257,59 @@ def test_loops_make_the_same_steps_as_the_classifier(benchmark, monkeypatch):
         for network, ours in zip(networks, (clf.net_.module_, clf.net_.generator_), strict=True):
             for weights, expected in zip(network.parameters(), ours.parameters(), strict=True):
                 torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.fixture
+def latency(benchmark):
+    return benchmark("latency")
+
+
+def test_latency_is_measured_and_reported(latency, monkeypatch):
+    monkeypatch.setattr(latency, "N_TRAINING_ROWS", 60)
+    monkeypatch.setattr(latency, "HIDDEN", (8,))
+
+    def session(classifier, threads):
+        raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
+
+    monkeypatch.setattr(latency, "onnx_session", session)
+    n_threads = torch.get_num_threads()  # as they are
+    wanted = latency.keys(["predict"], list(latency.INPUTS), [1, 30], n_threads)
+    options = Namespace(rounds=2, seconds=0)
+    cells = [{"key": key, **latency.measure(key, options)} for key in wanted]
+    assert len(cells) == 3 * 2
+    for cell in cells:
+        seconds = cell["median_seconds"]
+        assert list(seconds) == ["SGANClassifier", "MLPClassifier"]
+        expected = seconds["SGANClassifier"] / seconds["MLPClassifier"]
+        assert cell["ratio_to_mlp"] == pytest.approx(expected)
+        assert cell["rounds"] == 2
+    assert cells[0]["skipped"] == {"ONNX Runtime": "onnxruntime is not installed"}
+    program = {"program": "import sgan_sklearn", "part": "process", "threads": 1}
+    figures = {"median_seconds": 2.04, "megabytes": 361.6, "file_megabytes": 1.0}
+    summary = latency.summarize([*cells, {"key": program, **figures}])
+    lines = summary.splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:8:2]] == list(latency.INPUTS)
+    assert "- (the graph takes an array)" in lines[4]
+    assert re.fullmatch(r"\| import sgan_sklearn +\| 2\.0 +\| 362 +\|", lines[-1])
+
+
+def test_latency_of_the_exported_graph(latency, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    monkeypatch.setattr(latency, "N_TRAINING_ROWS", 60)
+    monkeypatch.setattr(latency, "HIDDEN", (8,))
+    classifier, _ = latency.fitted("array", seed=0)
+    X = latency.make_rows("array", 20, seed=1)
+    (found,) = latency.onnx_session(classifier, 1).run(["probabilities"], {"X": X})
+    np.testing.assert_allclose(found, classifier.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_programs_that_predict_are_measured(latency):
+    (*_, key) = latency.keys(["process"], [], [], 1)
+    cell = latency.measure(key, Namespace(processes=1))
+    assert 50 < cell["megabytes"] < 2000
+    assert 0.1 < cell["file_megabytes"] < 10
 
 
 @pytest.fixture

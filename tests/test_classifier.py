@@ -1392,3 +1392,52 @@ def test_most_probable_rows_replace_a_class_that_is_never_generated():
 def test_bad_label_to_sample(n_samples, label, message, fitted):
     with pytest.raises(ValueError, match=message):
         fitted.sample(n_samples, label=label)
+
+
+def change_by_partial_fit(classifier, X, y):
+    classifier.partial_fit(X, y)
+
+
+def change_by_warm_start(classifier, X, y):
+    classifier.set_params(warm_start=True).fit(X, y)
+
+
+def change_by_restoring(classifier, X, y):
+    snapshot = classifier.net_.snapshot()
+    for values in snapshot["averaged_module_"].values():
+        values.mul_(1.5).add_(0.1)
+    classifier.net_.restore(snapshot)
+
+
+def change_in_place(classifier, X, y):
+    with torch.no_grad():
+        for values in classifier.discriminator_.parameters():
+            values.data.add_(0.1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change_by_partial_fit, change_by_warm_start, change_by_restoring, change_in_place],
+)
+def test_predictions_use_the_weights_of_now(change, make_classifier, data):
+    X, y = data
+    classifier = make_classifier().fit(X, y)
+    before = classifier.predict_proba(X)
+    np.testing.assert_array_equal(classifier.predict_proba(X), before)
+    change(classifier, X, y)
+    after = classifier.predict_proba(X)
+    assert not np.array_equal(after, before)
+    for copied in (pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)):
+        np.testing.assert_array_equal(copied.predict_proba(X), after)
+
+
+@pytest.mark.parametrize("scaling", ["auto", "asinh", "shared"])
+def test_rows_are_checked_once_and_not_by_each_transformer(
+    scaling, make_classifier, data, monkeypatch
+):
+    X, y = data
+    classifier = make_classifier(scaling=scaling).fit(X, y)
+    expected = classifier.predict_proba(X[:1])
+    for transformer in (StandardScaler, RobustScaler):
+        monkeypatch.setattr(transformer, "transform", None)
+    np.testing.assert_array_equal(classifier.predict_proba(X[:1]), expected)

@@ -3,15 +3,22 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+import sklearn
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, RobustScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
+from sklearn.utils.fixes import parse_version
 
-from sgan_sklearn._data.scaling import LIMIT, SCALINGS, FeatureScaler
+from sgan_sklearn._data.scaling import LIMIT, SCALINGS, FeatureScaler, operations
 
 DTYPES = [
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
@@ -317,3 +324,32 @@ def test_image_needs_little_more_memory_than_its_result(rng):
         assert tracemalloc.get_traced_memory()[1] < 1.6 * result
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("scaling", [name for name in SCALINGS if name != "auto"])
+@given(X=tables(limit=1_000_000))
+def test_operations_give_what_the_transformers_of_scikit_learn_give(scaling, X):
+    scaler = FeatureScaler(scaling).fit(X)
+    # Older versions subtract a mean of float64 from rows of float32.
+    is_exact = parse_version(sklearn.__version__) >= parse_version("1.9")
+    assume(is_exact or scaler.float_ == np.float64)
+    ((kind, _, transformer),) = scaler.groups_
+    rows = scaler._without_offset(X).astype(scaler.float_)
+    one_scale = kind in ("shared", "image")
+    expected = transformer.transform(rows.reshape(-1, 1) if one_scale else rows).reshape(X.shape)
+    found = np.clip(expected, -LIMIT, LIMIT).astype(np.float32)
+    np.testing.assert_array_equal(scaler.transform(X), found)
+
+
+def test_operations_of_other_transformers_are_refused():
+    with pytest.raises(ValueError, match=r"cannot express the scaling StandardScaler\(with_mean"):
+        list(operations(StandardScaler(with_mean=False), np.dtype(float)))
+
+
+def test_scaler_with_other_parameters_is_not_restored(rng):
+    state = FeatureScaler("asinh").fit(rng.normal(size=(9, 2))).plain_state()
+    assert FeatureScaler.from_plain_state(state, 2).scaling == "asinh"
+    ((_, _, transformer),) = state["groups_"]
+    transformer.set_params(robustscaler__with_centering=False)
+    with pytest.raises(ValueError, match="cannot express the scaling RobustScaler"):
+        FeatureScaler.from_plain_state(state, 2)

@@ -217,3 +217,33 @@ def test_import_changes_no_global_state():
         [sys.executable, "-c", GLOBAL_STATE], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+HEAVY = (
+    *("matplotlib", "onnx", "onnxruntime", "pandas", "polars", "pyarrow", "rich"),
+    *(
+        f"sklearn.{name}"
+        for name in (
+            *("cluster", "compose", "covariance", "decomposition", "discriminant_analysis"),
+            *("ensemble", "linear_model", "neighbors", "neural_network", "semi_supervised"),
+            *("svm", "tree"),
+        )
+    ),
+)
+
+# skorch or scikit-learn may load some of the modules.
+LOADED = f"""
+import sys
+import torch, skorch, skorch.callbacks
+import sklearn.metrics, sklearn.model_selection, sklearn.pipeline, sklearn.preprocessing
+before = set(sys.modules)
+import sgan_sklearn
+print(*sorted(set({HEAVY}) & set(sys.modules) - before))
+"""
+
+
+def test_import_loads_no_heavy_module():
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split() == []

@@ -615,3 +615,34 @@ def test_largest_integers_are_restored(make_classifier, form, dtype):
     assert found.dtype == dtype
     assert found.min() >= 0
     assert found.max() > 0.999 * largest
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_blocks_of_categories_and_missing_values(dtype):
+    nan = np.nan
+    # A category with missing values, a number with some, a category without, and a number without.
+    X = np.array([[0, 1, 0, 5], [1, nan, 1, 6], [nan, 3, 2, 7]], dtype=dtype)
+    scaler = TableScaler("none", [2, 0, 3, 0]).fit(X)
+    expected = [
+        [1, 5, *(1, 0, 0), *(1, 0), *(1, 0, 0)],
+        [2, 6, *(0, 1, 0), *(0, 1), *(0, 1, 0)],
+        [3, 7, *(0, 0, 1), *(1, 0), *(0, 0, 1)],
+    ]
+    found = scaler.transform(X)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(scaler.inverse_transform(found)[:, 2:], X[:, 2:])
+    # Without a column for missing values, an unknown level has none.
+    unknown = scaler.transform(np.array([[nan, nan, nan, nan]], dtype=dtype))
+    np.testing.assert_array_equal(unknown, [[2, 6, *(0, 0, 1), *(0, 1), *(0, 0, 0)]])
+
+
+def test_columns_of_a_frame_are_read_by_position(make_classifier, data):
+    X, y = data
+    frame = pd.DataFrame(X, columns=[3, 2, 1, 0])  # names that are positions of other columns
+    frame[7] = pd.Categorical(np.where(X[:, 0] > 0, "a", "b"))
+    named = frame.set_axis(["v3", "v2", "v1", "v0", "v7"], axis=1)
+    one, other = make_classifier().fit(frame, y), make_classifier().fit(named, y)
+    np.testing.assert_array_equal(one.predict_proba(frame), other.predict_proba(named))
+    parts = [one.predict_proba(frame.iloc[[i]]) for i in range(3)]
+    np.testing.assert_allclose(np.concatenate(parts), one.predict_proba(frame[:3]), rtol=1e-5)

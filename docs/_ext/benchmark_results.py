@@ -90,6 +90,7 @@ TABLES: dict[str, Callable[[], str]] = {
             "interrupts",
             "kill_and_resume",
             "kill_save",
+            "latency",
             "mutants",
             "sample_quality",
             "soak",

@@ -85,7 +85,7 @@ class StreamedRows:
     ) -> None:
         self._X, self._space, self.device = X, space, device
         self._indices = indices
-        self.shape = (len(self), *self[:1].shape[1:])
+        self.shape = (len(self), *space.input_shape)
 
     def __len__(self) -> int:
         return len(self._X if self._indices is None else self._indices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from sklearn.utils import gen_batches
 
 from sgan_sklearn._data.columns import MAX_LEVELS
 from sgan_sklearn._data.integers import difference, representable
+from sgan_sklearn._runtime.loops import chunks
 
-__all__ = ["LIMIT", "SCALINGS", "FeatureScaler", "TableScaler"]
+__all__ = ["LIMIT", "SCALINGS", "FeatureScaler", "TableScaler", "operations"]
 
 SCALINGS = ("asinh", "auto", "image", "none", "shared", "standard")
 
@@ -110,7 +111,7 @@ default="auto"
 
     def _scaled(self, X: np.ndarray) -> np.ndarray:
         scaled = np.empty(X.shape, dtype=np.float32)
-        for rows in gen_batches(len(X), IMAGE_BATCH_SIZE if self._is_image() else len(X)):
+        for rows in chunks(len(X), IMAGE_BATCH_SIZE if self._is_image() else len(X)):
             self._transform_into(scaled[rows], X[rows])
         return scaled
 
@@ -118,15 +119,14 @@ default="auto"
         X = X.astype(np.result_type(X.dtype, self.float_), copy=False)
         X = np.clip(X, *self.reach()).astype(X.dtype, copy=False)
         for kind, columns, transformer in self.groups_:
-            part = transformer.transform(_reshaped_for(kind, X[:, columns]))
-            part = part.toarray() if sparse.issparse(part) else np.asarray(part)
-            if part.size != len(X) * len(columns):
-                raise ValueError(
-                    "The 'scaling' parameter of SGANClassifier must be a transformer that keeps "
-                    f"the number of columns. Got {transformer!r}, which transforms {len(columns)} "
-                    f"columns to {part.shape[-1]}. Put it before the classifier, in a Pipeline."
-                )
-            scaled[:, columns] = np.clip(part.reshape(len(X), -1), -LIMIT, LIMIT)
+            part = X[:, columns]
+            if kind == "custom":
+                part = _transformed(part, transformer)
+            else:
+                # The checks of scikit-learn's transformers take longer than the arithmetic.
+                for operation, *values in operations(transformer, X.dtype):
+                    operation(part, *values, out=part, casting="same_kind")
+            scaled[:, columns] = np.clip(part, -LIMIT, LIMIT)
 
     def _without_offset(self, X: np.ndarray) -> np.ndarray:
         """Return rows minus the offsets as floats; unchanged if there are no offsets."""
@@ -306,15 +306,21 @@ class TableScaler(TransformerMixin, BaseEstimator):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the rows in the model space, float32."""
         parts = [] if self.scaler_ is None else [self.scaler_.transform(self._numbers(X))]
-        for i, block in zip(self.encoded_, self.blocks_, strict=True):
-            size = block.stop - block.start
-            missing = _is_missing(X[:, i])
-            codes = np.where(missing, 0, X[:, i] if self.levels_[i] else 0).astype(int)
-            one_hot = np.eye(size, dtype=np.float32)[codes]
-            has_indicator = size > self.levels_[i]
-            one_hot[missing] = np.eye(size, dtype=np.float32)[-1] if has_indicator else 0.0
-            parts.append(one_hot)
+        if self.blocks_:
+            parts.append(self._one_hot(X[:, self.encoded_]))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _one_hot(self, X: np.ndarray) -> np.ndarray:
+        """Return the one-hot blocks of the encoded columns."""
+        starts, stops = np.array([(block.start, block.stop) for block in self.blocks_]).T
+        levels, missing = self.levels_[self.encoded_], _is_missing(X)
+        codes = np.where(missing | (levels == 0), 0, X).astype(int)
+        # A missing value is the last column of its block, or no column at all.
+        positions = np.where(missing, stops - 1, starts + codes) - starts[0]
+        rows, columns = np.nonzero(~missing | (stops - starts > levels))
+        one_hot = np.zeros((len(X), stops[-1] - starts[0]), dtype=np.float32)
+        one_hot[rows, positions[rows, columns]] = 1.0
+        return one_hot
 
     @property
     def needs_all_rows(self) -> bool:
@@ -427,6 +433,8 @@ def _checked_transformer(kind: Any, scaling: Any, n_columns: int, transformer: A
     for expected, given in zip(_steps(new), _steps(transformer), strict=True):
         if type(expected) is not type(given):
             raise ValueError(f"Columns are scaled by {new!r}, not by a {type(given).__name__}.")
+    if kind != "custom":
+        list(operations(transformer, np.dtype(np.float64)))  # whether its parameters are known
     n_expected = 1 if kind in ("shared", "image") else n_columns
     if getattr(transformer, "n_features_in_", n_expected) != n_expected:
         raise ValueError(f"The scaler must have been fitted on {n_expected} columns.")
@@ -510,6 +518,55 @@ def _pixel_range(X: np.ndarray) -> np.ndarray:
 def _reshaped_for(kind: str, X: np.ndarray) -> np.ndarray:
     """Return a group of columns as the input of its transformer: one column if it has one scale."""
     return X.reshape(-1, 1) if kind in ("shared", "image") else X
+
+
+def _transformed(X: np.ndarray, transformer: Any) -> np.ndarray:
+    """Apply a user's transformer, or raise ValueError if it changes the number of columns."""
+    result = transformer.transform(X)
+    result = result.toarray() if sparse.issparse(result) else np.asarray(result)
+    if result.size != X.size:
+        raise ValueError(
+            "The 'scaling' parameter of SGANClassifier must be a transformer that keeps the number "
+            f"of columns. Got {transformer!r}, which transforms {X.shape[1]} columns to "
+            f"{result.shape[-1]}. Put it before the classifier, in a Pipeline."
+        )
+    return result.reshape(len(X), -1)
+
+
+def operations(transformer: Any, dtype: np.dtype) -> Iterator[tuple[Any, ...]]:
+    """Yield NumPy functions with their second arguments that do the same as a transformer.
+
+    Parameters
+    ----------
+    transformer : transformer
+        A fitted transformer of scikit-learn.
+    dtype : dtype
+        Dtype of the rows: float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If it is another transformer than those of `SCALINGS`.
+    """
+    match transformer:
+        case Pipeline():
+            for _, step in transformer.steps:
+                yield from operations(step, dtype)
+        case StandardScaler(with_mean=True, with_std=True):
+            yield np.subtract, transformer.mean_.astype(dtype)
+            yield np.divide, transformer.scale_.astype(dtype)
+        case RobustScaler(with_centering=True, with_scaling=True):
+            yield np.subtract, transformer.center_
+            yield np.divide, transformer.scale_
+        case MinMaxScaler(clip=False):
+            yield np.multiply, transformer.scale_
+            yield np.add, transformer.min_
+        case FunctionTransformer() if transformer.func is np.arcsinh:
+            yield (np.arcsinh,)
+        case FunctionTransformer(func=None):
+            pass
+        case _:
+            raise ValueError(f"cannot express the scaling {transformer!r}")
 
 
 def _make_transformer(kind: str, scaling: Any) -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import torch
-from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
 from sgan_sklearn._runtime.threads import limit_threads_after_fork
@@ -18,6 +18,7 @@ __all__ = [
     "automatic_epochs",
     "averaging_share",
     "chunk_size",
+    "chunks",
     "update_average",
 ]
 
@@ -66,6 +67,11 @@ def chunk_size(row_shape: tuple[int, ...]) -> int:
     return min(CHUNK, max(1, CHUNK_PIXELS // n_pixels))
 
 
+def chunks(n_rows: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most `size` rows, like scikit-learn's `gen_batches` without its checks."""
+    return (slice(start, start + size) for start in range(0, n_rows, size))
+
+
 def apply_in_chunks(module: nn.Module, x: Any, size: int, device: torch.device | str) -> Tensor:
     """Return the outputs of a network for any number of rows, on the CPU, in bounded memory."""
     limit_threads_after_fork()
@@ -76,6 +82,6 @@ def apply_in_chunks(module: nn.Module, x: Any, size: int, device: torch.device |
         # Small results between the large tensors of the network would fragment the memory.
         outputs = first.new_empty(len(x), *first.shape[1:])
         outputs[:size] = first
-        for rows in islice(gen_batches(len(x), size), 1, None):
+        for rows in islice(chunks(len(x), size), 1, None):
             outputs[rows] = module(x[rows].to(device)).cpu()
         return outputs

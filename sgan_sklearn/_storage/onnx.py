@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScaler, StandardScaler
 from torch import Tensor, nn
 
-from sgan_sklearn._data.scaling import LIMIT, FeatureScaler, TableScaler
+from sgan_sklearn._data.scaling import LIMIT, FeatureScaler, TableScaler, operations
 from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._storage.files import replace_file
 from sgan_sklearn._storage.onnx_columns import OUTPUTS, check_dtype, check_text, find_inputs
@@ -203,28 +201,20 @@ class _OneHot(NamedTuple):
 
 def _steps(transformer: Any, dtype: torch.dtype) -> list[Callable[[Tensor], Tensor]]:
     """Return the steps of a scikit-learn transformer as functions of tensors."""
+    native = torch.empty(0, dtype=dtype).numpy().dtype
+    try:
+        return [_step(*operation, dtype=dtype) for operation in operations(transformer, native)]
+    except ValueError as error:
+        raise ValueError(
+            f"export_onnx {error}. Scale the rows before the classifier, in a Pipeline, and fit it "
+            "with scaling='none', or save the classifier."
+        ) from error
 
-    def constant(values: Any) -> Tensor:
-        return torch.as_tensor(values, dtype=dtype)
 
-    match transformer:
-        case Pipeline():
-            return [step for _, inner in transformer.steps for step in _steps(inner, dtype)]
-        case StandardScaler(with_mean=True, with_std=True):
-            mean, scale = constant(transformer.mean_), constant(transformer.scale_)
-            return [lambda X: (X - mean) / scale]
-        case RobustScaler(with_centering=True, with_scaling=True):
-            center, scale = constant(transformer.center_), constant(transformer.scale_)
-            return [lambda X: (X - center) / scale]
-        case MinMaxScaler(clip=False):
-            factor, shift = constant(transformer.scale_), constant(transformer.min_)
-            return [lambda X: X * factor + shift]
-        case FunctionTransformer(func=None):
-            return []
-        case FunctionTransformer() if transformer.func is np.arcsinh:
-            # ONNX runtimes do not support asinh for float64.
-            return [lambda X: X.sign() * (X.abs() + (X * X + 1).sqrt()).log()]
-    raise ValueError(
-        f"export_onnx cannot express the scaling {transformer!r}. Scale the rows before the "
-        "classifier, in a Pipeline, and fit it with scaling='none', or save the classifier."
-    )
+def _step(operation: Any, *values: np.ndarray, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    if operation is np.arcsinh:
+        # ONNX runtimes do not support asinh for float64.
+        return lambda X: X.sign() * (X.abs() + (X * X + 1).sqrt()).log()
+    function = getattr(torch, operation.__name__)  # NumPy and torch have the same names
+    (value,) = (torch.as_tensor(value, dtype=dtype) for value in values)
+    return lambda X: function(X, value)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
@@ -174,6 +173,9 @@ default="auto"
 
 def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the class proportions predicted by a logistic regression, and its mean uncertainty."""
+    # Imported here, so that programs that only predict do not load it.
+    from sklearn.linear_model import LogisticRegression
+
     n_classes = codes.max() + 1
     labeled = balanced_subset(codes, MAX_PRIOR_LABELS)
     asked = random_subset(np.arange(len(rows)), MAX_PRIOR_ROWS)

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
-from sklearn.neighbors import kneighbors_graph
-from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods
 
@@ -26,6 +22,7 @@ from sgan_sklearn.regularizers._simple_classifiers import (
 )
 
 if TYPE_CHECKING:
+    from sklearn.ensemble import VotingClassifier
     from torch import Tensor
 
     from sgan_sklearn._data.rows import Rows
@@ -215,6 +212,10 @@ class Distillation(Regularizer):
 
 def _simple_classifier() -> VotingClassifier:
     """Return the mean of a flexible model, a random forest, and a linear one."""
+    # Imported here, so that programs that only predict do not load it.
+    from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+    from sklearn.linear_model import LogisticRegression
+
     linear, forest = LogisticRegression(max_iter=1000), RandomForestClassifier(N_TREES)
     return VotingClassifier([("forest", forest), ("linear", linear)], voting="soft")
 
@@ -231,6 +232,9 @@ def _label_spreading_accuracy(X: Rows, codes: np.ndarray) -> float:
     Classes with a single labeled row cannot be evaluated. If fewer than two classes have more, the
     result is 1, so that the network learns from the unlabeled rows without a teacher.
     """
+    from sklearn.neighbors import kneighbors_graph
+    from sklearn.semi_supervised import LabelSpreading
+
     n_classes = len(np.unique(codes[codes >= 0]))
     labeled = balanced_subset(codes, max(MAX_SPREAD_ROWS, 2 * n_classes))
     y = np.unique(codes[labeled], return_inverse=True)[1]
