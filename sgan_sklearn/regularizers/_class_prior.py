@@ -68,7 +68,7 @@ default="auto"
         - "uniform": the same proportion for each class.
     weight : float, default=1.0
         Weight of the term.
-    ramp_up : int, default=200
+    ramp_up : int, default=500
         Number of training steps over which the weight increases to its full value.
     decay : float, default=0.99
         Decay of the moving average, over about ``1 / (1 - decay)`` batches. 0 uses each batch
@@ -100,7 +100,7 @@ default="auto"
         prior: Any = "auto",
         *,
         weight: float = 1.0,
-        ramp_up: int = 200,
+        ramp_up: int = 500,
         decay: float = 0.99,
     ) -> None:
         self.prior = prior

@@ -47,7 +47,7 @@ class VirtualAdversarial(Regularizer):
         negative, averaged over the rows. For a custom `scaling`, pass a number.
     weight : float, default=1.0
         Weight of the term.
-    ramp_up : int, default=200
+    ramp_up : int, default=500
         Number of training steps over which the weight increases to its full value.
 
     References
@@ -72,7 +72,7 @@ class VirtualAdversarial(Regularizer):
     # Length of the first, random step, which must be short for a local gradient.
     PROBE = 0.1
 
-    def __init__(self, eps: Any = "auto", *, weight: float = 1.0, ramp_up: int = 200) -> None:
+    def __init__(self, eps: Any = "auto", *, weight: float = 1.0, ramp_up: int = 500) -> None:
         self.eps = eps
         self.weight = weight
         self.ramp_up = ramp_up
