@@ -35,8 +35,10 @@ RANDOM = np.random.RandomState(0)
 
 def empty_frame(description):
     """Return a frame without rows that has the described columns."""
-    empty = np.empty(0, dtype=object), np.empty(0, dtype=bool)
-    return build_frame(description, [empty] * len(described_columns(description)[1]))
+    known = np.empty(0, dtype=bool)
+    is_date = [str(dtype).startswith("datetime") for dtype in described_columns(description)[1]]
+    values = [np.empty(0, dtype=np.int64 if date else object) for date in is_date]
+    return build_frame(description, [(part, known) for part in values])
 
 
 def assert_same_form(found, X):
