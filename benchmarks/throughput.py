@@ -146,7 +146,7 @@ def measure_steps(key: dict, folder: Path | None, options: argparse.Namespace) -
             torch.from_numpy(y),
             batch_size=clf.batch_size,
             latent_dim=clf.latent_dim,
-            lr=clf.discriminator_lr,
+            lr=clf.plan_.discriminator_lr,
             device=key["device"],
         )
         for name, loop in {"plain loop": plain_loop, "tight loop": tight_loop}.items()
@@ -473,7 +473,7 @@ def _epochs_of_loop(key: dict, images, y: np.ndarray):
         torch.from_numpy(y),
         batch_size=clf.batch_size,
         latent_dim=clf.latent_dim,
-        lr=clf.discriminator_lr,
+        lr=clf.plan_.discriminator_lr,
         device=key["device"],
     )
     X_test = torch.from_numpy(clf._space.transform(images.X_test.reshape(-1, 784)))
