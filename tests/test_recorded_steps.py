@@ -145,7 +145,7 @@ def test_training_continues_after_recorded_steps(device):
     clf.set_params(warm_start=True).fit(X, y).fit(X, y)
     assert clf.n_iter_ == 4
     rates = [group["lr"] for group in clf.net_.optimizer_.param_groups]
-    assert rates == [clf.discriminator_lr]
+    assert rates == [clf.plan_.discriminator_lr]
     again = clone(clf).fit(X, y).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
     before = clf.predict_proba(X)
@@ -352,3 +352,26 @@ def test_other_gpu_programs_are_not_affected():
     ).fit(X, y)
     assert torch.equal(torch.cuda.get_rng_state(), before[0])
     assert torch.equal(torch.get_rng_state(), before[1])
+
+
+def test_large_steps_are_not_recorded_on_a_cpu(monkeypatch):
+    X, y = digits()
+    recorded = []
+    record = recorded_steps_module.record_operations
+    monkeypatch.setattr(
+        recorded_steps_module, "record_operations", lambda f: recorded.append(f) or record(f)
+    )
+    clf = small("cpu", max_epochs=2).set_params(training__record_steps=True)
+    replayed = clone(clf).fit(X, y).predict_proba(X)
+    assert len(recorded) == 1
+    monkeypatch.setattr(recorded_steps_module, "MAX_BYTES", 1_000)
+    np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), replayed)
+    assert len(recorded) == 1
+
+
+def test_steps_are_not_recorded_under_anomaly_detection(monkeypatch):
+    monkeypatch.setattr(recorded_steps_module, "record_operations", None)
+    X, y = digits()
+    with torch.autograd.set_detect_anomaly(True):
+        clf = small("cpu", max_epochs=2).set_params(training__record_steps=True).fit(X, y)
+    assert clf.n_iter_ == 2

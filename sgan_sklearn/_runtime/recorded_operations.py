@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["record_operations"]
+__all__ = ["n_new_bytes", "record_operations"]
 
 aten = torch.ops.aten
 
@@ -56,7 +56,8 @@ def record_operations(function: Callable[[], Any]) -> Callable[[], Any]:
     recorder = _Recorder()
     with recorder:
         outputs = function()
-    return _Replay([_operation(call) for call in _simplified(recorder.calls)], outputs)
+    calls = _simplified(recorder.calls, {_storage(tensor) for tensor in _tensors(outputs)})
+    return _Replay([_operation(call) for call in calls], outputs)
 
 
 class _Replay:
@@ -107,6 +108,13 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
+def n_new_bytes(inputs: Any, results: Any) -> int:
+    """Return the memory of the results of an operation, without views of its inputs."""
+    known = {_storage(tensor) for tensor in _tensors(inputs)}
+    new = (tensor.untyped_storage() for tensor in _tensors(results))
+    return sum(storage.nbytes() for storage in new if storage._cdata not in known)
+
+
 def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
@@ -126,8 +134,8 @@ def _written(call: _Call) -> Iterator[Tensor]:
 # --- operations that need not be repeated -------------------------------------------------------
 
 
-def _simplified(calls: Sequence[_Call]) -> Iterator[_Call]:
-    """Yield the operations to repeat."""
+def _simplified(calls: Sequence[_Call], kept: set[int]) -> Iterator[_Call]:
+    """Yield the operations to repeat, given the storages that the function returns."""
     changed = {_storage(tensor) for call in calls for tensor in _written(call)}
     versions: Counter[int] = Counter()  # how many times each storage was changed so far
     computed: dict[Any, _Call] = {}
@@ -169,7 +177,7 @@ def _simplified(calls: Sequence[_Call]) -> Iterator[_Call]:
         is_pure = (
             torch.Tag.nondeterministic_seeded not in call.func.tags
             and packet not in BATCH_NORMS
-            and not (outputs & changed)
+            and not (outputs & (changed | kept))
         )
         if not is_pure:
             yield call

@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sgan_sklearn._runtime.processes import n_processes
-from sgan_sklearn._runtime.recorded_operations import record_operations
+from sgan_sklearn._runtime.recorded_operations import n_new_bytes, record_operations
 
 __all__ = ["RecordedStep", "can_record", "is_recordable"]
 
 # Number of steps of each kind before one is recorded: libraries and optimizers initialize in them.
 N_WARM_UP = 3
+
+# A recording on a CPU keeps all intermediate tensors. Steps with larger ones gain nothing from it.
+MAX_BYTES = 2**28
 
 # Packages whose parts of a step have no state in Python, and those of their base classes.
 KNOWN = ("sgan_sklearn", "torch")
@@ -117,7 +120,7 @@ class RecordedStep:
         self._step = step
         self._optimizers = optimizers
         self._needed = needed
-        self._has_failed = False
+        self._is_off = False
         # The default stream of a GPU does not support recording.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         # The keys say whether a step is adversarial, and which regularizers it uses.
@@ -128,7 +131,7 @@ class RecordedStep:
         self, batch: Any, latent: Tensor | None, used: tuple[int, ...], numbers: Sequence[float]
     ) -> Terms:
         """Make a step and return its loss terms."""
-        if self._has_failed:
+        if self._is_off:
             return self._step(batch, latent, used, numbers)
         kind = latent is not None, used
         self._n_steps[kind] += 1
@@ -162,6 +165,8 @@ class RecordedStep:
         # Before the recording: a synchronization within it breaks more than the recording.
         if watch.operation:
             self._handle_failure(RuntimeError(f"{watch.operation} depends on values"))
+        elif self._stream is None and watch.n_bytes > MAX_BYTES:
+            self._is_off = True
         return terms
 
     def _handle_failure(self, error: BaseException) -> None:
@@ -182,17 +187,18 @@ class RecordedStep:
             "the attempt.",
             stacklevel=2,
         )
-        self._has_failed = True
+        self._is_off = True
         self._recordings.clear()
 
 
 class _Watch(TorchDispatchMode):
-    """Detect operations of a step on a device that cannot be recorded."""
+    """Detect operations of a step that cannot be recorded, and count the bytes of its tensors."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
         self._device = device
         self.operation = ""
+        self.n_bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -204,6 +210,7 @@ class _Watch(TorchDispatchMode):
             or (operation is aten.copy_ and args[0].device != args[1].device)
         ):
             self.operation = self.operation or str(operation)
+        self.n_bytes += n_new_bytes(args, result)
         return result
 
 

@@ -1,0 +1,101 @@
+"""Repeated operations of PyTorch give what the function gives."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from sgan_sklearn._runtime.recorded_operations import record_operations
+
+STATE = torch.zeros(4)
+
+
+def noisy(x):
+    return (x + torch.randn_like(x)).mean(dim=0)
+
+
+def accumulated(x):
+    STATE.add_(x.sum(dim=0))
+    return STATE * 2
+
+
+def written_views(x):
+    y = torch.zeros_like(x)
+    y[:, 1:] = x[:, 1:]
+    y[0].mul_(3)
+    return y.t().contiguous()
+
+
+def repeated(x):
+    first, second = x.exp(), x.exp()
+    first = first + 1  # as an operation of its own
+    return first * second, x.exp().sum()
+
+
+def equal_until_one_is_written(x):
+    first, second = x * 2, x * 2
+    first.add_(1)
+    return first - second, x * 2
+
+
+def changed_input(x):
+    y = x * 2
+    x.add_(1)
+    return y, x * 2
+
+
+def gradients(x):
+    weight = torch.full((4, 3), 0.5, requires_grad=True)
+    with torch.enable_grad():
+        loss = F.cross_entropy(F.dropout(x, 0.5) @ weight, x.argmax(dim=1) % 3)
+        loss.backward()
+    return loss.detach(), weight.grad
+
+
+def several_results(x):
+    values, indices = x.sort(dim=1)
+    low, high = values.split(2, dim=1)
+    return low, high, indices, torch._foreach_mul([low, high], 2.0)[1]
+
+
+FUNCTIONS = [
+    noisy,
+    accumulated,
+    written_views,
+    repeated,
+    equal_until_one_is_written,
+    changed_input,
+    gradients,
+    several_results,
+]
+
+
+def flat(outputs):
+    return [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@given(rows=st.lists(st.integers(-9, 9), min_size=4, max_size=4), seed=st.integers(0, 99))
+@settings(max_examples=20)
+def test_replays_equal_calls(function, rows, seed):
+    def fresh():
+        STATE.zero_()
+        torch.manual_seed(seed)
+
+    def inputs():
+        for scale in (1.0, -0.5, 2.0):
+            yield torch.tensor(rows) * scale + torch.arange(20.0).view(5, 4)
+
+    with torch.random.fork_rng(devices=[]):
+        fresh()
+        expected = [[part.clone() for part in flat(function(x.clone()))] for x in inputs()]
+        fresh()
+        place = torch.zeros(5, 4)
+        replay = None
+        for x, parts in zip(inputs(), expected, strict=True):
+            place.copy_(x)
+            if replay is None:
+                replay = record_operations(lambda: function(place))
+            for found, part in zip(flat(replay()), parts, strict=True):
+                assert torch.equal(found, part)
