@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback
+from threadpoolctl import threadpool_info
 from torch import nn
 
 from sgan_sklearn import SGANClassifier
@@ -24,6 +25,12 @@ def two_threads():
     torch.set_num_threads(before)
 
 
+def blas_threads():
+    return [
+        library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+    ]
+
+
 class Threads(Callback):
     """Remember the number of threads of each epoch."""
 
@@ -39,9 +46,12 @@ class Threads(Callback):
     ("networks", "n_threads"), [([SMALL, SMALL], 1), ([SMALL, LARGE], 2), ([SMALL, CONV], 2)]
 )
 def test_small_networks_have_one_thread(networks, n_threads):
+    before = blas_threads()
     with threads_for(*networks):
         assert torch.get_num_threads() == n_threads
+        assert blas_threads() == ([1] * len(before) if n_threads == 1 else before)
     assert torch.get_num_threads() == 2
+    assert blas_threads() == before
     with pytest.raises(ZeroDivisionError), threads_for(*networks):
         raise ZeroDivisionError
     assert torch.get_num_threads() == 2

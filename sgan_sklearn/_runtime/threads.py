@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 __all__ = ["limit_threads_after_fork", "threads_for"]
@@ -41,7 +42,7 @@ def limit_threads_after_fork() -> None:
 
 
 class _OneThread:
-    """Blocks in which torch computes with one thread.
+    """Blocks in which torch, NumPy and SciPy compute with one thread.
 
     Each thread of the process has its own number of threads, but the number set last is that of
     threads that use torch for the first time. So the number to restore is that from before the
@@ -61,6 +62,7 @@ class _OneThread:
         with self._lock:
             if self._n_users == 0:
                 self._former = torch.get_num_threads()
+                self._blas = threadpool_limits(1, user_api="blas")
             self._n_users += 1
             former = self._former
             torch.set_num_threads(1)
@@ -70,6 +72,8 @@ class _OneThread:
             with self._lock:
                 self._n_users -= 1
                 torch.set_num_threads(former)
+                if self._n_users == 0:
+                    self._blas.restore_original_limits()
 
 
 _one_thread = _OneThread()
