@@ -3,7 +3,7 @@
 - predict: the time of `predict_proba` of SGANClassifier, of MLPClassifier with hidden layers of the
   same sizes, and of the exported graph in ONNX Runtime, for an array, a DataFrame of numbers and
   one that also has categories. Since MLPClassifier takes no categories, it gets them from a
-  ColumnTransformer in a Pipeline, and the graph takes arrays only. The systems alternate.
+  ColumnTransformer in a Pipeline. The graph is that of a model of arrays. The systems alternate.
 - process: the time and the memory of a new process that imports torch, scikit-learn and skorch,
   that imports sgan_sklearn, and that also loads a model and predicts one row.
 

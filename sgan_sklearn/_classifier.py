@@ -164,8 +164,8 @@ default="auto"
         ``on_train=True``. Callbacks of scikit-learn are set with ``set_callbacks``. See the guide
         page *Callbacks*.
     random_state : int, RandomState instance or None, default=None
-        Source of all randomness. On a CPU the same integer gives the same model to the bit. See
-        the guide page *Reproducibility*.
+        Source of all randomness. On a CPU the same integer gives the same model to the bit, for
+        large networks with the same number of threads. See the guide page *Reproducibility*.
     verbose : int, default=0
         1 prints the numbers of rows and classes, and about 20 epochs with their losses and the
         remaining time; 2 prints all epochs.

@@ -143,5 +143,5 @@ def test_long_training_is_announced(make_classifier, data, capsys, monkeypatch):
     assert header.split()[0] == "epoch"
     monkeypatch.setattr(progress, "MIN_SECONDS", 0)
     _, (_, line, header, *_) = fit_and_read(make_classifier, (X, y), capsys, **params)
-    assert re.fullmatch(rf"{n_steps} steps of about [\d.]+ ms: {TIME}", line)
+    assert re.fullmatch(rf"up to {n_steps} steps of about [\d.]+ ms: {TIME}", line)
     assert header.split()[0] == "epoch"

@@ -59,7 +59,25 @@ def several_results(x):
     return low, high, indices, torch._foreach_mul([low, high], 2.0)[1]
 
 
+def normalized(x):
+    mean, variance = torch.zeros(4), torch.ones(4)
+    before = mean * 2
+    y = F.batch_norm(x, mean, variance, training=True)
+    return y, before, mean * 2
+
+
+def equal_outputs(x):
+    return x.exp(), x.exp()
+
+
+def signed_zeros(x):
+    return 1 / (0.0 * x.abs() + 0.0), torch.full((2,), -0.0), torch.full((2,), 0.0)
+
+
 FUNCTIONS = [
+    normalized,
+    equal_outputs,
+    signed_zeros,
     noisy,
     accumulated,
     written_views,

@@ -1,3 +1,4 @@
+import pickle
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._data import rows as rows_module
+from sgan_sklearn._runtime import recorded_operations as recorded_operations_module
 from sgan_sklearn._runtime import recorded_steps as recorded_steps_module
 from sgan_sklearn._runtime.recorded_steps import can_record, is_recordable
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
@@ -252,16 +254,17 @@ def test_killed_run_is_resumed_with_recorded_steps(device, tmp_path):
     np.testing.assert_allclose(resumed.predict_proba(X), whole.predict_proba(X), atol=tolerance)
 
 
-def test_step_that_cannot_be_recorded_is_refused(device, monkeypatch):
-    recorded = recorded_steps_module._recorded
+@pytest.mark.cuda
+@needs_cuda
+def test_step_that_a_gpu_cannot_record_is_refused(monkeypatch):
+    device, recorded = "cuda", recorded_steps_module._recorded
 
     def failing(function, stream):
         def broken():
-            if device == "cuda":
-                function()
+            function()
             raise RuntimeError("no such graph\nand more")
 
-        return recorded(broken, stream) if device == "cuda" else broken()
+        return recorded(broken, stream)
 
     monkeypatch.setattr(recorded_steps_module, "_recorded", failing)
     X, y = digits()
@@ -271,8 +274,7 @@ def test_step_that_cannot_be_recorded_is_refused(device, monkeypatch):
         UserWarning, match=r"which takes longer \(no such graph\). Set record_steps=False"
     ):
         without = clone(clf).fit(X, y)
-    tolerance = 1e-3 if device == "cuda" else 0
-    np.testing.assert_allclose(without.predict_proba(X), plain.predict_proba(X), atol=tolerance)
+    np.testing.assert_allclose(without.predict_proba(X), plain.predict_proba(X), atol=1e-3)
     with pytest.raises(RuntimeError, match=r"no such graph.*set record_steps=False"):
         clf.set_params(training__record_steps=True).fit(X, y)
     assert not hasattr(clf, "net_")
@@ -375,3 +377,110 @@ def test_steps_are_not_recorded_under_anomaly_detection(monkeypatch):
     with torch.autograd.set_detect_anomaly(True):
         clf = small("cpu", max_epochs=2).set_params(training__record_steps=True).fit(X, y)
     assert clf.n_iter_ == 2
+
+
+def networks(*layers, generator=None):
+    """Return networks for rows of four columns and three classes."""
+    discriminator = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(3))
+    discriminator(torch.zeros(2, 4))
+    return ModuleArchitecture(discriminator, generator or nn.Linear(8, 4))
+
+
+class Sequence(nn.Module):
+    """Apply a recurrent layer to the columns as a sequence."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x.unsqueeze(2))[0]
+
+
+LAYERS = {
+    "a single weight": lambda: [],
+    "RReLU": lambda: [nn.Linear(4, 8), nn.RReLU()],
+    "Dropout": lambda: [nn.Dropout(0.5)],
+    "AlphaDropout": lambda: [nn.AlphaDropout(0.5)],
+    "BatchNorm1d": lambda: [nn.Linear(4, 8), nn.BatchNorm1d(8)],
+    "LayerNorm": lambda: [nn.LayerNorm(4), nn.GELU()],
+    "GRU": lambda: [Sequence(nn.GRU(1, 5, batch_first=True))],
+    "LSTM": lambda: [Sequence(nn.LSTM(1, 5, batch_first=True))],
+    "Conv1d": lambda: [nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 3, 3), nn.SELU()],
+    "MultiheadAttention": lambda: [
+        nn.Unflatten(1, (2, 2)),
+        nn.TransformerEncoderLayer(2, 1, 4, batch_first=True),
+    ],
+    "PReLU": lambda: [nn.Linear(4, 8), nn.PReLU()],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_recorded_layers_of_pytorch_give_the_same_model(name):
+    X, y = load_iris(return_X_y=True)
+    few = np.where(np.arange(len(y)) % 5 == 0, y, -1)
+    single = nn.Linear(8, 4, bias=False) if name == "a single weight" else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        architecture = networks(*LAYERS[name](), generator=single)
+    clf = SGANClassifier(
+        architecture, latent_dim=8, max_epochs=9, device="cpu", training=Training(), random_state=0
+    )
+    models = [
+        clone(clf).set_params(training__record_steps=recorded).fit(X, few)
+        for recorded in (False, True)
+    ]
+    plain, recorded = (model.predict_proba(X) for model in models)
+    np.testing.assert_array_equal(recorded, plain)
+
+
+@torch.library.custom_op("sgan_sklearn_tests::scale", mutates_args=())
+def scale(x: torch.Tensor) -> torch.Tensor:
+    return x * 0.5
+
+
+scale.register_autograd(lambda ctx, gradient: gradient * 0.5)
+
+
+class Scaled(nn.Module):
+    def forward(self, x):
+        return scale(x)
+
+
+def test_recorded_custom_operations_give_the_same_model():
+    X, y = load_iris(return_X_y=True)
+    few = np.where(np.arange(len(y)) % 5 == 0, y, -1)
+    architecture = networks(Scaled())
+    clf = SGANClassifier(architecture, latent_dim=8, max_epochs=9, training=Training())
+    plain, recorded = (
+        clone(clf).set_params(training__record_steps=flag, random_state=0).fit(X, few)
+        for flag in (False, True)
+    )
+    np.testing.assert_array_equal(recorded.predict_proba(X), plain.predict_proba(X))
+
+
+def test_failed_recording_on_a_cpu_makes_the_step_once(monkeypatch):
+    def failing(call):
+        raise NotImplementedError("no such operation")
+
+    monkeypatch.setattr(recorded_operations_module, "_operation", failing)
+    X, y = digits()
+    clf = small("cpu", max_epochs=2)
+    plain = clone(clf).set_params(training__record_steps=False).fit(X, y)
+    with pytest.warns(UserWarning, match=r"which takes longer \(no such operation\)"):
+        without = clone(clf).fit(X, y)
+    np.testing.assert_array_equal(without.predict_proba(X), plain.predict_proba(X))
+    with pytest.raises(RuntimeError, match=r"no such operation.*set record_steps=False"):
+        clf.set_params(training__record_steps=True).fit(X, y)
+
+
+class Copies(Callback):
+    """Copy the networks while gradients are computed."""
+
+    def on_grad_computed(self, net, **kwargs):
+        self.copy_ = pickle.loads(pickle.dumps(net.module_))
+
+
+def test_networks_can_be_copied_during_a_step():
+    X, y = digits()
+    small("cpu", max_epochs=1, callbacks=[Copies()]).fit(X, y)

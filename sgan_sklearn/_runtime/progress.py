@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from typing import Any
@@ -43,11 +44,14 @@ class EpochTable:
         Number of planned epochs.
     verbose : int
         0 prints nothing, 1 about 20 lines, and 2 one line for each epoch.
+    max_time : float or None, default=None
+        Seconds after which the training ends.
     """
 
-    def __init__(self, n_epochs: int, verbose: int) -> None:
+    def __init__(self, n_epochs: int, verbose: int, max_time: float | None = None) -> None:
         self._n_epochs = n_epochs
         self._verbose = verbose
+        self._max_time = math.inf if max_time is None else max_time
         self._start = time.perf_counter()
         self._epoch = self._n_before = 0
         self._pending: dict[str, Any] | None = None
@@ -66,10 +70,11 @@ class EpochTable:
         Short trainings, and those whose first line has an estimate already, need none.
         """
         n_left = (self._n_epochs - self._n_before) * n_steps
-        seconds = n_left * seconds_per_step
+        seconds = min(n_left * seconds_per_step, self._max_time)
         if self._epoch == self._n_before and seconds >= MIN_SECONDS:
             print_line(
-                f"{n_left:,} steps of about {1000 * seconds_per_step:.3g} ms: {_clock(seconds)}"
+                f"up to {n_left:,} steps of about {1000 * seconds_per_step:.3g} ms: "
+                f"{_clock(seconds)}"
             )
 
     def add(self, record: dict[str, Any]) -> None:
@@ -100,6 +105,7 @@ class EpochTable:
         passed = time.perf_counter() - self._start
         n_left = self._n_epochs - self._epoch
         left = passed / (self._epoch - self._n_before) * n_left
+        left = min(left, max(0.0, self._max_time - passed))
         cells = [
             f"{self._epoch}/{self._n_epochs}",
             *(f"{record[name]:.4f}" if name in record else "-" for name in self._columns),
@@ -118,7 +124,7 @@ class TrainingLog(Callback):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Create the table and start its clock."""
-        self.table_ = EpochTable(net.max_epochs, net.verbose)
+        self.table_ = EpochTable(net.max_epochs, net.verbose, net.max_time)
         self.has_started_ = False
         self.n_batches_ = 0
 

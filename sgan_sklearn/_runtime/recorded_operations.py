@@ -56,19 +56,29 @@ def record_operations(function: Callable[[], Any]) -> Callable[[], Any]:
     recorder = _Recorder()
     with recorder:
         outputs = function()
-    calls = _simplified(recorder.calls, {_storage(tensor) for tensor in _tensors(outputs)})
-    return _Replay([_operation(call) for call in calls], outputs)
+    replay = _Replay(outputs)
+    try:
+        calls = _simplified(recorder.calls, {_storage(tensor) for tensor in _tensors(outputs)})
+        replay.operations = [_operation(call) for call in calls]
+    except Exception as error:  # the function has ended: its outputs are valid
+        replay.failure = error
+    return replay
 
 
 class _Replay:
-    def __init__(self, operations: list[Callable[[], Any]], outputs: Any) -> None:
-        self._operations, self._outputs = operations, outputs
+    """The operations of a function, or why they cannot be repeated."""
+
+    def __init__(self, outputs: Any) -> None:
+        self.operations: list[Callable[[], Any]] = []
+        self.failure: Exception | None = None
+        self._outputs = outputs
         self._is_first = True
 
-    @torch.no_grad()
+    # No input requires a gradient. Some operations return less where gradients are disabled.
+    @torch.enable_grad()
     def __call__(self) -> Any:
         if not self._is_first:
-            for operation in self._operations:
+            for operation in self.operations:
                 operation()
         self._is_first = False
         return self._outputs
@@ -92,10 +102,12 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        # As they are now: some operations change the shape of a tensor in place.
+        given = _detached(args), {name: _detached(value) for name, value in kwargs.items()}
         result = func(*args, **kwargs)
-        # Other operations mark ranges for profilers.
-        if func.namespace == "aten":
-            self.calls.append(_Call(func, args, kwargs, list(_tensors(result))))
+        if func.namespace != "profiler":
+            results = [tensor.detach() for tensor in _tensors(result)]
+            self.calls.append(_Call(func, *given, results))
         return result
 
 
@@ -106,6 +118,13 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _tensors(item)
+
+
+def _detached(value: Any) -> Any:
+    """Replace the tensors in nested lists and tuples by others with the same memory."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_detached, value))
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def n_new_bytes(inputs: Any, results: Any) -> int:
@@ -125,8 +144,9 @@ def _is_written(argument: Any) -> bool:
 
 def _written(call: _Call) -> Iterator[Tensor]:
     """Yield the tensors that an operation changes in place."""
+    is_batch_norm = call.func.overloadpacket in BATCH_NORMS
     for i, argument in enumerate(call.func._schema.arguments):
-        if _is_written(argument):
+        if _is_written(argument) or (is_batch_norm and argument.name.startswith("running_")):
             value = call.args[i] if i < len(call.args) else call.kwargs.get(argument.name)
             yield from _tensors(value)
 
@@ -149,7 +169,7 @@ def _simplified(calls: Sequence[_Call], kept: set[int]) -> Iterator[_Call]:
             return value
         storage = equal.get(_storage(value))
         if storage is None:
-            return value.detach()
+            return value
         place = value.storage_offset(), value.size(), value.stride()
         return torch.empty(0, dtype=value.dtype).set_(storage, *place)
 
@@ -157,7 +177,7 @@ def _simplified(calls: Sequence[_Call], kept: set[int]) -> Iterator[_Call]:
         if isinstance(value, list | tuple):
             return tuple(map(key, value))
         if not isinstance(value, Tensor):
-            return type(value), value
+            return type(value), repr(value) if isinstance(value, float) else value
         storage = _storage(value)
         place = value.storage_offset(), value.size(), value.stride(), value.dtype
         return storage, versions[storage], *place
@@ -174,10 +194,8 @@ def _simplified(calls: Sequence[_Call], kept: set[int]) -> Iterator[_Call]:
         packet = call.func.overloadpacket
         if (inputs & outputs) or packet in EMPTY:
             continue  # a view
-        is_pure = (
-            torch.Tag.nondeterministic_seeded not in call.func.tags
-            and packet not in BATCH_NORMS
-            and not (outputs & (changed | kept))
+        is_pure = torch.Tag.nondeterministic_seeded not in call.func.tags and not (
+            outputs & (changed | kept)
         )
         if not is_pure:
             yield call
@@ -198,27 +216,32 @@ def _simplified(calls: Sequence[_Call], kept: set[int]) -> Iterator[_Call]:
 def _operation(call: _Call) -> Callable[[], Any]:
     """Return a function that computes the results of a call anew, in the same tensors."""
     func, args, kwargs = call.func, call.args, call.kwargs
-    if any(map(_is_written, func._schema.arguments)):
+    results = call.results
+    written = {_storage(tensor) for tensor in _written(call)}
+    new = [i for i, result in enumerate(results) if _storage(result) not in written]
+    if not new:
         return partial(func._op, *args, **kwargs)
-    results = [result.detach() for result in call.results]
     if func is aten.randn_like.default:
         return results[0].normal_
     if func.overloadpacket in FASTER:
         return partial(FASTER[func.overloadpacket], *args, **kwargs, out=results[0])
-    out = _out_variant(func)
-    if out is not None and len(out[1]) == len(results):
-        names = dict(zip(out[1], results, strict=True))
-        return partial(out[0]._op, *args, **kwargs, **names)
+    variant = _out_variant(func)
+    if variant is not None and len(new) == len(results):
+        outs = [item for item in variant._schema.arguments if _is_written(item)]
+        if [str(item.type) for item in outs] == ["Tensor"] * len(results):
+            names = {item.name: result for item, result in zip(outs, results, strict=True)}
+            return partial(variant._op, *args, **kwargs, **names)
 
     def compute() -> None:
-        for old, new in zip(results, _tensors(func(*args, **kwargs)), strict=True):
-            old.copy_(new)
+        found = list(_tensors(func(*args, **kwargs)))
+        for i in new:
+            results[i].copy_(found[i])
 
     return compute
 
 
-def _out_variant(func: Any) -> tuple[Any, list[str]] | None:
-    """Return the variant of an operation that writes to given tensors, and their names."""
+def _out_variant(func: Any) -> Any:
+    """Return the variant of an operation that writes to given tensors, if a CPU has its own."""
     wanted = [(argument.name, str(argument.type)) for argument in func._schema.arguments]
     packet = func.overloadpacket
     for name in packet.overloads():
@@ -227,5 +250,7 @@ def _out_variant(func: Any) -> tuple[Any, list[str]] | None:
         if len(given) == len(variant._schema.arguments):
             continue
         if [(argument.name, str(argument.type)) for argument in given] == wanted:
-            return variant, [item.name for item in variant._schema.arguments if _is_written(item)]
+            # The others compute new tensors and copy them.
+            is_native = torch._C._dispatch_has_kernel_for_dispatch_key(variant.name(), "CPU")
+            return variant if is_native else None
     return None

@@ -6,7 +6,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ __all__ = ["RecordedStep", "can_record", "is_recordable"]
 N_WARM_UP = 3
 
 # A recording on a CPU keeps all intermediate tensors. Steps with larger ones gain nothing from it.
-MAX_BYTES = 2**28
+MAX_BYTES = 2**27
 
 # Packages whose parts of a step have no state in Python, and those of their base classes.
 KNOWN = ("sgan_sklearn", "torch")
@@ -53,12 +52,9 @@ SYNCHRONIZING = (
     aten.lift_fresh,
 )
 
-# Whether a step is adversarial, and the indices of its regularizers.
-Kind = tuple[bool, tuple[int, ...]]
-
 # A batch is a NamedTuple of tensors, each of which may be None.
 Terms = dict[str, Tensor]
-Step = Callable[..., Terms]
+Step = Callable[[Any, Tensor | None, Sequence[float | Tensor]], Terms]
 
 
 def can_record(device: torch.device) -> bool:
@@ -98,8 +94,8 @@ class RecordedStep:
     Parameters
     ----------
     step : callable
-        Takes a batch, latent vectors or None, the indices of the regularizers, and numbers; returns
-        the loss terms. Its state between two steps consists of tensors that it changes in place.
+        Takes a batch, latent vectors or None, and numbers; returns the loss terms. Its state
+        between two steps consists of tensors that it changes in place.
     optimizers : sequence of Optimizer
         Optimizers that the step uses; they must support recording.
     device : device
@@ -123,45 +119,46 @@ class RecordedStep:
         self._is_off = False
         # The default stream of a GPU does not support recording.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        # The keys say whether a step is adversarial, and which regularizers it uses.
-        self._n_steps: Counter[Kind] = Counter()
-        self._recordings: dict[Kind, _Recording] = {}
+        # The keys say whether a step is adversarial.
+        self._n_steps: Counter[bool] = Counter()
+        self._recordings: dict[bool, _Recording] = {}
 
-    def __call__(
-        self, batch: Any, latent: Tensor | None, used: tuple[int, ...], numbers: Sequence[float]
-    ) -> Terms:
+    def __call__(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
         """Make a step and return its loss terms."""
         if self._is_off:
-            return self._step(batch, latent, used, numbers)
-        kind = latent is not None, used
-        self._n_steps[kind] += 1
-        if self._n_steps[kind] <= N_WARM_UP:
-            return self._warm_up(batch, latent, used, numbers)
+            return self._step(batch, latent, numbers)
+        adversarial = latent is not None
+        self._n_steps[adversarial] += 1
+        if self._n_steps[adversarial] <= N_WARM_UP:
+            return self._warm_up(batch, latent, numbers)
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
-        if kind not in self._recordings:
+        if adversarial not in self._recordings:
             try:
-                step = partial(self._step, used=used)
-                recording = _Recording(step, groups, self._stream, batch, latent, numbers)
+                recording = _Recording(self._step, groups, self._stream, batch, latent, numbers)
             except torch.cuda.OutOfMemoryError:
                 if self._needed:
                     raise
                 self._warn_and_run_unrecorded("there is not enough memory for it")
-                return self._step(batch, latent, used, numbers)
+                return self._step(batch, latent, numbers)
             except RuntimeError as error:
+                if self._stream is None:
+                    raise  # it comes from the step, which a CPU makes while it is recorded
                 # The end of the recording fails as well; the context has the cause.
                 self._handle_failure(error.__context__ or error)
-                return self._step(batch, latent, used, numbers)
-            self._recordings[kind] = recording
+                return self._step(batch, latent, numbers)
+            self._recordings[adversarial] = recording
+        recording = self._recordings[adversarial]
         rates = [group["lr"] for group in groups]
-        return self._recordings[kind].replay(batch, latent, [*numbers, *rates])
+        terms = recording.replay(batch, latent, [*numbers, *rates])
+        if recording.failure is not None:
+            self._handle_failure(recording.failure)
+        return terms
 
-    def _warm_up(
-        self, batch: Any, latent: Tensor | None, used: tuple[int, ...], numbers: Sequence[float]
-    ) -> Terms:
-        is_last = self._n_steps[latent is not None, used] == N_WARM_UP
+    def _warm_up(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
+        is_last = self._n_steps[latent is not None] == N_WARM_UP
         watch = _Watch(batch.real.device)
         with _on_stream(self._stream), watch if is_last else nullcontext():
-            terms = self._step(batch, latent, used, numbers)
+            terms = self._step(batch, latent, numbers)
         # Before the recording: a synchronization within it breaks more than the recording.
         if watch.operation:
             self._handle_failure(RuntimeError(f"{watch.operation} depends on values"))
@@ -223,7 +220,7 @@ class _Recording:
 
     def __init__(
         self,
-        step: Callable[..., Terms],
+        step: Step,
         groups: list[dict[str, Any]],
         stream: torch.cuda.Stream | None,
         batch: Any,
@@ -245,10 +242,12 @@ class _Recording:
 
         def run() -> tuple[list[str], Tensor]:
             with _capturable(groups, rates):
-                terms = step(own_batch, own_latent, numbers=own_numbers)
+                terms = step(own_batch, own_latent, own_numbers)
             return list(terms), torch.stack(list(terms.values()))
 
         self._replay = _recorded(run, stream)
+        # Why the operations cannot be repeated; on a GPU, the recording raises an error then.
+        self.failure: Exception | None = getattr(self._replay, "failure", None)
 
     def replay(self, batch: Any, latent: Tensor | None, numbers: list[float]) -> Terms:
         """Replay the step; `numbers` end with the learning rate of each group."""

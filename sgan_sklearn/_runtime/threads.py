@@ -63,8 +63,10 @@ class _OneThread:
             if self._n_users == 0:
                 self._former = torch.get_num_threads()
                 self._blas = threadpool_limits(1, user_api="blas")
+            # A thread that uses torch for the first time has the number of the other blocks.
+            own = torch.get_num_threads()
+            former = own if own > 1 else self._former
             self._n_users += 1
-            former = self._former
             torch.set_num_threads(1)
         try:
             yield

@@ -19,6 +19,9 @@ __all__ = ["OF_ONE_RUN", "Training"]
 # Parameters that say where a run keeps its state, and do not change its result.
 OF_ONE_RUN = {"checkpoint_dir": None, "checkpoint_every": 1, "resume": False}
 
+# Upper bound of a time budget: thirty years.
+MAX_SECONDS = 1e9
+
 
 class Training(BaseEstimator):
     """Options of the training loop of `SGANClassifier`.
@@ -53,9 +56,11 @@ class Training(BaseEstimator):
         package or PyTorch, and falls back to unrecorded steps where recording fails; True raises an
         error there. It has no effect where several processes train together.
     max_time : float or None, default=None
-        Seconds after which the training ends, in the midst of an epoch if need be, with the
-        averaged networks so far. It counts the training loop only, and at least one step is made.
-        The model then depends on the speed of the machine. None trains for all epochs.
+        Seconds after which the training ends, even within an epoch, and keeps the averaged
+        networks. Only the training loop counts, and at least one step is made. The model then
+        depends on the speed of the machine. A `lr_schedule` does not know of it. With checkpoints,
+        each epoch has one, and a resumed run repeats the epoch that was not complete. None trains
+        for all epochs.
     tol : float, default=1e-4
         Smallest increase of the validation accuracy that early stopping counts as an improvement.
     checkpoint_dir : str, path-like or None, default=None
@@ -86,7 +91,7 @@ class Training(BaseEstimator):
         "adversarial_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions(set(PRECISIONS))],
         "record_steps": [StrOptions({"auto"}), "boolean"],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "max_time": [Interval(Real, 0, MAX_SECONDS, closed="right"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "checkpoint_dir": [str, os.PathLike, None],
         "checkpoint_every": [Interval(Integral, 1, None, closed="left")],

@@ -95,7 +95,7 @@ class Run:
         self.snapshot: dict[str, Any] | None = None
         self._states: dict[str, dict[str, Tensor]] | None = None
         self.is_cut_short = False
-        self._end = math.inf if net.max_time is None else time.perf_counter() + net.max_time
+        self._end = math.inf
 
     def is_out_of_time(self) -> bool:
         """Return whether the time of the training is over, once an epoch has begun."""
@@ -116,7 +116,9 @@ class Run:
         checkpoints, n_epochs = self._net.checkpoints, len(self._net.history)
         if checkpoints is None or n_epochs == self._net.n_epochs_resumed_ or self.is_cut_short:
             return
-        if is_last or n_epochs % checkpoints.every == 0:
+        # The time may be over before the next epoch ends.
+        is_due = n_epochs % checkpoints.every == 0 or self._net.max_time is not None
+        if is_last or is_due:
             checkpoints.write(n_epochs, self.state_dict())
 
     def start(self, batches: SemiSupervisedBatches) -> bool:
@@ -125,6 +127,8 @@ class Run:
         From here on, each process draws its own random numbers.
         """
         self.batches = batches
+        if self._net.max_time is not None:
+            self._end = time.perf_counter() + self._net.max_time
         self._latent_order = torch.Generator(self._device).manual_seed(next_seed())
         if process_index() > 0:
             reseed(next_seed() + process_index(), self._device)

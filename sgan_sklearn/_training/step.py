@@ -17,7 +17,7 @@ from sgan_sklearn._runtime.processes import average_gradients
 from sgan_sklearn._runtime.recorded_steps import RecordedStep, is_recordable
 from sgan_sklearn._training.skorch_callbacks import VALIDATION_NAMES
 from sgan_sklearn.architectures._layers import normalized_once
-from sgan_sklearn.regularizers import Regularizer, UnlabeledRows
+from sgan_sklearn.regularizers import UnlabeledRows
 
 __all__ = ["TrainingStep"]
 
@@ -48,12 +48,7 @@ class TrainingStep:
         """Make a step and return the loss terms; without latent vectors it is not adversarial."""
         if self._step_fn is None:
             self._step_fn = self._recorded() if self._is_recorded() else self._step
-        used = tuple(
-            i
-            for i, regularizer in enumerate(self._net.regularizers)
-            if (self._net.n_steps_ + 1) % regularizer.every == 0
-        )
-        return self._step_fn(batch, latent, used, self.numbers(used))
+        return self._step_fn(batch, latent, self.numbers())
 
     def reset(self) -> None:
         """Forget recordings, which hold the optimizers that the net had before."""
@@ -78,31 +73,26 @@ class TrainingStep:
             needed=net.record_steps != "auto",
         )
 
-    def numbers(self, used: Sequence[int]) -> list[float]:
+    def numbers(self) -> list[float]:
         """Return the numbers that change between steps.
 
         The first one is the share of the trained weights in their averages. The others are the
-        factors of the regularizers that the step uses.
+        factors of the regularizers.
         """
         net = self._net
-        regularizers = [net.regularizers[i] for i in used]
         factors = (
-            net.unsupervised_weight * item.weight * item.every * item.ramp(net.n_steps_)
-            for item in regularizers
+            net.unsupervised_weight * regularizer.weight * regularizer.ramp(net.n_steps_)
+            for regularizer in net.regularizers
         )
         return [averaging_share(net.averaging_decay, net.n_steps_ + 1), *factors]
 
     def _step(
-        self,
-        batch: Batch,
-        latent: Tensor | None,
-        used: Sequence[int],
-        numbers: Sequence[float | Tensor],
+        self, batch: Batch, latent: Tensor | None, numbers: Sequence[float | Tensor]
     ) -> dict[str, Tensor]:
         """Make a step and return its loss terms.
 
-        A GPU may replay it without Python: what one step passes on to the next are tensors that
-        are changed in place.
+        It may be replayed without Python: what one step passes on to the next are tensors that are
+        changed in place.
         """
         net = self._net
         net.module_.train()
@@ -110,11 +100,7 @@ class TrainingStep:
         share, *factors = numbers
         given, batch = batch, self._augmented(batch)
         generated = None if latent is None else self._wrapped(net.generator_)(latent)
-        regularizers = [
-            (net.regularizers[i], factor) for i, factor in zip(used, factors, strict=True)
-        ]
-        with normalized_once(net.module_):
-            terms = self.discriminator_step(batch, generated, given, regularizers)
+        terms = self.discriminator_step(batch, generated, given, factors)
         if generated is not None:
             generator_terms = self.generator_step(batch, generated)
             self._check_names(terms, generator_terms)
@@ -144,29 +130,24 @@ class TrainingStep:
         batch: Batch,
         generated: Tensor | None,
         given: Batch,
-        regularizers: Sequence[tuple[Regularizer, float | Tensor]],
+        factors: Sequence[float | Tensor],
     ) -> dict[str, Tensor]:
-        """Step the discriminator; `given` is the batch before augmentation.
-
-        Regularizers come with their factors.
-        """
+        """Step the discriminator; `given` is the batch before augmentation."""
         net = self._net
         discriminator = self._wrapped(net.module_)
-        if generated is None:
-            losses = net.objective.supervised_loss(discriminator, batch)
-        else:
-            losses = net.objective.discriminator_loss(
-                discriminator, batch, generated.detach(), net.unsupervised_weight
-            )
-        if regularizers and net.unsupervised_weight > 0:
-            self._regularize(losses, given, regularizers)
+        with normalized_once(net.module_):
+            if generated is None:
+                losses = net.objective.supervised_loss(discriminator, batch)
+            else:
+                losses = net.objective.discriminator_loss(
+                    discriminator, batch, generated.detach(), net.unsupervised_weight
+                )
+            if net.regularizers and net.unsupervised_weight > 0:
+                self._regularize(losses, given, factors)
         return self._minimize(losses, "discriminator_loss", batch)
 
     def _regularize(
-        self,
-        losses: dict[str, Tensor],
-        given: Batch,
-        regularizers: Sequence[tuple[Regularizer, float | Tensor]],
+        self, losses: dict[str, Tensor], given: Batch, factors: Sequence[float | Tensor]
     ) -> None:
         """Add the terms of the regularizers to ``losses["loss"]``, and each under its name."""
         net = self._net
@@ -178,7 +159,7 @@ class TrainingStep:
             net.augment or nn.Identity(),
             given.unlabeled_indices,
         )
-        for regularizer, factor in regularizers:
+        for regularizer, factor in zip(net.regularizers, factors, strict=True):
             term = regularizer.loss(unlabeled)
             losses["loss"] = losses["loss"] + factor * term
             if regularizer.name in losses:
@@ -194,8 +175,9 @@ class TrainingStep:
     def generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         """Step the generator, with the weights of the discriminator frozen."""
         net = self._net
-        with _frozen(net.module_), normalized_once(net.module_):
-            losses = net.objective.generator_loss(self._wrapped(net.module_), batch, generated)
+        with _frozen(net.module_):
+            with normalized_once(net.module_):
+                losses = net.objective.generator_loss(self._wrapped(net.module_), batch, generated)
             return self._minimize(losses, "generator_loss", batch)
 
     def _check_names(self, terms: dict[str, Tensor], generator_terms: dict[str, Tensor]) -> None:

@@ -47,9 +47,9 @@ class Noise(nn.Module):
 def normalized_once(module: nn.Module) -> Iterator[None]:
     """Normalize the weights of a network once for all of its passes within the block."""
     layers = [layer for layer in module.modules() if isinstance(layer, _WeightNorm)]
-    for layer in layers:
-        layer.normalized = layer.weight()
     try:
+        for layer in layers:
+            layer.normalized = layer.weight()
         yield
     finally:
         for layer in layers:

@@ -188,7 +188,6 @@ class Regularizer(BaseEstimator, ABC):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "weight": [Interval(Real, 0, None, closed="left")],
         "ramp_up": [Interval(Integral, 0, None, closed="left")],
-        "every": [Interval(Integral, 1, None, closed="left")],
     }
 
     name: ClassVar[str] = "regularizer"
@@ -199,7 +198,6 @@ class Regularizer(BaseEstimator, ABC):
 
     weight: float = 1.0
     ramp_up: int = 0
-    every: int = 1
 
     def ramp(self, step: int) -> float:
         """Return the factor of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``.
