@@ -69,8 +69,8 @@ def plain_loop(
             d_total += d_loss.item()
 
             features = discriminator.forward_features(x_real).mean(dim=0).detach()
-            made_up = discriminator.forward_features(generator(latent)).mean(dim=0)
-            g_loss = (features - made_up).square().mean()
+            generated_features = discriminator.forward_features(generator(latent)).mean(dim=0)
+            g_loss = (features - generated_features).square().mean()
             g_optimizer.zero_grad()
             g_loss.backward()
             g_optimizer.step()
@@ -118,8 +118,8 @@ def tight_loop(
             batches(everything, batch_size), real_batches, strict=True
         ):
             at_labeled = next(labeled)
-            made_up = generator(torch.randn(batch_size, latent_dim, device=device))
-            x = torch.cat([rows[at_labeled], rows[at_unlabeled], made_up.detach()])
+            generated_features = generator(torch.randn(batch_size, latent_dim, device=device))
+            x = torch.cat([rows[at_labeled], rows[at_unlabeled], generated_features.detach()])
             sizes = [len(at_labeled), batch_size, batch_size]
             labeled_out, unlabeled_out, generated_out = discriminator(x).split(sizes)
             supervised = F.cross_entropy(labeled_out, codes[at_labeled])
@@ -135,7 +135,7 @@ def tight_loop(
                 weight.requires_grad_(False)
             with torch.no_grad():
                 features = discriminator.forward_features(rows[at_real]).mean(dim=0)
-            gap = features - discriminator.forward_features(made_up).mean(dim=0)
+            gap = features - discriminator.forward_features(generated_features).mean(dim=0)
             g_loss = gap.square().mean()
             g_optimizer.zero_grad()
             g_loss.backward()

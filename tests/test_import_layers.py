@@ -109,7 +109,7 @@ LAYERS = [
     for folder, modules in MODULES.items()
     for module in ([f"{folder}.{name}" for name in modules] or [folder])
 ]
-THIRD_PARTY = {"numpy", "safetensors", "scipy", "sklearn", "skorch", "torch"}
+THIRD_PARTY = {"numpy", "safetensors", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
 
 
 def is_type_checking(node):
