@@ -340,10 +340,10 @@ def check_train_end_checkpoint(classifier, callbacks, X, y, path):
 
 @case("LRScheduler", lambda path: [LRScheduler("StepLR", step_size=1, gamma=0.5)])
 def check_scheduler(classifier, callbacks, X, y, path):
-    rates = classifier.discriminator_lr * 0.5 ** np.arange(4)
+    rates = classifier.plan_.discriminator_lr * 0.5 ** np.arange(4)
     assert recorded(classifier, "event_lr") == pytest.approx(rates)
     (group,) = classifier.net_.generator_optimizer_.param_groups
-    assert group["lr"] == classifier.generator_lr
+    assert group["lr"] == classifier.plan_.generator_lr
 
 
 @case(
@@ -512,7 +512,7 @@ def check_neptune(classifier, callbacks, X, y, path):
     losses = LOSSES - {"supervised"}  # terms of one word share a place with those of batches
     for name in losses | ({"valid_loss"} if classifier.early_stopping else set()):
         assert run.logged[of_neptune(name)] == recorded(classifier, name)
-    assert run.logged["training/config/lr"] == [classifier.discriminator_lr]
+    assert run.logged["training/config/lr"] == [classifier.plan_.discriminator_lr]
     assert run.logged["training/train/batch/loss"]
     assert run.is_closed
 
