@@ -82,7 +82,7 @@ $(VENV)/.stamp-docs: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install -q -e ".[test]" -c constraints.txt
+	$(BIN)/python -m pip install -q -e ".[test-onnx]" -c constraints.txt
 	@touch $@
 
 $(VENV_OLDEST)/.stamp-test: pyproject.toml constraints-oldest.txt | $(VENV_OLDEST)/pyvenv.cfg
