@@ -685,3 +685,44 @@ def test_table_of_mutants(benchmark):
         ["all", "before", "1", "1", "0", "0", "100.0 %"],
         ["all", "after", "5", "3", "1", "1", "80.0 %"],
     ]
+
+
+# --- costs of a fit -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fit_cost(benchmark):
+    return benchmark("fit_cost")
+
+
+def test_compared_fits_follow_each_other(fit_cost):
+    keys = fit_cost.keys(list(fit_cost.PARTS), "abc", 2)
+    fits = [key for key in keys if key["part"] == "fits"]
+    for old, now in zip(fits[::2], fits[1::2], strict=True):
+        assert (old["commit"], now["commit"]) == ("abc", "this")
+        assert {**old, "commit": "this"} == now
+    assert len({json.dumps(key, sort_keys=True) for key in keys}) == len(keys)
+    assert {key["part"] for key in keys} == set(fit_cost.PARTS)
+
+
+def test_costs_are_measured_in_a_process_of_their_own(fit_cost, tmp_path):
+    (key, *_) = fit_cost.keys(["forest"], "abc", 1)
+    assert fit_cost.measure(key, tmp_path)["cpu_seconds"] > 0
+
+
+def test_estimator_of_an_ablation(fit_cost):
+    params = fit_cost.ABLATION["all as before"]
+    estimator = fit_cost.classifier(1_000, **params)
+    assert estimator.max_epochs == 100
+    assert estimator.architecture.hidden_layer_sizes == (256, 256, 128)
+    assert estimator.training.record_steps is False
+
+
+def test_table_of_costs(fit_cost):
+    cells = []
+    for key in fit_cost.keys(["fits", "forest"], "abc", 1):
+        seconds = {"abc": 10.0, "this": 2.0}.get(key.get("commit"), 0.5)
+        cells.append({"key": key, "cpu_seconds": seconds})
+    text = fit_cost.summarize(cells)
+    assert text.count("| 10.00  | 2.00 | 0.20  | 0.50   | 4.0          |") == 4
+    assert "busy" not in text
