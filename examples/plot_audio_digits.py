@@ -111,7 +111,7 @@ for name, (method, data) in methods.items():
 # %%
 # Convolutions and random shifts improve the accuracy most. With so few epochs, the unlabeled sounds
 # do not improve the convolutional networks. They improve the multilayer perceptrons, whose columns
-# are fixed times and frequencies, by fifteen points.
+# are fixed times and frequencies, by seventeen points.
 #
 # Spectrograms, real and generated
 # --------------------------------

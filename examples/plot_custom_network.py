@@ -98,7 +98,7 @@ for name, method in methods.items():
     print(f"{name:34}{(found == y)[~labeled].mean():8.3f}")
 
 # %%
-# With the labels only, the networks classify about four of five series correctly; with the
+# With the labels only, the networks classify about three of four series correctly; with the
 # unlabeled series, almost all. Multilayer perceptrons, for which a shape at another time is a
 # different input, and methods based on distances, which compare the same times, are much worse.
 #
