@@ -1,4 +1,4 @@
-"""Checkpoints: trainings that are killed and resumed."""
+"""Checkpoints: runs that are killed and resumed."""
 
 import contextlib
 import os

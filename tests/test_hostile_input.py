@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(
 IS_NIGHTLY = settings.default.max_examples > 100
 SECONDS = 60  # no case may take longer
 
-# scikit-learn warns about a y of one column, this package about trainings and labels.
+# scikit-learn warns about a y of one column, this package about convergence and labels.
 ALLOWED_WARNINGS = (
     (DataConversionWarning, "A column-vector y was passed"),
     (ConvergenceWarning, "collapsed|too strong|diverged"),

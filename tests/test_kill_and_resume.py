@@ -1,4 +1,4 @@
-"""The benchmark that kills trainings: when it kills, what it compares and what it counts."""
+"""The benchmark that kills runs: when it kills, what it compares and what it counts."""
 
 import subprocess
 import sys

@@ -806,7 +806,7 @@ def test_random_numbers_of_callbacks_come_from_random_state(data):
     assert len(streams[0].unique()) > 0.99 * len(streams[0])
 
 
-# --- resumed trainings -----------------------------------------------------------------------
+# --- resumed runs ----------------------------------------------------------------------------
 
 
 class Shaking(Callback):

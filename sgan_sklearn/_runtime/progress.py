@@ -22,7 +22,7 @@ MIN_WIDTH = 9
 # they are slower than the others.
 N_TIMED, N_UNTIMED = 20, 8
 
-# Shorter trainings are not announced.
+# No estimate is printed for a training that takes less time.
 MIN_SECONDS = 5
 
 # Entries of a record that are not columns of the table.
@@ -67,7 +67,8 @@ class EpochTable:
     def estimate(self, n_steps: int, seconds_per_step: float) -> None:
         """Print how long the training will take, given the number of steps in an epoch.
 
-        Short trainings, and those whose first line has an estimate already, need none.
+        Nothing is printed if the training is short, or if the table has begun, which shows the
+        remaining time.
         """
         n_left = (self._n_epochs - self._n_before) * n_steps
         seconds = min(n_left * seconds_per_step, self._max_time)

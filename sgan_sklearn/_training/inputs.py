@@ -22,7 +22,7 @@ from sgan_sklearn._data.labels import (
     warn_about_marks,
 )
 from sgan_sklearn._data.space import ModelSpace, find_space
-from sgan_sklearn._data.table import as_table
+from sgan_sklearn._data.table import Table, as_table
 from sgan_sklearn._data.validation import check_callbacks, check_same_length
 from sgan_sklearn._runtime.device import resolve_device
 from sgan_sklearn._runtime.processes import agree, n_processes
@@ -33,6 +33,7 @@ from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.early_stopping import draw_validation_rows
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan, choose_architecture, make_plan
+from sgan_sklearn.architectures import Architecture
 
 __all__ = ["Inputs", "check_inputs"]
 
@@ -89,22 +90,8 @@ def check_inputs(
     labels = ClassTarget.encode(y, estimator.unlabeled_value, classes)
     if not (continued or in_parts):
         warn_about_marks(labels, estimator.unlabeled_value)
-    if continued:
-        estimator._space.check_images(table.image_shape)
-    expected = estimator._space.image_shape if continued else estimator.image_shape
-    architecture = choose_architecture(estimator.architecture, table.image_shape, expected)
     device = resolve_device(estimator.device)
-    space = (
-        estimator._space
-        if continued
-        else find_space(
-            table,
-            image_shape=estimator.image_shape,
-            categorical_features=estimator.categorical_features,
-            scaling=estimator.scaling,
-            for_images=architecture.for_images,
-        )
-    )
+    architecture, space = _architecture_and_space(estimator, table, continued)
     rows = space.read(estimator, table, reset=not continued)
     check_same_length("y", labels.codes, rows)
     if continued:
@@ -138,6 +125,27 @@ def check_inputs(
         tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
         checkpoints=_checkpoints(estimator, training, rows, labels.codes, device, space),
+    )
+
+
+def _architecture_and_space(
+    estimator: Any, table: Table, continued: bool
+) -> tuple[Architecture, ModelSpace]:
+    """Return the recipe of the networks, and the model space for which they are built."""
+    if continued:
+        space = estimator._space
+        space.check_images(table.image_shape)
+        shape = table.image_shape
+        return choose_architecture(estimator.architecture, shape, space.image_shape), space
+    architecture = choose_architecture(
+        estimator.architecture, table.image_shape, estimator.image_shape
+    )
+    return architecture, find_space(
+        table,
+        image_shape=estimator.image_shape,
+        categorical_features=estimator.categorical_features,
+        scaling=estimator.scaling,
+        for_images=architecture.for_images,
     )
 
 
