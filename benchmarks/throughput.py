@@ -414,7 +414,7 @@ def train_together(key: dict) -> None:
 # --- time to accuracy -------------------------------------------------------------------------
 
 SYSTEMS = {
-    "default": Training(),
+    "default": Training(record_steps=True),  # as without a callback
     "default, bfloat16": Training(precision="bfloat16"),
     "default, steps not recorded": Training(record_steps=False),
     "tight loop, recipe of the paper": None,

@@ -121,11 +121,10 @@ default="auto"
     batch_size : int, default=50
         Number of generated rows in a training step, and of unlabeled and of labeled rows, as far
         as there are so many.
-    discriminator_lr : float or "auto", default="auto"
-        Learning rate of the discriminator's Adam optimizer. "auto" is 3e-3 for images in
-        convolutional networks and 5e-3 otherwise.
-    generator_lr : float or "auto", default="auto"
-        Learning rate of the generator's Adam optimizer; "auto" as for the discriminator.
+    discriminator_lr : float, default=5e-3
+        Learning rate of the discriminator's Adam optimizer.
+    generator_lr : float, default=5e-3
+        Learning rate of the generator's Adam optimizer.
     unsupervised_weight : float, default=1.0
         Weight of all losses on unlabeled and generated rows relative to the loss on labeled rows.
         0 trains the discriminator on the labeled rows only, and no generator.
@@ -261,8 +260,8 @@ default="auto"
         ],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, MANY, closed="both")],
         "batch_size": [Interval(Integral, 1, MANY, closed="both")],
-        "discriminator_lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "generator_lr": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
+        "generator_lr": [Interval(Real, 0, None, closed="neither")],
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "sampler": [StrOptions({"generator", *SAMPLERS}), Sampler],
@@ -305,8 +304,8 @@ default="auto"
         scaling: Any = "auto",
         max_epochs: int | str = "auto",
         batch_size: int = 50,
-        discriminator_lr: float | str = "auto",
-        generator_lr: float | str = "auto",
+        discriminator_lr: float = 5e-3,
+        generator_lr: float = 5e-3,
         unsupervised_weight: float = 1.0,
         class_weight: dict[Any, float] | str | None = None,
         sampler: str | Sampler = "generator",

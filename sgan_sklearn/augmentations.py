@@ -130,8 +130,20 @@ class AffineAugmentation(Augmentation):
         x_map = torch.stack([cos * mirror, -sin * height / width, 2 * self.shift * shift_x], dim=1)
         y_map = torch.stack([sin * mirror * width / height, cos, 2 * self.shift * shift_y], dim=1)
         maps = torch.stack([x_map, y_map], dim=1).to(x.dtype)
-        grid = F.affine_grid(maps, list(x.shape), align_corners=False)
+        # One product for all images, where F.affine_grid computes a small one for each.
+        grid = maps.flatten(0, 1) @ _pixel_centers(height, width, like=x)
+        grid = grid.view(n, 2, height, width).movedim(1, 3)
         return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def _pixel_centers(height: int, width: int, like: Tensor) -> Tensor:
+    """Return the coordinates x, y and 1 of each pixel, shape (3, height * width)."""
+    rows, columns = (
+        (2 * torch.arange(n, dtype=like.dtype, device=like.device) + 1) / n - 1
+        for n in (height, width)
+    )
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return torch.stack([x, y, torch.ones_like(x)]).flatten(1)
 
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {

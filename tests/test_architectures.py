@@ -393,6 +393,19 @@ def test_conv_layer_is_a_convolution_with_normalized_weights():
     torch.testing.assert_close(layer(x), expected)
 
 
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_conv_layers_pass_values_and_gradients_in_one_layout(n_channels):
+    # Activations of values in one layout with gradients in another take ten times as long.
+    discriminator = build_conv((n_channels, 28, 28))
+    outputs = []
+    for layer in discriminator.hidden:
+        layer.register_forward_hook(lambda *args: outputs.append(args[2]))
+    loss = discriminator(torch.randn(5, n_channels, 28, 28)).sum()
+    gradients = torch.autograd.grad(loss, outputs)
+    for values in (*outputs, *gradients):
+        assert values.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize(
     ("params", "differs"),
     [

@@ -35,7 +35,7 @@ from sgan_sklearn._storage import checkpoints as checkpoints_module
 from sgan_sklearn._training import generation as generation_module
 from sgan_sklearn._training import plan as plan_module
 from sgan_sklearn._training.net import SGANNet
-from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
+from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import SemiSupervisedSplit
 from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching
 from sgan_sklearn.samplers import CriticSampler
@@ -530,17 +530,6 @@ def test_documented_training_length():
 def test_given_training_length():
     space = SimpleNamespace(as_images=False)
     assert plan_module._n_epochs(7, 20_000, space, 2) == 7
-
-
-def test_automatic_learning_rates(make_classifier, data):
-    auto = {"discriminator_lr": "auto", "generator_lr": "auto"}
-    X, y = data
-    plan = make_classifier(max_epochs=1, **auto).fit(X, y).plan_
-    assert (plan.discriminator_lr, plan.generator_lr) == (5e-3, 5e-3)
-    images = np.random.RandomState(0).rand(len(X), 8, 8)
-    small = SGANClassifier(ConvArchitecture((4, 4), 4), max_epochs=1, discriminator_lr=0.01)
-    plan = small.fit(images, y).plan_
-    assert (plan.discriminator_lr, plan.generator_lr) == (0.01, 3e-3)
 
 
 def test_warm_start_continues_the_training(make_classifier, data):

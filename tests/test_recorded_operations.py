@@ -74,7 +74,18 @@ def signed_zeros(x):
     return 1 / (0.0 * x.abs() + 0.0), torch.full((2,), -0.0), torch.full((2,), 0.0)
 
 
+def chained(x):
+    first = x * 2
+    for _ in range(20):
+        x = (x + x.sum(dim=0)) / 5
+    filled = torch.empty_like(x)
+    filled[:2] = first[:2]
+    filled[2:] = x[2:]
+    return filled.clone(), first.sum()
+
+
 FUNCTIONS = [
+    chained,
     normalized,
     equal_outputs,
     signed_zeros,
@@ -117,3 +128,22 @@ def test_replays_equal_calls(function, rows, seed):
                 replay = record_operations(lambda: function(place))
             for found, part in zip(flat(replay()), parts, strict=True):
                 assert torch.equal(found, part)
+
+
+def test_results_share_memory():
+    def storages(operation):
+        given = [*operation.args, *operation.keywords.values()]
+        return [part.untyped_storage() for part in given if isinstance(part, torch.Tensor)]
+
+    def products(x):
+        for _ in range(20):
+            x = (x @ x + x) / 2
+        return x
+
+    rows = torch.zeros(100, 100)
+    replay = record_operations(lambda: products(rows))
+    used = [storage for operation in replay.operations for storage in storages(operation)]
+    assert len(replay.operations) == 60
+    n_bytes = {storage.data_ptr(): storage.nbytes() for storage in used}
+    # The rows, the output, and what an operation reads and writes.
+    assert sum(n_bytes.values()) <= 5 * rows.nbytes

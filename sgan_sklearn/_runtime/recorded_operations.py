@@ -37,15 +37,16 @@ BATCH_NORMS = (aten.native_batch_norm, aten.cudnn_batch_norm, aten.miopen_batch_
 def record_operations(function: Callable[[], Any]) -> Callable[[], Any]:
     """Call a function, and return one that repeats its operations.
 
-    The operations are repeated in the same order, with the same tensors as inputs and outputs, and
-    return the same values. What does not change between repetitions is left out: views, constants,
-    and results that an earlier operation has already computed from the same inputs.
+    The operations are repeated in the same order, with the same inputs and outputs, and return the
+    same values. What does not change between repetitions is left out: views, constants, and results
+    that an earlier operation has already computed from the same inputs. Other results share memory,
+    as far as they are not needed at the same time.
 
     Parameters
     ----------
     function : callable
         Function of tensors on the CPU that it finds in the same places each time. Its state between
-        two calls consists of tensors that it changes in place.
+        two calls consists of tensors that existed before and that it changes in place.
 
     Returns
     -------
@@ -58,8 +59,10 @@ def record_operations(function: Callable[[], Any]) -> Callable[[], Any]:
         outputs = function()
     replay = _Replay(outputs)
     try:
-        calls = _simplified(recorder.calls, {_storage(tensor) for tensor in _tensors(outputs)})
-        replay.operations = [_operation(call) for call in calls]
+        kept = {_storage(tensor) for tensor in _tensors(outputs)}
+        calls = list(_simplified(recorder.calls, kept))
+        replaced = _intermediate(recorder.calls, calls) - kept
+        replay.operations = [_operation(call) for call in _sharing_memory(calls, replaced)]
     except Exception as error:  # the function has ended: its outputs are valid
         replay.failure = error
     return replay
@@ -138,6 +141,10 @@ def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
+def _inputs(call: _Call) -> Iterator[Tensor]:
+    yield from _tensors([*call.args, *call.kwargs.values()])
+
+
 def _is_written(argument: Any) -> bool:
     return argument.alias_info is not None and argument.alias_info.is_write
 
@@ -168,10 +175,7 @@ def _simplified(calls: Sequence[_Call], kept: set[int]) -> Iterator[_Call]:
         if not isinstance(value, Tensor):
             return value
         storage = equal.get(_storage(value))
-        if storage is None:
-            return value
-        place = value.storage_offset(), value.size(), value.stride()
-        return torch.empty(0, dtype=value.dtype).set_(storage, *place)
+        return value if storage is None else _moved(value, storage)
 
     def key(value: Any) -> Any:
         if isinstance(value, list | tuple):
@@ -183,7 +187,7 @@ def _simplified(calls: Sequence[_Call], kept: set[int]) -> Iterator[_Call]:
         return storage, versions[storage], *place
 
     for call in calls:
-        inputs = {_storage(tensor) for tensor in _tensors([*call.args, *call.kwargs.values()])}
+        inputs = {_storage(tensor) for tensor in _inputs(call)}
         outputs = {_storage(tensor) for tensor in call.results}
         args, kwargs = resolved(call.args), {k: resolved(v) for k, v in call.kwargs.items()}
         call = call._replace(args=args, kwargs=kwargs)
@@ -208,6 +212,69 @@ def _simplified(calls: Sequence[_Call], kept: set[int]) -> Iterator[_Call]:
         computed[identity] = call
         if inputs:  # without inputs, the result is constant
             yield call
+
+
+# --- memory of the results ----------------------------------------------------------------------
+
+
+def _intermediate(recorded: Sequence[_Call], repeated: Sequence[_Call]) -> set[int]:
+    """Return the storages whose values the repeated operations compute before they use them."""
+    empty = {
+        _storage(result)
+        for call in recorded
+        if call.func.overloadpacket in EMPTY
+        for result in call.results
+    }
+    is_computed: dict[int, bool] = {}
+    for call in repeated:
+        for tensor in _inputs(call):
+            is_computed.setdefault(_storage(tensor), _storage(tensor) in empty)
+        for tensor in call.results:
+            is_computed.setdefault(_storage(tensor), True)
+    return {storage for storage, computed in is_computed.items() if computed}
+
+
+def _sharing_memory(calls: Sequence[_Call], replaced: set[int]) -> Iterator[_Call]:
+    """Yield the operations with other storages in place of some, used by several of them in turn.
+
+    This takes less memory, and memory used a short time ago is in the caches of the processor.
+    """
+    used = [[*_inputs(call), *call.results] for call in calls]
+    last_use = {_storage(tensor): i for i, tensors in enumerate(used) for tensor in tensors}
+    places: dict[int, Any] = {}
+    free: list[Any] = []
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(map(moved, value))
+        if not isinstance(value, Tensor) or _storage(value) not in places:
+            return value
+        return _moved(value, places[_storage(value)])
+
+    for i, (call, tensors) in enumerate(zip(calls, used, strict=True)):
+        storages = {_storage(tensor): tensor.untyped_storage() for tensor in tensors}
+        for storage, old in storages.items():
+            if storage in replaced and storage not in places:
+                places[storage] = _taken(free, old.nbytes())
+        kwargs = {name: moved(value) for name, value in call.kwargs.items()}
+        yield call._replace(args=moved(call.args), kwargs=kwargs, results=moved(call.results))
+        free += [
+            places[storage] for storage in storages if last_use[storage] == i and storage in places
+        ]
+
+
+def _taken(free: list[Any], n_bytes: int) -> Any:
+    """Return the smallest free storage that is large enough, the latest of these, or a new one."""
+    large = [i for i in reversed(range(len(free))) if free[i].nbytes() >= n_bytes]
+    if not large:
+        return torch.UntypedStorage(n_bytes)
+    return free.pop(min(large, key=lambda i: free[i].nbytes()))
+
+
+def _moved(tensor: Tensor, storage: Any) -> Tensor:
+    """Return a tensor in another storage, in the same place."""
+    place = tensor.storage_offset(), tensor.size(), tensor.stride()
+    return torch.empty(0, dtype=tensor.dtype).set_(storage, *place)
 
 
 # --- operations that are repeated ---------------------------------------------------------------

@@ -20,8 +20,8 @@ __all__ = ["RecordedStep", "can_record", "is_recordable"]
 # Number of steps of each kind before one is recorded: libraries and optimizers initialize in them.
 N_WARM_UP = 3
 
-# A recording on a CPU keeps all intermediate tensors. Steps with larger ones gain nothing from it.
-MAX_BYTES = 2**27
+# While a step is recorded on a CPU, all of its tensors are in memory. Larger steps gain nothing.
+MAX_BYTES = 2**28
 
 # Packages whose parts of a step have no state in Python, and those of their base classes.
 KNOWN = ("sgan_sklearn", "torch")
@@ -95,7 +95,8 @@ class RecordedStep:
     ----------
     step : callable
         Takes a batch, latent vectors or None, and numbers; returns the loss terms. Its state
-        between two steps consists of tensors that it changes in place.
+        between two steps consists of tensors that it changes in place. Other tensors, such as the
+        gradients, are valid only within a step.
     optimizers : sequence of Optimizer
         Optimizers that the step uses; they must support recording.
     device : device

@@ -41,10 +41,6 @@ SHARES_MATTER = ("class_prior", "distillation")
 TABLE_INTERVAL = 1
 IMAGE_INTERVAL = 4
 
-# What discriminator_lr="auto" and generator_lr="auto" stand for.
-TABLE_RATE = 5e-3
-IMAGE_RATE = 3e-3
-
 # What averaging_decay="auto" stands for.
 TABLE_DECAY = 0.999
 IMAGE_DECAY = 0.99
@@ -151,8 +147,8 @@ def make_plan(
         regularizers=regularizers,
         augmentation=_augmentation(estimator.augment, space),
         sampler=_sampler(estimator.sampler, space),
-        discriminator_lr=_rate(estimator.discriminator_lr, space),
-        generator_lr=_rate(estimator.generator_lr, space),
+        discriminator_lr=float(estimator.discriminator_lr),
+        generator_lr=float(estimator.generator_lr),
         max_epochs=n_epochs,
         batch_size=estimator.batch_size,
         unsupervised_weight=float(estimator.unsupervised_weight),
@@ -276,12 +272,6 @@ def _n_epochs(choice: Any, steps_per_epoch: int, space: ModelSpace, n_classes: i
     if not space.as_images:
         min_steps = max(MIN_STEPS, min(STEPS_PER_CLASS * n_classes, MANY_STEPS))
     return automatic_epochs(steps_per_epoch, MIN_EPOCHS, min_steps, MAX_STEPS)
-
-
-def _rate(choice: Any, space: ModelSpace) -> float:
-    if _is_auto(choice):
-        return IMAGE_RATE if space.as_images else TABLE_RATE
-    return float(choice)
 
 
 def _interval(choice: Any, space: ModelSpace, regularizers: tuple[Regularizer, ...]) -> int:

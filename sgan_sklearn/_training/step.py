@@ -105,10 +105,20 @@ class TrainingStep:
             generator_terms = self.generator_step(batch, generated)
             self._check_names(terms, generator_terms)
             terms |= generator_terms
-            self.last_rows = generated.detach(), batch.real
+            self._remember(generated.detach(), batch.real)
         update_average(net.averaged_module_, net.module_, share)
         update_average(net.averaged_generator_, net.generator_, share)
         return terms
+
+    def _remember(self, generated: Tensor, real: Tensor) -> None:
+        """Copy the rows, to the same tensors each time: a recording reuses the memory of others."""
+        rows = generated, real
+        if self.last_rows is None or any(
+            old.shape != new.shape for old, new in zip(self.last_rows, rows, strict=True)
+        ):
+            self.last_rows = generated.clone(), real.clone()
+        for old, new in zip(self.last_rows, rows, strict=True):
+            old.copy_(new)
 
     def _wrapped(self, module: Any) -> Any:
         """Return a network that runs in the precision of the training, with the same weights."""

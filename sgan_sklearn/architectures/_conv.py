@@ -84,7 +84,7 @@ class _ConvDiscriminator(Discriminator):
         x = self.input_noise(x)
         for layer in self.hidden:
             x = self._activated(layer, layer(x))
-        return x.mean(dim=(2, 3))
+        return _pooled(x)
 
     def forward_head(self, features: Tensor) -> Tensor:
         return self.output(self.feature_dropout(features))
@@ -94,11 +94,16 @@ class _ConvDiscriminator(Discriminator):
         x = self.input_noise(x[:N_INIT_IMAGES])
         for layer in self.hidden:
             x = self._activated(layer, layer.initialize_from_data(x))
-        self.output.initialize_from_data(self.feature_dropout(x.mean(dim=(2, 3))))
+        self.output.initialize_from_data(self.feature_dropout(_pooled(x)))
 
     def _activated(self, layer: WeightNormConv2d, y: Tensor) -> Tensor:
         y = F.leaky_relu(y, 0.2)
         return self.dropout(y) if layer.stride > 1 else y
+
+
+def _pooled(x: Tensor) -> Tensor:
+    """Return the mean of each channel; the gradients of `Tensor.mean` have a slow layout."""
+    return F.avg_pool2d(x, list(x.shape[2:])).flatten(1)
 
 
 class _ConvGenerator(Generator):

@@ -124,9 +124,10 @@ class WeightNormConv2d(_WeightNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the values of the units, shape (n, n_out, height, width)."""
-        # Channels last is the faster layout.
+        # Channels last is the faster layout. A single channel has both, so the result has neither.
         x = x.contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, self.weight(), self.bias, self.stride, padding=1)
+        y = F.conv2d(x, self.weight(), self.bias, self.stride, padding=1)
+        return y.contiguous(memory_format=torch.channels_last)
 
     def extra_repr(self) -> str:
         """Return the numbers of channels and the stride."""
