@@ -20,11 +20,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sgan_sklearn._data.batches import SemiSupervisedDataset
-from sgan_sklearn._data.labels import Labels, check_are_classes, codes_to_sample
+from sgan_sklearn._data.labels import Labels, check_scored_labels, codes_to_sample
 from sgan_sklearn._data.rows import Rows, StreamedRows, training_rows
 from sgan_sklearn._data.scaling import SCALINGS
 from sgan_sklearn._data.space import ModelSpace
-from sgan_sklearn._data.targets import as_code, check_mark, check_target
+from sgan_sklearn._data.targets import check_mark, check_target
 from sgan_sklearn._data.validation import check_dense, check_same_length
 from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state, unchanged_on_error
 from sgan_sklearn._runtime.device import within_gpu_memory
@@ -36,6 +36,8 @@ from sgan_sklearn._runtime.threads import limit_threads_after_fork
 from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.build import build_net
 from sgan_sklearn._training.diagnostics import warn_about_failures
+from sgan_sklearn._training.early_stopping import validation_scores
+from sgan_sklearn._training.ensemble import Ensemble
 from sgan_sklearn._training.generation import (
     fit_column_map,
     fit_sampler,
@@ -94,6 +96,10 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Loss terms on unlabeled rows, added to the discriminator's loss. "auto" is "pseudo_label"
         for images, otherwise "virtual_adversarial" and, without a `class_weight`, "class_prior"
         and "distillation". Pass an instance from `sgan_sklearn.regularizers` for its options.
+    ensemble : "auto", list of {"extra_trees", "random_forest", "self_training"} or classifiers, \
+or None, default="auto"
+        Classifiers whose class probabilities are averaged with those of the discriminator, which
+        learns the averages after its training. "auto" is all three for tables, None for images.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows, at most 65,536. A small
         value limits the variety of the rows.
@@ -196,7 +202,7 @@ default="auto"
         Accuracy on the held-out rows after each epoch of the last fit; None without
         `early_stopping`.
     best_validation_score_ : float or None
-        The highest of them, that of the networks that are kept.
+        The highest of them, that of the epoch that is kept.
     discriminator_ : torch.nn.Module
         Discriminator with averaged weights, in evaluation mode; its input is scaled.
     generator_ : torch.nn.Module
@@ -250,6 +256,7 @@ default="auto"
         "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
         "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, tuple, None],
+        "ensemble": [StrOptions({"auto"}), list, tuple, None],
         "latent_dim": [Interval(Integral, 1, MAX_LATENT_DIM, closed="both")],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "image_shape": [tuple, list, None],
@@ -297,6 +304,7 @@ default="auto"
         objective: str | Objective = "feature_matching",
         *,
         regularizer: Any = "auto",
+        ensemble: Any = "auto",
         latent_dim: int = 64,
         categorical_features: Any = "from_dtype",
         image_shape: tuple[int, ...] | None = None,
@@ -323,6 +331,7 @@ default="auto"
         self.architecture = architecture
         self.objective = objective
         self.regularizer = regularizer
+        self.ensemble = ensemble
         self.latent_dim = latent_dim
         self.categorical_features = categorical_features
         self.image_shape = image_shape
@@ -548,13 +557,7 @@ default="auto"
         check_dense(X)
         target = check_target(y, self.unlabeled_value)
         check_same_length("y", target.values, X)
-        labeled, true = np.flatnonzero(target.labeled), target.known_labels
-        if len(labeled) == 0:
-            raise ValueError(
-                f"y holds no class to score against: all {len(target.values)} rows are unlabeled "
-                f"(unlabeled_value={as_code(self.unlabeled_value)}). Pass rows with true labels."
-            )
-        check_are_classes(true)
+        labeled, true = check_scored_labels(target, self.unlabeled_value)
         if sample_weight is not None:
             check_same_length("sample_weight", sample_weight, X)
             sample_weight = np.asarray(sample_weight)[labeled]
@@ -726,8 +729,10 @@ default="auto"
             }
             callbacks = [*given.callbacks, *epoch_reporters(self, X, labels, fitted)]
             net = build_net(self, given, dataset, callbacks, self.net_ if continued else None)
+            seed = draw_seed(self.random_state)
+            ensemble = Ensemble(plan.ensemble, dataset, len(labels.classes), seed)
             n_epochs_before = len(net.history) if continued else 0
-            self._train(net, dataset)
+            self._train(net, dataset, ensemble)
             warn_about_failures(net, early_stopping=self.early_stopping)
             net.checkpoints = None  # of this training only
             for name, value in {**fitted, "net_": net}.items():
@@ -746,12 +751,13 @@ default="auto"
         return self
 
     @with_callbacks
-    def _train(self, net: SGANNet, dataset: SemiSupervisedDataset) -> None:
+    def _train(self, net: SGANNet, dataset: SemiSupervisedDataset, ensemble: Ensemble) -> None:
         # Other random numbers where a training continues.
         n_steps_before = getattr(net, "n_steps_", 0)
         seed = draw_seed(self.random_state) + n_steps_before
         with seeded(seed, torch.device(net.device)), within_gpu_memory(net.device, self.batch_size):
             net.fit(dataset)
+            ensemble.teach(net)
         if net.interrupted_ and net.n_steps_ == n_steps_before:
             raise KeyboardInterrupt  # nothing was learned
 
@@ -763,11 +769,7 @@ default="auto"
         self._set_history()
         self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping:
-            self.validation_scores_ = [
-                epoch["validation_score"]
-                for epoch in self.history_[n_epochs_before:]
-                if "validation_score" in epoch  # missing if the training diverged
-            ]
+            self.validation_scores_ = validation_scores(self.history_[n_epochs_before:])
             self.best_validation_score_ = max(self.validation_scores_, default=np.nan)
 
     def _set_history(self) -> None:

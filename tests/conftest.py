@@ -12,6 +12,7 @@ from hypothesis import Phase, settings
 from sklearn.datasets import make_blobs
 
 from sgan_sklearn import SGANClassifier, Training
+from sgan_sklearn._training import ensemble
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.regularizers import _distillation
 
@@ -39,10 +40,13 @@ def _sigint_is_handled():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _small_forests():
-    """Let the teachers of distillations be quick: whole forests take half a second to grow."""
+def _small_ensembles():
+    """Let distillations and ensembles be quick: the default takes half a second longer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_distillation, "N_TREES", 5)
+        patch.setattr(ensemble, "N_TREES", 5)
+        patch.setattr(ensemble, "MIN_STEPS", 20)
+        patch.setattr(ensemble, "MAX_STEPS", 20)
         yield
 
 

@@ -83,6 +83,7 @@ MODULES = {
     "_training": [
         "__init__",
         "schedules",
+        "ensemble",
         "options",
         "diagnostics",
         "early_stopping",

@@ -15,11 +15,11 @@ from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = [
     "Labels",
-    "check_are_classes",
     "check_class_weight",
     "check_classes",
     "check_labels",
     "check_same_classes",
+    "check_scored_labels",
     "codes_to_sample",
     "labels_of",
     "warn_about_marks",
@@ -56,7 +56,7 @@ def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None
             f"(unlabeled_value={as_code(unlabeled_value)}). Give at least one row of each class "
             "its label."
         )
-    check_are_classes(given)
+    _check_are_classes(given)
     return _coded(labeled, given)
 
 
@@ -136,7 +136,7 @@ def check_classes(classes: Any, fitted: np.ndarray | None, unlabeled_value: Any)
         raise ValueError(
             "classes must hold at least one class label besides unlabeled_value. Got none."
         )
-    check_are_classes(given, "classes")
+    _check_are_classes(given, "classes")
     known = np.unique(given)
     if fitted is not None and not np.array_equal(known, fitted):
         raise ValueError(
@@ -195,7 +195,7 @@ def _is_key(value: Any, mapping: dict[Any, Any]) -> bool:
         return False
 
 
-def check_are_classes(labels: np.ndarray, name: str = "y") -> None:
+def _check_are_classes(labels: np.ndarray, name: str = "y") -> None:
     """Raise ValueError if labels, none of them missing, cannot be classes."""
     types = set() if labels.dtype.kind in "biufU" else {str(labels.dtype)}
     if labels.dtype.kind == "O":
@@ -212,6 +212,18 @@ def check_are_classes(labels: np.ndarray, name: str = "y") -> None:
             check_classification_targets(labels)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold class labels. {error}") from error
+
+
+def check_scored_labels(target: Target, unlabeled_value: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices and the labels of the labeled rows, or raise ValueError."""
+    labeled, true = np.flatnonzero(target.labeled), target.known_labels
+    if len(labeled) == 0:
+        raise ValueError(
+            f"y holds no class to score against: all {len(target.values)} rows are unlabeled "
+            f"(unlabeled_value={as_code(unlabeled_value)}). Pass rows with true labels."
+        )
+    _check_are_classes(true)
+    return labeled, true
 
 
 def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -> np.ndarray | None:

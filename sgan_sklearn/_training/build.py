@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from sgan_sklearn._data.batches import SemiSupervisedDataset
 from sgan_sklearn._runtime.processes import process_index
+from sgan_sklearn._runtime.threads import threads_for
 from sgan_sklearn._training.inputs import Inputs
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.plan import heads_of
@@ -56,12 +57,14 @@ def build_net(
     known, codes, _ = dataset.sample(check_random_state(estimator.random_state))
     n_classes, space = len(given.labels.classes), given.space
     n_outputs = plan.objective.n_outputs(n_classes)
+    with threads_for():  # simple classifiers of few rows
+        regularizers = [item.prepare(known, codes, n_classes) for item in plan.regularizers]
     return SGANNet(
         *network_builders(
             plan.architecture, n_outputs, estimator.latent_dim, space.bounds, heads_of(space)
         ),
         plan.objective,
-        regularizers=[item.prepare(known, codes, n_classes) for item in plan.regularizers],
+        regularizers=regularizers,
         latent_dim=estimator.latent_dim,
         discriminator_lr=plan.discriminator_lr,
         generator_lr=plan.generator_lr,

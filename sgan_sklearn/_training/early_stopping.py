@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sgan_sklearn._data.labels import Labels
     from sgan_sklearn._runtime.random import RandomState
 
-__all__ = ["EarlyStopping", "draw_validation_rows"]
+__all__ = ["EarlyStopping", "draw_validation_rows", "validation_scores"]
 
 
 def draw_validation_rows(labels: Labels, fraction: float, random_state: RandomState) -> np.ndarray:
@@ -86,3 +86,8 @@ class EarlyStopping:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from the state of an earlier run."""
         vars(self).update(state)
+
+
+def validation_scores(history: list[dict[str, Any]]) -> list[float]:
+    """Return the scores of epochs; one in which the training diverged has none."""
+    return [epoch["validation_score"] for epoch in history if "validation_score" in epoch]

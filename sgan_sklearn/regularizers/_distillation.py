@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods
 
@@ -17,8 +16,9 @@ from sgan_sklearn._storage.state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 from sgan_sklearn.regularizers._simple_classifiers import (
     balanced_subset,
+    flat_rows,
     ignore_fit_warnings,
-    random_subset,
+    label_spreading_accuracy,
 )
 
 if TYPE_CHECKING:
@@ -39,15 +39,6 @@ MIN_PROBABILITY = 1e-4
 # Scores of label spreading up to which the teacher has full weight, and from which it has none.
 NEEDED = 0.3
 UNNEEDED = 0.6
-
-# Maximum numbers of labeled and of unlabeled rows for label spreading, and of folds.
-MAX_SPREAD_ROWS = 2_000
-MAX_SPLITS = 5
-
-# Number of neighbors, clamping factor and steps of label spreading, sufficient for two moons.
-N_NEIGHBORS = 7
-ALPHA = 0.8
-SPREADING_STEPS = 100
 
 
 class Distillation(Regularizer):
@@ -167,7 +158,7 @@ class Distillation(Regularizer):
         if self.weight == 0 or (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
             return
         with released_lock(rows.device):
-            spread = _label_spreading_accuracy(rows, y) if self.adaptive else 0.0
+            spread = label_spreading_accuracy(rows, y) if self.adaptive else 0.0
         self.factor_ = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
         if self.factor_ == 0:
             return
@@ -196,10 +187,10 @@ class Distillation(Regularizer):
         probabilities = np.full((len(rows), self.n_classes_), MIN_PROBABILITY, dtype=np.float32)
         with released_lock(rows.device):
             with ignore_fit_warnings():
-                teacher.fit(_flat(rows, labeled), codes)
+                teacher.fit(flat_rows(rows, labeled), codes)
             known = teacher.classes_
             for part in gen_batches(len(rows), ROWS_AT_A_TIME):
-                probabilities[part, known] += teacher.predict_proba(_flat(rows, part))
+                probabilities[part, known] += teacher.predict_proba(flat_rows(rows, part))
         return np.log(probabilities, out=probabilities)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
@@ -218,61 +209,3 @@ def _simple_classifier() -> VotingClassifier:
 
     linear, forest = LogisticRegression(max_iter=1000), RandomForestClassifier(N_TREES)
     return VotingClassifier([("forest", forest), ("linear", linear)], voting="soft")
-
-
-def _flat(rows: Rows, places: np.ndarray | slice) -> np.ndarray:
-    """Return rows as a 2-D array."""
-    wanted = places if isinstance(places, slice) else torch.from_numpy(places)
-    return rows[wanted].flatten(1).cpu().numpy()
-
-
-def _label_spreading_accuracy(X: Rows, codes: np.ndarray) -> float:
-    """Return the chance-adjusted balanced accuracy of label spreading, from 0 to 1.
-
-    Classes with a single labeled row cannot be evaluated. If fewer than two classes have more, the
-    result is 1, so that the network learns from the unlabeled rows without a teacher.
-    """
-    from sklearn.neighbors import kneighbors_graph
-    from sklearn.semi_supervised import LabelSpreading
-
-    n_classes = len(np.unique(codes[codes >= 0]))
-    labeled = balanced_subset(codes, max(MAX_SPREAD_ROWS, 2 * n_classes))
-    y = np.unique(codes[labeled], return_inverse=True)[1]
-    evaluated = np.flatnonzero(np.bincount(y)[y] > 1)
-    true = y[evaluated]
-    if len(np.unique(true)) < 2:
-        return 1.0
-    unlabeled = random_subset(np.flatnonzero(codes < 0), MAX_SPREAD_ROWS)
-    # Equal rows would only have each other as neighbors, which would stop the spreading.
-    seen = _flat(X, np.concatenate([labeled, unlabeled]))
-    rows, places = np.unique(seen, axis=0, return_inverse=True)
-    places = places.ravel()[: len(labeled)]
-    n_neighbors = min(N_NEIGHBORS, 1 + len(rows) // (2 * n_classes))
-    graph = kneighbors_graph(rows, n_neighbors, include_self=True)
-    spreading = LabelSpreading(
-        kernel=lambda *_: graph, alpha=ALPHA, max_iter=SPREADING_STEPS, tol=0.0
-    )
-    right = np.empty(len(evaluated))
-    splits = StratifiedKFold(min(MAX_SPLITS, np.bincount(true).max()), shuffle=True, random_state=0)
-    with ignore_fit_warnings():
-        for _, hidden in splits.split(evaluated, true):
-            shown = np.setdiff1d(np.arange(len(y)), evaluated[hidden])
-            spreading.fit(rows, _most_frequent(y[shown], places[shown], len(rows), n_classes))
-            shares = np.zeros((len(hidden), n_classes))
-            shares[:, spreading.classes_] = spreading.label_distributions_[
-                places[evaluated[hidden]]
-            ]
-            # If no label reached a row, all classes are equally likely.
-            likeliest = shares == shares.max(axis=1, keepdims=True)
-            chances = likeliest / likeliest.sum(axis=1, keepdims=True)
-            right[hidden] = chances[np.arange(len(hidden)), true[hidden]]
-    recalls = [right[true == code].mean() for code in np.unique(true)]
-    chance = 1 / len(recalls)
-    return max(0.0, float((np.mean(recalls) - chance) / (1 - chance)))
-
-
-def _most_frequent(y: np.ndarray, places: np.ndarray, n_places: int, n_classes: int) -> np.ndarray:
-    """Return the most frequent class of the labels of each distinct row, -1 without labels."""
-    counts = np.zeros((n_places, n_classes))
-    np.add.at(counts, (places, y), 1)
-    return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)

@@ -1,0 +1,300 @@
+"""Classifiers of the labeled rows whose predictions the discriminator learns besides its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import has_fit_parameter
+from torch import Tensor
+from torch.nn import functional as F
+
+from sgan_sklearn._data.batches import SemiSupervisedDataset
+from sgan_sklearn._runtime.processes import broadcast_state
+from sgan_sklearn._runtime.threads import threads_for
+from sgan_sklearn._runtime.user_warnings import warn_user
+from sgan_sklearn.regularizers._simple_classifiers import (
+    balanced_subset,
+    ignore_fit_warnings,
+    label_spreading_accuracy,
+    random_subset,
+)
+
+__all__ = ["MEMBERS", "BalancedSelfTraining", "Ensemble", "check_members"]
+
+# Weight of the network in the mean, if that of each classifier is one.
+NETWORK_WEIGHT = 2.0
+
+# Scores of label spreading up to which the classifiers have full weight, and from which they have
+# none: where the unlabeled rows show the borders between the classes, the network is better alone.
+NEEDED, UNNEEDED = 0.7, 0.9
+
+# Maximum numbers of labeled rows, of unlabeled rows, and of class probabilities of these.
+MAX_LABELED, MAX_UNLABELED, MAX_VALUES = 2_000, 20_000, 4_000_000
+ROWS_AT_A_TIME = 5_000
+
+# Training on the means: a number of passes over the rows, within bounds on the number of steps.
+N_PASSES, MIN_STEPS, MAX_STEPS = 20, 300, 800
+BATCH_SIZE = 100
+LEARNING_RATE = 3e-3
+REALNESS_WEIGHT = 0.1
+
+N_TREES = 200
+
+
+class BalancedSelfTraining(ClassifierMixin, BaseEstimator):
+    """Self-training with the same share of the unlabeled rows of each predicted class.
+
+    scikit-learn's ``SelfTrainingClassifier`` takes the surest rows of all classes together, which
+    often belong to a few of them.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Classifier with ``predict_proba``.
+    n_rounds : int, default=5
+        Number of times that it is fitted on its own predictions.
+    share : float, default=0.8
+        Share of the rows of each predicted class, the surest ones, in the last round. It grows in
+        equal steps.
+    """
+
+    def __init__(self, estimator: Any, n_rounds: int = 5, share: float = 0.8) -> None:
+        self.estimator = estimator
+        self.n_rounds = n_rounds
+        self.share = share
+
+    def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: Any = None) -> BalancedSelfTraining:
+        """Fit on labeled rows, and on unlabeled rows whose label is -1."""
+        weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        unlabeled = np.flatnonzero(y == -1)
+        taught = y
+        for i in range(self.n_rounds + 1):
+            known = taught != -1
+            self.estimator_ = clone(self.estimator)
+            self.estimator_.fit(X[known], taught[known], sample_weight=weights[known])
+            if i == self.n_rounds or len(unlabeled) == 0:
+                break
+            probabilities = self.estimator_.predict_proba(X[unlabeled])
+            taught = y.copy()
+            share = self.share * (i + 1) / self.n_rounds
+            chosen = _surest_of_each_class(probabilities, share)
+            predicted = self.estimator_.classes_[probabilities[chosen].argmax(axis=1)]
+            taught[unlabeled[chosen]] = predicted
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return class probabilities."""
+        probabilities: np.ndarray = self.estimator_.predict_proba(X)
+        return probabilities
+
+
+def _surest_of_each_class(probabilities: np.ndarray, share: float) -> np.ndarray:
+    """Return the indices of a share of the rows of each predicted class, the surest ones."""
+    predicted, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    chosen = []
+    for code in np.unique(predicted):
+        rows = np.flatnonzero(predicted == code)
+        rows = rows[np.argsort(-sureness[rows], kind="stable")]
+        chosen.append(rows[: int(np.ceil(share * len(rows)))])
+    return np.concatenate(chosen)
+
+
+def _extra_trees() -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(N_TREES)
+
+
+def _random_forest() -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(N_TREES)
+
+
+def _self_training() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return BalancedSelfTraining(LogisticRegression(max_iter=1000))
+
+
+# Functions, so that programs that only predict do not load the classifiers.
+MEMBERS = {
+    "extra_trees": _extra_trees,
+    "random_forest": _random_forest,
+    "self_training": _self_training,
+}
+
+
+def check_members(choices: Any) -> tuple[Any, ...]:
+    """Return the members of an ensemble as a tuple, or raise ValueError if one is not valid."""
+    for choice in choices:
+        if isinstance(choice, str):
+            is_valid = choice in MEMBERS
+        else:
+            has_methods = hasattr(choice, "fit") and hasattr(choice, "predict_proba")
+            is_valid = has_methods and not isinstance(choice, type)
+        if not is_valid:
+            raise ValueError(
+                "The 'ensemble' parameter of SGANClassifier must be a list of names among "
+                f"{sorted(MEMBERS)} or of classifiers with predict_proba. Got {choice!r} in it."
+            )
+    return tuple(choices)
+
+
+class Ensemble:
+    """Fitted classifiers, as their mean class probabilities for the training rows.
+
+    Parameters
+    ----------
+    members : tuple of str or classifier
+        Names in `MEMBERS`, or classifiers.
+    dataset : SemiSupervisedDataset
+        Training rows.
+    n_classes : int
+        Number of classes.
+    seed : int
+        Seed of all random numbers.
+    """
+
+    def __init__(
+        self, members: tuple[Any, ...], dataset: SemiSupervisedDataset, n_classes: int, seed: int
+    ) -> None:
+        self._rng = np.random.RandomState(seed % 2**32)
+        y = dataset.codes.cpu().numpy()
+        labeled = balanced_subset(y, MAX_LABELED) if (y >= 0).any() else np.empty(0, dtype=int)
+        n_unlabeled = min(MAX_UNLABELED, MAX_VALUES // n_classes)
+        unlabeled = random_subset(np.flatnonzero(y < 0), n_unlabeled)
+        self._codes = np.concatenate([y[labeled], np.full(len(unlabeled), -1)])
+        self._n_members = len(members)
+        self._weight = 0.0
+        # Without two classes there is nothing to learn.
+        if not members or len(unlabeled) == 0 or len(np.unique(y[labeled])) < 2:
+            return
+        places = torch.from_numpy(np.concatenate([labeled, unlabeled]))
+        self._rows: Tensor = dataset.rows[places.to(dataset.rows.device)]
+        weights = None
+        if dataset.weights is not None:
+            weights = dataset.weights.cpu().numpy()[labeled]
+        with threads_for():  # one: the threads of BLAS take many times as long for few rows
+            spread = label_spreading_accuracy(self._rows, self._codes)
+            self._weight = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
+            if self._weight > 0:
+                self._total = self._sum_of_probabilities(members, weights, n_classes)
+
+    def _sum_of_probabilities(
+        self, members: tuple[Any, ...], weights: np.ndarray | None, n_classes: int
+    ) -> np.ndarray:
+        X = self._rows.flatten(1).cpu().numpy()
+        total = np.zeros((len(X), n_classes))
+        for member in members:
+            total += self._fitted_probabilities(member, X, weights, n_classes)
+        return total
+
+    def _fitted_probabilities(
+        self, member: Any, X: np.ndarray, weights: np.ndarray | None, n_classes: int
+    ) -> np.ndarray:
+        """Fit a classifier on the labeled rows, and return its class probabilities for all rows."""
+        classifier = MEMBERS[member]() if isinstance(member, str) else clone(member)
+        unseeded = {
+            name: int(self._rng.randint(2**31 - 1))
+            for name, value in sorted(classifier.get_params().items())
+            if name.split("__")[-1] == "random_state" and value is None
+        }
+        classifier.set_params(**unseeded)
+        known = self._codes >= 0
+        taught = (
+            np.ones(len(X), dtype=bool) if isinstance(classifier, BalancedSelfTraining) else known
+        )
+        options = {}
+        if weights is not None and has_fit_parameter(classifier, "sample_weight"):
+            all_weights = np.ones(len(X))
+            all_weights[known] = weights
+            options["sample_weight"] = all_weights[taught]
+        probabilities = np.zeros((len(X), n_classes))
+        try:
+            with ignore_fit_warnings():
+                classifier.fit(X[taught], self._codes[taught], **options)
+                for part in gen_batches(len(X), ROWS_AT_A_TIME):
+                    probabilities[part, classifier.classes_] = classifier.predict_proba(X[part])
+        except ValueError as error:
+            raise ValueError(
+                "The 'ensemble' parameter of SGANClassifier must hold classifiers that can learn "
+                f"from {int(known.sum())} labeled rows of the model space, with negative values. "
+                f"Got {member!r}, which raised: {error}"
+            ) from error
+        return probabilities
+
+    def teach(self, net: Any) -> None:
+        """Train the averaged discriminator on the mean of its and the members' predictions.
+
+        With the mean ``t`` of the class probabilities, the probabilities ``p`` and the realness
+        ``r`` (before: ``r_0``), it minimizes ``mean[-sum_k t_k log p_k + 0.1 (r - r_0)^2]``. An
+        interrupt leaves the network as it was, and so does a training that was not completed.
+        """
+        if self._weight == 0 or net.interrupted_ or net.diverged_:
+            return
+        try:
+            with threads_for(net.averaged_module_):
+                student = self._student(net)
+        except KeyboardInterrupt:
+            net.interrupted_ = True
+            return
+        if all(bool(values.isfinite().all()) for values in student.parameters()):
+            net.averaged_module_.load_state_dict(student.state_dict())
+        else:
+            warn_user(
+                "The discriminator diverged while it learned the predictions of the ensemble, and "
+                "was reset to its state before. Set ensemble=None.",
+                ConvergenceWarning,
+            )
+        broadcast_state([net.averaged_module_])
+
+    def _student(self, net: Any) -> Any:
+        objective, device = net.objective, self._rows.device
+        outputs = net.outputs(self._rows).float()
+        realness = objective.realness(outputs).to(device)
+        targets = self._targets(objective.class_logits(outputs).softmax(dim=1)).to(device)
+        student = copy.deepcopy(net.averaged_module_).eval()
+        weights = [weight.requires_grad_() for weight in student.parameters()]
+        optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE, betas=(0.5, 0.999))
+        # In evaluation mode, without noise: fewer steps are needed to learn the targets.
+        n_steps = min(max(MIN_STEPS, N_PASSES * len(targets) // BATCH_SIZE), MAX_STEPS)
+        for step, places in enumerate(self._batches(n_steps)):
+            for group in optimizer.param_groups:
+                group["lr"] = LEARNING_RATE * (1 - step / n_steps)
+            chosen = places.to(device)
+            outputs = student(self._rows[chosen])
+            divergence = F.cross_entropy(objective.class_logits(outputs), targets[chosen])
+            gap = objective.realness(outputs) - realness[chosen]
+            optimizer.zero_grad()
+            (divergence + REALNESS_WEIGHT * gap.square().mean()).backward()
+            optimizer.step()
+        return student
+
+    def _targets(self, predicted: Tensor) -> Tensor:
+        """Return the mean of the predictions; labeled rows have their labels."""
+        total = torch.from_numpy(self._total).to(predicted)
+        total_weight = NETWORK_WEIGHT + self._weight * self._n_members
+        means = (NETWORK_WEIGHT * predicted + self._weight * total) / total_weight
+        known = torch.from_numpy(self._codes >= 0)
+        codes = torch.from_numpy(self._codes[self._codes >= 0])
+        means[known] = F.one_hot(codes, means.shape[1]).to(means)
+        return means
+
+    def _batches(self, n_steps: int) -> Iterator[Tensor]:
+        """Yield the indices of the rows of each step, in passes over all rows."""
+        size = min(BATCH_SIZE, len(self._codes))
+        order = np.empty(0, dtype=int)
+        for _ in range(n_steps):
+            if len(order) < size:
+                order = self._rng.permutation(len(self._codes))
+            chosen, order = order[:size], order[size:]
+            yield torch.from_numpy(chosen)

@@ -1,0 +1,253 @@
+"""The discriminator learns the predictions of other classifiers besides its own."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from sgan_sklearn import SGANClassifier, load, save
+from sgan_sklearn._data.batches import SemiSupervisedDataset
+from sgan_sklearn._training import ensemble as ensemble_module
+from sgan_sklearn._training.ensemble import MEMBERS, BalancedSelfTraining, Ensemble
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
+from sgan_sklearn.model_selection import mask_labels
+
+
+class Constant(ClassifierMixin, BaseEstimator):
+    """Classifier that is sure of one class for all rows."""
+
+    fitted_with = None
+
+    def __init__(self, sure_of=0, random_state=None):
+        self.sure_of = sure_of
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.unique(y)
+        Constant.fitted_with = X, y, sample_weight, self.random_state
+        return self
+
+    def predict_proba(self, X):
+        return np.tile(np.eye(len(self.classes_))[self.sure_of], (len(X), 1))
+
+
+@pytest.fixture(autouse=True)
+def spread(monkeypatch):
+    """Let label spreading be inaccurate, so that the members have their full weight."""
+    accuracy = {"value": 0.0}
+    monkeypatch.setattr(
+        ensemble_module, "label_spreading_accuracy", lambda rows, codes: accuracy["value"]
+    )
+    return accuracy
+
+
+@pytest.fixture(autouse=True)
+def _all_steps(monkeypatch):
+    monkeypatch.setattr(ensemble_module, "MIN_STEPS", 300)
+    monkeypatch.setattr(ensemble_module, "MAX_STEPS", 800)
+
+
+@pytest.fixture(scope="module")
+def wine():
+    X, y = load_wine(return_X_y=True)
+    return X, y, mask_labels(y, per_class=10, random_state=0)
+
+
+def small(**params):
+    options = {"max_epochs": 5, "device": "cpu", "random_state": 0, **params}
+    return SGANClassifier(MLPArchitecture((32, 16), (16,)), **options)
+
+
+def test_default_by_kind_of_rows(wine):
+    X, y, few = wine
+    assert small().fit(X, few).plan_.ensemble == tuple(MEMBERS)
+    assert small(unsupervised_weight=0).fit(X, few).plan_.ensemble == ()
+    assert small(objective="supervised", regularizer=None).fit(X, few).plan_.ensemble == ()
+    assert small(objective="supervised").fit(X, few).plan_.ensemble == tuple(MEMBERS)
+    assert small().partial_fit(X, few, classes=np.unique(y)).plan_.ensemble == ()
+    images = SGANClassifier(ConvArchitecture((4,), 4), max_epochs=1, device="cpu")
+    X, y = load_digits().images[:60], load_digits().target[:60]
+    assert images.fit(X, np.where(np.arange(60) < 30, y, -1)).plan_.ensemble == ()
+
+
+def test_only_the_predictions_change(wine):
+    X, _, few = wine
+    alone = small(ensemble=None, max_epochs=20).fit(X, few)
+    both = small(max_epochs=20).fit(X, few)
+    assert alone.history_[-1]["discriminator_loss"] == both.history_[-1]["discriminator_loss"]
+    np.testing.assert_array_equal(alone.sample(5, random_state=0), both.sample(5, random_state=0))
+    for name in ("module_", "generator_", "averaged_generator_"):
+        states = [getattr(clf.net_, name).state_dict().values() for clf in (alone, both)]
+        assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+    assert not np.array_equal(alone.predict_proba(X), both.predict_proba(X))
+    realness = np.corrcoef(alone.score_samples(X), both.score_samples(X))[0, 1]
+    assert realness > 0.95
+
+
+@pytest.mark.parametrize("objective", ["feature_matching", "softmax", "two_headed", "stacked"])
+def test_discriminator_learns_the_weighted_mean(wine, objective):
+    X, _, few = wine
+    alone = small(objective=objective, ensemble=None, max_epochs=20).fit(X, few)
+    both = clone(alone).set_params(ensemble=[Constant(), Constant(1)]).fit(X, few)
+    unlabeled = few == -1
+    mean = (2 * alone.predict_proba(X) + [1, 1, 0]) / 4
+    difference = np.abs(both.predict_proba(X) - mean)[unlabeled]
+    # Not zero, since the labeled rows contradict the members.
+    assert difference.mean() < 0.05
+    assert np.abs(alone.predict_proba(X) - mean)[unlabeled].mean() > 4 * difference.mean()
+    # Rows with a label keep it, although the members are sure of another class.
+    assert (both.predict(X)[~unlabeled] == few[~unlabeled]).all()
+
+
+def test_weight_decreases_where_label_spreading_is_accurate(wine, spread):
+    X, _, few = wine
+    found = {}
+    for spread["value"] in (0.7, 0.8, 0.9, 1.0):
+        clf = small(ensemble=[Constant()], max_epochs=20).fit(X, few)
+        found[spread["value"]] = clf.predict_proba(X)[few == -1, 0].mean()
+    alone = small(ensemble=None, max_epochs=20).fit(X, few).predict_proba(X)[few == -1, 0].mean()
+    assert found[1.0] == found[0.9] == alone
+    assert found[0.8] == pytest.approx((2 * alone + 0.5) / 2.5, abs=0.05)
+    assert found[0.7] == pytest.approx((2 * alone + 1) / 3, abs=0.05)
+    assert found[0.7] > found[0.8] > found[0.9]
+
+
+def test_members_learn_from_labeled_rows_with_their_weights(wine):
+    X, _, few = wine
+    weights = {0: 1.0, 1: 2.0, 2: 3.0}
+    small(ensemble=[Constant()], class_weight=weights, scaling="standard").fit(X, few)
+    rows, codes, sample_weight, seed = Constant.fitted_with
+    labeled = few >= 0
+    order, expected = np.lexsort(rows.T), StandardScaler().fit(X).transform(X)[labeled]
+    np.testing.assert_allclose(rows[order], expected[np.lexsort(expected.T)], atol=1e-5)
+    np.testing.assert_allclose(sample_weight, (codes + 1) / np.mean(few[labeled] + 1), rtol=1e-6)
+    assert isinstance(seed, int)
+
+
+def test_seed_determines_the_ensemble(wine):
+    X, _, few = wine
+    first, second = (small().fit(X, few).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    third = small(random_state=1).fit(X, few).predict_proba(X)
+    assert not np.array_equal(first, third)
+
+
+def test_members_of_many_rows_are_fitted_on_a_sample(wine, monkeypatch):
+    X, _, few = wine
+    monkeypatch.setattr(ensemble_module, "MAX_LABELED", 15)
+    monkeypatch.setattr(ensemble_module, "MAX_VALUES", 90)
+    seen = []
+
+    class Watched(Constant):
+        def predict_proba(self, X):
+            seen.append(X)
+            return super().predict_proba(X)
+
+    small(ensemble=[Watched()]).fit(X, few)
+    assert np.bincount(Constant.fitted_with[1]).tolist() == [5, 5, 5]
+    assert sum(map(len, seen)) == 15 + 30
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(lambda y: (y, None), id="all labeled"),
+        pytest.param(lambda y: (np.where(np.arange(len(y)) < 5, 0, -1), -1), id="one class"),
+    ],
+)
+def test_nothing_to_learn(wine, labels):
+    X, y, _ = wine
+    few, mark = labels(y)
+    clf = small(unlabeled_value=mark, ensemble=[Constant()])
+    found = clf.fit(X, few).predict_proba(X)
+    alone = clone(clf).set_params(ensemble=None).fit(X, few).predict_proba(X)
+    np.testing.assert_array_equal(found, alone)
+
+
+def test_class_without_labels_has_no_probability():
+    dataset = SemiSupervisedDataset(torch.randn(20, 3), torch.tensor([0, 2] * 4 + [-1] * 12))
+    ensemble = Ensemble((Constant(1), "extra_trees"), dataset, n_classes=3, seed=0)
+    assert (ensemble._total[:, 1] == 0).all()
+    np.testing.assert_allclose(ensemble._total.sum(axis=1), 2)
+
+
+@pytest.mark.parametrize("member", ["forest", LogisticRegression, StandardScaler(), 1])
+def test_bad_member_is_refused_before_training(wine, member, monkeypatch):
+    X, _, few = wine
+    clf = small(ensemble=["extra_trees", member])
+    monkeypatch.setattr(ensemble_module.Ensemble, "teach", None)
+    with pytest.raises(ValueError, match=r"'ensemble' parameter of SGANClassifier .* Got .* in it"):
+        clf.fit(X, few)
+
+
+def test_member_that_cannot_learn_is_named(wine):
+    class Refusing(Constant):
+        def fit(self, X, y):
+            raise ValueError("negative values")
+
+    X, _, few = wine
+    with pytest.raises(ValueError, match=r"'ensemble' parameter .* Got Refusing.*negative values"):
+        small(ensemble=[Refusing()]).fit(X, few)
+
+
+def test_interrupt_keeps_the_trained_networks(wine, monkeypatch):
+    X, _, few = wine
+    clf = small()
+
+    def interrupted(self, net):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ensemble, "_student", interrupted)
+    with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="interrupted"):
+        clf.fit(X, few)
+    alone = small(ensemble=None).fit(X, few)
+    np.testing.assert_array_equal(clf.predict_proba(X), alone.predict_proba(X))
+
+
+def test_divergence_keeps_the_trained_networks(wine, monkeypatch):
+    X, _, few = wine
+    monkeypatch.setattr(ensemble_module, "LEARNING_RATE", float("inf"))
+    with pytest.warns(ConvergenceWarning, match="ensemble=None"):
+        clf = small().fit(X, few)
+    alone = small(ensemble=None).fit(X, few)
+    np.testing.assert_array_equal(clf.predict_proba(X), alone.predict_proba(X))
+
+
+def test_saved_model_has_the_same_plan(wine, tmp_path):
+    X, _, few = wine
+    clf = small(ensemble=["self_training", LogisticRegression()]).fit(X, few)
+    save(clf, tmp_path / "model.sgan")
+    loaded = load(tmp_path / "model.sgan")
+    assert str(loaded.plan_.ensemble) == str(clf.plan_.ensemble)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+class TestBalancedSelfTraining:
+    def test_each_class_gets_its_share(self):
+        rng = np.random.RandomState(0)
+        X = np.concatenate([rng.randn(80, 2), rng.randn(20, 2) + 4])
+        y = np.full(100, -1)
+        y[[0, 1, 80, 81]] = [0, 0, 1, 1]
+        shares = []
+
+        class Recorded(LogisticRegression):
+            def fit(self, X, y, sample_weight=None):
+                shares.append(np.bincount(y, minlength=2))
+                return super().fit(X, y, sample_weight)
+
+        clf = BalancedSelfTraining(Recorded(), n_rounds=4, share=1.0).fit(X, y)
+        assert len(shares) == 5
+        assert shares[0].tolist() == [2, 2]
+        np.testing.assert_allclose(shares[1], [2 + 0.25 * 78, 2 + 0.25 * 18], atol=2)
+        assert shares[-1].sum() == 100
+        assert np.mean(clf.predict_proba(X).argmax(axis=1) == np.repeat([0, 1], [80, 20])) > 0.95
+
+    def test_without_unlabeled_rows_it_is_the_classifier(self):
+        X, y = load_wine(return_X_y=True)
+        X = StandardScaler().fit_transform(X)
+        found = BalancedSelfTraining(LogisticRegression()).fit(X, y).predict_proba(X)
+        np.testing.assert_array_equal(found, LogisticRegression().fit(X, y).predict_proba(X))
