@@ -37,7 +37,7 @@ from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.build import build_net
 from sgan_sklearn._training.diagnostics import warn_about_failures
 from sgan_sklearn._training.early_stopping import validation_scores
-from sgan_sklearn._training.ensemble import Ensemble
+from sgan_sklearn._training.ensemble import MEMBERS, Ensemble
 from sgan_sklearn._training.generation import (
     fit_column_map,
     fit_sampler,
@@ -96,10 +96,11 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Loss terms on unlabeled rows, added to the discriminator's loss. "auto" is "pseudo_label"
         for images, otherwise "virtual_adversarial" and, without a `class_weight`, "class_prior"
         and "distillation". Pass an instance from `sgan_sklearn.regularizers` for its options.
-    ensemble : "auto", list of {"extra_trees", "random_forest", "self_training"} or classifiers, \
-or None, default="auto"
-        Classifiers whose class probabilities are averaged with those of the discriminator, which
-        learns the averages after its training. "auto" is all three for tables, None for images.
+    ensemble : {"auto", "extra_trees", "random_forest", "self_training"}, classifier, list or \
+tuple of these, or None, default="auto"
+        Classifiers, fitted on the labeled rows, whose class probabilities are averaged with those
+        of the discriminator, which learns the averages after its training. "auto" is all three for
+        tables, None for images. They count less where label spreading works well, or not at all.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows, at most 65,536. A small
         value limits the variety of the rows.
@@ -256,7 +257,7 @@ default="auto"
         "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
         "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, tuple, None],
-        "ensemble": [StrOptions({"auto"}), list, tuple, None],
+        "ensemble": [StrOptions({"auto", *MEMBERS}), HasMethods(["fit"]), list, tuple, None],
         "latent_dim": [Interval(Integral, 1, MAX_LATENT_DIM, closed="both")],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "image_shape": [tuple, list, None],
@@ -385,7 +386,7 @@ default="auto"
         Warns
         -----
         ConvergenceWarning
-            If the loss diverges, the generator collapses or the discriminator recognizes all
+            If a loss diverges, the generator collapses or the discriminator recognizes all
             generated rows. The last finite model is kept.
         UserWarning
             If no row is unlabeled though `unlabeled_value` is not None, if a class looks like
@@ -432,8 +433,8 @@ default="auto"
 
         Notes
         -----
-        `max_epochs` and `warm_start` are ignored. Categories that are not in the first part count
-        as missing. ``regularizer="auto"`` omits "class_prior" and "distillation", and a
+        `max_epochs`, `warm_start` and `ensemble` are ignored. Categories that are not in the first
+        part count as missing. ``regularizer="auto"`` omits "class_prior" and "distillation", and a
         `class_weight` is not scaled. A fitted sampler is dropped.
 
         Examples
@@ -730,7 +731,7 @@ default="auto"
             callbacks = [*given.callbacks, *epoch_reporters(self, X, labels, fitted)]
             net = build_net(self, given, dataset, callbacks, self.net_ if continued else None)
             seed = draw_seed(self.random_state)
-            ensemble = Ensemble(plan.ensemble, dataset, len(labels.classes), seed)
+            ensemble = Ensemble(given.ensemble, dataset, len(labels.classes), seed)
             n_epochs_before = len(net.history) if continued else 0
             self._train(net, dataset, ensemble)
             warn_about_failures(net, early_stopping=self.early_stopping)

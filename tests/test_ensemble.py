@@ -1,10 +1,13 @@
 """The discriminator learns the predictions of other classifiers besides its own."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits, load_wine
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -15,6 +18,7 @@ from sgan_sklearn._training import ensemble as ensemble_module
 from sgan_sklearn._training.ensemble import MEMBERS, BalancedSelfTraining, Ensemble
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
+from sgan_sklearn.regularizers._simple_classifiers import label_spreading_accuracy
 
 
 class Constant(ClassifierMixin, BaseEstimator):
@@ -62,16 +66,43 @@ def small(**params):
     return SGANClassifier(MLPArchitecture((32, 16), (16,)), **options)
 
 
-def test_default_by_kind_of_rows(wine):
+@pytest.fixture
+def members(monkeypatch):
+    """Return a list to which each fit adds the members of its ensemble."""
+    found = []
+    build = Ensemble.__init__
+
+    def recorded(self, members, *args):
+        found.append(members)
+        build(self, members, *args)
+
+    monkeypatch.setattr(Ensemble, "__init__", recorded)
+    return found
+
+
+def test_default_by_kind_of_rows(wine, members):
     X, y, few = wine
-    assert small().fit(X, few).plan_.ensemble == tuple(MEMBERS)
-    assert small(unsupervised_weight=0).fit(X, few).plan_.ensemble == ()
-    assert small(objective="supervised", regularizer=None).fit(X, few).plan_.ensemble == ()
-    assert small(objective="supervised").fit(X, few).plan_.ensemble == tuple(MEMBERS)
-    assert small().partial_fit(X, few, classes=np.unique(y)).plan_.ensemble == ()
+    small().fit(X, few)
+    small(objective="supervised").fit(X, few)
+    assert members == [tuple(MEMBERS)] * 2
+    small(unsupervised_weight=0).fit(X, few)
+    small(objective="supervised", regularizer=None).fit(X, few)
+    small().partial_fit(X, few, classes=np.unique(y))
     images = SGANClassifier(ConvArchitecture((4,), 4), max_epochs=1, device="cpu")
     X, y = load_digits().images[:60], load_digits().target[:60]
-    assert images.fit(X, np.where(np.arange(60) < 30, y, -1)).plan_.ensemble == ()
+    images.fit(X, np.where(np.arange(60) < 30, y, -1))
+    assert members[2:] == [()] * 4
+
+
+def test_one_member_needs_no_list(wine, members):
+    X, _, few = wine
+    single = small(ensemble="extra_trees").fit(X, few).predict_proba(X)
+    np.testing.assert_array_equal(
+        small(ensemble=["extra_trees"]).fit(X, few).predict_proba(X), single
+    )
+    constant = Constant()
+    small(ensemble=constant).fit(X, few)
+    assert members == [("extra_trees",), ("extra_trees",), (constant,)]
 
 
 def test_only_the_predictions_change(wine):
@@ -132,14 +163,16 @@ def test_seed_determines_the_ensemble(wine):
     X, _, few = wine
     first, second = (small().fit(X, few).predict_proba(X) for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    third = small(random_state=1).fit(X, few).predict_proba(X)
-    assert not np.array_equal(first, third)
+
+    dataset = SemiSupervisedDataset(torch.from_numpy(X).float(), torch.from_numpy(few))
+    totals = [Ensemble(tuple(MEMBERS), dataset, 3, seed)._total for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(totals[0], totals[1])
+    assert not np.array_equal(totals[0], totals[2])
 
 
-def test_members_of_many_rows_are_fitted_on_a_sample(wine, monkeypatch):
+def test_members_predict_a_sample_of_many_rows(wine, monkeypatch):
     X, _, few = wine
-    monkeypatch.setattr(ensemble_module, "MAX_LABELED", 15)
-    monkeypatch.setattr(ensemble_module, "MAX_VALUES", 90)
+    monkeypatch.setattr(ensemble_module, "MAX_VALUES", 30 * X.shape[1])
     seen = []
 
     class Watched(Constant):
@@ -148,8 +181,51 @@ def test_members_of_many_rows_are_fitted_on_a_sample(wine, monkeypatch):
             return super().predict_proba(X)
 
     small(ensemble=[Watched()]).fit(X, few)
-    assert np.bincount(Constant.fitted_with[1]).tolist() == [5, 5, 5]
-    assert sum(map(len, seen)) == 15 + 30
+    assert np.bincount(Constant.fitted_with[1]).tolist() == [10, 10, 10]
+    assert sum(map(len, seen)) == 30 + 30
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("MAX_LABELED", 29), ("MAX_LABELS_TIMES_CLASSES", 3 * 29)]
+)
+def test_many_labels_need_no_ensemble(wine, monkeypatch, name, limit):
+    X, _, few = wine
+    with_ensemble = small().fit(X, few).predict_proba(X)
+    monkeypatch.setattr(ensemble_module, name, limit)
+    without = small().fit(X, few).predict_proba(X)
+    assert not np.array_equal(without, with_ensemble)
+    np.testing.assert_array_equal(without, small(ensemble=None).fit(X, few).predict_proba(X))
+
+
+def test_one_label_per_class_is_too_few_to_weigh_the_members(wine, monkeypatch):
+    X, y, _ = wine
+    monkeypatch.setattr(ensemble_module, "label_spreading_accuracy", label_spreading_accuracy)
+    few = mask_labels(y, per_class=1, random_state=0)
+    found = small(ensemble=[Constant()]).fit(X, few).predict_proba(X)
+    np.testing.assert_array_equal(found, small(ensemble=None).fit(X, few).predict_proba(X))
+
+
+def test_frozen_weights_stay(wine):
+    X, _, few = wine
+    clf = small(ensemble=None).fit(X, few)
+    rows = torch.from_numpy(clf.scaler_.transform(X)).float()
+    ensemble = Ensemble((Constant(),), SemiSupervisedDataset(rows, torch.from_numpy(few)), 3, 0)
+    before = copy.deepcopy(clf.discriminator_.state_dict())
+    frozen = [*clf.net_.module_.hidden.parameters()]
+    for weight in frozen:
+        weight.requires_grad_(False)
+    ensemble.teach(clf.net_)
+    changed = [
+        name
+        for name, value in clf.discriminator_.state_dict().items()
+        if not torch.equal(value, before[name])
+    ]
+    assert changed == ["output.direction", "output.bias", "output.gain"]
+    clf.net_.module_.requires_grad_(False)
+    before = copy.deepcopy(clf.discriminator_.state_dict())
+    ensemble.teach(clf.net_)
+    after = clf.discriminator_.state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in after.items())
 
 
 @pytest.mark.parametrize(
@@ -175,23 +251,57 @@ def test_class_without_labels_has_no_probability():
     np.testing.assert_allclose(ensemble._total.sum(axis=1), 2)
 
 
-@pytest.mark.parametrize("member", ["forest", LogisticRegression, StandardScaler(), 1])
-def test_bad_member_is_refused_before_training(wine, member, monkeypatch):
-    X, _, few = wine
+class NotAnEstimator:
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return X
+
+
+@pytest.mark.parametrize(
+    "member", ["forest", LogisticRegression, StandardScaler(), 1, NotAnEstimator()]
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_bad_member_is_refused_before_training(wine, member, method):
+    X, y, few = wine
+    options = {"classes": np.unique(y)} if method == "partial_fit" else {}
     clf = small(ensemble=["extra_trees", member])
-    monkeypatch.setattr(ensemble_module.Ensemble, "teach", None)
     with pytest.raises(ValueError, match=r"'ensemble' parameter of SGANClassifier .* Got .* in it"):
-        clf.fit(X, few)
+        getattr(clf, method)(X, few, **options)
+    assert not hasattr(clf, "net_")
 
 
-def test_member_that_cannot_learn_is_named(wine):
-    class Refusing(Constant):
-        def fit(self, X, y):
-            raise ValueError("negative values")
+class Refusing(Constant):
+    def fit(self, X, y):
+        raise RuntimeError("Too few rows.")
 
+
+class NotFinite(Constant):
+    def predict_proba(self, X):
+        return super().predict_proba(X) * np.nan
+
+
+class Negative(Constant):
+    def predict_proba(self, X):
+        return super().predict_proba(X) - 0.1
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        (Refusing(), "Too few rows"),
+        (NotFinite(), "negative or not finite"),
+        (Negative(), "negative or not finite"),
+    ],
+)
+def test_member_that_fails_is_named_before_training(wine, member, reason):
     X, _, few = wine
-    with pytest.raises(ValueError, match=r"'ensemble' parameter .* Got Refusing.*negative values"):
-        small(ensemble=[Refusing()]).fit(X, few)
+    clf = small(ensemble=[member])
+    name = type(member).__name__
+    with pytest.raises(ValueError, match=f"'ensemble' parameter .*: {name}.*30 labeled.* {reason}"):
+        clf.fit(X, few)
+    assert not hasattr(clf, "net_")
 
 
 def test_interrupt_keeps_the_trained_networks(wine, monkeypatch):
@@ -217,13 +327,25 @@ def test_divergence_keeps_the_trained_networks(wine, monkeypatch):
     np.testing.assert_array_equal(clf.predict_proba(X), alone.predict_proba(X))
 
 
-def test_saved_model_has_the_same_plan(wine, tmp_path):
+@pytest.mark.parametrize("member", [LogisticRegression(C=2.0), ExtraTreesClassifier(10)])
+def test_model_with_an_ensemble_is_saved(wine, tmp_path, member):
     X, _, few = wine
-    clf = small(ensemble=["self_training", LogisticRegression()]).fit(X, few)
+    clf = small(ensemble=["self_training", member]).fit(X, few)
     save(clf, tmp_path / "model.sgan")
-    loaded = load(tmp_path / "model.sgan")
-    assert str(loaded.plan_.ensemble) == str(clf.plan_.ensemble)
+    loaded = load(tmp_path / "model.sgan", custom_objects=[ExtraTreesClassifier])
+    assert str(loaded.ensemble) == str(clf.ensemble)
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_continued_training_and_early_stopping(wine, spread):
+    X, y, few = wine
+    clf = small(max_epochs=20, warm_start=True).fit(X, few)
+    assert clf.fit(X, few).score(X, y) > 0.9
+    clf = small(early_stopping=True, validation_fraction=0.2, n_iter_no_change=3, max_epochs=20)
+    with_ensemble = clf.set_params(ensemble=[Constant()]).fit(X, few)
+    # Six of the labels are held out.
+    assert len(Constant.fitted_with[1]) == 24
+    assert with_ensemble.best_validation_score_ == max(with_ensemble.validation_scores_)
 
 
 class TestBalancedSelfTraining:
@@ -245,6 +367,23 @@ class TestBalancedSelfTraining:
         np.testing.assert_allclose(shares[1], [2 + 0.25 * 78, 2 + 0.25 * 18], atol=2)
         assert shares[-1].sum() == 100
         assert np.mean(clf.predict_proba(X).argmax(axis=1) == np.repeat([0, 1], [80, 20])) > 0.95
+
+    def test_predicted_rows_have_the_weight_of_their_class(self):
+        X = np.concatenate([np.linspace(-2, -1, 20), np.linspace(1, 2, 20)])[:, None]
+        y = np.full(40, -1)
+        y[[0, 39]] = 0, 1
+        weights = []
+
+        class Recorded(LogisticRegression):
+            def fit(self, X, y, sample_weight=None):
+                weights.append((y, sample_weight))
+                return super().fit(X, y, sample_weight)
+
+        given = np.ones(40)
+        given[39] = 3.0
+        BalancedSelfTraining(Recorded()).fit(X, y, given)
+        for codes, found in weights:
+            np.testing.assert_array_equal(found, np.where(codes == 1, 3.0, 1.0))
 
     def test_without_unlabeled_rows_it_is_the_classifier(self):
         X, y = load_wine(return_X_y=True)

@@ -16,8 +16,15 @@ from sklearn.base import BaseEstimator
 
 __all__ = ["UNNEEDED", "check_fitted", "check_params", "sklearn_class", "sklearn_name"]
 
-# Attributes of scikit-learn estimators that are not saved, since they are not needed.
-UNNEEDED = ("_sklearn_version", "_stop_words_id", "_fit_svd_solver")
+# Attributes of scikit-learn estimators that are not saved, since they are not needed. Forests set
+# the last two when they are created.
+UNNEEDED = (
+    "_sklearn_version",
+    "_stop_words_id",
+    "_fit_svd_solver",
+    "estimator",
+    "estimator_params",
+)
 
 # Upper limit on the columns of a table and the rows of an array in a model.
 LARGEST_SIZE = 2**22

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,11 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sgan_sklearn._data.batches import SemiSupervisedDataset
-from sgan_sklearn._runtime.processes import broadcast_state
+from sgan_sklearn._runtime.processes import any_process, broadcast_state, process_index
 from sgan_sklearn._runtime.threads import threads_for
 from sgan_sklearn._runtime.user_warnings import warn_user
 from sgan_sklearn.regularizers._simple_classifiers import (
-    balanced_subset,
     ignore_fit_warnings,
     label_spreading_accuracy,
     random_subset,
@@ -35,8 +35,11 @@ NETWORK_WEIGHT = 2.0
 # none: where the unlabeled rows show the borders between the classes, the network is better alone.
 NEEDED, UNNEEDED = 0.7, 0.9
 
-# Maximum numbers of labeled rows, of unlabeled rows, and of class probabilities of these.
-MAX_LABELED, MAX_UNLABELED, MAX_VALUES = 2_000, 20_000, 4_000_000
+# With more labels, the network needs no help; trees store a number for each class and label.
+MAX_LABELED, MAX_LABELS_TIMES_CLASSES = 2_000, 50_000
+
+# Maximum numbers of unlabeled rows, and of their values and class probabilities.
+MAX_UNLABELED, MAX_VALUES = 20_000, 8_000_000
 ROWS_AT_A_TIME = 5_000
 
 # Training on the means: a number of passes over the rows, within bounds on the number of steps.
@@ -73,6 +76,8 @@ class BalancedSelfTraining(ClassifierMixin, BaseEstimator):
     def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: Any = None) -> BalancedSelfTraining:
         """Fit on labeled rows, and on unlabeled rows whose label is -1."""
         weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        # Rows that are labeled by a prediction have the mean weight of that class.
+        class_weights = {code: weights[y == code].mean() for code in np.unique(y[y != -1])}
         unlabeled = np.flatnonzero(y == -1)
         taught = y
         for i in range(self.n_rounds + 1):
@@ -87,6 +92,8 @@ class BalancedSelfTraining(ClassifierMixin, BaseEstimator):
             chosen = _surest_of_each_class(probabilities, share)
             predicted = self.estimator_.classes_[probabilities[chosen].argmax(axis=1)]
             taught[unlabeled[chosen]] = predicted
+            weights = weights.copy()
+            weights[unlabeled[chosen]] = [class_weights[code] for code in predicted]
         self.classes_ = self.estimator_.classes_
         return self
 
@@ -135,18 +142,20 @@ MEMBERS = {
 
 def check_members(choices: Any) -> tuple[Any, ...]:
     """Return the members of an ensemble as a tuple, or raise ValueError if one is not valid."""
-    for choice in choices:
-        if isinstance(choice, str):
-            is_valid = choice in MEMBERS
-        else:
-            has_methods = hasattr(choice, "fit") and hasattr(choice, "predict_proba")
-            is_valid = has_methods and not isinstance(choice, type)
-        if not is_valid:
+    members = tuple(choices) if isinstance(choices, list | tuple) else (choices,)
+    for member in members:
+        if not (_is_classifier(member) or (isinstance(member, str) and member in MEMBERS)):
             raise ValueError(
-                "The 'ensemble' parameter of SGANClassifier must be a list of names among "
-                f"{sorted(MEMBERS)} or of classifiers with predict_proba. Got {choice!r} in it."
+                "The 'ensemble' parameter of SGANClassifier must be 'auto', None, or a list of "
+                f"names among {sorted(MEMBERS)} or of classifiers with predict_proba. Got "
+                f"{member!r} in it."
             )
-    return tuple(choices)
+    return members
+
+
+def _is_classifier(member: Any) -> bool:
+    methods = ("fit", "predict_proba", "get_params")
+    return not isinstance(member, type) and all(hasattr(member, name) for name in methods)
 
 
 class Ensemble:
@@ -169,14 +178,15 @@ class Ensemble:
     ) -> None:
         self._rng = np.random.RandomState(seed % 2**32)
         y = dataset.codes.cpu().numpy()
-        labeled = balanced_subset(y, MAX_LABELED) if (y >= 0).any() else np.empty(0, dtype=int)
-        n_unlabeled = min(MAX_UNLABELED, MAX_VALUES // n_classes)
+        labeled, n_columns = np.flatnonzero(y >= 0), math.prod(dataset.rows.shape[1:])
+        n_unlabeled = min(MAX_UNLABELED, MAX_VALUES // max(n_classes, n_columns))
         unlabeled = random_subset(np.flatnonzero(y < 0), n_unlabeled)
         self._codes = np.concatenate([y[labeled], np.full(len(unlabeled), -1)])
         self._n_members = len(members)
         self._weight = 0.0
+        is_small = len(labeled) <= min(MAX_LABELED, MAX_LABELS_TIMES_CLASSES // n_classes)
         # Without two classes there is nothing to learn.
-        if not members or len(unlabeled) == 0 or len(np.unique(y[labeled])) < 2:
+        if not (members and is_small and len(unlabeled) and len(np.unique(y[labeled])) > 1):
             return
         places = torch.from_numpy(np.concatenate([labeled, unlabeled]))
         self._rows: Tensor = dataset.rows[places.to(dataset.rows.device)]
@@ -224,11 +234,13 @@ class Ensemble:
                 classifier.fit(X[taught], self._codes[taught], **options)
                 for part in gen_batches(len(X), ROWS_AT_A_TIME):
                     probabilities[part, classifier.classes_] = classifier.predict_proba(X[part])
-        except ValueError as error:
+            if not (np.isfinite(probabilities).all() and (probabilities >= 0).all()):
+                raise ValueError("its class probabilities are negative or not finite.")
+        except Exception as error:
             raise ValueError(
-                "The 'ensemble' parameter of SGANClassifier must hold classifiers that can learn "
-                f"from {int(known.sum())} labeled rows of the model space, with negative values. "
-                f"Got {member!r}, which raised: {error}"
+                f"A classifier in the 'ensemble' parameter of SGANClassifier failed: {member!r}, "
+                f"fitted on {int(known.sum())} labeled rows as the networks see them, with "
+                f"negative values. {error}"
             ) from error
         return probabilities
 
@@ -239,8 +251,13 @@ class Ensemble:
         ``r`` (before: ``r_0``), it minimizes ``mean[-sum_k t_k log p_k + 0.1 (r - r_0)^2]``. An
         interrupt leaves the network as it was, and so does a training that was not completed.
         """
-        if self._weight == 0 or net.interrupted_ or net.diverged_:
+        if self._weight == 0 or any_process(net.interrupted_ or net.diverged_, net.device):
             return
+        if process_index() == 0:
+            self._teach(net)
+        broadcast_state([net.averaged_module_])
+
+    def _teach(self, net: Any) -> None:
         try:
             with threads_for(net.averaged_module_):
                 student = self._student(net)
@@ -249,13 +266,12 @@ class Ensemble:
             return
         if all(bool(values.isfinite().all()) for values in student.parameters()):
             net.averaged_module_.load_state_dict(student.state_dict())
-        else:
-            warn_user(
-                "The discriminator diverged while it learned the predictions of the ensemble, and "
-                "was reset to its state before. Set ensemble=None.",
-                ConvergenceWarning,
-            )
-        broadcast_state([net.averaged_module_])
+            return
+        warn_user(
+            "The discriminator diverged while it learned the predictions of the ensemble, and was "
+            "reset to its state before. Set ensemble=None.",
+            ConvergenceWarning,
+        )
 
     def _student(self, net: Any) -> Any:
         objective, device = net.objective, self._rows.device
@@ -263,7 +279,11 @@ class Ensemble:
         realness = objective.realness(outputs).to(device)
         targets = self._targets(objective.class_logits(outputs).softmax(dim=1)).to(device)
         student = copy.deepcopy(net.averaged_module_).eval()
-        weights = [weight.requires_grad_() for weight in student.parameters()]
+        for weight, trained in zip(student.parameters(), net.module_.parameters(), strict=True):
+            weight.requires_grad_(trained.requires_grad)  # some may be frozen
+        weights = [weight for weight in student.parameters() if weight.requires_grad]
+        if not weights:
+            return student
         optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE, betas=(0.5, 0.999))
         # In evaluation mode, without noise: fewer steps are needed to learn the targets.
         n_steps = min(max(MIN_STEPS, N_PASSES * len(targets) // BATCH_SIZE), MAX_STEPS)

@@ -31,6 +31,7 @@ from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn._storage.fingerprint import fingerprint
 from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.early_stopping import draw_validation_rows
+from sgan_sklearn._training.ensemble import MEMBERS, check_members
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan, choose_architecture, make_plan
 from sgan_sklearn.architectures import Architecture
@@ -58,6 +59,9 @@ class Inputs(NamedTuple):
     """Seed of the draw of these rows."""
 
     plan: Plan
+    ensemble: tuple[Any, ...]
+    """Classifiers whose predictions the discriminator learns; empty in `partial_fit`."""
+
     max_time: float | None
     tol: float
     callbacks: list[Any]
@@ -113,6 +117,7 @@ def check_inputs(
     )
     plan = plan.continued_from(estimator.plan_) if continued else plan
     _check_has_loss(plan, labels)
+    ensemble = _ensemble(estimator.ensemble, plan, as_images=space.as_images)
     return Inputs(
         rows=rows,
         space=space,
@@ -121,6 +126,7 @@ def check_inputs(
         held_out_mask=held_out_mask,
         validation_seed=seed,
         plan=plan,
+        ensemble=() if in_parts else ensemble,
         max_time=training.max_time,
         tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
@@ -159,6 +165,15 @@ def _held_out_mask(
     seed = estimator._validation_seed if continued else None
     seed = draw_seed(estimator.random_state) if seed is None else seed
     return draw_validation_rows(labels, estimator.validation_fraction, seed), seed
+
+
+def _ensemble(choice: Any, plan: Plan, *, as_images: bool) -> tuple[Any, ...]:
+    """Return the checked members; none if the training has no loss on unlabeled rows."""
+    if isinstance(choice, str) and choice == "auto":
+        choice = () if as_images else tuple(MEMBERS)
+    members = check_members(() if choice is None else choice)
+    has_unlabeled_loss = plan.objective.uses_generator or len(plan.regularizers) > 0
+    return members if plan.unsupervised_weight > 0 and has_unlabeled_loss else ()
 
 
 def _check_has_loss(plan: Plan, labels: Labels) -> None:

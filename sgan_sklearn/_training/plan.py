@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from sgan_sklearn._runtime.loops import automatic_epochs
 from sgan_sklearn._runtime.precision import choose_precision
 from sgan_sklearn._runtime.processes import n_processes
 from sgan_sklearn._runtime.recorded_steps import can_record
-from sgan_sklearn._training.ensemble import MEMBERS, check_members
 from sgan_sklearn._training.options import Training
 from sgan_sklearn._training.schedules import SCHEDULES
 from sgan_sklearn.architectures import (
@@ -73,8 +72,6 @@ class Plan:
         Random changes of the real rows.
     sampler : Sampler or None
         Source of the rows of `sample`; None for the generator.
-    ensemble : tuple of str or classifier
-        Classifiers whose predictions the discriminator learns after its training.
     discriminator_lr, generator_lr : float
         Learning rates.
     max_epochs : int
@@ -102,7 +99,6 @@ class Plan:
     regularizers: tuple[Regularizer, ...]
     augmentation: Augmentation | None
     sampler: Sampler | None
-    ensemble: tuple[Any, ...]
     discriminator_lr: float
     generator_lr: float
     max_epochs: int
@@ -145,14 +141,12 @@ def make_plan(
     n_epochs = 1
     if not in_parts:
         n_epochs = _n_epochs(estimator.max_epochs, steps_per_epoch, space, n_classes)
-    objective = _component(estimator.objective, OBJECTIVES)
     return Plan(
         architecture=architecture,
-        objective=objective,
+        objective=_component(estimator.objective, OBJECTIVES),
         regularizers=regularizers,
         augmentation=_augmentation(estimator.augment, space),
         sampler=_sampler(estimator.sampler, space),
-        ensemble=() if in_parts else _ensemble(estimator, space, objective, regularizers),
         discriminator_lr=float(estimator.discriminator_lr),
         generator_lr=float(estimator.generator_lr),
         max_epochs=n_epochs,
@@ -176,7 +170,6 @@ def restore_plan(estimator: Any, architecture: Architecture) -> Plan:
         regularizers=tuple(net.regularizers),
         augmentation=_augmentation(estimator.augment, estimator._space),
         sampler=estimator.sampler_,
-        ensemble=_ensemble(estimator, estimator._space, net.objective, net.regularizers),
         discriminator_lr=net.optimizer__lr,
         generator_lr=net.generator_optimizer__lr,
         max_epochs=net.max_epochs,
@@ -250,18 +243,6 @@ def _regularizers(choice: Any, space: ModelSpace, aligned: bool) -> tuple[Regula
             f"name. Got {names}. Raise the weight of one, or give your own class a `name`."
         )
     return tuple(regularizers)
-
-
-def _ensemble(
-    estimator: Any, space: ModelSpace, objective: Objective, regularizers: Sequence[Regularizer]
-) -> tuple[Any, ...]:
-    """Return the members of the ensemble; none if the network learns from labeled rows alone."""
-    choice = estimator.ensemble
-    if _is_auto(choice):
-        choice = () if space.as_images else MEMBERS
-    members = check_members(choice or ())
-    has_unlabeled_loss = objective.uses_generator or len(regularizers) > 0
-    return members if estimator.unsupervised_weight > 0 and has_unlabeled_loss else ()
 
 
 def heads_of(space: ModelSpace) -> Heads:
