@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,26 +33,13 @@ ALPHA = 0.8
 SPREADING_STEPS = 100
 
 
-# The filters of warnings belong to the process: threads that change them must not overlap.
-_warnings_lock = threading.RLock()
-
-
-def _reset_lock() -> None:
-    global _warnings_lock
-    _warnings_lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_lock)
-
-
 @contextmanager
 def ignore_fit_warnings() -> Iterator[None]:
     """Suppress the warnings of simple classifiers.
 
     They need not converge, and few labels per class are expected.
     """
-    with _warnings_lock, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
