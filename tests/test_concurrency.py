@@ -36,11 +36,10 @@ def test_threads_share_a_model(fitted, data):
 
 
 def test_threads_fit_the_same_models_as_one_thread(make_classifier, data):
-    # Without simple classifiers, because Python can only silence their warnings for all threads.
+    # Without a teacher, because Python can only silence its warnings for all threads.
     def fit(seed):
         regularizer = ["virtual_adversarial", "class_prior"]
-        options = {"regularizer": regularizer, "ensemble": None}
-        return make_classifier(random_state=seed, **options).fit(*data)
+        return make_classifier(random_state=seed, regularizer=regularizer).fit(*data)
 
     expected = [fit(seed).predict_proba(data[0]) for seed in range(3)]
     with ThreadPoolExecutor(3) as pool:
