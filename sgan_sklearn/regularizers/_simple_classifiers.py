@@ -91,8 +91,8 @@ def label_spreading_accuracy(X: Rows, codes: np.ndarray) -> float:
     places = places.ravel()[: len(labeled)]
     n_neighbors = min(N_NEIGHBORS, 1 + len(rows) // (2 * n_classes))
     graph = kneighbors_graph(rows, n_neighbors, include_self=True)
-    # Each step shrinks the changes by ALPHA, so that the last one is within the tolerance. Otherwise
-    # there would be a warning, which can only be silenced for all threads.
+    # Each step shrinks the changes by ALPHA, so that the last one is within the tolerance.
+    # Otherwise there would be a warning, which can only be silenced for all threads.
     tol = len(rows) * 10 * ALPHA**SPREADING_STEPS
     spreading = LabelSpreading(
         kernel=lambda *_: graph, alpha=ALPHA, max_iter=SPREADING_STEPS, tol=tol
