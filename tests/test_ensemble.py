@@ -130,7 +130,7 @@ def test_discriminator_learns_the_weighted_mean(wine, objective):
     # Not zero, since the labeled rows contradict the members.
     assert difference.mean() < 0.05
     assert np.abs(alone.predict_proba(X) - mean)[unlabeled].mean() > 4 * difference.mean()
-    # Rows with a label keep it, although the members are sure of another class.
+    # Labeled rows keep their labels even if the members predict another class.
     assert (both.predict(X)[~unlabeled] == few[~unlabeled]).all()
 
 

@@ -24,6 +24,7 @@ from sgan_sklearn.regularizers._simple_classifiers import (
     ignore_fit_warnings,
     label_spreading_accuracy,
     random_subset,
+    seeded_clone,
 )
 
 __all__ = ["MEMBERS", "BalancedSelfTraining", "Ensemble", "check_members"]
@@ -212,13 +213,8 @@ class Ensemble:
         self, member: Any, X: np.ndarray, weights: np.ndarray | None, n_classes: int
     ) -> np.ndarray:
         """Fit a classifier on the labeled rows, and return its class probabilities for all rows."""
-        classifier = MEMBERS[member]() if isinstance(member, str) else clone(member)
-        unseeded = {
-            name: int(self._rng.randint(2**31 - 1))
-            for name, value in sorted(classifier.get_params().items())
-            if name.split("__")[-1] == "random_state" and value is None
-        }
-        classifier.set_params(**unseeded)
+        classifier = MEMBERS[member]() if isinstance(member, str) else member
+        classifier = seeded_clone(classifier, lambda: int(self._rng.randint(2**31 - 1)))
         known = self._codes >= 0
         taught = (
             np.ones(len(X), dtype=bool) if isinstance(classifier, BalancedSelfTraining) else known
@@ -236,7 +232,7 @@ class Ensemble:
                     probabilities[part, classifier.classes_] = classifier.predict_proba(X[part])
             if not (np.isfinite(probabilities).all() and (probabilities >= 0).all()):
                 raise ValueError("its class probabilities are negative or not finite.")
-        except Exception as error:
+        except Exception as error:  # a user-defined classifier may raise any error
             raise ValueError(
                 f"A classifier in the 'ensemble' parameter of SGANClassifier failed: {member!r}, "
                 f"fitted on {int(known.sum())} labeled rows as the networks see them, with "

@@ -19,6 +19,7 @@ from sgan_sklearn.regularizers._simple_classifiers import (
     flat_rows,
     ignore_fit_warnings,
     label_spreading_accuracy,
+    seeded_clone,
 )
 
 if TYPE_CHECKING:
@@ -176,14 +177,8 @@ class Distillation(Regularizer):
 
     def _fit_teacher(self, rows: Rows, labeled: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Fit a teacher on the labeled rows and return its log-probabilities for all rows."""
-        teacher = _simple_classifier() if self.estimator is None else clone(self.estimator)
-        # Seed the teacher, so that training is reproducible.
-        unseeded = {
-            name: next_seed()
-            for name, value in sorted(teacher.get_params().items())
-            if name.split("__")[-1] == "random_state" and value is None
-        }
-        teacher.set_params(**unseeded)
+        teacher = _simple_classifier() if self.estimator is None else self.estimator
+        teacher = seeded_clone(teacher, next_seed)
         probabilities = np.full((len(rows), self.n_classes_), MIN_PROBABILITY, dtype=np.float32)
         with released_lock(rows.device):
             with ignore_fit_warnings():

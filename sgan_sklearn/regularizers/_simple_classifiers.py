@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold
 
@@ -21,6 +22,7 @@ __all__ = [
     "ignore_fit_warnings",
     "label_spreading_accuracy",
     "random_subset",
+    "seeded_clone",
 ]
 
 # Maximum numbers of labeled and of unlabeled rows for label spreading, and of folds.
@@ -44,6 +46,17 @@ def ignore_fit_warnings() -> Iterator[None]:
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         yield
+
+
+def seeded_clone(classifier: Any, draw_seed: Callable[[], int]) -> Any:
+    """Return an unfitted copy whose random states have seeds, so that training is reproducible."""
+    copy = clone(classifier)
+    unseeded = {
+        name: draw_seed()
+        for name, value in sorted(copy.get_params().items())
+        if name.split("__")[-1] == "random_state" and value is None
+    }
+    return copy.set_params(**unseeded)
 
 
 def balanced_subset(codes: np.ndarray, max_size: int) -> np.ndarray:
