@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 
 import joblib
@@ -79,8 +80,8 @@ def learn_and_predict(
     shows.
     """
     method = clone(method)
-    if "random_state" in method.get_params():
-        method.set_params(random_state=seed)
+    seeds = [name for name in method.get_params() if name.split("__")[-1] == "random_state"]
+    method.set_params(**dict.fromkeys(seeds, seed))
     with warnings.catch_warnings():
         if quiet:
             warnings.simplefilter("ignore")
@@ -94,9 +95,12 @@ def settings(estimator: object) -> str:
     For this package's estimators, only parameters that differ from the defaults are included, so
     that a new parameter does not invalidate existing cells.
     """
-    ours = type(estimator).__module__.startswith("sgan_sklearn.")
-    package = "sgan-sklearn" if ours else "scikit-learn"
-    defaults = type(estimator)().get_params(deep=False) if ours else {}
+    root = type(estimator).__module__.split(".")[0]
+    package = {"sgan_sklearn": "sgan-sklearn", "sklearn": "scikit-learn"}.get(root, root)
+    defaults = {}
+    if root == "sgan_sklearn":
+        given = signature(type(estimator)).parameters
+        defaults = {name: parameter.default for name, parameter in given.items()}
     chosen = {
         name: value
         for name, value in sorted(estimator.get_params(deep=False).items())

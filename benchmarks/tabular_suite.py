@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,15 @@ from _tables import draw_rows, load_table, names
 from scipy.stats import rankdata, studentized_range
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -38,6 +47,7 @@ from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTraini
 from sklearn.svm import SVC
 
 from sgan_sklearn import SGANClassifier
+from sgan_sklearn._training.ensemble import BalancedSelfTraining
 
 # Not used to choose any default.
 HELD_OUT = ("adult", "bank_marketing", "credit_g", "letter", "magic04", "mushroom", "nursery")
@@ -52,6 +62,12 @@ OURS = {
     DEFAULT: SGANClassifier(device="cpu"),
     TWIN: SGANClassifier(unsupervised_weight=0, device="cpu"),
 }
+TREES = {"n_estimators": 500}
+BOTH_FORESTS = [
+    ("extra", ExtraTreesClassifier(**TREES)),
+    ("random", RandomForestClassifier(**TREES)),
+]
+LINEAR = LogisticRegression(max_iter=1000)
 SEMI_SUPERVISED = {
     "LabelSpreading (knn, 7 neighbors)": LabelSpreading(kernel="knn", n_neighbors=7),
     "LabelSpreading (rbf)": LabelSpreading(),
@@ -59,6 +75,8 @@ SEMI_SUPERVISED = {
     "SelfTraining (LogisticRegression)": SelfTrainingClassifier(LogisticRegression(max_iter=1000)),
     "SelfTraining (RandomForest)": SelfTrainingClassifier(RandomForestClassifier()),
     "SelfTraining (SVC)": SelfTrainingClassifier(CalibratedClassifierCV(SVC(), ensemble=False)),
+    "class-balanced SelfTraining (LogisticRegression)": BalancedSelfTraining(LINEAR),
+    "class-balanced SelfTraining (ExtraTrees)": BalancedSelfTraining(ExtraTreesClassifier(**TREES)),
 }
 SUPERVISED = {
     "LogisticRegression": LogisticRegression(max_iter=1000),
@@ -66,6 +84,14 @@ SUPERVISED = {
     "HistGradientBoosting": HistGradientBoostingClassifier(),
     "SVC": SVC(),
     "5 nearest neighbors": KNeighborsClassifier(),
+    "RandomForest (500 trees)": RandomForestClassifier(**TREES),
+    "ExtraTrees (500 trees)": ExtraTreesClassifier(**TREES),
+    "vote of both forests": VotingClassifier(BOTH_FORESTS, voting="soft"),
+    "vote of both forests and LogisticRegression": VotingClassifier(
+        [*BOTH_FORESTS, ("linear", LINEAR)], voting="soft"
+    ),
+    "LinearDiscriminantAnalysis (shrinkage)": LinearDiscriminantAnalysis("lsqr", shrinkage="auto"),
+    "GaussianProcess": GaussianProcessClassifier(ConstantKernel() * RBF()),
 }
 METHODS = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}
 
@@ -83,13 +109,21 @@ def encoder():
     )
 
 
+def method_named(name: str) -> object:
+    """Return a method of the suite, or an instance of a class given as ``package:Class``."""
+    if name in METHODS:
+        return METHODS[name]
+    module, _, class_name = name.partition(":")
+    return getattr(import_module(module), class_name)()
+
+
 def keys(datasets: list[str], labels: list[int], methods: list[str], n_draws: int) -> list[dict]:
     return [
         {
             "dataset": dataset,
             "labels_per_class": n_labels,
             "method": method,
-            "settings": settings(METHODS[method]),
+            "settings": settings(method_named(method)),
             "draw": draw,
         }
         # Draw by draw, so that an interrupted run has some results for everything.
@@ -113,12 +147,12 @@ def measure(key: dict, folder: Path | None) -> dict:
         prepare = encoder().fit(X_train)
         X_train, X_test = (prepare.transform(X) for X in (X_train, X_test))
     predicted = learn_and_predict(
-        METHODS[key["method"]],
+        method_named(key["method"]),
         X_train,
         y,
         X_test,
         seed=key["draw"],
-        labels_alone=key["method"] in SUPERVISED,
+        labels_alone=key["method"] not in {**OURS, **SEMI_SUPERVISED},
         quiet=key["method"] not in OURS,
     )
     return {"balanced_accuracy": float(balanced_accuracy_score(draw.y_test, predicted))}
@@ -234,6 +268,14 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", help="names (default: all)")
     parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS_PER_CLASS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument(
+        "--peer",
+        nargs="+",
+        default=[],
+        metavar="PACKAGE:CLASS",
+        help="other classifiers that learn from the labeled rows, with their default parameters, "
+        "such as catboost:CatBoostClassifier",
+    )
     parser.add_argument("--draws", type=int, default=5, help="number of draws (default: 5)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument(
@@ -241,11 +283,12 @@ def main() -> None:
     )
     options = parser.parse_args()
     datasets = options.datasets or names(options.data)
-    wanted = keys(datasets, options.labels, options.methods, options.draws)
+    methods = [*options.methods, *options.peer]
+    wanted = keys(datasets, options.labels, methods, options.draws)
     run = partial(measure, folder=options.data)
     cells = run_cells(options.output, wanted, run, jobs=options.jobs)
-    print(summarize(cells, options.methods))
-    draw_ranks(cells, options.methods, options.output.with_suffix(".png"))
+    print(summarize(cells, methods))
+    draw_ranks(cells, methods, options.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -103,6 +103,11 @@ class BalancedSelfTraining(ClassifierMixin, BaseEstimator):
         probabilities: np.ndarray = self.estimator_.predict_proba(X)
         return probabilities
 
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the most likely classes."""
+        classes: np.ndarray = self.estimator_.predict(X)
+        return classes
+
 
 def _surest_of_each_class(probabilities: np.ndarray, share: float) -> np.ndarray:
     """Return the indices of a share of the rows of each predicted class, the surest ones."""
