@@ -20,7 +20,7 @@ from sgan_sklearn._data.columns import MAX_LEVELS
 from sgan_sklearn._data.integers import difference, representable
 from sgan_sklearn._runtime.loops import chunks
 
-__all__ = ["LIMIT", "SCALINGS", "FeatureScaler", "TableScaler", "operations"]
+__all__ = ["LIMIT", "MANY_COLUMNS", "SCALINGS", "FeatureScaler", "TableScaler", "operations"]
 
 SCALINGS = ("asinh", "auto", "image", "none", "shared", "standard")
 
@@ -28,6 +28,17 @@ SCALINGS = ("asinh", "auto", "image", "none", "shared", "standard")
 # overall range. The other columns may be pixels near the border.
 SHARED_RANGE = 0.5
 SHARED_QUANTILE = 0.25
+
+# From this number of columns on, they may be the coordinates of embeddings, or components of a
+# decomposition. Embeddings have rows of about equal length: nine tenths of them differ by less than
+# this fraction, and less than this fraction of the length is common to all. Components are
+# uncorrelated, and ordered by their variance, up to these limits for the correlations.
+MANY_COLUMNS = 100
+EQUAL_LENGTH = 0.05
+COMMON_LENGTH = 0.95
+UNCORRELATED = 0.1
+ORDERED = 0.9
+MAX_COMPARED_ROWS = 2_000
 
 # A column is heavy-tailed if a value is further from the mean than this many standard deviations.
 # That is very rare in a million normal samples.
@@ -611,7 +622,32 @@ def _group_columns(
         if typical >= SHARED_RANGE * total:
             groups = [("shared", columns[varying]), ("standard", columns[~varying])]
             return [(kind, group) for kind, group in groups if len(group)]
+    if X.shape[1] >= MANY_COLUMNS and _keep_proportions(X):
+        return [("shared", columns)]
     mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
     heavy = varying & (np.maximum(high - mean, mean - low) > HEAVY_TAIL * std)
     groups = [("standard", columns[~heavy]), ("asinh", columns[heavy])]
     return [(kind, group) for kind, group in groups if len(group)]
+
+
+def _keep_proportions(X: np.ndarray) -> bool:
+    """Return whether rows are embeddings, or components of a principal component analysis.
+
+    The scale of their columns has a meaning: components of little variance are mostly noise.
+    """
+    n_rows = min(len(X), MAX_COMPARED_ROWS)
+    rows = X[np.linspace(0, len(X) - 1, n_rows).astype(int)].astype(np.float64)
+    rows /= np.abs(rows).max() or 1.0  # squares of large values would overflow
+    short, length, long = np.quantile(np.linalg.norm(rows, axis=1), [0.1, 0.5, 0.9])
+    common = np.linalg.norm(rows.mean(axis=0))
+    if long - short <= EQUAL_LENGTH * length and common <= COMMON_LENGTH * length:
+        return True
+    deviations = rows.std(axis=0)
+    if not deviations.all():
+        return False
+    places = np.arange(len(deviations))
+    ranks = np.argsort(np.argsort(-deviations))
+    correlations = np.corrcoef(rows, rowvar=False)[np.triu_indices(len(deviations), 1)]
+    by_chance = 1 / n_rows
+    is_uncorrelated = np.square(correlations).mean() <= UNCORRELATED**2 + by_chance
+    return bool(is_uncorrelated and np.corrcoef(places, ranks)[0, 1] >= ORDERED)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from sgan_sklearn._data.columns import TableColumns
 from sgan_sklearn._data.images import CHANNELS, check_same_images, in_words, with_channels
-from sgan_sklearn._data.scaling import FeatureScaler, TableScaler
+from sgan_sklearn._data.scaling import MANY_COLUMNS, FeatureScaler, TableScaler
 from sgan_sklearn._data.stratification import sample_indices
 from sgan_sklearn._data.table import Table, as_table
 from sgan_sklearn._data.validation import check_range, is_missing
@@ -62,6 +62,11 @@ class ModelSpace(ABC):
     def __init__(self, scaling: Any, columns: TableColumns | None) -> None:
         self.scaling = scaling
         self.columns = columns
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether "auto" treats `X` as a table of many columns of one kind, such as embeddings."""
+        return False
 
     # --- reading X --------------------------------------------------------------------------
 
@@ -261,6 +266,12 @@ class TableSpace(ModelSpace):
 
     def _set_row_shape(self, n_features: int) -> None:
         self.row_shape = (n_features,)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is a table of at least a hundred columns of numbers, such as embeddings."""
+        has_categories = self.columns is not None and any(self.columns.n_levels)
+        return self.row_shape[0] >= MANY_COLUMNS and not has_categories
 
     def _new_scaler(self) -> TableScaler:
         return TableScaler(self.scaling, None if self.columns is None else self.columns.n_levels)

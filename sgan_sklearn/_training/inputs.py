@@ -117,7 +117,7 @@ def check_inputs(
     )
     plan = plan.continued_from(estimator.plan_) if continued else plan
     _check_has_loss(plan, labels)
-    ensemble = _ensemble(estimator.ensemble, plan, as_images=space.as_images)
+    ensemble = _ensemble(estimator.ensemble, plan, space)
     return Inputs(
         rows=rows,
         space=space,
@@ -167,10 +167,10 @@ def _held_out_mask(
     return draw_validation_rows(labels, estimator.validation_fraction, seed), seed
 
 
-def _ensemble(choice: Any, plan: Plan, *, as_images: bool) -> tuple[Any, ...]:
+def _ensemble(choice: Any, plan: Plan, space: ModelSpace) -> tuple[Any, ...]:
     """Return the checked members; none if the training has no loss on unlabeled rows."""
     if isinstance(choice, str) and choice == "auto":
-        choice = () if as_images else tuple(MEMBERS)
+        choice = () if space.as_images or space.is_wide else tuple(MEMBERS)
     members = check_members(() if choice is None else choice)
     has_unlabeled_loss = plan.objective.uses_generator or len(plan.regularizers) > 0
     return members if plan.unsupervised_weight > 0 and has_unlabeled_loss else ()

@@ -25,17 +25,32 @@ from sgan_sklearn.architectures import (
 )
 from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
 from sgan_sklearn.objectives import OBJECTIVES, Objective
-from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
+from sgan_sklearn.regularizers import (
+    REGULARIZERS,
+    ClassPrior,
+    PseudoLabel,
+    Regularizer,
+    VirtualAdversarial,
+)
 from sgan_sklearn.samplers import SAMPLERS, Sampler
 
 __all__ = ["Plan", "choose_architecture", "heads_of", "make_plan", "restore_plan"]
 
-# What regularizer="auto" stands for.
+# What regularizer="auto" stands for. In wide tables no column counts alone, so that steps in a
+# single direction and noise are larger than in others.
 TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior", "distillation")
+WIDE_REGULARIZERS = (
+    VirtualAdversarial(3.0, ramp_up=300),
+    ClassPrior(weight=2.0, ramp_up=300),
+    PseudoLabel(0.6, ramp_up=300),
+)
 IMAGE_REGULARIZERS = ("pseudo_label",)
 
 # Those of them that depend on the class shares in all rows, or on labels of all classes.
 SHARES_MATTER = ("class_prior", "distillation")
+
+# What architecture="auto" stands for in wide tables.
+WIDE_ARCHITECTURE = MLPArchitecture((256,), (256,), input_noise=1.0)
 
 # What adversarial_every="auto" stands for.
 TABLE_INTERVAL = 1
@@ -52,6 +67,10 @@ STEPS_PER_CLASS = 100
 MIN_STEPS = 500
 MANY_STEPS = 2_000
 MAX_STEPS = 10_000
+
+# The same for wide tables.
+MIN_WIDE_EPOCHS = 4
+MIN_WIDE_STEPS = 900
 
 
 @dataclass(frozen=True)
@@ -141,6 +160,8 @@ def make_plan(
     n_epochs = 1
     if not in_parts:
         n_epochs = _n_epochs(estimator.max_epochs, steps_per_epoch, space, n_classes)
+    if _is_auto(estimator.architecture) and space.is_wide:
+        architecture = clone(WIDE_ARCHITECTURE)
     return Plan(
         architecture=architecture,
         objective=_component(estimator.objective, OBJECTIVES),
@@ -224,9 +245,9 @@ def _sampler(choice: Any, space: ModelSpace) -> Sampler | None:
 def _regularizers(choice: Any, space: ModelSpace, aligned: bool) -> tuple[Regularizer, ...]:
     """Return the regularizers, not yet prepared; "auto" aligns the shares of classes or not."""
     if _is_auto(choice):
-        choice = IMAGE_REGULARIZERS if space.as_images else TABLE_REGULARIZERS
+        choice = _automatic_regularizers(space)
         if not aligned:
-            choice = [name for name in choice if name not in SHARES_MATTER]
+            choice = [item for item in choice if getattr(item, "name", item) not in SHARES_MATTER]
     choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
     for item in choices:
         known = item in REGULARIZERS if isinstance(item, str) else isinstance(item, Regularizer)
@@ -243,6 +264,12 @@ def _regularizers(choice: Any, space: ModelSpace, aligned: bool) -> tuple[Regula
             f"name. Got {names}. Raise the weight of one, or give your own class a `name`."
         )
     return tuple(regularizers)
+
+
+def _automatic_regularizers(space: ModelSpace) -> tuple[Any, ...]:
+    if space.is_wide:
+        return WIDE_REGULARIZERS
+    return IMAGE_REGULARIZERS if space.as_images else TABLE_REGULARIZERS
 
 
 def heads_of(space: ModelSpace) -> Heads:
@@ -268,6 +295,8 @@ def _augmentation(choice: Any, space: ModelSpace) -> Augmentation | None:
 def _n_epochs(choice: Any, steps_per_epoch: int, space: ModelSpace, n_classes: int) -> int:
     if not _is_auto(choice):
         return int(choice)
+    if space.is_wide:
+        return automatic_epochs(steps_per_epoch, MIN_WIDE_EPOCHS, MIN_WIDE_STEPS, MAX_STEPS)
     min_steps = MANY_STEPS
     if not space.as_images:
         min_steps = max(MIN_STEPS, min(STEPS_PER_CLASS * n_classes, MANY_STEPS))
