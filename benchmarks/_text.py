@@ -17,9 +17,9 @@ from sklearn.preprocessing import StandardScaler, normalize
 FILE = "newsgroups20.jsonl.gz"
 
 # Minimum number of messages that contain a word, and components of the truncated SVD; the last
-# number is only used for linear methods.
+# two numbers are only used for linear methods.
 MIN_MESSAGES = 3
-COMPONENTS = (100, 150, 300)
+COMPONENTS = (100, 150, 300, 500)
 
 
 class Messages(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import _safe_indexing, check_random_state, gen_batches
@@ -25,8 +26,13 @@ from sgan_sklearn._data.rows import Rows, StreamedRows, training_rows
 from sgan_sklearn._data.scaling import SCALINGS
 from sgan_sklearn._data.space import ModelSpace
 from sgan_sklearn._data.targets import check_mark, check_target
-from sgan_sklearn._data.validation import check_dense, check_same_length
-from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state, unchanged_on_error
+from sgan_sklearn._data.validation import check_collected, check_same_length
+from sgan_sklearn._fitted_state import (
+    fitted_state,
+    restore_fitted_state,
+    set_history,
+    unchanged_on_error,
+)
 from sgan_sklearn._runtime.device import within_gpu_memory
 from sgan_sklearn._runtime.processes import process_index
 from sgan_sklearn._runtime.progress import print_rows
@@ -39,6 +45,7 @@ from sgan_sklearn._training.diagnostics import warn_about_failures
 from sgan_sklearn._training.early_stopping import validation_scores
 from sgan_sklearn._training.ensemble import MEMBERS, Ensemble
 from sgan_sklearn._training.generation import (
+    check_generator_trained,
     fit_column_map,
     fit_sampler,
     sampled_rows,
@@ -84,8 +91,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ----------
     architecture : {"auto", "mlp", "conv"} or Architecture, default="auto"
         The two networks: multilayer perceptrons for tables ("mlp") or convolutional networks for
-        images ("conv"). "auto" is "conv" for images and "mlp" otherwise. Pass an instance from
-        `sgan_sklearn.architectures` to choose sizes and noise, or to use your own networks.
+        images ("conv"). "auto" is "conv" for images, and "mlp" otherwise, with more noise for wide
+        tables. Pass an instance from `sgan_sklearn.architectures` for sizes or other networks.
     objective : {"feature_matching", "complement", "stacked", "softmax", "two_headed", \
             "supervised"} or Objective, default="feature_matching"
         The losses of the two networks; the guide page *Objectives and regularizers* compares them.
@@ -95,12 +102,13 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 "pseudo_label", "virtual_adversarial"}, Regularizer, list or tuple of these, or None, default="auto"
         Loss terms on unlabeled rows, added to the discriminator's loss. "auto" is "pseudo_label"
         for images, otherwise "virtual_adversarial" and, without a `class_weight`, "class_prior"
-        and "distillation". Pass an instance from `sgan_sklearn.regularizers` for its options.
+        and "distillation", or "pseudo_label" in its place for wide tables: all columns, 100 or
+        more, are numbers. Pass an instance from `sgan_sklearn.regularizers` for its options.
     ensemble : {"auto", "extra_trees", "random_forest", "self_training"}, classifier, list or \
 tuple of these, or None, default="auto"
         Classifiers, fitted on the labeled rows, whose class probabilities are averaged with those
-        of the discriminator, which learns the averages after its training. "auto" is all three for
-        tables, None for images. They count less where label spreading works well, or not at all.
+        of the discriminator, which learns the averages after its training. "auto" is all three, or
+        None for images and wide tables. They count less where label spreading works well.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows, at most 65,536. A small
         value limits the variety of the rows.
@@ -109,25 +117,27 @@ default="from_dtype"
         Columns of a table that are categories: names, indices or a mask. "from_dtype" takes the
         columns of a DataFrame that hold text, booleans or the dtype "category". None takes all
         columns as numbers. See the guide page *Tables*.
+    n_components : int or None, default=500
+        Sparse `X` with more columns is reduced to so many components of its truncated singular
+        value decomposition, scaled to unit length. None raises an error for sparse `X`.
     image_shape : None, (height, width) or (height, width, channels), default=None
         Shape of the image in each row, with 1 or 3 channels, if `X` holds flat images. Arrays of
         three or four dimensions do not need it.
     augment : {"auto", "affine"}, Augmentation or None, default="auto"
-        Random changes of the real images in each batch. "affine" shifts, rotates and scales them
-        a little. "auto" is "affine" for images in convolutional networks and None otherwise. Pass
-        an `sgan_sklearn.augmentations.AffineAugmentation` to choose how much.
+        Random changes of the real images in each batch. "affine" shifts, rotates and scales them a
+        little; see `sgan_sklearn.augmentations.AffineAugmentation`. "auto" is "affine" for images
+        in convolutional networks and None otherwise.
     scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
 default="auto"
         How columns are scaled for the networks; `sample` inverts it. "auto" is "image" for images
         in convolutional networks, and depends on the columns otherwise. A transformer needs an
         ``inverse_transform`` and must keep the number of columns. See the guide page *Tables*.
     max_epochs : int or "auto", default="auto"
-        Number of passes over all rows. "auto" is 10, increased to reach 100 training steps for each
-        class (at least 500, at most 2,000; for images in convolutional networks 2,000) and
-        decreased to stay within 10,000, but at least 1. More epochs seldom hurt.
+        Number of passes over all rows. "auto" is 10 (4 for wide tables), increased to reach 100
+        training steps for each class (at least 500, at most 2,000; for images in convolutional
+        networks 2,000, for wide tables 900), and decreased to stay within 10,000, but at least 1.
     batch_size : int, default=50
-        Number of generated rows in a training step, and of unlabeled and of labeled rows, as far
-        as there are so many.
+        Number of generated rows in a step, and at most of unlabeled and of labeled rows.
     discriminator_lr : float, default=5e-3
         Learning rate of the discriminator's Adam optimizer.
     generator_lr : float, default=5e-3
@@ -147,11 +157,9 @@ default="auto"
         Label of the unlabeled rows. NaN stands for NaN, None, ``pd.NA`` and ``pd.NaT``. None
         means that all rows are labeled.
     device : str, default="auto"
-        Device of the networks, such as "cpu" or "cuda:1". "auto" is the first CUDA GPU, or the
-        CPU if there is none.
+        Device of the networks, such as "cpu" or "cuda:1". "auto" is the first CUDA GPU, or "cpu".
     training : Training, default=None
-        Options of the training loop, such as schedules, averaging, precision and checkpoints; see
-        `sgan_sklearn.Training`. None is ``Training()``.
+        Options of the training loop, such as schedules and checkpoints. None is ``Training()``.
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model for another `max_epochs`. Classes
         and columns must be the same. Networks, objective, regularizers, scaling and device remain
@@ -260,6 +268,7 @@ default="auto"
         "ensemble": [StrOptions({"auto", *MEMBERS}), HasMethods(["fit"]), list, tuple, None],
         "latent_dim": [Interval(Integral, 1, MAX_LATENT_DIM, closed="both")],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "n_components": [Interval(Integral, 1, MANY, closed="both"), None],
         "image_shape": [tuple, list, None],
         "augment": [StrOptions({"auto", *AUGMENTATIONS}), Augmentation, None],
         "scaling": [
@@ -308,6 +317,7 @@ default="auto"
         ensemble: Any = "auto",
         latent_dim: int = 64,
         categorical_features: Any = "from_dtype",
+        n_components: int | None = 500,
         image_shape: tuple[int, ...] | None = None,
         augment: str | Augmentation | None = "auto",
         scaling: Any = "auto",
@@ -335,6 +345,7 @@ default="auto"
         self.ensemble = ensemble
         self.latent_dim = latent_dim
         self.categorical_features = categorical_features
+        self.n_components = n_components
         self.image_shape = image_shape
         self.augment = augment
         self.scaling = scaling
@@ -361,8 +372,8 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or array of shape \
-(n_samples, height, width) or (n_samples, height, width, channels)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or array of \
+shape (n_samples, height, width) or (n_samples, height, width, channels)
             Unscaled rows or images. Tables may have categories, dates and missing values.
         y : array-like of shape (n_samples,)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` in the
@@ -379,7 +390,7 @@ default="auto"
             If a parameter, `X` or `y` is not as described, or if `y` holds `unlabeled_value`
             converted to another dtype, such as "-1" or 255. A model fitted before is kept.
         TypeError
-            If `X` is sparse, or a frame that must be collected first.
+            If `X` is a frame that must be collected first, or sparse though `n_components` is None.
         MemoryError
             If a GPU's memory is too small. A model fitted before is kept.
 
@@ -429,7 +440,7 @@ default="auto"
             parameter needs all rows at once (`early_stopping`, a `sampler`,
             ``class_weight="balanced"``, an `lr_schedule` or checkpoints), or as in `fit`.
         TypeError
-            If `X` is sparse.
+            If `X` is sparse, with more than `n_components` columns.
 
         Notes
         -----
@@ -555,7 +566,8 @@ default="auto"
             If no row is labeled.
         """
         check_is_fitted(self)
-        check_dense(X)
+        check_collected(X)
+        X = X.tocsr() if sparse.issparse(X) else X
         target = check_target(y, self.unlabeled_value)
         check_same_length("y", target.values, X)
         labeled, true = check_scored_labels(target, self.unlabeled_value)
@@ -588,7 +600,7 @@ default="auto"
             If the classifier was fitted without a generator: with ``unsupervised_weight=0`` or
             ``objective="supervised"``.
         """
-        self._check_generator_trained("score_samples")
+        check_generator_trained(self, "score_samples")
         outputs = self.net_.outputs(self._to_model_space(X))
         return self.net_.objective.realness(outputs).numpy()
 
@@ -630,7 +642,7 @@ default="auto"
         """
         check_is_fitted(self)
         if self.sampler_ is None:
-            self._check_generator_trained("sample")
+            check_generator_trained(self, "sample")
         validate_parameter_constraints(
             {
                 "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -639,8 +651,10 @@ default="auto"
             {"n_samples": n_samples, "random_state": random_state},
             caller_name="SGANClassifier.sample",
         )
-        n_values = self.net_.latent_dim + int(np.prod(self.net_.row_shape_))
-        with within_memory(int(n_samples), n_values):
+        n_values = self.net_.latent_dim + max(
+            int(np.prod(self.net_.row_shape_)), self.n_features_in_
+        )
+        with within_memory(int(n_samples), self.net_.latent_dim + n_values):
             codes = None if label is None else codes_to_sample(label, int(n_samples), self.classes_)
             return sampled_rows(self, int(n_samples), codes, draw_seed(random_state))
 
@@ -668,6 +682,7 @@ default="auto"
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True  # images, besides rows
         tags.input_tags.allow_nan = True  # in tables
+        tags.input_tags.sparse = self.n_components is not None
         tags.input_tags.categorical = True
         return tags
 
@@ -767,26 +782,11 @@ default="auto"
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
         given = ClassTarget(self.classes_).distributions(labels.codes[labeled])
         self.label_distributions_[labeled] = given
-        self._set_history()
+        set_history(self)
         self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping:
             self.validation_scores_ = validation_scores(self.history_[n_epochs_before:])
             self.best_validation_score_ = max(self.validation_scores_, default=np.nan)
-
-    def _set_history(self) -> None:
-        self.history_ = [
-            {name: value for name, value in epoch.items() if name != "batches"}
-            for epoch in self.net_.history
-        ]
-        self.n_iter_ = len(self.history_)
-        self.n_steps_ = self.net_.n_steps_
-
-    def _check_generator_trained(self, method: str) -> None:
-        check_is_fitted(self)
-        if not self.net_.trains_generator:
-            raise ValueError(
-                f"{method} needs a trained generator, but {self.net_.no_generator_reason}."
-            )
 
     # --- prediction -------------------------------------------------------------------------
 

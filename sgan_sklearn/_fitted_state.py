@@ -27,7 +27,13 @@ from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import REGULARIZERS, Regularizer
 from sgan_sklearn.samplers import SAMPLERS, ColumnMap, CriticSampler, Sampler
 
-__all__ = ["PARTS", "fitted_state", "restore_fitted_state", "unchanged_on_error"]
+__all__ = [
+    "PARTS",
+    "fitted_state",
+    "restore_fitted_state",
+    "set_history",
+    "unchanged_on_error",
+]
 
 # The classes of this package that a file may name, besides the classifier.
 PARTS = (
@@ -158,7 +164,17 @@ def _restore_results(classifier: Any, state: dict[str, Any]) -> None:
     classifier.label_distributions_ = shares
     classifier.validation_scores_ = scores
     classifier.best_validation_score_ = None if scores is None else max(scores, default=np.nan)
-    classifier._set_history()
+    set_history(classifier)
+
+
+def set_history(classifier: Any) -> None:
+    """Set the attributes of a classifier that tell the course of its training."""
+    net = classifier.net_
+    classifier.history_ = [
+        {name: value for name, value in epoch.items() if name != "batches"} for epoch in net.history
+    ]
+    classifier.n_iter_ = len(classifier.history_)
+    classifier.n_steps_ = net.n_steps_
 
 
 def _check_can_predict(classifier: Any) -> None:

@@ -460,8 +460,8 @@ def test_features_of_messages_depend_on_the_training_rows_only(few_components, t
 def test_cells_of_text_are_measured_and_reported(benchmark, tmp_path, monkeypatch):
     text = benchmark("text")
     write_messages(tmp_path)
-    methods = ["LogisticRegression", text.DEFAULT, text.TWIN]
-    for name in (text.DEFAULT, text.TWIN):
+    methods = ["LogisticRegression", *text.OURS]
+    for name in text.OURS:
         monkeypatch.setitem(text.METHODS, name, QUICK)
     monkeypatch.setattr(
         text, "features_for", lambda m: ["SVD 3"] if m in text.OURS else ["SVD 2", "SVD 5"]
@@ -559,8 +559,9 @@ def test_cells_of_audio_are_measured_and_reported(benchmark, tmp_path, monkeypat
     audio = benchmark("audio")
     write_recordings(tmp_path)
     monkeypatch.setattr(audio, "SPEAKER_LABELS", 3)
-    monkeypatch.setitem(audio.METHODS, audio.DEFAULT, QUICK)
-    methods = ["LogisticRegression", audio.DEFAULT]
+    ours = next(iter(audio.OURS))
+    monkeypatch.setitem(audio.METHODS, ours, QUICK)
+    methods = ["LogisticRegression", ours]
     keys = audio.keys(list(audio.SETTINGS), [2], methods, 2)
     assert len(keys) == 2 * 7 * (4 + 1)
     few = [key for key in keys if key["draw"] == 0 and key["speaker"] in (None, 5)]

@@ -13,7 +13,6 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn import config_context
 from sklearn.base import clone
@@ -934,18 +933,6 @@ def test_failed_training_keeps_the_fitted_model(warm_start, fitted, data):
     assert fitted.n_steps_ == (18 if warm_start else 9)
 
 
-@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix])
-@pytest.mark.parametrize(
-    "method",
-    ["fit", "predict", "predict_proba", "decision_function", "score_samples", "score"],
-)
-def test_sparse_input(method, kind, fitted, data):
-    X, y = data
-    arguments = (kind(X), y) if method in ("fit", "score") else (kind(X),)
-    with pytest.raises(TypeError, match="TruncatedSVD"):
-        getattr(fitted, method)(*arguments)
-
-
 @pytest.mark.parametrize(
     "method", ["predict", "predict_proba", "decision_function", "score_samples"]
 )
@@ -1273,7 +1260,7 @@ def test_tags(make_classifier):
     assert tags.classifier_tags.multi_class
     assert tags.input_tags.two_d_array
     assert tags.input_tags.three_d_array
-    assert not tags.input_tags.sparse
+    assert tags.input_tags.sparse
     assert tags.input_tags.allow_nan
     assert tags.input_tags.categorical
 

@@ -640,7 +640,8 @@ def _keep_proportions(X: np.ndarray) -> bool:
     rows /= np.abs(rows).max() or 1.0  # squares of large values would overflow
     short, length, long = np.quantile(np.linalg.norm(rows, axis=1), [0.1, 0.5, 0.9])
     common = np.linalg.norm(rows.mean(axis=0))
-    if long - short <= EQUAL_LENGTH * length and common <= COMMON_LENGTH * length:
+    are_equal = long - short <= EQUAL_LENGTH * length
+    if length > 0 and are_equal and common <= COMMON_LENGTH * length:
         return True
     deviations = rows.std(axis=0)
     if not deviations.all():

@@ -8,16 +8,25 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.decomposition import TruncatedSVD
+from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_array, validate_data
 
 from sgan_sklearn._data.columns import TableColumns
 from sgan_sklearn._data.images import CHANNELS, check_same_images, in_words, with_channels
 from sgan_sklearn._data.scaling import MANY_COLUMNS, FeatureScaler, TableScaler
 from sgan_sklearn._data.stratification import sample_indices
-from sgan_sklearn._data.table import Table, as_table
+from sgan_sklearn._data.table import SparseTable, Table, as_table
 from sgan_sklearn._data.validation import check_range, is_missing
 
-__all__ = ["ImageSpace", "ModelSpace", "TableSpace", "find_space", "restore_space"]
+__all__ = [
+    "ImageSpace",
+    "ModelSpace",
+    "SparseSpace",
+    "TableSpace",
+    "find_space",
+    "restore_space",
+]
 
 # scikit-learn's messages for arrays and lists of text.
 TEXT_ERRORS = "could not convert string to float|not compatible with arrays of bytes/strings"
@@ -113,7 +122,7 @@ class ModelSpace(ABC):
                     table.to_numbers() if self.columns is None else self.columns.to_numbers(table)
                 )
                 return check_array(rows, ensure_all_finite=self._ensure_finite, input_name="X")
-            X = self._numbers_of(table.X)
+            X = self._numbers_of(table)
             rows = validate_data(estimator, X, reset=reset, ensure_all_finite=self._ensure_finite)
             if rows.dtype == object:  # from lists that contain None
                 rows = _with_nan(rows)
@@ -126,8 +135,8 @@ class ModelSpace(ABC):
                 raise ValueError(self._text_message(table.X, reset)) from error
             raise
 
-    def _numbers_of(self, X: Any) -> Any:
-        return X
+    def _numbers_of(self, table: Table) -> Any:
+        return table.to_numbers() if isinstance(table, SparseTable) else table.X
 
     @abstractmethod
     def _infinity_message(self, table: Table, message: str) -> str:
@@ -244,8 +253,8 @@ class TableSpace(ModelSpace):
                 f"rows of {self.row_shape[0]} features. Reshape X to rows: X.reshape(len(X), -1)."
             )
 
-    def _numbers_of(self, X: Any) -> Any:
-        return _with_nan(X)
+    def _numbers_of(self, table: Table) -> Any:
+        return _with_nan(super()._numbers_of(table))
 
     def _infinity_message(self, table: Table, message: str) -> str:
         if "contains infinity" not in message:
@@ -271,7 +280,12 @@ class TableSpace(ModelSpace):
     def is_wide(self) -> bool:
         """Whether it is a table of at least a hundred columns of numbers, such as embeddings."""
         has_categories = self.columns is not None and any(self.columns.n_levels)
-        return self.row_shape[0] >= MANY_COLUMNS and not has_categories
+        is_wide = self.row_shape[0] >= MANY_COLUMNS and not has_categories
+        return is_wide and self._has_unit_variance
+
+    @property
+    def _has_unit_variance(self) -> bool:
+        return isinstance(self.scaling, str) and self.scaling in ("auto", "shared", "standard")
 
     def _new_scaler(self) -> TableScaler:
         return TableScaler(self.scaling, None if self.columns is None else self.columns.n_levels)
@@ -287,6 +301,66 @@ class TableSpace(ModelSpace):
         if len(n_levels) != n_features or state["levels"].tolist() != n_levels:
             raise ValueError("The levels of the columns do not match those of the scaler.")
         self._set_scaler(TableScaler.from_plain_state(state, n_features))
+
+
+class SparseSpace(TableSpace):
+    """Model space of a sparse matrix: the components of its truncated SVD, of unit length.
+
+    Parameters
+    ----------
+    scaling
+        As in `SGANClassifier`; "auto" is "shared".
+    n_components : int
+        Maximum number of components.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Right singular vectors of the training rows.
+    """
+
+    components_: np.ndarray
+
+    def __init__(self, scaling: Any, n_components: int) -> None:
+        super().__init__(scaling, None)
+        self.n_components = n_components
+
+    def _checked(self, estimator: Any, table: Table, reset: bool) -> np.ndarray:
+        X = table.rows if table.frame is None else table.to_numbers()
+        X = validate_data(
+            estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32]
+        )
+        if reset:
+            check_range(X.data)
+            # Its random numbers are those of an approximate algorithm, and the same for each seed.
+            svd = TruncatedSVD(min(self.n_components, *X.shape), random_state=0).fit(X)
+            self.components_ = np.nan_to_num(svd.components_).astype(np.float32)
+        rows = np.asarray(X @ self.components_.T.astype(X.dtype), dtype=np.float32)
+        unit_rows: np.ndarray = normalize(rows, copy=False)
+        return unit_rows
+
+    def _set_row_shape(self, n_features: int) -> None:
+        self.row_shape = (self.components_.shape[1],)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether "auto" stands for the settings for many columns of one kind."""
+        return self._has_unit_variance
+
+    def _new_scaler(self) -> TableScaler:
+        is_auto = isinstance(self.scaling, str) and self.scaling == "auto"
+        return TableScaler("shared" if is_auto else self.scaling)
+
+    def _in_original_shape(self, rows: np.ndarray) -> np.ndarray:
+        return rows @ self.components_.astype(rows.dtype)
+
+    def plain_state(self) -> dict[str, Any]:
+        """Return the state for `restore_space`."""
+        return {**super().plain_state(), "components": self.components_}
+
+    def restore_scaler(self, state: dict[str, Any], n_features: int) -> None:
+        """Restore the scaler from a plain state, or raise an error if it is not valid."""
+        super().restore_scaler(state, len(self.components_))
 
 
 class ImageSpace(ModelSpace):
@@ -375,6 +449,7 @@ def find_space(
     image_shape: tuple[int, ...] | None,
     categorical_features: Any,
     scaling: Any,
+    n_components: int | None,
     for_images: bool,
 ) -> TableSpace | ImageSpace:
     """Return the model space for rows.
@@ -384,6 +459,19 @@ def find_space(
     """
     shape = table.image_shape
     are_images = image_shape is not None or shape is not None
+    if isinstance(table, SparseTable):
+        if not isinstance(categorical_features, str | None):
+            raise TypeError(
+                "X must be dense to have categories. Got a sparse matrix and categorical_features="
+                f"{categorical_features!r}. Pass X.toarray()."
+            )
+        if n_components is None:
+            raise TypeError(
+                "X must be dense if n_components=None. Got a sparse matrix. Set n_components=500 "
+                "to reduce it to that many components, or pass X.toarray() if it fits in memory."
+            )
+        if n_components < table.n_columns and not are_images:
+            return SparseSpace(scaling, n_components)
     columns = _columns_of(table, categorical_features, are_pixels=are_images)
     if not are_images:
         return TableSpace(scaling, columns)
@@ -435,6 +523,13 @@ def restore_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageS
         raise ValueError(f"Rows of {n_features!r} features cannot have the shapes {shapes}.")
     columns = None if state["columns"] is None else TableColumns.from_plain_state(state["columns"])
     scaling = state["scaler"]["scaling"]
+    components = state.get("components")
+    if components is not None:
+        _check_components(components, row_shape)
+        reduced = SparseSpace(scaling, len(components))
+        reduced.components_, reduced.row_shape = components, row_shape
+        reduced.restore_scaler(state["scaler"], n_features)
+        return reduced
     if image_shape is None:
         table = TableSpace(scaling, columns)
         table.row_shape = row_shape
@@ -443,6 +538,14 @@ def restore_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageS
     images = ImageSpace(scaling, columns, image_shape, row_shape, as_images=as_images)
     images.restore_scaler(state["scaler"], n_features)
     return images
+
+
+def _check_components(components: Any, row_shape: tuple[int, ...]) -> None:
+    is_matrix = isinstance(components, np.ndarray) and components.dtype == np.float32
+    if not (is_matrix and components.ndim == 2 and components.shape[1:] == row_shape):
+        raise ValueError("The components of a sparse matrix have a value for each column.")
+    if len(components) == 0 or not np.isfinite(components).all():
+        raise ValueError("The components of a sparse matrix are finite numbers.")
 
 
 def _is_text(item: Any) -> bool:

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from sgan_sklearn._data.dtypes import (
@@ -27,9 +28,9 @@ from sgan_sklearn._data.dtypes import (
     polars_kind,
 )
 from sgan_sklearn._data.images import flatten_images
-from sgan_sklearn._data.validation import check_dense, is_missing
+from sgan_sklearn._data.validation import check_collected, is_missing
 
-__all__ = ["Column", "Table", "as_objects", "as_table"]
+__all__ = ["Column", "SparseTable", "Table", "as_objects", "as_table"]
 
 # Remedies for unsupported columns, by the lowercase start of the name of the dtype or type.
 _REMEDIES = {
@@ -90,7 +91,9 @@ class Column(NamedTuple):
 
 def as_table(X: Any) -> Table:
     """Return rows or images as a table, or raise an error if `X` is neither."""
-    check_dense(X)
+    check_collected(X)
+    if sparse.issparse(X):
+        return SparseTable(X)
     flat, image_shape = flatten_images(X)
     for cls in type(flat).__mro__:
         if cls.__name__ == "DataFrame":
@@ -383,6 +386,25 @@ class ArrayTable(Table):
 
     def ordinary_numbers(self) -> np.ndarray | None:
         return self.rows if self.rows.dtype.kind in "biuf" else None
+
+
+class SparseTable(ArrayTable):
+    """A sparse matrix."""
+
+    @cached_property
+    def rows(self) -> Any:
+        """A checked matrix in the CSR format."""
+        return check_array(
+            self.X,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            input_name="X",
+        )
+
+    def ordinary_numbers(self) -> np.ndarray:
+        dense: np.ndarray = self.rows.toarray()
+        return dense
 
 
 def _read_array(values: np.ndarray, kind: str) -> Column:

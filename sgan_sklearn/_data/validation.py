@@ -6,13 +6,12 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
 __all__ = [
     "MAX_LAYERS",
     "check_callbacks",
-    "check_dense",
+    "check_collected",
     "check_layer_sizes",
     "check_range",
     "check_same_length",
@@ -28,7 +27,7 @@ LARGEST = 1e100
 
 def check_range(X: np.ndarray) -> None:
     """Raise ValueError for numbers that are too large for any scaling."""
-    if X.dtype.kind != "f" or X.dtype.itemsize < 8:
+    if X.dtype.kind != "f" or X.dtype.itemsize < 8 or X.size == 0:
         return
     # fmin and fmax ignore NaN and do not copy X.
     low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
@@ -39,20 +38,14 @@ def check_range(X: np.ndarray) -> None:
         )
 
 
-def check_dense(X: Any) -> None:
-    """Raise TypeError if `X` is sparse, lazy or an Arrow table."""
+def check_collected(X: Any) -> None:
+    """Raise TypeError if `X` is a lazy frame or an Arrow table."""
     module, name = type(X).__module__.split(".")[0], type(X).__name__
     remedy = {"LazyFrame": "X.collect()", "Table": "X.to_pandas()", "RecordBatch": "X.to_pandas()"}
     if module in ("polars", "pyarrow") and name in remedy:
         raise TypeError(
             f"X must be an array or a pandas or polars DataFrame. Got a {module}.{name}: pass "
             f"{remedy[name]}."
-        )
-    if sparse.issparse(X):
-        raise TypeError(
-            "Sparse data was passed for X, but dense data is required: the generator returns dense "
-            "rows. Reduce X first, as in make_pipeline(TruncatedSVD(n_components=100), "
-            "SGANClassifier()), or pass X.toarray() if it fits in memory."
         )
 
 

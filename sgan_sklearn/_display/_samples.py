@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sgan_sklearn._classifier import SGANClassifier
 from sgan_sklearn._data.columns import TableColumns
 from sgan_sklearn._data.images import as_picture, tiled
-from sgan_sklearn._data.table import as_table
+from sgan_sklearn._data.space import SparseSpace
 from sgan_sklearn._display._checks import check_estimator
 from sgan_sklearn._runtime.random import RandomState
 from sgan_sklearn._runtime.settings import with_plain_settings
@@ -172,10 +172,10 @@ default=None
         names = _column_names(estimator)
         chosen = _columns(features, names)
         generated = estimator.sample(n_samples, random_state=random_state)
-        # Use codes instead of the categories of a table, as in the real rows.
         columns = estimator._space.columns
-        if columns is not None:
-            generated = columns.to_numbers(as_table(generated))
+        if image_shape is None:
+            # With codes in place of categories, as in the real rows.
+            generated = estimator._space.read_like_training(estimator, generated)
         real = None if X is None else _sampled_rows(estimator, X, n_samples, random_state)
         if image_shape is None:
             real = None if real is None else real[:, chosen]
@@ -317,6 +317,8 @@ default=None
 
 
 def _column_names(estimator: SGANClassifier) -> list[str]:
+    if isinstance(estimator._space, SparseSpace):
+        return [f"component {i}" for i in range(len(estimator._space.components_))]
     names = getattr(estimator, "feature_names_in_", None)
     return [f"x{i}" for i in range(estimator.n_features_in_)] if names is None else list(names)
 

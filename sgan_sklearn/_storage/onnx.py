@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sgan_sklearn._data.scaling import LIMIT, FeatureScaler, TableScaler, operations
-from sgan_sklearn._data.space import ModelSpace
+from sgan_sklearn._data.space import ModelSpace, SparseSpace
 from sgan_sklearn._storage.files import replace_file
 from sgan_sklearn._storage.onnx_columns import OUTPUTS, check_dtype, check_text, find_inputs
 
@@ -94,6 +95,8 @@ def _put_labels(onnx: Any, graph: Any, labels: np.ndarray) -> None:
 
 
 class _Predictor(nn.Module):
+    components: Tensor | None
+
     def __init__(
         self,
         discriminator: nn.Module,
@@ -103,11 +106,16 @@ class _Predictor(nn.Module):
         super().__init__()
         self.discriminator, self.class_logits = discriminator, class_logits
         self.image_shape = space.image_shape
+        components = torch.from_numpy(space.components_) if isinstance(space, SparseSpace) else None
+        self.register_buffer("components", components)
         scaler = space.scaler_
         self.scale = (_Table if isinstance(scaler, TableScaler) else _Numbers)(scaler)
 
     def forward(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        rows = self.scale(X.flatten(1))
+        rows = X.flatten(1)
+        if self.components is not None:
+            rows = F.normalize(rows @ self.components.T)
+        rows = self.scale(rows)
         if self.image_shape is not None:
             rows = rows.unflatten(1, self.image_shape).permute(0, 3, 1, 2)
         logits = self.class_logits(self.discriminator(rows))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sgan_sklearn._data.batches import SemiSupervisedDataset
@@ -19,7 +20,13 @@ from sgan_sklearn._runtime.user_warnings import warn_user
 from sgan_sklearn._training.plan import heads_of
 from sgan_sklearn.samplers import ColumnMap, Sampler
 
-__all__ = ["fit_column_map", "fit_sampler", "sampled_rows", "within_memory"]
+__all__ = [
+    "check_generator_trained",
+    "fit_column_map",
+    "fit_sampler",
+    "sampled_rows",
+    "within_memory",
+]
 
 # Maximum number of generated rows, and of values in them, from which the distributions of the
 # generator's columns are learned.
@@ -113,6 +120,15 @@ def rows_of_sampler(sampler: Sampler, codes: np.ndarray, n_features: int) -> Ten
             "codes."
         )
     return rows
+
+
+def check_generator_trained(estimator: Any, method: str) -> None:
+    """Raise an error if the estimator is not fitted, or was trained without a generator."""
+    check_is_fitted(estimator)
+    if not estimator.net_.trains_generator:
+        raise ValueError(
+            f"{method} needs a trained generator, but {estimator.net_.no_generator_reason}."
+        )
 
 
 def fit_column_map(estimator: Any, dataset: SemiSupervisedDataset) -> ColumnMap | None:

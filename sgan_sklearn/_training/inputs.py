@@ -21,7 +21,7 @@ from sgan_sklearn._data.labels import (
     check_same_classes,
     warn_about_marks,
 )
-from sgan_sklearn._data.space import ModelSpace, find_space
+from sgan_sklearn._data.space import ModelSpace, SparseSpace, find_space
 from sgan_sklearn._data.table import Table, as_table
 from sgan_sklearn._data.validation import check_callbacks, check_same_length
 from sgan_sklearn._runtime.device import resolve_device
@@ -96,6 +96,12 @@ def check_inputs(
         warn_about_marks(labels, estimator.unlabeled_value)
     device = resolve_device(estimator.device)
     architecture, space = _architecture_and_space(estimator, table, continued)
+    if in_parts and not continued and isinstance(space, SparseSpace):
+        raise TypeError(
+            "partial_fit needs dense rows, or sparse rows of at most n_components columns, because "
+            f"the components of a part are not those of all rows. Got {table.n_columns} columns. "
+            "Reduce all parts in the same way, as with sklearn.decomposition.TruncatedSVD."
+        )
     rows = space.read(estimator, table, reset=not continued)
     check_same_length("y", labels.codes, rows)
     if continued:
@@ -151,6 +157,7 @@ def _architecture_and_space(
         image_shape=estimator.image_shape,
         categorical_features=estimator.categorical_features,
         scaling=estimator.scaling,
+        n_components=estimator.n_components,
         for_images=architecture.for_images,
     )
 
