@@ -34,9 +34,8 @@ print(f"{len(X)} rows, {(~hidden).sum()} of them labeled")
 # The pipeline
 # ------------
 # The logarithm is applied to skewed columns without zeros, two columns are binned into four bins
-# each, and the others are unchanged: ``SGANClassifier`` scales all columns itself. It does not
-# support sparse matrices, hence ``onehot-dense``. Small networks and few epochs keep this example
-# short.
+# each, and the others are unchanged: ``SGANClassifier`` scales all columns itself. Small networks
+# and few epochs keep this example short.
 skewed = list(X.columns[(X.skew() > 1.5) & (X.min() > 0)])
 binned = ["worst texture", "worst smoothness"]
 columns = ColumnTransformer(
