@@ -104,11 +104,11 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         for images, otherwise "virtual_adversarial" and, without a `class_weight`, "class_prior"
         and "distillation", or "pseudo_label" in its place for wide tables: all columns, 100 or
         more, are numbers. Pass an instance from `sgan_sklearn.regularizers` for its options.
-    ensemble : {"auto", "extra_trees", "random_forest", "self_training"}, classifier, list or \
-tuple of these, or None, default="auto"
+    ensemble : {"auto", "extra_trees", "logistic_regression", "random_forest", "self_training"}, \
+classifier, list or tuple of these, or None, default="auto"
         Classifiers, fitted on the labeled rows, whose class probabilities are averaged with those
-        of the discriminator, which learns the averages after its training. "auto" is all three, or
-        None for images and wide tables. They count less where label spreading works well.
+        of the discriminator, which learns the averages after its training. "auto" is all four, or
+        None for images and wide tables. Their weights depend on cross-validation.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows, at most 65,536. A small
         value limits the variety of the rows.

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.datasets import load_digits, make_circles, make_moons
+from sklearn.datasets import load_digits, make_circles, make_classification, make_moons
 from sklearn.linear_model import LogisticRegression, Perceptron
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sgan_sklearn import SGANClassifier
+from sgan_sklearn import SGANClassifier, load, save
 from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.model_selection import mask_labels
 from sgan_sklearn.regularizers import (
     REGULARIZERS,
     ClassPrior,
@@ -461,6 +464,55 @@ def test_distillation_without_labels_or_unlabeled_rows_or_classes_is_zero(codes)
     teacher = taught(Distillation(), rows, np.array(codes), 2)
     module = linear([[1.0, 2.0, 0.0, 1.0], [0.5, -1.0, 1.0, 0.0]])
     assert teacher.loss(view(torch.from_numpy(rows), module)).item() == 0
+
+
+class Pretrained(ClassifierMixin, BaseEstimator):
+    """A stand-in for a pretrained model: it keeps the labeled rows, and compares others to them."""
+
+    seen = ()
+
+    def __init__(self, device="cpu"):
+        self.device = device
+
+    def fit(self, X, y):
+        Pretrained.seen += (np.asarray(y),)
+        self.classes_ = np.unique(y)
+        self.X_, self.y_ = X, y
+        return self
+
+    def predict_proba(self, X):
+        similarity = rbf_kernel(X, self.X_) @ (self.y_[:, np.newaxis] == self.classes_)
+        return similarity / similarity.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"regularizer": Distillation(Pretrained(), weight=30, adaptive=False), "ensemble": None},
+        {"regularizer": None, "ensemble": Pretrained()},
+    ],
+    ids=["distillation", "ensemble"],
+)
+def test_pretrained_model_as_the_teacher(params, tmp_path):
+    # Label spreading fails, so that the ensemble has its full weight.
+    X, y = make_classification(400, n_informative=3, flip_y=0.3, random_state=0)
+    few = mask_labels(y, per_class=20, random_state=0)
+    labeled = few != -1
+    rows = StandardScaler().fit_transform(X)
+    taught = Pretrained().fit(rows[labeled], few[labeled]).predict_proba(rows[~labeled])
+    Pretrained.seen = ()
+    shared = {"max_epochs": 20, "random_state": 0, "scaling": "standard"}
+    clf = SGANClassifier(**shared, **params).fit(X, few)
+    assert [codes.tolist().count(-1) for codes in Pretrained.seen] == [0]
+    alone = SGANClassifier(**shared, regularizer=None, ensemble=None).fit(X, few)
+
+    def distance(classifier):
+        return np.abs(classifier.predict_proba(X[~labeled]) - taught).mean()
+
+    assert distance(clf) < distance(alone) - 0.02
+    save(clf, tmp_path / "model")
+    restored = load(tmp_path / "model", custom_objects=[Pretrained])
+    np.testing.assert_array_equal(restored.predict_proba(X), clf.predict_proba(X))
 
 
 def test_distillation_uses_the_random_state_of_the_classifier(digits):

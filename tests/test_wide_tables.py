@@ -64,7 +64,7 @@ def test_other_tables(X, params):
     given = inputs(X, **params)
     assert "distillation" in names(given)
     assert given.plan.architecture.get_params()["input_noise"] < 1
-    assert len(given.ensemble) == 3
+    assert len(given.ensemble) == 4
 
 
 def test_choices_are_kept():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import has_fit_parameter
 from torch import Tensor
@@ -29,8 +30,17 @@ from sgan_sklearn.regularizers._simple_classifiers import (
 
 __all__ = ["MEMBERS", "BalancedSelfTraining", "Ensemble", "check_members"]
 
-# Weight of the network in the mean, if that of each classifier is one.
+# Weight of the network in the mean, and mean weight of the classifiers. Those with smaller Brier
+# scores in cross-validation count more: a difference of 1 / (SHARPNESS * sqrt(n_labeled)) changes
+# their ratio by a factor of e.
 NETWORK_WEIGHT = 2.0
+MEMBER_WEIGHT = 0.75
+SHARPNESS = 2.0
+
+# Limits of the cross-validation: folds, unlabeled rows for self-training, and trees.
+MAX_FOLDS = 3
+MAX_UNLABELED_IN_FOLDS = 500
+MAX_TREES_IN_FOLDS = 30
 
 # Scores of label spreading up to which the classifiers have full weight, and from which they have
 # none: where the unlabeled rows show the borders between the classes, the network is better alone.
@@ -132,15 +142,20 @@ def _random_forest() -> Any:
     return RandomForestClassifier(N_TREES)
 
 
-def _self_training() -> Any:
+def _logistic_regression() -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return BalancedSelfTraining(LogisticRegression(max_iter=1000))
+    return LogisticRegression(max_iter=1000)
+
+
+def _self_training() -> Any:
+    return BalancedSelfTraining(_logistic_regression())
 
 
 # Functions, so that programs that only predict do not load the classifiers.
 MEMBERS = {
     "extra_trees": _extra_trees,
+    "logistic_regression": _logistic_regression,
     "random_forest": _random_forest,
     "self_training": _self_training,
 }
@@ -164,8 +179,20 @@ def _is_classifier(member: Any) -> bool:
     return not isinstance(member, type) and all(hasattr(member, name) for name in methods)
 
 
+class _Rows(NamedTuple):
+    """Rows with their class codes, -1 if unlabeled, and weights."""
+
+    X: np.ndarray
+    codes: np.ndarray
+    weights: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> _Rows:
+        """Return the rows of an index or a mask."""
+        return _Rows(*(values[chosen] for values in self))
+
+
 class Ensemble:
-    """Fitted classifiers, as their mean class probabilities for the training rows.
+    """Fitted classifiers, as the weighted mean of their class probabilities for the training rows.
 
     Parameters
     ----------
@@ -188,7 +215,7 @@ class Ensemble:
         n_unlabeled = min(MAX_UNLABELED, MAX_VALUES // max(n_classes, n_columns))
         unlabeled = random_subset(np.flatnonzero(y < 0), n_unlabeled)
         self._codes = np.concatenate([y[labeled], np.full(len(unlabeled), -1)])
-        self._n_members = len(members)
+        self._members_weight = MEMBER_WEIGHT * len(members)
         self._weight = 0.0
         is_small = len(labeled) <= min(MAX_LABELED, MAX_LABELS_TIMES_CLASSES // n_classes)
         # Without two classes there is nothing to learn.
@@ -203,36 +230,72 @@ class Ensemble:
             spread = label_spreading_accuracy(self._rows, self._codes)
             self._weight = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
             if self._weight > 0:
-                self._total = self._sum_of_probabilities(members, weights, n_classes)
+                self._mean = self._mean_of_probabilities(members, weights, n_classes)
 
-    def _sum_of_probabilities(
+    def _mean_of_probabilities(
         self, members: tuple[Any, ...], weights: np.ndarray | None, n_classes: int
     ) -> np.ndarray:
         X = self._rows.flatten(1).cpu().numpy()
-        total = np.zeros((len(X), n_classes))
-        for member in members:
-            total += self._fitted_probabilities(member, X, weights, n_classes)
-        return total
+        rows = _Rows(X, self._codes, np.ones(len(X)) if weights is None else self._all(weights))
+        shares = np.ones(1)
+        if len(members) > 1:
+            scores = [self._brier_score(member, rows, n_classes) for member in members]
+            n_labeled = int((self._codes >= 0).sum())
+            gaps = np.array(scores) - min(scores)
+            shares = np.exp(-SHARPNESS * math.sqrt(n_labeled) * gaps)
+        mean = np.zeros((len(X), n_classes))
+        for member, share in zip(members, shares / shares.sum(), strict=True):
+            mean += share * self._probabilities(member, rows, X, n_classes)
+        return mean
 
-    def _fitted_probabilities(
-        self, member: Any, X: np.ndarray, weights: np.ndarray | None, n_classes: int
+    def _all(self, weights: np.ndarray) -> np.ndarray:
+        """Return the weights of all rows from those of the labeled ones."""
+        all_weights = np.ones(len(self._codes))
+        all_weights[self._codes >= 0] = weights
+        return all_weights
+
+    def _brier_score(self, member: Any, rows: _Rows, n_classes: int) -> float:
+        """Return the mean squared error of the class probabilities in cross-validation."""
+        labeled = np.flatnonzero(rows.codes >= 0)
+        unlabeled = np.flatnonzero(rows.codes < 0)[:MAX_UNLABELED_IN_FOLDS]
+        true = rows.codes[labeled]
+        n_folds = min(MAX_FOLDS, int(np.bincount(true).max()))
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
+        squares = np.empty(len(labeled))
+        with ignore_fit_warnings():
+            splits = list(folds.split(true, true))
+        for shown, hidden in splits:
+            part = rows.take(np.concatenate([labeled[shown], unlabeled]))
+            X = rows.X[labeled[hidden]]
+            errors = self._probabilities(member, part, X, n_classes, few_trees=True)
+            errors[np.arange(len(hidden)), true[hidden]] -= 1
+            squares[hidden] = np.square(errors).sum(axis=1)
+        return float(squares.mean())
+
+    def _probabilities(
+        self,
+        member: Any,
+        rows: _Rows,
+        X: np.ndarray,
+        n_classes: int,
+        *,
+        few_trees: bool = False,
     ) -> np.ndarray:
-        """Fit a classifier on the labeled rows, and return its class probabilities for all rows."""
+        """Fit a classifier on the labeled rows, and return its class probabilities for `X`."""
         classifier = MEMBERS[member]() if isinstance(member, str) else member
         classifier = seeded_clone(classifier, lambda: int(self._rng.randint(2**31 - 1)))
-        known = self._codes >= 0
-        taught = (
-            np.ones(len(X), dtype=bool) if isinstance(classifier, BalancedSelfTraining) else known
-        )
+        if few_trees and "n_estimators" in classifier.get_params(deep=False):
+            n_trees = min(classifier.n_estimators, MAX_TREES_IN_FOLDS)
+            classifier.set_params(n_estimators=n_trees)
+        if not isinstance(classifier, BalancedSelfTraining):
+            rows = rows.take(rows.codes >= 0)
         options = {}
-        if weights is not None and has_fit_parameter(classifier, "sample_weight"):
-            all_weights = np.ones(len(X))
-            all_weights[known] = weights
-            options["sample_weight"] = all_weights[taught]
+        if has_fit_parameter(classifier, "sample_weight"):
+            options["sample_weight"] = rows.weights
         probabilities = np.zeros((len(X), n_classes))
         try:
             with ignore_fit_warnings():
-                classifier.fit(X[taught], self._codes[taught], **options)
+                classifier.fit(rows.X, rows.codes, **options)
                 for part in gen_batches(len(X), ROWS_AT_A_TIME):
                     probabilities[part, classifier.classes_] = classifier.predict_proba(X[part])
             if not (np.isfinite(probabilities).all() and (probabilities >= 0).all()):
@@ -240,8 +303,8 @@ class Ensemble:
         except Exception as error:  # a user-defined classifier may raise any error
             raise ValueError(
                 f"A classifier in the 'ensemble' parameter of SGANClassifier failed: {member!r}, "
-                f"fitted on {int(known.sum())} labeled rows as the networks see them, with "
-                f"negative values. {error}"
+                f"fitted on {int((rows.codes >= 0).sum())} labeled rows as the networks see them, "
+                f"with negative values. {error}"
             ) from error
         return probabilities
 
@@ -302,9 +365,9 @@ class Ensemble:
 
     def _targets(self, predicted: Tensor) -> Tensor:
         """Return the mean of the predictions; labeled rows have their labels."""
-        total = torch.from_numpy(self._total).to(predicted)
-        total_weight = NETWORK_WEIGHT + self._weight * self._n_members
-        means = (NETWORK_WEIGHT * predicted + self._weight * total) / total_weight
+        by_members = torch.from_numpy(self._mean).to(predicted)
+        weight = self._weight * self._members_weight
+        means = (NETWORK_WEIGHT * predicted + weight * by_members) / (NETWORK_WEIGHT + weight)
         known = torch.from_numpy(self._codes >= 0)
         codes = torch.from_numpy(self._codes[self._codes >= 0])
         means[known] = F.one_hot(codes, means.shape[1]).to(means)
