@@ -12,24 +12,30 @@ mean is reported.
 from __future__ import annotations
 
 import argparse
-import warnings
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, settings, table
-from sklearn.base import clone
+from _cells import (
+    RESULTS,
+    few_labels,
+    learn_and_predict,
+    mean_and_deviation,
+    run_cells,
+    settings,
+    table,
+)
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTrainingClassifier
 from sklearn.svm import SVC
+from tabular_suite import SUPERVISED as TABULAR_SUPERVISED
 
 from sgan_sklearn import SGANClassifier
 
@@ -48,11 +54,13 @@ SEMI_SUPERVISED = {
     "SelfTraining (LogisticRegression)": SelfTrainingClassifier(LogisticRegression(max_iter=1000)),
     "SelfTraining (SVC)": SelfTrainingClassifier(CalibratedClassifierCV(SVC(), ensemble=False)),
 }
+FORESTS = ("ExtraTrees (500 trees)", "vote of both forests and LogisticRegression")
 SUPERVISED = {
     "LogisticRegression": LogisticRegression(max_iter=1000),
     "RandomForest": RandomForestClassifier(),
     "SVC": SVC(),
     "1-nearest neighbor": KNeighborsClassifier(1),
+    **{name: TABULAR_SUPERVISED[name] for name in FORESTS},
 }
 METHODS = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}
 
@@ -89,23 +97,19 @@ def measure(key: dict) -> dict:
         X, y, test_size=0.3, stratify=y, random_state=key["draw"]
     )
     y_train = few_labels(y_train, LABELS_PER_CLASS, seed=key["draw"])
-    estimator = clone(METHODS[key["method"]])
-    if "random_state" in estimator.get_params():
-        estimator.set_params(random_state=key["draw"])
     if key["method"] not in OURS:
-        estimator = make_pipeline(scalers(key["dataset"])[key["scaling"]], estimator)
-    with warnings.catch_warnings():
-        if key["method"] not in OURS:
-            # The graph kernels underflow on standardized columns, which their score shows.
-            warnings.simplefilter("ignore")
-        if key["method"] in SUPERVISED:
-            labeled = y_train != -1
-            # The scaler is fitted on all rows, as for the other methods.
-            scaler = estimator[0].fit(X_train)
-            estimator[1].fit(scaler.transform(X_train[labeled]), y_train[labeled])
-        else:
-            estimator.fit(X_train, y_train)
-        return {"accuracy": float(estimator.score(X_test, y_test))}
+        scaler = scalers(key["dataset"])[key["scaling"]].fit(X_train)
+        X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
+    predicted = learn_and_predict(
+        METHODS[key["method"]],
+        X_train,
+        y_train,
+        X_test,
+        seed=key["draw"],
+        labels_alone=key["method"] in SUPERVISED,
+        quiet=key["method"] not in OURS,
+    )
+    return {"accuracy": float(np.mean(predicted == y_test))}
 
 
 def summarize(cells: list[dict], datasets: list[str], n_draws: int) -> str:

@@ -94,6 +94,8 @@ SUPERVISED = {
     # From a length scale of 1, most kernels of many columns are zero, and the search does not move.
     "GaussianProcess": GaussianProcessClassifier(ConstantKernel() * RBF(10.0)),
 }
+# Classifiers that a user would try first.
+SIMPLE = ("RandomForest (500 trees)", "ExtraTrees (500 trees)", "LogisticRegression")
 METHODS = {**OURS, **SEMI_SUPERVISED, **SUPERVISED}
 
 
@@ -116,6 +118,11 @@ def method_named(name: str) -> object:
         return METHODS[name]
     module, _, class_name = name.partition(":")
     return getattr(import_module(module), class_name)()
+
+
+def stored_methods(cells: list[dict]) -> list[str]:
+    """Return the methods of the suite, and those that were named with ``--peer``."""
+    return list(dict.fromkeys([*METHODS, *(cell["key"]["method"] for cell in cells)]))
 
 
 def keys(datasets: list[str], labels: list[int], methods: list[str], n_draws: int) -> list[dict]:
@@ -219,6 +226,45 @@ def summarize(cells: list[dict], methods: list[str]) -> str:
         header = ["data", "labels", DEFAULT, "gain over labels alone"]
         header += ["best other method", "its score"]
         text += "\n\n" + table(header, rows)
+        if peers:
+            text += "\n\n" + _margins(complete, labels, peers)
+    return text
+
+
+def _margins(
+    complete: dict[tuple[str, int], dict[str, float]], labels: list[int], peers: list[str]
+) -> str:
+    """Return the differences to the best other method, to simple classifiers and to the twin."""
+    rows = []
+    for part, is_part in (
+        ("all tables", lambda dataset: True),
+        ("chosen on", lambda dataset: dataset not in HELD_OUT),
+        ("held out", lambda dataset: dataset in HELD_OUT),
+    ):
+        row = [part]
+        for n_labels in labels:
+            places = [m for (d, n), m in complete.items() if n == n_labels and is_part(d)]
+            if places:
+                ours = np.mean([scores[DEFAULT] for scores in places])
+                best = max(np.mean([scores[name] for scores in places]) for name in peers)
+            row.append(f"{100 * (ours - best):+.1f}" if places else "")
+        rows.append(row)
+    text = f"Mean of {DEFAULT} minus the best mean of the other methods\n\n"
+    text += table(["", *(f"{n} labels" for n in labels)], rows)
+    gains = {place: scores[DEFAULT] - scores[TWIN] for place, scores in complete.items()}
+    below = [f"{d} ({n}, {100 * g:.1f})" for (d, n), g in sorted(gains.items()) if g < -0.005]
+    text += f"\n\nMore than half a point below the labels alone: {len(below)} of {len(gains)} "
+    text += f"settings: {', '.join(below) or 'none'}."
+    simple = [name for name in SIMPLE if name in peers]
+    differences = {
+        place: scores[DEFAULT] - max(scores[name] for name in simple)
+        for place, scores in complete.items()
+        if place[1] >= 10
+    }
+    if simple and differences:
+        (dataset, n_labels), worst = min(differences.items(), key=lambda item: item[1])
+        text += f" Worst difference to the best of {', '.join(simple)}, from 10 labels on: "
+        text += f"{100 * worst:+.1f} on {dataset} with {n_labels} labels."
     return text
 
 
