@@ -180,15 +180,16 @@ def _is_classifier(member: Any) -> bool:
 
 
 class _Rows(NamedTuple):
-    """Rows with their class codes, -1 if unlabeled, and weights."""
+    """Rows with their class codes, -1 if unlabeled, and weights, None if they are equal."""
 
     X: np.ndarray
     codes: np.ndarray
-    weights: np.ndarray
+    weights: np.ndarray | None
 
     def take(self, chosen: np.ndarray) -> _Rows:
         """Return the rows of an index or a mask."""
-        return _Rows(*(values[chosen] for values in self))
+        weights = None if self.weights is None else self.weights[chosen]
+        return _Rows(self.X[chosen], self.codes[chosen], weights)
 
 
 class Ensemble:
@@ -225,34 +226,29 @@ class Ensemble:
         self._rows: Tensor = dataset.rows[places.to(dataset.rows.device)]
         weights = None
         if dataset.weights is not None:
-            weights = dataset.weights.cpu().numpy()[labeled]
+            weights = np.ones(len(self._codes))
+            weights[self._codes >= 0] = dataset.weights.cpu().numpy()[labeled]
+        X = self._rows.flatten(1).cpu().numpy()
+        rows = _Rows(X, self._codes, weights)
         with threads_for():  # one: the threads of BLAS take many times as long for few rows
             spread = label_spreading_accuracy(self._rows, self._codes)
             self._weight = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
             if self._weight > 0:
-                self._mean = self._mean_of_probabilities(members, weights, n_classes)
+                self._mean = self._mean_of_probabilities(members, rows, n_classes)
 
     def _mean_of_probabilities(
-        self, members: tuple[Any, ...], weights: np.ndarray | None, n_classes: int
+        self, members: tuple[Any, ...], rows: _Rows, n_classes: int
     ) -> np.ndarray:
-        X = self._rows.flatten(1).cpu().numpy()
-        rows = _Rows(X, self._codes, np.ones(len(X)) if weights is None else self._all(weights))
         shares = np.ones(1)
         if len(members) > 1:
             scores = [self._brier_score(member, rows, n_classes) for member in members]
-            n_labeled = int((self._codes >= 0).sum())
+            n_labeled = int((rows.codes >= 0).sum())
             gaps = np.array(scores) - min(scores)
             shares = np.exp(-SHARPNESS * math.sqrt(n_labeled) * gaps)
-        mean = np.zeros((len(X), n_classes))
+        mean = np.zeros((len(rows.X), n_classes))
         for member, share in zip(members, shares / shares.sum(), strict=True):
-            mean += share * self._probabilities(member, rows, X, n_classes)
+            mean += share * self._probabilities(member, rows, rows.X, n_classes)
         return mean
-
-    def _all(self, weights: np.ndarray) -> np.ndarray:
-        """Return the weights of all rows from those of the labeled ones."""
-        all_weights = np.ones(len(self._codes))
-        all_weights[self._codes >= 0] = weights
-        return all_weights
 
     def _brier_score(self, member: Any, rows: _Rows, n_classes: int) -> float:
         """Return the mean squared error of the class probabilities in cross-validation."""
@@ -270,7 +266,8 @@ class Ensemble:
             errors = self._probabilities(member, part, X, n_classes, few_trees=True)
             errors[np.arange(len(hidden)), true[hidden]] -= 1
             squares[hidden] = np.square(errors).sum(axis=1)
-        return float(squares.mean())
+        weights = None if rows.weights is None else rows.weights[labeled]
+        return float(np.average(squares, weights=weights))
 
     def _probabilities(
         self,
@@ -290,7 +287,7 @@ class Ensemble:
         if not isinstance(classifier, BalancedSelfTraining):
             rows = rows.take(rows.codes >= 0)
         options = {}
-        if has_fit_parameter(classifier, "sample_weight"):
+        if rows.weights is not None and has_fit_parameter(classifier, "sample_weight"):
             options["sample_weight"] = rows.weights
         probabilities = np.zeros((len(X), n_classes))
         try:
