@@ -118,8 +118,8 @@ default="from_dtype"
         columns of a DataFrame that hold text, booleans or the dtype "category". None takes all
         columns as numbers. See the guide page *Tables*.
     n_components : int or None, default=500
-        Sparse `X` with more columns is reduced to so many components of its truncated singular
-        value decomposition, scaled to unit length. None raises an error for sparse `X`.
+        Sparse `X` with more columns is reduced to this many components of its truncated singular
+        value decomposition, scaled to unit length. With None, `fit` raises an error for sparse `X`.
     image_shape : None, (height, width) or (height, width, channels), default=None
         Shape of the image in each row, with 1 or 3 channels, if `X` holds flat images. Arrays of
         three or four dimensions do not need it.
@@ -419,8 +419,8 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or array of shape \
-(n_samples, height, width) or (n_samples, height, width, channels)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or array of \
+shape (n_samples, height, width) or (n_samples, height, width, channels)
             Rows or images of this part.
         y : array-like of shape (n_samples,)
             Class labels, with `unlabeled_value` where a row has none; all may be unlabeled.
@@ -440,7 +440,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             parameter needs all rows at once (`early_stopping`, a `sampler`,
             ``class_weight="balanced"``, an `lr_schedule` or checkpoints), or as in `fit`.
         TypeError
-            If `X` is sparse, with more than `n_components` columns.
+            If `X` is sparse, with more than `n_components` columns, in the first call.
 
         Notes
         -----
@@ -491,7 +491,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
             Rows or images like those of `fit`; images may be flat.
 
         Returns
@@ -514,7 +514,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
             Rows or images like those of `fit`; images may be flat.
 
         Returns
@@ -530,7 +530,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
             Rows or images like those of `fit`; images may be flat.
 
         Returns
@@ -548,7 +548,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
             Rows or images like those of `fit`; images may be flat.
         y : array-like of shape (n_samples,)
             True labels; rows with `unlabeled_value` are ignored.
@@ -586,7 +586,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or images (n_samples, ...)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
             Rows or images like those of `fit`; images may be flat.
 
         Returns
@@ -611,7 +611,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
         """Generate rows that look like the training rows.
 
         In tables, each column of numbers has its distribution in the training rows, except after
-        `partial_fit`.
+        `partial_fit`. If `X` was sparse, so do the components; rows are dense, of about length one.
 
         Parameters
         ----------
@@ -651,9 +651,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             {"n_samples": n_samples, "random_state": random_state},
             caller_name="SGANClassifier.sample",
         )
-        n_values = self.net_.latent_dim + max(
-            int(np.prod(self.net_.row_shape_)), self.n_features_in_
-        )
+        n_values = max(int(np.prod(self.net_.row_shape_)), self.n_features_in_)
         with within_memory(int(n_samples), self.net_.latent_dim + n_values):
             codes = None if label is None else codes_to_sample(label, int(n_samples), self.classes_)
             return sampled_rows(self, int(n_samples), codes, draw_seed(random_state))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits, load_wine
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -175,7 +175,7 @@ def test_weights_are_those_of_rows_not_seen():
     np.testing.assert_allclose(mean, alone, atol=0.01)
 
 
-def test_forests_are_small_in_cross_validation(wine):
+def test_forests_are_small_in_cross_validation(wine, monkeypatch):
     X, _, few = wine
     sizes = []
 
@@ -184,8 +184,28 @@ def test_forests_are_small_in_cross_validation(wine):
             sizes.append(self.n_estimators)
             return super().fit(*args, **kwargs)
 
-    small(ensemble=[Watched(70), Watched(20)]).fit(X, few)
+    boosting = GradientBoostingClassifier(n_estimators=40)
+    counts = []
+    fit = GradientBoostingClassifier.fit
+    monkeypatch.setattr(
+        GradientBoostingClassifier,
+        "fit",
+        lambda self, *args: counts.append(self.n_estimators) or fit(self, *args),
+    )
+    small(ensemble=[Watched(70), Watched(20), boosting]).fit(X, few)
     assert sorted(sizes) == [20] * 4 + [30] * 3 + [70]
+    assert counts == [40] * 4  # fewer steps would be another model
+
+
+def test_members_that_need_all_labels_have_equal_weights():
+    class Demanding(Oracle):
+        def fit(self, X, y, sample_weight=None):
+            if len(X) < 30:
+                raise ValueError("too few labels")
+            return super().fit(X, y)
+
+    mean, true = means_of(Demanding(0.9), Oracle(0.5))
+    np.testing.assert_allclose(mean, 0.7 * true + 0.1, atol=1e-6)
 
 
 def test_weight_decreases_where_label_spreading_is_accurate(wine, spread):

@@ -76,10 +76,15 @@ def test_forms_of_training_rows(convert, fitted):
     assert (other.predict_proba(X) == fitted.predict_proba(X)).all()
 
 
-def test_a_multiple_of_a_row_is_the_same_row(fitted):
-    np.testing.assert_allclose(
-        fitted.predict_proba(3 * X), fitted.predict_proba(X), rtol=1e-4, atol=1e-6
-    )
+@pytest.mark.parametrize("factor", [3, 1e-200, 1e20, 1e99])
+def test_a_multiple_of_the_rows_is_the_same(factor, fitted):
+    expected = fitted.predict_proba(X)
+    np.testing.assert_allclose(fitted.predict_proba(factor * X), expected, rtol=1e-4, atol=1e-6)
+    other = classifier().fit(factor * X, FEW)
+    np.testing.assert_allclose(other.predict_proba(X), expected, atol=0.05)
+
+
+def test_empty_row(fitted):
     empty = sparse.csr_array((1, X.shape[1]))
     assert np.isfinite(fitted.predict_proba(empty)).all()
 
@@ -146,7 +151,7 @@ def test_few_columns_become_dense(n_components):
 
 
 def test_pixels():
-    images = sparse.random_array((30, 64), density=0.3, rng=np.random.default_rng(0), format="csr")
+    images = sparse.random(30, 64, density=0.3, random_state=0, format="csr")
     y = np.arange(30) % 3 - 1
     options = {"architecture": "mlp", "image_shape": (8, 8), "ensemble": None}
     model = classifier(**options).fit(images, y)
@@ -167,9 +172,15 @@ def test_more_components_than_rows():
     ("error", "change", "params", "message"),
     [
         (TypeError, lambda X: X, {"n_components": None}, "n_components=None.*n_components=500"),
-        (TypeError, lambda X: X, {"categorical_features": [0]}, r"categorical_features=\[0\]"),
+        (
+            TypeError,
+            lambda X: X,
+            {"categorical_features": [0]},
+            "1 columns in categorical_features",
+        ),
         (ValueError, lambda X: X, {"n_components": 0}, "'n_components' parameter"),
-        (ValueError, lambda X: X * np.inf, {}, "Input X contains (NaN|infinity)"),
+        (ValueError, lambda X: X * np.inf, {}, "Input X contains NaN or infinity.*finite numbers"),
+        (ValueError, lambda X: X * np.inf, {"n_components": 500}, "infinity in column 0"),
         (ValueError, lambda X: X * 1e200, {}, "X must hold numbers from"),
         (ValueError, lambda X: X.astype(complex), {}, "Complex data not supported"),
         (ValueError, lambda X: X[:0], {}, "Found array with 0 sample"),
@@ -193,18 +204,30 @@ def test_parts():
     assert model.partial_fit(reduced, FEW).predict(reduced).shape == (200,)
 
 
+def test_rows_of_models_with_categories():
+    dense = np.column_stack([np.arange(30) % 2, np.arange(30.0)])
+    y = np.arange(30) % 3 - 1
+    model = classifier(categorical_features=[0]).fit(dense, y)
+    rows = sparse.csr_matrix(dense)
+    assert (model.predict_proba(rows) == model.predict_proba(dense)).all()
+    assert classifier(categorical_features=[]).fit(X, FEW).n_features_in_ == X.shape[1]
+
+
 @pytest.mark.parametrize(
-    "components",
+    ("change", "message"),
     [
-        np.ones((N_COMPONENTS, 3), dtype=np.float32),
-        np.ones((N_COMPONENTS - 1, 24), dtype=np.float32),
-        np.ones((N_COMPONENTS, 24)),
-        np.full((N_COMPONENTS, 24), np.nan, dtype=np.float32),
-        np.ones((0, 24), dtype=np.float32),
-        [[1.0]],
+        ({"components": np.ones((N_COMPONENTS, 3), dtype=np.float32)}, "value for each column"),
+        ({"components": np.ones((N_COMPONENTS - 1, 24), dtype=np.float32)}, "levels"),
+        ({"components": np.ones((N_COMPONENTS, 24))}, "value for each column"),
+        ({"components": [[1.0]]}, "value for each column"),
+        (
+            {"components": np.full((N_COMPONENTS, 24), np.nan, dtype=np.float32)},
+            "finite numbers",
+        ),
+        ({"components": np.ones((0, 24), dtype=np.float32)}, "finite numbers"),
+        ({"image_shape": (4, 6, 1)}, "no components"),
     ],
 )
-def test_inconsistent_components_in_a_file_are_refused(components, fitted):
-    state = {**fitted._space.plain_state(), "components": components}
-    with pytest.raises(ValueError, match=r"components|levels"):
-        restore_space(state, X.shape[1])
+def test_inconsistent_components_in_a_file_are_refused(change, message, fitted):
+    with pytest.raises(ValueError, match=message):
+        restore_space({**fitted._space.plain_state(), **change}, X.shape[1])

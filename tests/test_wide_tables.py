@@ -1,5 +1,7 @@
 """Tables of many columns of one kind, such as embeddings, have their own defaults and scaling."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -142,6 +144,18 @@ def test_constant_columns_of_components():
     assert kind(X) != "shared"
     assert kind(np.zeros((5, 120))) == "standard"
     assert kind(X[:1]) == "standard"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_memory_for_very_many_columns(order):
+    lengths = RNG.uniform(0.5, 2, size=(40, 1))
+    X = lengths * RNG.normal(size=(40, 20_000)) * np.linspace(5, 0.1, 20_000)[::order]
+    tracemalloc.start()
+    scaled = kind(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert scaled == ("shared" if order == 1 else "standard")
+    assert peak < 12 * X.nbytes
 
 
 def test_default_learns_from_embeddings():

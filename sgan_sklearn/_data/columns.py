@@ -244,7 +244,7 @@ class TableColumns:
             ordinary = table.ordinary_numbers()
             if ordinary is not None:
                 return ordinary
-        numbers = np.full((len(table.rows), len(self.kinds)), np.nan)
+        numbers = np.full((table.rows.shape[0], len(self.kinds)), np.nan)
         for i, (kind, column) in enumerate(zip(self.kinds, table.columns(), strict=True)):
             column = column._replace(name=self.names[i])  # X may be an array
             if (kind in DATES or column.kind in DATES) and kind != column.kind:

@@ -646,9 +646,13 @@ def _keep_proportions(X: np.ndarray) -> bool:
     deviations = rows.std(axis=0)
     if not deviations.all():
         return False
-    places = np.arange(len(deviations))
+    n_columns = len(deviations)
     ranks = np.argsort(np.argsort(-deviations))
-    correlations = np.corrcoef(rows, rowvar=False)[np.triu_indices(len(deviations), 1)]
+    if np.corrcoef(np.arange(n_columns), ranks)[0, 1] < ORDERED:
+        return False
+    scaled = (rows - rows.mean(axis=0)) / deviations
+    # The squares of all correlations have the same sum as those of this smaller matrix.
+    products = scaled @ scaled.T if n_rows < n_columns else scaled.T @ scaled
+    squares = np.square(products / n_rows).sum() - n_columns
     by_chance = 1 / n_rows
-    is_uncorrelated = np.square(correlations).mean() <= UNCORRELATED**2 + by_chance
-    return bool(is_uncorrelated and np.corrcoef(places, ranks)[0, 1] >= ORDERED)
+    return bool(squares <= (UNCORRELATED**2 + by_chance) * n_columns * (n_columns - 1))

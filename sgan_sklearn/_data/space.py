@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_array, validate_data
@@ -328,15 +329,27 @@ class SparseSpace(TableSpace):
     def _checked(self, estimator: Any, table: Table, reset: bool) -> np.ndarray:
         X = table.rows if table.frame is None else table.to_numbers()
         X = validate_data(
-            estimator, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32]
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=np.float64,
+            ensure_all_finite=False,
         )
+        values = X.data if sparse.issparse(X) else X
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "Input X contains NaN or infinity. Rows with more columns than n_components must "
+                "hold finite numbers if X was sparse in fit. Replace them, for example with 0."
+            )
         if reset:
-            check_range(X.data)
+            check_range(values)
+            largest = max(np.abs(values).max(initial=0), np.finfo(float).tiny)
             # Its random numbers are those of an approximate algorithm, and the same for each seed.
-            svd = TruncatedSVD(min(self.n_components, *X.shape), random_state=0).fit(X)
+            svd = TruncatedSVD(min(self.n_components, *X.shape), random_state=0).fit(X / largest)
             self.components_ = np.nan_to_num(svd.components_).astype(np.float32)
-        rows = np.asarray(X @ self.components_.T.astype(X.dtype), dtype=np.float32)
-        unit_rows: np.ndarray = normalize(rows, copy=False)
+        rows = normalize(X, norm="max") @ self.components_.T.astype(np.float64)
+        unit_rows: np.ndarray = normalize(np.asarray(rows)).astype(np.float32)
         return unit_rows
 
     def _set_row_shape(self, n_features: int) -> None:
@@ -460,11 +473,13 @@ def find_space(
     shape = table.image_shape
     are_images = image_shape is not None or shape is not None
     if isinstance(table, SparseTable):
-        if not isinstance(categorical_features, str | None):
+        mask = table.categorical_mask(categorical_features)
+        if mask is not None and mask.any():
             raise TypeError(
-                "X must be dense to have categories. Got a sparse matrix and categorical_features="
-                f"{categorical_features!r}. Pass X.toarray()."
+                "X must be dense to have categories. Got a sparse matrix and "
+                f"{int(mask.sum())} columns in categorical_features. Pass X.toarray()."
             )
+        categorical_features = None
         if n_components is None:
             raise TypeError(
                 "X must be dense if n_components=None. Got a sparse matrix. Set n_components=500 "
@@ -525,6 +540,8 @@ def restore_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageS
     scaling = state["scaler"]["scaling"]
     components = state.get("components")
     if components is not None:
+        if image_shape is not None:
+            raise ValueError("A sparse matrix of images has no components.")
         _check_components(components, row_shape)
         reduced = SparseSpace(scaling, len(components))
         reduced.components_, reduced.row_shape = components, row_shape

@@ -93,6 +93,10 @@ def as_table(X: Any) -> Table:
     """Return rows or images as a table, or raise an error if `X` is neither."""
     check_collected(X)
     if sparse.issparse(X):
+        if X.ndim > 2:
+            raise ValueError(
+                f"A sparse X must have two dimensions. Got {X.ndim}: pass X.todense()."
+            )
         return SparseTable(X)
     flat, image_shape = flatten_images(X)
     for cls in type(flat).__mro__:
@@ -401,6 +405,10 @@ class SparseTable(ArrayTable):
             ensure_all_finite=False,
             input_name="X",
         )
+
+    def _select(self, i: int) -> tuple[Any, str | None]:
+        values = self.rows[:, [i]].toarray().ravel()
+        return values, numpy_kind(values.dtype)
 
     def ordinary_numbers(self) -> np.ndarray:
         dense: np.ndarray = self.rows.toarray()

@@ -152,6 +152,12 @@ def _self_training() -> Any:
     return BalancedSelfTraining(_logistic_regression())
 
 
+def _is_forest(classifier: Any) -> bool:
+    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+    return isinstance(classifier, ExtraTreesClassifier | RandomForestClassifier)
+
+
 # Functions, so that programs that only predict do not load the classifiers.
 MEMBERS = {
     "extra_trees": _extra_trees,
@@ -241,14 +247,22 @@ class Ensemble:
     ) -> np.ndarray:
         shares = np.ones(1)
         if len(members) > 1:
-            scores = [self._brier_score(member, rows, n_classes) for member in members]
-            n_labeled = int((rows.codes >= 0).sum())
-            gaps = np.array(scores) - min(scores)
-            shares = np.exp(-SHARPNESS * math.sqrt(n_labeled) * gaps)
+            shares = self._shares(members, rows, n_classes)
         mean = np.zeros((len(rows.X), n_classes))
         for member, share in zip(members, shares / shares.sum(), strict=True):
             mean += share * self._probabilities(member, rows, rows.X, n_classes)
         return mean
+
+    def _shares(self, members: tuple[Any, ...], rows: _Rows, n_classes: int) -> np.ndarray:
+        """Return the weights of the members; equal ones if one needs all labels to be fitted."""
+        try:
+            scores = [self._brier_score(member, rows, n_classes) for member in members]
+        except ValueError:
+            return np.ones(len(members))
+        n_labeled = int((rows.codes >= 0).sum())
+        gaps = np.array(scores) - min(scores)
+        shares: np.ndarray = np.exp(-SHARPNESS * math.sqrt(n_labeled) * gaps)
+        return shares
 
     def _brier_score(self, member: Any, rows: _Rows, n_classes: int) -> float:
         """Return the mean squared error of the class probabilities in cross-validation."""
@@ -281,7 +295,7 @@ class Ensemble:
         """Fit a classifier on the labeled rows, and return its class probabilities for `X`."""
         classifier = MEMBERS[member]() if isinstance(member, str) else member
         classifier = seeded_clone(classifier, lambda: int(self._rng.randint(2**31 - 1)))
-        if few_trees and "n_estimators" in classifier.get_params(deep=False):
+        if few_trees and _is_forest(classifier):
             n_trees = min(classifier.n_estimators, MAX_TREES_IN_FOLDS)
             classifier.set_params(n_estimators=n_trees)
         if not isinstance(classifier, BalancedSelfTraining):
