@@ -148,8 +148,8 @@ def test_constant_columns_of_components():
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_memory_for_very_many_columns(order):
-    lengths = RNG.uniform(0.5, 2, size=(40, 1))
-    X = lengths * RNG.normal(size=(40, 20_000)) * np.linspace(5, 0.1, 20_000)[::order]
+    lengths = RNG.uniform(0.5, 2, size=(300, 1))
+    X = lengths * RNG.normal(size=(300, 6_000)) * np.linspace(5, 0.1, 6_000)[::order]
     tracemalloc.start()
     scaled = kind(X)
     _, peak = tracemalloc.get_traced_memory()
