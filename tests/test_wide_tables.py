@@ -154,8 +154,8 @@ def test_memory_for_very_many_columns(order):
     scaled = kind(X)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert scaled == ("shared" if order == 1 else "standard")
-    assert peak < 12 * X.nbytes
+    assert (scaled == "shared") == (order == 1)
+    assert peak < 8 * X.nbytes  # all correlations alone take twenty times as much
 
 
 def test_default_learns_from_embeddings():
