@@ -504,27 +504,29 @@ def test_refit_equals_a_fresh_fit(make_classifier, data, rng):
 
 @pytest.mark.parametrize("n_classes", [2, 10, 100])
 @pytest.mark.parametrize("n_rows", [1, 99, 1_000, 1_050, 12_345, 60_000, 1_000_000])
-@pytest.mark.parametrize("as_images", [False, True])
-def test_automatic_training_length(n_rows, n_classes, as_images):
+@pytest.mark.parametrize("kind", ["table", "wide", "images"])
+def test_automatic_training_length(n_rows, n_classes, kind):
     steps_per_epoch = -(-n_rows // 50)
-    min_steps = 2_000 if as_images else {2: 500, 10: 1_000, 100: 2_000}[n_classes]
-    space = SimpleNamespace(as_images=as_images)
+    of_classes = {2: 500, 10: 1_000, 100: 2_000}[n_classes]
+    min_steps = {"table": of_classes, "wide": 900, "images": 2_000}[kind]
+    min_epochs = 4 if kind == "wide" else 10
+    space = SimpleNamespace(as_images=kind == "images", is_wide=kind == "wide")
     n_epochs = plan_module._n_epochs("auto", steps_per_epoch, space, n_classes)
     n_steps = n_epochs * steps_per_epoch
     assert n_steps <= plan_module.MAX_STEPS or n_epochs == 1
-    # As many epochs as MIN_EPOCHS and min_steps require, or fewer if MAX_STEPS requires that.
-    assert n_epochs <= 10 or n_steps - steps_per_epoch < min_steps
+    # As many epochs as min_epochs and min_steps require, or fewer if MAX_STEPS requires that.
+    assert n_epochs <= min_epochs or n_steps - steps_per_epoch < min_steps
     if n_steps + steps_per_epoch <= plan_module.MAX_STEPS:
-        assert n_epochs >= 10
+        assert n_epochs >= min_epochs
         assert n_steps >= min_steps
 
 
 def test_documented_training_length():
     documentation = " ".join(SGANClassifier.__doc__.split())
     lengths = plan_module.MIN_STEPS, plan_module.MANY_STEPS, plan_module.MAX_STEPS
-    for n_steps in (*lengths, plan_module.STEPS_PER_CLASS):
+    for n_steps in (*lengths, plan_module.STEPS_PER_CLASS, plan_module.MIN_WIDE_STEPS):
         assert f"{n_steps:,}" in documentation
-    assert plan_module.MIN_EPOCHS == 10
+    assert f"{plan_module.MIN_EPOCHS} ({plan_module.MIN_WIDE_EPOCHS} for wide" in documentation
 
 
 def test_given_training_length():
