@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_array, validate_data
 
@@ -327,6 +326,8 @@ class SparseSpace(TableSpace):
         self.n_components = n_components
 
     def _checked(self, estimator: Any, table: Table, reset: bool) -> np.ndarray:
+        from sklearn.decomposition import TruncatedSVD  # takes a while to import
+
         X = table.rows if table.frame is None else table.to_numbers()
         X = validate_data(
             estimator,
