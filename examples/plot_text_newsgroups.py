@@ -130,8 +130,8 @@ for name, method in methods.items():
 # %%
 # With two or five labels of each class, ``SGANClassifier`` is better than the other methods; with
 # twenty, the labels alone are enough, and all four methods are within a few points. More cannot be
-# concluded from two draws. Self-training fails on one of them. NumPy and SciPy, which have the same
-# subjects, are confused most often.
+# concluded from two draws. With five labels, self-training learns from its own errors and fails.
+# NumPy and SciPy, which have the same subjects, are confused most often.
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for (name, means), marker in zip(mean_accuracy.items(), "osD^", strict=True):
     axes[0].plot(labels_per_class, means, marker=marker, label=name)

@@ -163,9 +163,7 @@ def test_more_components_than_rows():
     model = classifier(n_components=20).fit(X[:15], np.arange(15) % 3 - 1)
     assert model.net_.row_shape_ == (15,)
     empty = classifier().fit(sparse.csr_array((15, 40)), np.arange(15) % 3 - 1)
-    assert np.isfinite(
-        empty.predict_proba(X[:2, :40] if X.shape[1] > 40 else np.ones((2, 40)))
-    ).all()
+    assert np.isfinite(empty.predict_proba(np.ones((2, 40)))).all()
 
 
 @pytest.mark.parametrize(
