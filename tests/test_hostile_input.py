@@ -216,6 +216,33 @@ def test_any_rows_are_fitted_or_refused(X):
     )
 
 
+@st.composite
+def sparse_tables(draw):
+    """Return a sparse X, valid but for its values, and a number of components."""
+    n_rows, n_columns = draw(st.sampled_from([12, 5, 40])), draw(st.sampled_from([3, 1, 20, 200]))
+    rng = np.random.RandomState(draw(st.integers(0, 2**16)))
+    density = draw(st.sampled_from([0.3, 0.02, 0.0, 1.0]))
+    X = rng.standard_normal((n_rows, n_columns)) * (
+        rng.random_sample((n_rows, n_columns)) < density
+    )
+    with np.errstate(all="ignore"):
+        X *= draw(st.sampled_from(SCALES) | st.just(1.0))
+    for value in draw(st.lists(st.sampled_from(SPECIAL), max_size=1)):
+        X[rng.randint(n_rows), rng.randint(n_columns)] = value
+    convert = draw(st.sampled_from([sparse.csr_array, sparse.csr_matrix, sparse.csc_array]))
+    with np.errstate(all="ignore"):
+        X = convert(X.astype(draw(st.sampled_from(["f8", "f4"]))))
+    return X, draw(st.sampled_from([500, 2, 1, None]))
+
+
+@given(sparse_tables())
+@cases(60)
+def test_any_sparse_rows_are_fitted_or_refused(X_and_components):
+    X, n_components = X_and_components
+    y = np.resize([0, 1, -1, 2, -1], X.shape[0])
+    fit_or_refuse(classifier(n_components=n_components), X, y, OF_X)
+
+
 @given(frames(12))
 @cases(60)
 def test_a_fitted_model_of_any_frame_can_be_kept(tmp_path_factory, X):
