@@ -33,6 +33,7 @@ extensions = [
 exclude_patterns = ["_build", "_ext", "**/README.*"]
 templates_path = ["_templates"]
 nitpicky = True
+nitpick_ignore = [("py:class", "torch.optim.adam.Adam")]  # torch documents it as torch.optim.Adam
 
 # --- docstrings -----------------------------------------------------------------------------
 

@@ -89,10 +89,11 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    architecture : {"auto", "mlp", "conv"} or Architecture, default="auto"
-        The two networks: multilayer perceptrons for tables ("mlp") or convolutional networks for
-        images ("conv"). "auto" is "conv" for images, and "mlp" otherwise, with more noise for wide
-        tables. Pass an instance from `sgan_sklearn.architectures` for sizes or other networks.
+    architecture : {"auto", "mlp", "conv", "resnet"} or Architecture, default="auto"
+        The two networks: multilayer perceptrons ("mlp"), convolutional networks for images ("conv")
+        or residual networks for photographs ("resnet"). "auto" is "resnet" for color images of 24
+        pixels or more per side, "conv" for other images, and "mlp" otherwise, with more noise for
+        wide tables. Pass an instance from `sgan_sklearn.architectures` for sizes or other networks.
     objective : {"feature_matching", "complement", "stacked", "softmax", "two_headed", \
             "supervised"} or Objective, default="feature_matching"
         The losses of the two networks; the guide page *Objectives and regularizers* compares them.
@@ -123,10 +124,10 @@ default="from_dtype"
     image_shape : None, (height, width) or (height, width, channels), default=None
         Shape of the image in each row, with 1 or 3 channels, if `X` holds flat images. Arrays of
         three or four dimensions do not need it.
-    augment : {"auto", "affine"}, Augmentation or None, default="auto"
-        Random changes of the real images in each batch. "affine" shifts, rotates and scales them a
-        little; see `sgan_sklearn.augmentations.AffineAugmentation`. "auto" is "affine" for images
-        in convolutional networks and None otherwise.
+    augment : {"auto", "affine", "photo"}, Augmentation or None, default="auto"
+        Random changes of the real images: small shifts, rotations and scales ("affine"), or shifts,
+        mirror images, cut-out squares and other colors ("photo"). "auto" is "photo" in residual
+        networks, without mirror images of gray ones, "affine" in convolutional ones, or else None.
     scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
 default="auto"
         How columns are scaled for the networks; `sample` inverts it. "auto" is "image" for images
@@ -134,10 +135,11 @@ default="auto"
         ``inverse_transform`` and must keep the number of columns. See the guide page *Tables*.
     max_epochs : int or "auto", default="auto"
         Number of passes over all rows. "auto" is 10 (4 for wide tables), increased to reach 100
-        training steps for each class (at least 500, at most 2,000; for images in convolutional
-        networks 2,000, for wide tables 900), and decreased to stay within 10,000, but at least 1.
-    batch_size : int, default=50
-        Number of generated rows in a step, and at most of unlabeled and of labeled rows.
+        training steps for each class (at least 500, at most 2,000; 900 for wide tables, 2,000 in
+        convolutional networks, 10,000 in residual ones), and decreased to stay within 10,000.
+    batch_size : int or "auto", default="auto"
+        Number of generated rows in a step, and at most of unlabeled and of labeled rows. "auto" is
+        50; in residual networks it is 100, and half as many labeled rows.
     discriminator_lr : float, default=5e-3
         Learning rate of the discriminator's Adam optimizer.
     generator_lr : float, default=5e-3
@@ -276,7 +278,7 @@ default="auto"
             HasMethods(["fit", "transform", "inverse_transform"]),
         ],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, MANY, closed="both")],
-        "batch_size": [Interval(Integral, 1, MANY, closed="both")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, MANY, closed="both")],
         "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
@@ -322,7 +324,7 @@ default="auto"
         augment: str | Augmentation | None = "auto",
         scaling: Any = "auto",
         max_epochs: int | str = "auto",
-        batch_size: int = 50,
+        batch_size: int | str = "auto",
         discriminator_lr: float = 5e-3,
         generator_lr: float = 5e-3,
         unsupervised_weight: float = 1.0,
@@ -769,7 +771,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
         # Other random numbers where a training continues.
         n_steps_before = getattr(net, "n_steps_", 0)
         seed = draw_seed(self.random_state) + n_steps_before
-        with seeded(seed, torch.device(net.device)), within_gpu_memory(net.device, self.batch_size):
+        with seeded(seed, torch.device(net.device)), within_gpu_memory(net.device, net.batch_size):
             net.fit(dataset)
             ensemble.teach(net)
         if net.interrupted_ and net.n_steps_ == n_steps_before:

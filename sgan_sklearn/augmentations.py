@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["AUGMENTATIONS", "AffineAugmentation", "Augmentation"]
+__all__ = ["AUGMENTATIONS", "AffineAugmentation", "Augmentation", "PhotoAugmentation"]
 
 
 class Augmentation(BaseEstimator, ABC):
@@ -64,6 +64,23 @@ class Augmentation(BaseEstimator, ABC):
         transformed : Tensor of shape (n, channels, height, width)
             The images in the same order, with the same dtype and on the same device.
         """
+
+    def strong(self, x: Tensor) -> Tensor:
+        """Return more strongly transformed images (default: the same as a call).
+
+        Pseudo-labels, which come from images without augmentation, are learned on these.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, channels, height, width)
+            Images in the model space, which must not be changed in place.
+
+        Returns
+        -------
+        transformed : Tensor of shape (n, channels, height, width)
+            The images in the same order, with the same dtype and on the same device.
+        """
+        return self(x)
 
 
 class AffineAugmentation(Augmentation):
@@ -146,6 +163,120 @@ def _pixel_centers(height: int, width: int, like: Tensor) -> Tensor:
     return torch.stack([x, y, torch.ones_like(x)]).flatten(1)
 
 
+class PhotoAugmentation(Augmentation):
+    """Shift and flip each photograph, and cut out a square; strong views also change colors.
+
+    Amounts are uniformly distributed between minus and plus the given values. Pixels beyond the
+    border are those of the mirrored image.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    shift : float, default=0.125
+        Maximum shift in each direction, in whole pixels, as a fraction of the height or width:
+        0.125 of 32 pixels is 4 pixels.
+    flip : bool, default=True
+        Whether to flip each image horizontally with probability 0.5.
+    cutout : float, default=0.4
+        Side of a square that is set to the middle of the range of pixels, as a fraction of the
+        shorter side. Its center may be near the border, so that less is cut out. In strong views
+        it is a quarter larger.
+    color : float, default=0.4
+        Maximum change of the contrast and of the saturation of strong views, as a fraction; their
+        brightness changes by half as much of the range of pixels at most.
+
+    References
+    ----------
+    DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout",
+    2017, arXiv:1708.04552.
+
+    Sohn et al., "FixMatch" (weak and strong views), 2020, arXiv:2001.07685.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sgan_sklearn.augmentations import PhotoAugmentation
+    >>> PhotoAugmentation(flip=False)(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 3, 32, 32])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "shift": [Interval(Real, 0, 0.5, closed="both")],
+        "flip": ["boolean"],
+        "cutout": [Interval(Real, 0, 0.8, closed="both")],
+        "color": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(
+        self, shift: float = 0.125, flip: bool = True, cutout: float = 0.4, color: float = 0.4
+    ) -> None:
+        self.shift = shift
+        self.flip = flip
+        self.cutout = cutout
+        self.color = color
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return transformed images."""
+        return self._cut(self._moved(x), self.cutout)
+
+    def strong(self, x: Tensor) -> Tensor:
+        """Return images that are transformed, with other colors and a larger square cut out."""
+        return self._cut(self._colored(self._moved(x)), 1.25 * self.cutout)
+
+    def _moved(self, x: Tensor) -> Tensor:
+        """Return shifted and flipped images."""
+        n, _, height, width = x.shape
+        uniform = torch.rand(3, n, 1, device=x.device)
+        rows, columns = (
+            _mirrored(_shifted(n_pixels, self.shift, share), n_pixels)
+            for n_pixels, share in ((height, uniform[0]), (width, uniform[1]))
+        )
+        if self.flip:
+            columns = torch.where(uniform[2] < 0.5, columns.flip(1), columns)
+        images = torch.arange(n, device=x.device)
+        pixels = x.movedim(1, -1)[images[:, None, None], rows[:, :, None], columns[:, None]]
+        return pixels.movedim(-1, 1)
+
+    def _colored(self, x: Tensor) -> Tensor:
+        """Return images of other brightness, contrast and saturation."""
+        brightness, contrast, saturation = (
+            self.color * (2 * torch.rand(3, len(x), 1, 1, 1, device=x.device) - 1)
+        ).to(x.dtype)
+        mean = x.mean(dim=(1, 2, 3), keepdim=True)
+        x = mean + (1 + contrast) * (x - mean) + brightness
+        gray = x.mean(dim=1, keepdim=True)
+        return (gray + (1 + saturation) * (x - gray)).clamp(-1, 1)
+
+    def _cut(self, x: Tensor, share: float) -> Tensor:
+        """Return images with a square set to zero."""
+        n, _, *size = x.shape
+        side = round(share * min(size))
+        rows, columns = (_square(n, n_pixels, side, x.device) for n_pixels in size)
+        return x.masked_fill((rows[:, :, None] & columns[:, None])[:, None], 0.0)
+
+
+def _square(n: int, n_pixels: int, side: int, device: torch.device) -> Tensor:
+    """Return which rows, or columns, of pixels are cut out, shape (n, n_pixels)."""
+    first = torch.randint(-(side // 2), n_pixels - side // 2, (n, 1), device=device)
+    place = torch.arange(n_pixels, device=device) - first
+    return (place >= 0) & (place < side)
+
+
+def _shifted(n_pixels: int, most: float, share: Tensor) -> Tensor:
+    """Return the indices of the pixels of shifted images, shape (n, n_pixels)."""
+    n_most = round(most * n_pixels)
+    shift = (share * (2 * n_most + 1)).long().clamp(max=2 * n_most) - n_most
+    return torch.arange(n_pixels, device=share.device) + shift
+
+
+def _mirrored(indices: Tensor, n_pixels: int) -> Tensor:
+    """Return indices within the image for those beyond its borders."""
+    last = n_pixels - 1
+    return last - (last - indices.abs()).abs()
+
+
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "affine": AffineAugmentation,
+    "photo": PhotoAugmentation,
 }

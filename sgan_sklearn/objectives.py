@@ -7,6 +7,7 @@ from :class:`Objective`, then either add its line to the dict or pass an instanc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
 from sgan_sklearn._target import ClassTarget
+from sgan_sklearn.architectures._layers import frozen_statistics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -247,11 +249,9 @@ class Objective(BaseEstimator):
         losses : dict of str to Tensor of shape ()
             The "loss" and its terms, before their weights.
         """
-        # One forward pass for the three kinds of rows: no layer mixes rows of a batch.
-        rows = [batch.labeled, batch.unlabeled, generated]
-        outputs = discriminator(torch.cat(rows)).split([len(part) for part in rows])
-        supervised = self.labeled_loss(outputs[0], batch)
-        unsupervised = self.unsupervised_loss(outputs[1], outputs[2])
+        labeled, unlabeled, of_generated = _outputs(discriminator, batch, generated)
+        supervised = self.labeled_loss(labeled, batch)
+        unsupervised = self.unsupervised_loss(unlabeled, of_generated)
         loss = supervised + unsupervised_weight * unsupervised["loss"]
         return {"supervised": supervised, **unsupervised, "loss": loss}
 
@@ -276,6 +276,16 @@ class Objective(BaseEstimator):
         """
         # Non-saturating (Goodfellow et al. 2014): the surer the rejection, the stronger the pull.
         return {"loss": _losses.real_loss(self.realness(discriminator(generated)))}
+
+
+def _outputs(discriminator: Discriminator, batch: Batch, generated: Tensor) -> Sequence[Tensor]:
+    """Return the outputs for labeled, unlabeled and generated rows."""
+    rows = [batch.labeled, batch.unlabeled, generated]
+    if not discriminator.uses_batch_statistics:
+        return discriminator(torch.cat(rows)).split([len(part) for part in rows])
+    with frozen_statistics(discriminator):
+        of_generated = discriminator(generated)
+    return discriminator(batch.labeled), discriminator(batch.unlabeled), of_generated
 
 
 class FeatureMatching(Objective):

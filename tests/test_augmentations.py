@@ -37,15 +37,17 @@ def test_bad_parameter_is_named(name, parameter):
 @each_shape
 @each_augmentation
 def test_shape_dtype_and_range_are_kept(name, shape):
-    x = torch.rand(shape)
+    x = 2 * torch.rand(shape) - 1
     before = x.clone()
-    changed = AUGMENTATIONS[name]()(x)
-    assert changed.shape == x.shape
-    assert changed.dtype == x.dtype
-    assert changed.device == x.device
-    assert torch.equal(x, before)
-    assert (changed >= x.min() - 1e-6).all()
-    assert (changed <= x.max() + 1e-6).all()
+    augmentation = AUGMENTATIONS[name]()
+    for changed in (augmentation(x), augmentation.strong(x)):
+        assert changed.shape == x.shape
+        assert changed.dtype == x.dtype
+        assert changed.device == x.device
+        assert torch.equal(x, before)
+        assert (changed.abs() <= 1 + 1e-6).all()
+    assert (augmentation(x) >= x.min() - 1e-6).all()
+    assert (augmentation(x) <= x.max() + 1e-6).all()
 
 
 @each_augmentation

@@ -22,7 +22,12 @@ from torch import nn
 from sgan_sklearn import SGANClassifier, Training, load
 from sgan_sklearn._storage import checkpoints as checkpoints_module
 from sgan_sklearn._storage.checkpoints import Checkpoints
-from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
+from sgan_sklearn.architectures import (
+    ConvArchitecture,
+    MLPArchitecture,
+    ModuleArchitecture,
+    ResNetArchitecture,
+)
 from sgan_sklearn.objectives import FeatureMatching
 from sgan_sklearn.samplers import CriticSampler
 
@@ -101,10 +106,14 @@ def test_resumed_training_ends_with_the_same_model(make_classifier, data, tmp_pa
     assert_same_to_the_bit(uninterrupted, again, X)
 
 
-def test_images_are_resumed(make_classifier, tmp_path):
-    images = np.random.RandomState(0).randint(0, 255, (40, 8, 8)).astype(np.uint8)
+@pytest.mark.parametrize(
+    "architecture", [ConvArchitecture(width=4), ResNetArchitecture((4, 4))], ids=repr
+)
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_images_are_resumed(make_classifier, tmp_path, architecture, n_channels):
+    images = np.random.RandomState(0).randint(0, 255, (40, 8, 8, n_channels)).astype(np.uint8)
     y = np.arange(40) % 4 - 1
-    params = {"architecture": ConvArchitecture(width=4), "max_epochs": 3}
+    params = {"architecture": architecture, "max_epochs": 3}
     uninterrupted = make_classifier(**params).fit(images, y)
     kill(make_classifier(**params, training__checkpoint_dir=tmp_path), 5, images, y)
     resumed = make_classifier(

@@ -5,7 +5,6 @@ import re
 import signal
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -504,14 +503,19 @@ def test_refit_equals_a_fresh_fit(make_classifier, data, rng):
 
 @pytest.mark.parametrize("n_classes", [2, 10, 100])
 @pytest.mark.parametrize("n_rows", [1, 99, 1_000, 1_050, 12_345, 60_000, 1_000_000])
-@pytest.mark.parametrize("kind", ["table", "wide", "images"])
+@pytest.mark.parametrize("kind", plan_module.DEFAULTS)
 def test_automatic_training_length(n_rows, n_classes, kind):
     steps_per_epoch = -(-n_rows // 50)
     of_classes = {2: 500, 10: 1_000, 100: 2_000}[n_classes]
-    min_steps = {"table": of_classes, "wide": 900, "images": 2_000}[kind]
-    min_epochs = 4 if kind == "wide" else 10
-    space = SimpleNamespace(as_images=kind == "images", is_wide=kind == "wide")
-    n_epochs = plan_module._n_epochs("auto", steps_per_epoch, space, n_classes)
+    min_steps = {
+        "table": of_classes,
+        "wide table": 900,
+        "images": 2_000,
+        "photographs": 10_000,
+    }[kind]
+    min_epochs = 4 if kind == "wide table" else 10
+    defaults = plan_module.DEFAULTS[kind]
+    n_epochs = plan_module._automatic_epochs(steps_per_epoch, defaults, n_classes)
     n_steps = n_epochs * steps_per_epoch
     assert n_steps <= plan_module.MAX_STEPS or n_epochs == 1
     # As many epochs as min_epochs and min_steps require, or fewer if MAX_STEPS requires that.
@@ -523,15 +527,23 @@ def test_automatic_training_length(n_rows, n_classes, kind):
 
 def test_documented_training_length():
     documentation = " ".join(SGANClassifier.__doc__.split())
-    lengths = plan_module.MIN_STEPS, plan_module.MANY_STEPS, plan_module.MAX_STEPS
-    for n_steps in (*lengths, plan_module.STEPS_PER_CLASS, plan_module.MIN_WIDE_STEPS):
+    defaults = plan_module.DEFAULTS
+    lengths = {n for d in defaults.values() for n in (d.min_steps, d.many_steps)}
+    for n_steps in (*lengths, plan_module.STEPS_PER_CLASS, plan_module.MAX_STEPS):
         assert f"{n_steps:,}" in documentation
-    assert f"{plan_module.MIN_EPOCHS} ({plan_module.MIN_WIDE_EPOCHS} for wide" in documentation
+    n_epochs = defaults["table"].min_epochs, defaults["wide table"].min_epochs
+    assert "{} ({} for wide".format(*n_epochs) in documentation
 
 
-def test_given_training_length():
-    space = SimpleNamespace(as_images=False)
-    assert plan_module._n_epochs(7, 20_000, space, 2) == 7
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_warm_start_with_other_learning_rates(make_classifier, data, schedule):
+    X, y = data
+    classifier = make_classifier(warm_start=True, training__lr_schedule=schedule).fit(X, y)
+    classifier.set_params(discriminator_lr=1e-12, generator_lr=1e-12).fit(X, y)
+    before = [weight.detach().clone() for weight in classifier.net_.module_.parameters()]
+    classifier.fit(X, y)
+    for weight, old in zip(classifier.net_.module_.parameters(), before, strict=True):
+        torch.testing.assert_close(weight, old, rtol=0, atol=1e-9)
 
 
 def test_warm_start_continues_the_training(make_classifier, data):
@@ -785,7 +797,7 @@ BAD_PARAMETERS = [
     ("max_epochs", "many"),
     ("max_epochs", 1.5),
     ("batch_size", 0),
-    ("batch_size", "auto"),
+    ("batch_size", "all"),
     ("discriminator_lr", 0),
     ("discriminator_lr", float("nan")),
     ("discriminator_lr", float("inf")),

@@ -66,7 +66,16 @@ MODULES = {
     "callbacks": [],
     "_losses": [],
     "_target": [],
-    "architectures": ["_base", "_layers", "_conv", "_mlp", "_module", "__init__"],
+    "architectures": [
+        "_base",
+        "_layers",
+        "_muon",
+        "_conv",
+        "_mlp",
+        "_module",
+        "_resnet",
+        "__init__",
+    ],
     "augmentations": [],
     "objectives": [],
     "regularizers": [

@@ -80,6 +80,7 @@ def assert_same(a, b, X):
         {"objective": "stacked", "regularizer": ["entropy", ClassPrior("uniform")]},
         {"objective": FeatureMatching(norm="l2"), "regularizer": None},
         {"unsupervised_weight": 0},
+        {"training__lr_schedule": "linear"},
         {"early_stopping": True, "validation_fraction": 0.2, "training__lr_schedule": "cosine"},
         {"class_weight": {0: 2, 1: 0.5}, "random_state": np.random.RandomState(3)},
         {

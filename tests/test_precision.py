@@ -66,13 +66,12 @@ def digits(as_images):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_system_trains_in_bfloat16(architecture, objective):
-    assert set(ARCHITECTURES) == {"mlp", "conv"}
-    X, y = digits(architecture == "conv")
+    X, y = digits(ARCHITECTURES[architecture].for_images)
     clf = SGANClassifier(architecture, objective, max_epochs=2, device="cpu", random_state=0)
     halved = clone(clf).set_params(training=Training(precision="bfloat16")).fit(X, y)
-    whole = clf.fit(X, y)
+    whole = clf.set_params(training=Training(precision="float32")).fit(X, y)
     assert halved.net_.precision == "bfloat16"
     assert all(p.dtype == torch.float32 for p in halved.discriminator_.parameters())
     probabilities = halved.predict_proba(X)
@@ -109,18 +108,38 @@ def gpu(monkeypatch):
 
 def test_auto_is_bfloat16_for_images_on_a_gpu_that_supports_it(gpu):
     gpu(8, 0)
-    assert choose_precision("auto", GPU, as_images=True) == "bfloat16"
-    assert choose_precision("auto", GPU, as_images=False) == "float32"
-    assert choose_precision("auto", CPU, as_images=True) == "float32"
+    assert choose_precision("auto", GPU, for_gpus=True, for_cpus=False) == "bfloat16"
+    assert choose_precision("auto", GPU, for_gpus=False, for_cpus=True) == "float32"
+    assert choose_precision("auto", CPU, for_gpus=True, for_cpus=False) == "float32"
     gpu(7, 5)
-    assert choose_precision("auto", GPU, as_images=True) == "float32"
+    assert choose_precision("auto", GPU, for_gpus=True, for_cpus=True) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bfloat16"),
+        ({"avx512_bf16": False, "avx2": True}, "float32"),
+        ({}, "float32"),
+        (None, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_for_large_networks_on_a_processor_that_supports_it(
+    monkeypatch, capabilities, expected
+):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    if capabilities is not None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert choose_precision("auto", CPU, for_gpus=True, for_cpus=True) == expected
+    assert choose_precision("auto", CPU, for_gpus=True, for_cpus=False) == "float32"
 
 
 def test_bfloat16_is_refused_without_support(gpu):
     gpu(7, 5)
     with pytest.raises(ValueError, match=r"'precision' parameter .* on Tesla T4"):
-        choose_precision("bfloat16", GPU, as_images=True)
-    assert choose_precision("bfloat16", CPU, as_images=False) == "bfloat16"
+        choose_precision("bfloat16", GPU, for_gpus=True, for_cpus=True)
+    assert choose_precision("bfloat16", CPU, for_gpus=False, for_cpus=False) == "bfloat16"
 
 
 def test_names_of_precisions():

@@ -124,7 +124,7 @@ def test_run_depends_on_the_labels(run_of):
 SAME = [
     {"random_state": np.int64(0)},
     {"random_state": np.uint8(0)},
-    {"batch_size": np.int32(50)},
+    {"latent_dim": np.int32(64)},
     {"unsupervised_weight": np.float64(1.0)},
     {"verbose": 1},
     {"max_epochs": 2},

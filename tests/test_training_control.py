@@ -450,6 +450,9 @@ def test_registered_schedules_decrease_from_one_to_zero():
             assert schedule is None
             continue
         factors = [schedule(t) for t in np.linspace(0, 1, 21)]
+        if name == "one_cycle":
+            assert factors[:3] == pytest.approx([0, 0.5, 1])
+            factors = [schedule(t) for t in np.linspace(0.1, 1, 21)]
         assert factors[0] == 1
         assert factors[-1] == pytest.approx(0)
         assert (np.diff(factors) < 0).all()
@@ -533,7 +536,10 @@ def test_one_step_is_made_in_any_time(make_classifier, data):
     np.testing.assert_array_equal(plenty.predict_proba(data[0]), without.predict_proba(data[0]))
 
 
-def test_run_that_ended_with_its_time_is_resumed(make_classifier, data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("n_epochs", [1.5, 2.0, 2.5])
+def test_run_that_ended_with_its_time_is_resumed(
+    make_classifier, data, tmp_path, monkeypatch, n_epochs
+):
     whole = make_classifier(max_epochs=4, random_state=0).fit(*data)
     options = Training(checkpoint_dir=tmp_path, resume=True)
     clf = make_classifier(max_epochs=4, random_state=0, training=options)
@@ -541,7 +547,7 @@ def test_run_that_ended_with_its_time_is_resumed(make_classifier, data, tmp_path
     with monkeypatch.context() as clock:
         clock.setattr(run_module.time, "perf_counter", lambda: next(ticks))
         n_steps = -(-len(data[0]) // clf.batch_size)
-        cut = clf.set_params(training__max_time=2.0 * n_steps).fit(*data)
+        cut = clf.set_params(training__max_time=n_epochs * n_steps).fit(*data)
     assert cut.n_iter_ < 4
     resumed = clf.set_params(training__max_time=None).fit(*data)
     assert resumed.net_.n_epochs_resumed_ >= 1

@@ -143,7 +143,7 @@ def test_grid_over_an_option(make_learner, data, labels):
     untrained, trained = search.cv_results_["mean_test_score"]
     assert untrained < trained
     assert search.best_estimator_[-1].training.lr_schedule == "linear"
-    assert pipeline[-1].training.lr_schedule == "constant"
+    assert pipeline[-1].training.lr_schedule == "auto"
 
 
 def test_grid_over_instances_of_training(make_learner, data, labels):

@@ -137,23 +137,30 @@ class SemiSupervisedBatches:
     dataset : SemiSupervisedDataset
         The training rows.
     batch_size : int
-        Number of unlabeled rows in a batch. The number of labeled rows is the same, but at most
-        the total number of labeled rows. In distributed training, each process has a batch of
+        Number of unlabeled rows in a batch. In distributed training, each process has a batch of
         this size, and these form one large batch.
+    labeled_batch_size : int, default=None
+        Number of labeled rows in a batch, but at most the total number of labeled rows. None
+        stands for `batch_size`.
 
     Notes
     -----
     The order comes from a separate random generator, so that rows can be read ahead.
     """
 
-    def __init__(self, dataset: SemiSupervisedDataset, batch_size: int) -> None:
+    def __init__(
+        self,
+        dataset: SemiSupervisedDataset,
+        batch_size: int,
+        labeled_batch_size: int | None = None,
+    ) -> None:
         n_labeled, n_parts = len(dataset.labeled_indices), n_processes()
         device = dataset.rows.device
         all_indices = torch.arange(len(dataset), device=device)
         order = torch.Generator(device).manual_seed(next_seed())
         self.dataset = dataset
         self.batch_size = min(batch_size, len(dataset) // n_parts)
-        n_labeled = min(batch_size, n_labeled // n_parts)
+        n_labeled = min(labeled_batch_size or batch_size, n_labeled // n_parts)
         self._order = order
         self._streams = (
             _Shuffled(dataset.labeled_indices, n_parts * n_labeled, order),

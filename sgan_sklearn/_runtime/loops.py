@@ -49,15 +49,22 @@ def averaging_share(decay: float, n_steps: int) -> float:
 
 @torch.no_grad()
 def update_average(averaged: nn.Module, trained: nn.Module, share: float | Tensor) -> None:
-    """Move averaged weights toward the trained ones, ``a += share (w - a)``; copy the buffers."""
-    means: list[Tensor] = list(averaged.parameters())
-    weights: list[Tensor] = list(trained.parameters())
+    """Move averaged weights and statistics toward the trained ones, ``a += share (w - a)``."""
+    means, counts = _floats_and_counts(averaged)
+    weights, trained_counts = _floats_and_counts(trained)
     # torch has no lerp of many tensors with a tensor as the share.
     gaps = torch._foreach_sub(weights, means)
     torch._foreach_mul_(gaps, share)
     torch._foreach_add_(means, gaps)
-    if buffers := list(averaged.buffers()):
-        torch._foreach_copy_(buffers, list(trained.buffers()))
+    if counts:
+        torch._foreach_copy_(counts, trained_counts)
+
+
+def _floats_and_counts(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the weights and buffers of a network that are floats, and those that are integers."""
+    tensors = [*module.parameters(), *module.buffers()]
+    floats = [tensor for tensor in tensors if tensor.is_floating_point()]
+    return floats, [tensor for tensor in tensors if not tensor.is_floating_point()]
 
 
 def chunk_size(row_shape: tuple[int, ...]) -> int:

@@ -14,12 +14,19 @@ __all__ = ["PRECISIONS", "choose_precision", "in_precision"]
 PRECISIONS = ("auto", "bfloat16", "float32")
 
 
-def choose_precision(precision: str, device: torch.device, *, as_images: bool) -> str:
-    """Return "float32" or "bfloat16"; raise ValueError if the device does not support it."""
+def choose_precision(
+    precision: str, device: torch.device, *, for_gpus: bool, for_cpus: bool
+) -> str:
+    """Return "float32" or "bfloat16"; raise ValueError if the device does not support it.
+
+    `for_gpus` and `for_cpus` say whether the networks are large enough to be faster in bfloat16.
+    """
     on_gpu = device.type == "cuda"
     if precision == "auto":
-        # Small layers do not become faster, and some GPUs do not support bfloat16.
-        is_faster = as_images and on_gpu and _gpu_has_bfloat16(device)
+        if on_gpu:
+            is_faster = for_gpus and _gpu_has_bfloat16(device)
+        else:
+            is_faster = for_cpus and device.type == "cpu" and _cpu_has_bfloat16()
         return "bfloat16" if is_faster else "float32"
     if precision == "bfloat16" and on_gpu and not _gpu_has_bfloat16(device):
         raise ValueError(
@@ -32,6 +39,12 @@ def choose_precision(precision: str, device: torch.device, *, as_images: bool) -
 
 def _gpu_has_bfloat16(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Return whether the processor multiplies in bfloat16; older versions of torch do not tell."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 class _InBfloat16(Wrapper):

@@ -39,6 +39,7 @@ def build_net(
         "n_iter_no_change": estimator.n_iter_no_change,
         "tol": given.tol,
         "batch_size": plan.batch_size,
+        "labeled_batch_size": plan.labeled_batch_size,
         "max_epochs": plan.max_epochs,
         "verbose": int(estimator.verbose) if process_index() == 0 else 0,
         "warm_start": True,  # the estimator decides whether to continue
@@ -47,11 +48,12 @@ def build_net(
     }
     if fitted_net is not None:
         net = copy.deepcopy(fitted_net)
-        net.set_params(
-            optimizer__lr=plan.discriminator_lr,
-            generator_optimizer__lr=plan.generator_lr,
-            **options,
-        )
+        rates = {
+            "optimizer__lr": plan.discriminator_lr,
+            "generator_optimizer__lr": plan.generator_lr,
+        }
+        net.set_params(**rates, **options)
+        net.__dict__.update(rates)  # skorch changes them in the optimizers only
         net.initialize_callbacks()  # set_params of skorch has initialized the former ones
         return net
     known, codes, _ = dataset.sample(check_random_state(estimator.random_state))

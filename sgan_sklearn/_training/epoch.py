@@ -53,7 +53,8 @@ def train_epoch(
     for i, batch in enumerate(batches):
         yield_lock(torch.device(net.device))
         net.notify("on_batch_begin", batch=batch, training=True)
-        _set_learning_rates(net, run.passed(i / len(batches)))
+        if net.lr_schedule is not None:
+            _set_learning_rates(net, run.passed(i / len(batches)))
         # The first step of each epoch is adversarial, so that each epoch records the generator.
         adversarial = i % net.adversarial_every == 0
         step = step_fn(batch, adversarial=adversarial, **fit_params)
@@ -64,8 +65,8 @@ def train_epoch(
             net.history.record_batch("train_batch_size", len(batch.unlabeled))
         net.notify("on_batch_end", batch=batch, training=True, **step)
         if net.max_time is not None and any_process(run.is_out_of_time(), net.device):
-            net.stop_training_, run.is_cut_short = True, i + 1 < len(batches)
-            break
+            run.is_cut_short = i + 1 < len(batches)
+            break  # the next epoch does not begin
     means = loss_means.compute()
     for name, mean in means.items():
         net.history.record(name, mean)
@@ -80,8 +81,6 @@ def train_epoch(
 
 def _set_learning_rates(net: Any, passed: float) -> None:
     """Set both learning rates for a step, given the share of the training that has passed."""
-    if net.lr_schedule is None:
-        return
     factor = scheduled_factor(net.lr_schedule, passed)
     for optimizer, lr in (
         (net.optimizer_, net.optimizer__lr),

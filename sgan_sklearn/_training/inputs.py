@@ -136,7 +136,7 @@ def check_inputs(
         max_time=training.max_time,
         tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
-        checkpoints=_checkpoints(estimator, training, rows, labels.codes, device, space),
+        checkpoints=_checkpoints(estimator, training, rows, labels.codes, plan, space),
     )
 
 
@@ -209,7 +209,7 @@ def _check_partial_fit(estimator: Any, training: Training) -> None:
         ),
         (
             "lr_schedule",
-            training.lr_schedule != "constant",
+            training.lr_schedule not in ("auto", "constant"),
             "needs the length of the training: set it to 'constant', and change "
             "discriminator_lr and generator_lr between calls",
         ),
@@ -256,9 +256,8 @@ def _check_processes(
             f"row. Got {n_labeled} labeled rows of {len(rows)}: start fewer processes, or label "
             "more rows."
         )
-    # The length must be the same for all, and the rows of other machines are not known here.
-    params = {**_relevant_params(estimator, training), "max_epochs": estimator.max_epochs}
-    digest = fingerprint(params, rows.shape, rows.dtype.str, codes)
+    # The rows of other machines are not known here.
+    digest = fingerprint(_relevant_params(estimator, training), rows.shape, rows.dtype.str, codes)
     if not agree(int(digest[:12], 16), device):
         raise ValueError(
             f"{n_processes()} processes of a process group train one model together, so they "
@@ -271,9 +270,7 @@ def _check_processes(
 def _relevant_params(estimator: Any, training: Training) -> dict[str, Any]:
     """Return the parameters that determine the result of a training."""
     params = estimator.get_params(deep=False)
-    params["training"] = clone(training).set_params(**OF_ONE_RUN, max_time=None)
-    if training.lr_schedule == "constant":
-        params.pop("max_epochs")  # a longer training begins like a shorter one
+    params["training"] = clone(training).set_params(**OF_ONE_RUN)
     return {name: value for name, value in params.items() if name not in IRRELEVANT_PARAMS}
 
 
@@ -310,15 +307,19 @@ def _checkpoints(
     training: Training,
     rows: np.ndarray,
     codes: np.ndarray,
-    device: torch.device,
+    plan: Plan,
     space: ModelSpace,
 ) -> Checkpoints | None:
     """Return the checkpoints of this run, or None."""
     if training.checkpoint_dir is None:
         return None
+    kind = torch.device(plan.device).type
     versions = sys.modules["sgan_sklearn"].__version__, torch.__version__, sklearn.__version__
     params = _relevant_params(estimator, training)
-    run = fingerprint(versions, device.type, params, rows, codes, *space.identity())
+    if plan.lr_schedule is None:  # a longer training begins like a shorter one
+        params.pop("max_epochs")
+        params["training"].max_time = None
+    run = fingerprint(versions, kind, params, rows, codes, *space.identity())
     folder = _expanded(training.checkpoint_dir)
     return Checkpoints(folder, run, training.checkpoint_every, resume=training.resume)
 

@@ -75,6 +75,8 @@ class SGANNet(ClassifierMixin, NeuralNet):
         As in `SGANClassifier` and `Training`, but without "auto".
     precision : {"float32", "bfloat16"}
         As in `Training`.
+    labeled_batch_size : int, optional
+        Number of labeled rows in a step; the default is `batch_size`.
     record_steps : bool or "auto", default=False
         Whether to record steps; "auto" records if all parts of a step are known.
     augment : callable, optional
@@ -143,6 +145,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         precision: str,
         discriminator_lr: float,
         generator_lr: float,
+        labeled_batch_size: int | None = None,
         record_steps: bool | str = False,
         augment: Callable[[Tensor], Tensor] | None = None,
         lr_schedule: Callable[[float], float] | None = None,
@@ -175,6 +178,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         self.adversarial_every = adversarial_every
         self.averaging_decay = averaging_decay
         self.precision = precision
+        self.labeled_batch_size = labeled_batch_size
         self.record_steps = record_steps
         self.augment = augment
         self.lr_schedule = lr_schedule
@@ -206,7 +210,8 @@ class SGANNet(ClassifierMixin, NeuralNet):
         modules = (self.module_, self.generator_)
         for name, module in zip(self.optimizer_names, modules, strict=True):
             args, kwargs = self.get_params_for_optimizer(name[:-1], module.named_parameters())
-            optimizer = self.optimizer(*args, **kwargs)
+            optimizer_class: Any = getattr(module, "optimizer", self.optimizer)
+            optimizer = optimizer_class(*args, **kwargs)
             for group in optimizer.param_groups:
                 group["initial_lr"] = group["lr"]  # schedules of torch need it to continue
             setattr(self, name, optimizer)
@@ -301,7 +306,7 @@ class SGANNet(ClassifierMixin, NeuralNet):
         """Return batches; those of the training start its loop."""
         if not training:
             return EvaluationBatches(dataset, chunk_size(self.row_shape_))
-        batches = super().get_iterator(dataset, training=training)
+        batches = SemiSupervisedBatches(dataset, self.batch_size, self.labeled_batch_size)
         if self._current_run().start(batches):
             replay_epochs(self.callbacks_, self.history)
         return batches

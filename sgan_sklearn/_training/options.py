@@ -33,10 +33,12 @@ class Training(BaseEstimator):
 
     Parameters
     ----------
-    lr_schedule : {"constant", "linear", "cosine"} or callable, default="constant"
-        How both learning rates change during `fit`. "linear" and "cosine" decrease them to zero.
-        A callable takes the share of the training that has passed, from 0 to 1, and returns a
-        factor for both rates. With averaged weights a schedule seldom improves the accuracy.
+    lr_schedule : {"auto", "constant", "linear", "cosine", "one_cycle"} or callable, default="auto"
+        How both learning rates change during `fit`. "linear" and "cosine" decrease them to zero;
+        "one_cycle" increases them in the first tenth of the training and then decreases them
+        linearly. A callable takes the share of the training that has passed, from 0 to 1, and
+        returns a factor for both rates. "auto" is "one_cycle" for residual networks and "constant"
+        otherwise, where with averaged weights a schedule seldom improves the accuracy.
     averaging_decay : float or "auto", default="auto"
         Decay of the moving average of the weights, in [0, 1). The averaged networks predict and
         sample; about the last ``1 / (1 - averaging_decay)`` steps count, but at most the last fifth
@@ -48,8 +50,8 @@ class Training(BaseEstimator):
         "auto" is 4 for images in convolutional networks with a regularizer, and 1 otherwise.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the multiplications during training; weights, losses and averages stay in
-        float32. "auto" is "bfloat16" for images in convolutional networks on GPUs that support
-        it, and "float32" otherwise.
+        float32. "auto" is "bfloat16" for images in convolutional and residual networks on GPUs that
+        support it, in residual networks also on processors that do, and "float32" otherwise.
     record_steps : bool or "auto", default="auto"
         Whether to record the operations of a training step and replay them without Python, which
         gives the same model in less time. "auto" records if all parts of a step come from this
@@ -58,9 +60,9 @@ class Training(BaseEstimator):
     max_time : float or None, default=None
         Seconds after which the training ends, even within an epoch, and keeps the averaged
         networks. Only the training loop counts, and at least one step is made. The model then
-        depends on the speed of the machine. A `lr_schedule` does not know of it. With checkpoints,
-        each epoch has one, and a resumed run repeats the epoch that was not complete. None trains
-        for all epochs.
+        depends on the speed of the machine. A `lr_schedule` follows the share of the time if it is
+        larger than that of the epochs. With checkpoints, each epoch has one, and a resumed run
+        repeats the epoch that was not complete. None trains for all epochs.
     tol : float, default=1e-4
         Smallest increase of the validation accuracy that early stopping counts as an improvement.
     checkpoint_dir : str, path-like or None, default=None
@@ -86,7 +88,7 @@ class Training(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
+        "lr_schedule": [StrOptions({"auto", *SCHEDULES}), callable],
         "averaging_decay": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "adversarial_every": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions(set(PRECISIONS))],
@@ -101,7 +103,7 @@ class Training(BaseEstimator):
     def __init__(
         self,
         *,
-        lr_schedule: str | Callable[[float], float] = "constant",
+        lr_schedule: str | Callable[[float], float] = "auto",
         averaging_decay: float | str = "auto",
         adversarial_every: int | str = "auto",
         precision: str = "auto",

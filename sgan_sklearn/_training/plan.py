@@ -22,8 +22,14 @@ from sgan_sklearn.architectures import (
     ConvArchitecture,
     Heads,
     MLPArchitecture,
+    ResNetArchitecture,
 )
-from sgan_sklearn.augmentations import AUGMENTATIONS, AffineAugmentation, Augmentation
+from sgan_sklearn.augmentations import (
+    AUGMENTATIONS,
+    AffineAugmentation,
+    Augmentation,
+    PhotoAugmentation,
+)
 from sgan_sklearn.objectives import OBJECTIVES, Objective
 from sgan_sklearn.regularizers import (
     REGULARIZERS,
@@ -36,41 +42,97 @@ from sgan_sklearn.samplers import SAMPLERS, Sampler
 
 __all__ = ["Plan", "choose_architecture", "heads_of", "make_plan", "restore_plan"]
 
-# What regularizer="auto" stands for. In wide tables no column counts alone, so that steps in a
-# single direction and noise are larger than in others.
-TABLE_REGULARIZERS = ("virtual_adversarial", "class_prior", "distillation")
-WIDE_REGULARIZERS = (
-    VirtualAdversarial(3.0, ramp_up=300),
-    ClassPrior(weight=2.0, ramp_up=300),
-    PseudoLabel(0.6, ramp_up=300),
-)
-IMAGE_REGULARIZERS = ("pseudo_label",)
-
-# Those of them that depend on the class shares in all rows, or on labels of all classes.
-SHARES_MATTER = ("class_prior", "distillation")
-
-# What architecture="auto" stands for in wide tables.
-WIDE_ARCHITECTURE = MLPArchitecture((256,), (256,), input_noise=1.0)
-
-# What adversarial_every="auto" stands for.
-TABLE_INTERVAL = 1
-IMAGE_INTERVAL = 4
-
-# What averaging_decay="auto" stands for.
-TABLE_DECAY = 0.999
-IMAGE_DECAY = 0.99
-
-# The number of epochs of max_epochs="auto": ten, but within these numbers of steps. In tables, the
-# lower one is a hundred steps for each class.
-MIN_EPOCHS = 10
+# The number of steps for each class of tables, within the numbers of steps of their defaults.
 STEPS_PER_CLASS = 100
-MIN_STEPS = 500
-MANY_STEPS = 2_000
+
+# Upper limit on the number of steps of max_epochs="auto".
 MAX_STEPS = 10_000
 
-# The same for wide tables.
-MIN_WIDE_EPOCHS = 4
-MIN_WIDE_STEPS = 900
+# Regularizers that depend on the class shares in all rows, or on labels of all classes.
+SHARES_MATTER = ("class_prior", "distillation")
+
+# Color images of at least this many pixels per side are photographs.
+MIN_PHOTO_SIDE = 24
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What each "auto" stands for in one kind of rows.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Recipe for the networks.
+    regularizers : tuple of str or Regularizer
+        Further losses of the discriminator.
+    augmentation : Augmentation or None
+        Random changes of the real rows.
+    batch_size, labeled_batch_size : int
+        Unlabeled and labeled rows in a training step.
+    lr_schedule : str
+        Name of a learning-rate schedule.
+    adversarial_every : int
+        Number of steps from one with generated rows to the next; without a regularizer it is 1,
+        since the steps between would learn from nothing but the labels.
+    averaging_decay : float
+        Decay of the averaged weights.
+    min_epochs : int
+        Number of epochs, as long as the number of steps is within its limits.
+    min_steps, many_steps : int
+        Lower limit on the number of steps: `many_steps`, or fewer for few classes.
+    """
+
+    architecture: Architecture
+    regularizers: tuple[str | Regularizer, ...]
+    augmentation: Augmentation | None = None
+    batch_size: int = 50
+    labeled_batch_size: int = 50
+    lr_schedule: str = "constant"
+    adversarial_every: int = 1
+    averaging_decay: float = 0.999
+    min_epochs: int = 10
+    min_steps: int = 2_000
+    many_steps: int = 2_000
+
+
+# In wide tables no column counts alone, so that steps in a single direction and noise are larger
+# than in others.
+DEFAULTS = {
+    "table": Defaults(
+        MLPArchitecture(),
+        ("virtual_adversarial", "class_prior", "distillation"),
+        min_steps=500,
+    ),
+    "wide table": Defaults(
+        MLPArchitecture((256,), (256,), input_noise=1.0),
+        (
+            VirtualAdversarial(3.0, ramp_up=300),
+            ClassPrior(weight=2.0, ramp_up=300),
+            PseudoLabel(0.6, ramp_up=300),
+        ),
+        min_epochs=4,
+        min_steps=900,
+        many_steps=900,
+    ),
+    "images": Defaults(
+        ConvArchitecture(),
+        ("pseudo_label",),
+        AffineAugmentation(),
+        adversarial_every=4,
+        averaging_decay=0.99,
+    ),
+    "photographs": Defaults(
+        ResNetArchitecture(),
+        ("pseudo_label",),
+        PhotoAugmentation(),
+        batch_size=100,
+        lr_schedule="one_cycle",
+        adversarial_every=8,
+        averaging_decay=0.99,
+        min_steps=10_000,
+        many_steps=10_000,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -95,8 +157,8 @@ class Plan:
         Learning rates.
     max_epochs : int
         Number of epochs.
-    batch_size : int
-        Generated rows in a training step.
+    batch_size, labeled_batch_size : int
+        Rows in a training step: generated and unlabeled ones, and labeled ones.
     unsupervised_weight : float
         Weight of the losses on unlabeled and generated rows.
     lr_schedule : callable or None
@@ -122,6 +184,7 @@ class Plan:
     generator_lr: float
     max_epochs: int
     batch_size: int
+    labeled_batch_size: int
     unsupervised_weight: float
     lr_schedule: Callable[[float], float] | None
     adversarial_every: int
@@ -153,30 +216,41 @@ def make_plan(
     in_parts: bool,
 ) -> Plan:
     """Resolve the parameters of an estimator for training rows of a model space."""
+    defaults = DEFAULTS[_kind_of_rows(space, architecture)]
     # A part of the rows need not have the shares of all classes, so none are aligned.
     aligned = estimator.class_weight is None and not in_parts
-    regularizers = _regularizers(estimator.regularizer, space, aligned)
-    steps_per_epoch = -(-n_rows // (n_processes() * estimator.batch_size))
+    regularizers = _regularizers(estimator.regularizer, defaults, aligned)
+    batch_size = int(_given_or(defaults.batch_size, estimator.batch_size))
+    steps_per_epoch = -(-n_rows // (n_processes() * batch_size))
     n_epochs = 1
     if not in_parts:
-        n_epochs = _n_epochs(estimator.max_epochs, steps_per_epoch, space, n_classes)
-    if _is_auto(estimator.architecture) and space.is_wide:
-        architecture = clone(WIDE_ARCHITECTURE)
+        automatic = _automatic_epochs(steps_per_epoch, defaults, n_classes)
+        n_epochs = int(_given_or(automatic, estimator.max_epochs))
+    if _is_auto(estimator.architecture):
+        architecture = clone(defaults.architecture)
+    interval = defaults.adversarial_every if regularizers else 1
+    schedule = "constant" if in_parts else defaults.lr_schedule  # each part is one of many
     return Plan(
         architecture=architecture,
         objective=_component(estimator.objective, OBJECTIVES),
         regularizers=regularizers,
-        augmentation=_augmentation(estimator.augment, space),
+        augmentation=_augmentation(estimator.augment, space, defaults),
         sampler=_sampler(estimator.sampler, space),
         discriminator_lr=float(estimator.discriminator_lr),
         generator_lr=float(estimator.generator_lr),
         max_epochs=n_epochs,
-        batch_size=estimator.batch_size,
+        batch_size=batch_size,
+        labeled_batch_size=_labeled_batch_size(estimator.batch_size, defaults),
         unsupervised_weight=float(estimator.unsupervised_weight),
-        lr_schedule=_schedule(training.lr_schedule),
-        adversarial_every=_interval(training.adversarial_every, space, regularizers),
-        averaging_decay=_decay(training.averaging_decay, space),
-        precision=choose_precision(training.precision, device, as_images=space.as_images),
+        lr_schedule=_schedule(_given_or(schedule, training.lr_schedule)),
+        adversarial_every=int(_given_or(interval, training.adversarial_every)),
+        averaging_decay=float(_given_or(defaults.averaging_decay, training.averaging_decay)),
+        precision=choose_precision(
+            training.precision,
+            device,
+            for_gpus=space.as_images,
+            for_cpus=defaults is DEFAULTS["photographs"],
+        ),
         record_steps=training.record_steps if can_record(device) else False,
         device=str(device),
     )
@@ -184,19 +258,21 @@ def make_plan(
 
 def restore_plan(estimator: Any, architecture: Architecture) -> Plan:
     """Return the plan of a classifier that a file holds: what its net was trained with."""
-    net, training = estimator.net_, estimator.training or Training()
+    net, training, space = estimator.net_, estimator.training or Training(), estimator._space
+    defaults = DEFAULTS[_kind_of_rows(space, architecture)]
     return Plan(
         architecture=architecture,
         objective=net.objective,
         regularizers=tuple(net.regularizers),
-        augmentation=_augmentation(estimator.augment, estimator._space),
+        augmentation=_augmentation(estimator.augment, space, defaults),
         sampler=estimator.sampler_,
         discriminator_lr=net.optimizer__lr,
         generator_lr=net.generator_optimizer__lr,
         max_epochs=net.max_epochs,
         batch_size=net.batch_size,
+        labeled_batch_size=_labeled_batch_size(estimator.batch_size, defaults),
         unsupervised_weight=net.unsupervised_weight,
-        lr_schedule=_schedule(training.lr_schedule),
+        lr_schedule=_schedule(_given_or(defaults.lr_schedule, training.lr_schedule)),
         adversarial_every=net.adversarial_every,
         averaging_decay=net.averaging_decay,
         precision=net.precision,
@@ -216,8 +292,9 @@ def choose_architecture(
     choice: Any, shape: tuple[int, ...] | None, image_shape: tuple[int, ...] | None
 ) -> Architecture:
     """Return the architecture for images in an array, of a shape, or by `image_shape`."""
-    is_image = shape is not None or image_shape is not None
-    automatic = ConvArchitecture if is_image else MLPArchitecture
+    automatic: type[Architecture] = MLPArchitecture
+    if (size := image_shape or shape) is not None:
+        automatic = ResNetArchitecture if _is_photograph(size) else ConvArchitecture
     architecture = _component(choice, {"auto": automatic, **ARCHITECTURES})
     if shape is not None and image_shape is None and not architecture.for_images:
         raise ValueError(
@@ -227,6 +304,19 @@ def choose_architecture(
             f"the images flattened, set image_shape={shape}."
         )
     return architecture
+
+
+def _is_photograph(image_shape: tuple[int, ...]) -> bool:
+    """Return whether images of (height, width[, channels]) are in color and not small."""
+    height, width, *n_channels = image_shape
+    return n_channels == [3] and min(height, width) >= MIN_PHOTO_SIDE
+
+
+def _kind_of_rows(space: ModelSpace, architecture: Architecture) -> str:
+    """Return the key of `DEFAULTS` for rows in networks of an architecture."""
+    if space.as_images:
+        return "photographs" if isinstance(architecture, ResNetArchitecture) else "images"
+    return "wide table" if space.is_wide else "table"
 
 
 def _sampler(choice: Any, space: ModelSpace) -> Sampler | None:
@@ -242,10 +332,10 @@ def _sampler(choice: Any, space: ModelSpace) -> Sampler | None:
     return sampler
 
 
-def _regularizers(choice: Any, space: ModelSpace, aligned: bool) -> tuple[Regularizer, ...]:
+def _regularizers(choice: Any, defaults: Defaults, aligned: bool) -> tuple[Regularizer, ...]:
     """Return the regularizers, not yet prepared; "auto" aligns the shares of classes or not."""
     if _is_auto(choice):
-        choice = _automatic_regularizers(space)
+        choice = defaults.regularizers
         if not aligned:
             choice = [item for item in choice if getattr(item, "name", item) not in SHARES_MATTER]
     choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
@@ -266,22 +356,20 @@ def _regularizers(choice: Any, space: ModelSpace, aligned: bool) -> tuple[Regula
     return tuple(regularizers)
 
 
-def _automatic_regularizers(space: ModelSpace) -> tuple[Any, ...]:
-    if space.is_wide:
-        return WIDE_REGULARIZERS
-    return IMAGE_REGULARIZERS if space.as_images else TABLE_REGULARIZERS
-
-
 def heads_of(space: ModelSpace) -> Heads:
     """Return the columns that the generator must treat in their own way."""
     return Heads(space.blocks, space.missing)
 
 
-def _augmentation(choice: Any, space: ModelSpace) -> Augmentation | None:
+def _augmentation(choice: Any, space: ModelSpace, defaults: Defaults) -> Augmentation | None:
     if choice is None:
         return None
     if _is_auto(choice):
-        return AffineAugmentation() if space.as_images else None
+        chosen = clone(defaults.augmentation, safe=False)
+        is_gray = space.image_shape is not None and space.image_shape[-1] == 1
+        if isinstance(chosen, PhotoAugmentation) and is_gray:
+            chosen.flip = False  # letters and digits have no mirror images
+        return chosen
     if space.image_shape is None:
         raise ValueError(
             "The 'augment' parameter of SGANClassifier must be None or 'auto' for rows that are "
@@ -292,32 +380,26 @@ def _augmentation(choice: Any, space: ModelSpace) -> Augmentation | None:
     return augmentation
 
 
-def _n_epochs(choice: Any, steps_per_epoch: int, space: ModelSpace, n_classes: int) -> int:
-    if not _is_auto(choice):
-        return int(choice)
-    if space.is_wide:
-        return automatic_epochs(steps_per_epoch, MIN_WIDE_EPOCHS, MIN_WIDE_STEPS, MAX_STEPS)
-    min_steps = MANY_STEPS
-    if not space.as_images:
-        min_steps = max(MIN_STEPS, min(STEPS_PER_CLASS * n_classes, MANY_STEPS))
-    return automatic_epochs(steps_per_epoch, MIN_EPOCHS, min_steps, MAX_STEPS)
+def _automatic_epochs(steps_per_epoch: int, defaults: Defaults, n_classes: int) -> int:
+    """Return the number of epochs for a kind of rows."""
+    for_classes = min(STEPS_PER_CLASS * n_classes, defaults.many_steps)
+    min_steps = max(defaults.min_steps, for_classes)
+    return automatic_epochs(steps_per_epoch, defaults.min_epochs, min_steps, MAX_STEPS)
 
 
-def _interval(choice: Any, space: ModelSpace, regularizers: tuple[Regularizer, ...]) -> int:
-    if _is_auto(choice):
-        # Without a regularizer the steps between would learn from nothing but the labels.
-        return IMAGE_INTERVAL if space.as_images and regularizers else TABLE_INTERVAL
-    return int(choice)
-
-
-def _decay(choice: Any, space: ModelSpace) -> float:
-    if _is_auto(choice):
-        return IMAGE_DECAY if space.as_images else TABLE_DECAY
-    return float(choice)
+def _labeled_batch_size(choice: Any, defaults: Defaults) -> int:
+    """Return the number of labeled rows in a step: all or a share of those that are unlabeled."""
+    automatic = defaults.labeled_batch_size
+    return automatic if _is_auto(choice) else -(-automatic * int(choice) // defaults.batch_size)
 
 
 def _schedule(choice: Any) -> Callable[[float], float] | None:
     return SCHEDULES[choice] if isinstance(choice, str) else choice
+
+
+def _given_or(automatic: Any, choice: Any) -> Any:
+    """Return the value of a parameter, or `automatic` for "auto"."""
+    return automatic if _is_auto(choice) else choice
 
 
 def _is_auto(choice: Any) -> bool:

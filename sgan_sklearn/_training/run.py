@@ -157,9 +157,16 @@ class Run:
         return process_part(torch.randn(size, generator=self._latent_order, device=self._device))
 
     def passed(self, share_of_epoch: float) -> float:
-        """Return the share of the training that has passed, given that of the current epoch."""
+        """Return the share of the training that has passed, given that of the current epoch.
+
+        It is the share of its epochs or that of its time, whichever is larger.
+        """
         n_passed = len(self._net.history) - 1 - self._first_epoch
-        return (n_passed + share_of_epoch) / self._n_epochs
+        of_epochs = (n_passed + share_of_epoch) / self._n_epochs
+        if self._net.max_time is None:
+            return of_epochs
+        of_time = 1 - (self._end - time.perf_counter()) / self._net.max_time
+        return min(1.0, max(of_epochs, of_time))
 
     # --- checkpoints --------------------------------------------------------------------------
 

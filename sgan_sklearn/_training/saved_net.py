@@ -51,7 +51,11 @@ def net_state(net: SGANNet) -> dict[str, Any]:
         "networks": {
             name: to_arrays(getattr(net, name).state_dict()) for name in net.network_names
         },
-        "optimizers": {name: moments(getattr(net, name)) for name in net.optimizer_names},
+        # A schedule has changed the learning rates of the optimizers.
+        "optimizers": {
+            name: {**moments(getattr(net, name)), "lr": float(getattr(net, f"{name}_lr"))}
+            for name in net.optimizer_names
+        },
     }
 
 

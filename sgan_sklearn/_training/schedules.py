@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 __all__ = ["SCHEDULES", "scheduled_factor"]
 
+# Share of the training in which the rates of "one_cycle" increase.
+WARM_UP = 0.1
+
 
 def linear(passed: float) -> float:
     """Decrease linearly to zero: ``1 - t``."""
@@ -19,6 +22,11 @@ def linear(passed: float) -> float:
 def cosine(passed: float) -> float:
     """Decrease to zero along a cosine: ``(1 + cos(pi t)) / 2``."""
     return (1 + math.cos(math.pi * passed)) / 2
+
+
+def one_cycle(passed: float) -> float:
+    """Increase linearly to one in the first tenth of the training, then decrease to zero."""
+    return passed / WARM_UP if passed < WARM_UP else (1 - passed) / (1 - WARM_UP)
 
 
 def scheduled_factor(schedule: Callable[[float], float], passed: float) -> float:
@@ -36,4 +44,5 @@ SCHEDULES: dict[str, Callable[[float], float] | None] = {
     "constant": None,
     "linear": linear,
     "cosine": cosine,
+    "one_cycle": one_cycle,
 }

@@ -16,7 +16,7 @@ from sgan_sklearn._runtime.precision import in_precision
 from sgan_sklearn._runtime.processes import average_gradients
 from sgan_sklearn._runtime.recorded_steps import RecordedStep, is_recordable
 from sgan_sklearn._training.skorch_callbacks import VALIDATION_NAMES
-from sgan_sklearn.architectures._layers import normalized_once
+from sgan_sklearn.architectures._layers import frozen_statistics, normalized_once
 from sgan_sklearn.regularizers import UnlabeledRows
 
 __all__ = ["TrainingStep"]
@@ -168,6 +168,7 @@ class TrainingStep:
             net.objective.class_logits,
             net.augment or nn.Identity(),
             given.unlabeled_indices,
+            getattr(net.augment, "strong", None),
         )
         for regularizer, factor in zip(net.regularizers, factors, strict=True):
             term = regularizer.loss(unlabeled)
@@ -185,7 +186,7 @@ class TrainingStep:
     def generator_step(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         """Step the generator, with the weights of the discriminator frozen."""
         net = self._net
-        with _frozen(net.module_):
+        with _frozen(net.module_), frozen_statistics(net.module_):
             with normalized_once(net.module_):
                 losses = net.objective.generator_loss(self._wrapped(net.module_), batch, generated)
             return self._minimize(losses, "generator_loss", batch)

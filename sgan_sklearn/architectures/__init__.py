@@ -9,6 +9,7 @@ from sgan_sklearn.architectures._base import Architecture, Discriminator, Genera
 from sgan_sklearn.architectures._conv import ConvArchitecture
 from sgan_sklearn.architectures._mlp import MLPArchitecture
 from sgan_sklearn.architectures._module import ModuleArchitecture
+from sgan_sklearn.architectures._resnet import ResNetArchitecture
 
 __all__ = [
     "ARCHITECTURES",
@@ -19,9 +20,11 @@ __all__ = [
     "Heads",
     "MLPArchitecture",
     "ModuleArchitecture",
+    "ResNetArchitecture",
 ]
 
 ARCHITECTURES: dict[str, type[Architecture]] = {
     "conv": ConvArchitecture,
     "mlp": MLPArchitecture,
+    "resnet": ResNetArchitecture,
 }

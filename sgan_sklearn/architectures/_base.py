@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
@@ -28,8 +29,9 @@ Builder = Callable[[], nn.Module]
 class Discriminator(nn.Module, ABC):
     """Network from rows to outputs, split into features and head for feature matching.
 
-    No layer may mix the rows of a batch, as batch normalization does: labeled, unlabeled and
-    generated rows share a batch, and the output of a row must not depend on the other rows.
+    A layer that mixes the rows of a batch, as batch normalization does, requires the class
+    attribute `uses_batch_statistics`: otherwise labeled, unlabeled and generated rows share a
+    batch, and the output of a row must not depend on the other rows.
 
     .. versionadded:: 0.1
 
@@ -60,6 +62,13 @@ class Discriminator(nn.Module, ABC):
     >>> discriminator.forward_features(torch.zeros(10, 4)).shape
     torch.Size([10, 16])
     """
+
+    uses_batch_statistics: bool = False
+    """Whether layers mix rows in training, as batch normalization does. Labeled, unlabeled and
+    generated rows are then passed separately, and only real rows change running statistics."""
+
+    optimizer: ClassVar[type[torch.optim.Optimizer]] = torch.optim.Adam
+    """Class of the optimizer: Adam, or a subclass with the same state."""
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:

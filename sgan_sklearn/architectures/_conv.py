@@ -28,7 +28,7 @@ from sgan_sklearn.architectures._layers import (
     WeightNormLinear,
 )
 
-__all__ = ["ConvArchitecture"]
+__all__ = ["ConvArchitecture", "ConvGenerator", "check_images", "check_widths"]
 
 # Channels of the discriminator's layers; "large" is similar to the network of Salimans et al. for
 # 32 x 32 pixels.
@@ -106,7 +106,9 @@ def _pooled(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, list(x.shape[2:])).flatten(1)
 
 
-class _ConvGenerator(Generator):
+class ConvGenerator(Generator):
+    """Transposed convolutions from a small image to one of the size of `bounds`."""
+
     bounds: Tensor
 
     def __init__(self, latent_dim: int, width: int, bounds: np.ndarray) -> None:
@@ -123,9 +125,11 @@ class _ConvGenerator(Generator):
             layers += [BatchNorm2d(n_in), nn.ReLU(), _doubling(n_in, n_out, bias=False)]
         layers += [BatchNorm2d(width), nn.ReLU(), _doubling(width, n_channels)]
         self.layers = nn.Sequential(*layers)
-        self.register_buffer("bounds", torch.tensor(bounds))
+        # In one memory order: a file does not keep another.
+        self.register_buffer("bounds", torch.tensor(np.ascontiguousarray(bounds)))
 
     def forward(self, latent: Tensor) -> Tensor:
+        """Return images for latent vectors."""
         low, high = self.bounds
         images = self.layers(latent)
         # Crop the center, since doubling may exceed the size.
@@ -225,7 +229,7 @@ class ConvArchitecture(Architecture):
 
     def build_discriminator(self, input_shape: tuple[int, ...], n_outputs: int) -> Discriminator:
         """Return a convolutional network from images to `n_outputs`."""
-        n_channels, *size = _checked(input_shape)
+        n_channels, *size = check_images(self, input_shape)
         channels = self._channels()
         strides = _strides(tuple(size), len(channels))
         return _ConvDiscriminator(
@@ -236,8 +240,8 @@ class ConvArchitecture(Architecture):
         self, latent_dim: int, bounds: np.ndarray, heads: Heads = NO_HEADS
     ) -> Generator:
         """Return a network from `latent_dim` to images between ``bounds[0]`` and ``bounds[1]``."""
-        _checked(bounds.shape[1:])
-        return _ConvGenerator(latent_dim, int(self.generator_width), bounds)
+        check_images(self, bounds.shape[1:])
+        return ConvGenerator(latent_dim, int(self.generator_width), bounds)
 
     def _channels(self) -> tuple[int, ...]:
         if isinstance(self.width, str):
@@ -249,20 +253,26 @@ class ConvArchitecture(Architecture):
 
     def _validate_params(self) -> None:
         super()._validate_params()
-        layers: Any = self.width if isinstance(self.width, tuple | list) else [1]
-        if len(layers) > MAX_LAYERS:
-            raise ValueError(
-                f"The 'width' parameter of ConvArchitecture must hold at most {MAX_LAYERS} "
-                f"integers, one for each layer. Got {len(layers)}."
-            )
-        if not layers or not all(isinstance(n, Integral) and int(n) >= 1 for n in layers):
-            raise ValueError(
-                "The 'width' parameter of ConvArchitecture must hold integers of at least 1, one "
-                f"for each layer. Got {self.width!r} instead."
-            )
+        if isinstance(self.width, tuple | list):
+            check_widths(self, "layer")
 
 
-def _checked(input_shape: tuple[int, ...]) -> tuple[int, ...]:
+def check_widths(architecture: Any, part: str) -> None:
+    """Raise ValueError if `width` is not a list of positive integers, one for each part."""
+    name, widths = type(architecture).__name__, architecture.width
+    if len(widths) > MAX_LAYERS:
+        raise ValueError(
+            f"The 'width' parameter of {name} must hold at most {MAX_LAYERS} integers, one for "
+            f"each {part}. Got {len(widths)}."
+        )
+    if not widths or not all(isinstance(n, Integral) and int(n) >= 1 for n in widths):
+        raise ValueError(
+            f"The 'width' parameter of {name} must hold integers of at least 1, one for each "
+            f"{part}. Got {widths!r} instead."
+        )
+
+
+def check_images(architecture: Architecture, input_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of the images, or raise ValueError if it is not supported."""
     if len(input_shape) != 3:
         (n_features,) = input_shape
@@ -277,8 +287,8 @@ def _checked(input_shape: tuple[int, ...]) -> tuple[int, ...]:
     _, height, width = input_shape
     if not (min(height, width) >= MIN_SIDE and max(height, width) <= MAX_SIDE):
         raise ValueError(
-            f"X must hold images of {MIN_SIDE} to {MAX_SIDE} pixels per side for ConvArchitecture. "
-            f"Got images of {height} x {width} pixels. Resize them, or flatten them with "
-            "X.reshape(len(X), -1) and use architecture='mlp'."
+            f"X must hold images of {MIN_SIDE} to {MAX_SIDE} pixels per side for "
+            f"{type(architecture).__name__}. Got images of {height} x {width} pixels. Resize them, "
+            "or flatten them with X.reshape(len(X), -1) and use architecture='mlp'."
         )
     return input_shape

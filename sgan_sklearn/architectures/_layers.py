@@ -21,6 +21,7 @@ __all__ = [
     "TableHeads",
     "WeightNormConv2d",
     "WeightNormLinear",
+    "frozen_statistics",
     "normalized_once",
 ]
 
@@ -54,6 +55,20 @@ def normalized_once(module: nn.Module) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.normalized = None
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Keep the running statistics of batch normalization as they are within the block."""
+    layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = 0.0
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
 
 
 class _WeightNorm(nn.Module):
@@ -147,6 +162,8 @@ class _DistributedBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the standardized values, scaled and shifted."""
+        if len(x) == 0:  # no statistics can be computed
+            return x
         if not self.training or n_processes() == 1:
             y: Tensor = super().forward(x)
             return y

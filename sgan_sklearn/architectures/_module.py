@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sgan_sklearn.architectures._base import (
     NO_HEADS,
@@ -27,6 +28,7 @@ class _ModuleDiscriminator(Discriminator):
         super().__init__()
         self.module = module
         self.has_split = _has_split(module)
+        self.uses_batch_statistics = any(isinstance(m, _BatchNorm) for m in module.modules())
 
     def forward_features(self, x: Tensor) -> Tensor:
         module: Any = self.module
@@ -66,10 +68,10 @@ class ModuleArchitecture(Architecture):
         Network from scaled rows to class logits, shape (n, n_classes). Rows have the shape
         (n, n_features), or (n, channels, height, width) for images. Feature matching needs its
         last hidden layer: either a ``torch.nn.Sequential`` whose last layer is the head, or any
-        module with two methods ``forward_features(x)`` and ``forward_head(features)``. It should
-        not have batch normalization, since labeled, unlabeled and generated rows share a batch.
-        If it has a method ``initialize_from_data(x)``, this is called with training rows before
-        the first step.
+        module with two methods ``forward_features(x)`` and ``forward_head(features)``. If it has
+        batch normalization, labeled, unlabeled and generated rows are passed separately, and only
+        real rows change the running statistics. If it has a method ``initialize_from_data(x)``,
+        this is called with training rows before the first step.
     generator : torch.nn.Module
         Network from latent vectors, shape (n, latent_dim), to scaled rows in the shape that the
         discriminator takes. Scaled pixels are between -1 and 1, like the hyperbolic tangent.

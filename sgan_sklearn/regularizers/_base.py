@@ -44,6 +44,8 @@ class UnlabeledRows:
         Returns an augmented view of rows.
     indices : Tensor of shape (n,)
         Indices of the rows in those passed to `Regularizer.start_training`.
+    augment_strongly : callable, default=None
+        Returns a more strongly augmented view of rows; None stands for `augment`.
 
     Attributes
     ----------
@@ -90,10 +92,12 @@ class UnlabeledRows:
         class_logits: Callable[[Tensor], Tensor],
         augment: Callable[[Tensor], Tensor],
         indices: Tensor,
+        augment_strongly: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.rows = rows
         self.indices = indices
         self.augment = augment
+        self.augment_strongly = augment if augment_strongly is None else augment_strongly
         self._discriminator = discriminator
         self._averaged = averaged
         self._class_logits = class_logits

@@ -111,5 +111,5 @@ class PseudoLabel(Regularizer):
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the cross-entropy with the confident predictions of the averaged network."""
-        view = unlabeled.classify_noisy(unlabeled.augment(unlabeled.rows))
+        view = unlabeled.classify_noisy(unlabeled.augment_strongly(unlabeled.rows))
         return _losses.pseudo_label_loss(view, unlabeled.averaged_logits, self.threshold)

@@ -1,0 +1,327 @@
+"""Photographs: residual networks with batch normalization, Muon, and the defaults for them."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+from torch.nn import functional as F
+
+from sgan_sklearn import SGANClassifier, Training, load, save
+from sgan_sklearn._data.batches import Batch
+from sgan_sklearn._training.step import TrainingStep
+from sgan_sklearn.architectures import (
+    ConvArchitecture,
+    ModuleArchitecture,
+    ResNetArchitecture,
+)
+from sgan_sklearn.architectures._layers import BatchNorm2d, frozen_statistics
+from sgan_sklearn.architectures._muon import Muon, orthogonalized
+from sgan_sklearn.augmentations import AffineAugmentation, Augmentation, PhotoAugmentation
+from sgan_sklearn.objectives import OBJECTIVES
+from sgan_sklearn.regularizers import PseudoLabel, UnlabeledRows
+
+TINY = ResNetArchitecture(width=(8, 8), generator_width=4)
+
+
+@pytest.fixture
+def photographs(rng):
+    """Return 40 images of two classes, half of them without a label."""
+    y = np.arange(40) % 2
+    X = rng.integers(0, 150, (40, 16, 16, 3)) + 100 * y[:, None, None, None]
+    return X.astype(np.uint8), np.where(np.arange(40) < 20, y, -1)
+
+
+@pytest.fixture
+def make_tiny():
+    def make(**params):
+        tiny = {
+            "architecture": TINY,
+            "max_epochs": 2,
+            "batch_size": 10,
+            "latent_dim": 5,
+            "device": "cpu",
+            "random_state": 0,
+        }
+        return SGANClassifier(**tiny, training=Training()).set_params(**params)
+
+    return make
+
+
+# --- what "auto" stands for ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "architecture", "augmentation"),
+    [
+        ((24, 24, 3), ResNetArchitecture, PhotoAugmentation),
+        ((24, 30, 3), ResNetArchitecture, PhotoAugmentation),
+        ((23, 30, 3), ConvArchitecture, AffineAugmentation),
+        ((28, 28), ConvArchitecture, AffineAugmentation),
+        ((28, 28, 1), ConvArchitecture, AffineAugmentation),
+    ],
+)
+def test_color_images_are_photographs(rng, shape, architecture, augmentation):
+    X = rng.integers(0, 256, (6, *shape)).astype(np.uint8)
+    y, params = [0, 1, 0, 1, -1, -1], {"max_epochs": 1, "batch_size": 6, "device": "cpu"}
+    as_images = SGANClassifier(**params).fit(X, y)
+    flat = SGANClassifier(**params, image_shape=shape).fit(X.reshape(6, -1), y)
+    for classifier in (as_images, flat):
+        assert type(classifier.plan_.architecture) is architecture
+        assert type(classifier.plan_.augmentation) is augmentation
+
+
+def test_defaults_for_photographs(make_tiny, photographs):
+    X, y = photographs
+    plan = make_tiny(batch_size="auto").fit(X, y).plan_
+    assert (plan.batch_size, plan.labeled_batch_size) == (100, 50)
+    assert plan.adversarial_every == 8
+    assert [regularizer.name for regularizer in plan.regularizers] == ["pseudo_label"]
+    assert plan.lr_schedule(0.1) == 1
+    assert plan.lr_schedule(0.05) == pytest.approx(0.5)
+    assert plan.lr_schedule(1.0) == 0
+    assert plan.augmentation.flip
+    gray = make_tiny().fit(X[..., 0], y).plan_
+    assert not gray.augmentation.flip
+    assert (gray.batch_size, gray.labeled_batch_size) == (10, 5)
+
+
+def test_half_as_many_labeled_rows_in_a_step(make_tiny, photographs):
+    sizes = set()
+
+    class Sizes(Callback):
+        def on_batch_begin(self, net, batch=None, **kwargs):
+            sizes.add((len(batch.labeled), len(batch.unlabeled), len(batch.real)))
+
+    make_tiny(callbacks=[Sizes()]).fit(*photographs)
+    make_tiny(callbacks=[Sizes()], architecture=ConvArchitecture(width=8)).fit(*photographs)
+    assert sizes == {(5, 10, 10), (10, 10, 10)}
+
+
+def test_parts_have_constant_learning_rates(make_tiny, photographs):
+    classifier = make_tiny().partial_fit(*photographs, classes=[0, 1])
+    assert classifier.plan_.lr_schedule is None
+
+
+# --- batch normalization ------------------------------------------------------------------------
+
+
+def running_means(module):
+    return [
+        layer.running_mean.clone() for layer in module.modules() if hasattr(layer, "running_mean")
+    ]
+
+
+@pytest.mark.parametrize("name", [n for n, o in OBJECTIVES.items() if o.uses_generator])
+def test_generated_rows_change_neither_statistics_nor_other_outputs(name):
+    objective = OBJECTIVES[name]()
+    discriminator = TINY.build_discriminator((3, 16, 16), objective.n_outputs(2))
+    x, codes = torch.randn(20, 3, 16, 16), torch.arange(10) % 2
+    batch = Batch(x[:10], codes, x[10:], x[10:], torch.arange(10))
+    means, terms = [], []
+    for scale in (1.0, 100.0):
+        network = copy.deepcopy(discriminator)
+        losses = objective.discriminator_loss(network, batch, scale * x.flip(0)[:10], 1.0)
+        means.append(running_means(network))
+        terms.append((losses["supervised"], losses["real"]))
+    assert all(map(torch.equal, *means))
+    assert torch.equal(*[torch.stack(pair) for pair in terms])
+    assert not all(map(torch.equal, means[0], running_means(discriminator)))
+
+
+def test_statistics_are_frozen_within_a_block_only():
+    layer = BatchNorm2d(3, momentum=0.25)
+    values = torch.randn(4, 3, 2, 2)
+    with frozen_statistics(layer):
+        layer(values)
+    assert torch.equal(layer.running_mean, torch.zeros(3))
+    assert layer.momentum == 0.25
+    with pytest.raises(ValueError, match="4D"), frozen_statistics(layer):
+        layer(values[0])
+    layer(values)
+    assert not torch.equal(layer.running_mean, torch.zeros(3))
+
+
+def test_generator_steps_keep_the_statistics(make_tiny, photographs, monkeypatch):
+    n_steps, original = [], TrainingStep.generator_step
+
+    def watched(step, batch, generated):
+        before = running_means(step._net.module_)
+        terms = original(step, batch, generated)
+        assert all(map(torch.equal, before, running_means(step._net.module_)))
+        n_steps.append(1)
+        return terms
+
+    monkeypatch.setattr(TrainingStep, "generator_step", watched)
+    training = Training(adversarial_every=1, record_steps=False)
+    make_tiny(training=training).fit(*photographs)
+    assert len(n_steps) == 8
+
+
+def test_networks_of_the_user_may_have_batch_normalization(photographs):
+    X, y = photographs
+    discriminator = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(392, 2)
+    )
+    generator = nn.Sequential(nn.Linear(64, 3 * 16 * 16), nn.Tanh(), nn.Unflatten(1, (3, 16, 16)))
+    architecture = ModuleArchitecture(discriminator, generator)
+    assert architecture.build_discriminator((3, 16, 16), 2).uses_batch_statistics
+    clf = SGANClassifier(architecture, max_epochs=30, batch_size=10, random_state=0).fit(X, y)
+    assert clf.score(X[:20], y[:20]) > 0.9
+
+
+def test_no_labeled_rows_have_no_statistics(make_tiny, photographs):
+    X, _ = photographs
+    classifier = make_tiny().partial_fit(X, np.full(40, -1), classes=[0, 1])
+    assert np.isfinite(classifier.predict_proba(X)).all()
+
+
+# --- whitening ----------------------------------------------------------------------------------
+
+
+def test_whitened_patches_are_uncorrelated(rng):
+    noise = torch.from_numpy(rng.normal(size=(50, 3, 16, 16))).float()
+    smooth = F.avg_pool2d(noise, 3, stride=1, padding=1) + 0.5 * noise[:, :1]
+    network = TINY.build_discriminator((3, 16, 16), 2)
+    network.initialize_from_data(smooth)
+    y = network.whitening(smooth)
+    n = y.shape[1] // 2
+    assert torch.equal(y[:, n:], -y[:, :n])
+    values = y[:, :n].movedim(1, -1).flatten(0, -2)
+    torch.testing.assert_close(values.mean(dim=0), torch.zeros(n), atol=1e-3, rtol=0)
+    covariance = values.T @ values / len(values)
+    torch.testing.assert_close(covariance, torch.eye(n), atol=0.05, rtol=0)
+    assert not any("whitening" in key for key, _ in network.named_parameters())
+
+
+# --- Muon ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 50), (50, 8)])
+def test_steps_are_orthogonal(shape):
+    direction = orthogonalized(torch.randn(shape))
+    values = torch.linalg.svdvals(direction)
+    assert direction.shape == shape
+    assert values.max() < 1.4
+    assert values.min() > 0.1
+    assert values.median() > 0.6
+
+
+def test_muon_is_adam_but_for_convolutions():
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+    other = copy.deepcopy(network)
+    x = torch.randn(6, 2, 4, 4)
+    optimizers = Muon(network.parameters(), lr=0.01), torch.optim.Adam(other.parameters(), lr=0.01)
+    before = network[0].weight.detach().clone()
+    for module, optimizer in zip((network, other), optimizers, strict=True):
+        module(x).square().mean().backward()
+        optimizer.step()
+    assert torch.equal(network[3].weight, other[3].weight)
+    assert not torch.equal(network[0].weight, other[0].weight)
+    scaled = before * 2 / before.norm()
+    step = (scaled - network[0].weight).flatten(1) / (20 * 0.01)
+    assert torch.linalg.svdvals(step.detach()).max() < 1.4
+    assert set(optimizers[0].state_dict()["state"]) == set(optimizers[1].state_dict()["state"])
+
+
+# --- the whole ----------------------------------------------------------------------------------
+
+
+def test_photographs_are_learned(make_tiny, photographs):
+    X, y = photographs
+    truth = np.arange(40) % 2
+    classifier = make_tiny(max_epochs=25).fit(X, y)
+    assert classifier.score(X, truth) > 0.9
+    assert classifier.sample(3).shape == (3, 16, 16, 3)
+    assert np.isfinite(classifier.score_samples(X)).all()
+
+
+def test_same_seed_same_model(make_tiny, photographs):
+    X, y = photographs
+    first, again, other = (make_tiny(random_state=seed).fit(X, y) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
+    np.testing.assert_array_equal(first.sample(3, random_state=0), again.sample(3, random_state=0))
+    assert not np.array_equal(first.predict_proba(X), other.predict_proba(X))
+
+
+def test_a_saved_training_continues_to_the_bit(make_tiny, photographs, tmp_path):
+    X, y = photographs
+    classifier = make_tiny(warm_start=True).fit(X, y)
+    save(classifier, tmp_path / "model")
+    copies = load(tmp_path / "model"), pickle.loads(pickle.dumps(classifier))
+    for restored in copies:
+        np.testing.assert_array_equal(restored.predict_proba(X), classifier.predict_proba(X))
+    expected = classifier.fit(X, y).predict_proba(X)
+    for restored in copies:
+        np.testing.assert_array_equal(restored.fit(X, y).predict_proba(X), expected)
+
+
+def test_the_schedule_ends_with_the_time(make_tiny, photographs, monkeypatch):
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(
+        "sgan_sklearn._training.run.time.perf_counter", lambda: float(next(seconds))
+    )
+    passed = []
+    training = Training(max_time=40.0, lr_schedule=lambda share: passed.append(share) or 1.0)
+    make_tiny(max_epochs=1000, training=training).fit(*photographs)
+    assert passed == sorted(passed)
+    assert passed[0] < 0.1
+    assert 0.9 < passed[-1] <= 1
+
+
+# --- weak and strong views ----------------------------------------------------------------------
+
+
+class Shades(Augmentation):
+    """Weak views are darker, strong ones are black."""
+
+    def __call__(self, x):
+        return x - 0.5
+
+    def strong(self, x):
+        return torch.zeros_like(x)
+
+
+def test_pseudo_labels_are_learned_on_strong_views(make_tiny, photographs):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
+    shades, x = Shades(), torch.randn(4, 3, 16, 16)
+    views = {}
+    for name, strong in {"strong": shades.strong, "weak": None}.items():
+        rows = UnlabeledRows(x, network, network, lambda o: o, shades, torch.arange(4), strong)
+        views[name] = PseudoLabel(threshold=0.0).loss(rows)
+    codes = network(x).argmax(dim=1)
+    torch.testing.assert_close(
+        views["strong"], F.cross_entropy(network(torch.zeros_like(x)), codes)
+    )
+    torch.testing.assert_close(views["weak"], F.cross_entropy(network(x - 0.5), codes))
+
+
+def test_views_of_photographs(rng):
+    x = torch.from_numpy(rng.uniform(-1, 1, size=(200, 3, 12, 10))).float()
+    torch.manual_seed(0)
+    still = PhotoAugmentation(shift=0, flip=False, cutout=0, color=0)
+    assert torch.equal(still(x), x)
+    torch.testing.assert_close(still.strong(x), x)
+    flipped = PhotoAugmentation(shift=0, cutout=0)(x)
+    is_flipped = (flipped == x.flip(3)).all(dim=(1, 2, 3))
+    assert 70 < is_flipped.sum() < 130
+    assert torch.equal(flipped[~is_flipped], x[~is_flipped])
+    cut = PhotoAugmentation(shift=0, flip=False, cutout=0.5)(x)
+    n_cut = (cut == 0).all(dim=1).sum(dim=(1, 2))
+    assert n_cut.max() == 25
+    assert n_cut.min() >= 1
+    assert torch.equal(cut[cut != 0], x[cut != 0])
+    moved = PhotoAugmentation(shift=0.1, flip=False, cutout=0)(x)
+    shifts = {
+        (i, j)
+        for i in range(-1, 2)
+        for j in range(-1, 2)
+        if any(
+            torch.equal(m[:, 1:-1, 1:-1], o[:, 1 + i : 11 + i, 1 + j : 9 + j])
+            for m, o in zip(moved, x, strict=True)
+        )
+    }
+    assert len(shifts) == 9
