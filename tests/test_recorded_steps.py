@@ -65,7 +65,7 @@ def table():
 MLP = MLPArchitecture((16,), (16,))
 CONV = ConvArchitecture((4, 4), 4)
 ALL = [
-    PseudoLabel(0.3, ramp_up=20),
+    PseudoLabel(0.3, start=4, ramp_up=20),
     ClassPrior(ramp_up=0),
     ConditionalEntropy(),
     Consistency(),

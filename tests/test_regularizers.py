@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sgan_sklearn import SGANClassifier, load, save
+from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
 from sgan_sklearn.regularizers import (
@@ -129,6 +129,35 @@ def test_ramp():
     assert regularizer.ramp(50) == pytest.approx(np.exp(-1.25))
     assert [regularizer.ramp(step) for step in (100, 5000)] == [1, 1]
     assert ConditionalEntropy(ramp_up=0).ramp(0) == 1
+    late = PseudoLabel(start=40, ramp_up=100)
+    assert [late.ramp(step) for step in (0, 39)] == [0, 0]
+    assert [late.ramp(step + 40) for step in (0, 50)] == [regularizer.ramp(s) for s in (0, 50)]
+    assert late.ramp(140) == 1
+    assert [PseudoLabel(start=1, ramp_up=0).ramp(step) for step in (0, 1)] == [0, 1]
+
+
+@pytest.mark.parametrize("record_steps", [False, True])
+def test_a_term_is_not_computed_before_its_start(digits, record_steps):
+    X, y = digits
+    training = Training(record_steps=record_steps)
+    fits = {
+        start: SGANClassifier(
+            MLPArchitecture((16,), (16,)),
+            regularizer=PseudoLabel(0.2, start=start, ramp_up=0),
+            max_epochs=3,
+            device="cpu",
+            random_state=0,
+            training=training,
+        ).fit(X, y)
+        for start in (0, 15, 10**6)
+    }
+    n_steps = fits[0].n_steps_ // 3
+    assert 2 * n_steps > 15
+    terms = {s: ["pseudo_label" in epoch for epoch in f.history_] for s, f in fits.items()}
+    assert terms == {0: [True] * 3, 15: [n_steps > 15, True, True], 10**6: [False] * 3}
+    results = [fitted.predict_proba(X) for fitted in fits.values()]
+    assert not np.array_equal(results[0], results[1])
+    assert not np.array_equal(results[1], results[2])
 
 
 # --- closed forms -------------------------------------------------------------------------

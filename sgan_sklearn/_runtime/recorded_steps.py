@@ -54,6 +54,7 @@ SYNCHRONIZING = (
 
 # A batch is a NamedTuple of tensors, each of which may be None.
 Terms = dict[str, Tensor]
+_Kind = tuple[bool, ...]
 Step = Callable[[Any, Tensor | None, Sequence[float | Tensor]], Terms]
 
 
@@ -94,7 +95,8 @@ class RecordedStep:
     Parameters
     ----------
     step : callable
-        Takes a batch, latent vectors or None, and numbers; returns the loss terms. Its state
+        Takes a batch, latent vectors or None, and numbers; returns the loss terms. Steps in which
+        other numbers are zero are recorded separately. Its state
         between two steps consists of tensors that it changes in place. Other tensors, such as the
         gradients, are valid only within a step.
     optimizers : sequence of Optimizer
@@ -120,20 +122,21 @@ class RecordedStep:
         self._is_off = False
         # The default stream of a GPU does not support recording.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        # The keys say whether a step is adversarial.
-        self._n_steps: Counter[bool] = Counter()
-        self._recordings: dict[bool, _Recording] = {}
+        # The keys say whether a step is adversarial, and which terms it leaves out.
+        self._n_steps: Counter[_Kind] = Counter()
+        self._recordings: dict[_Kind, _Recording] = {}
 
     def __call__(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
         """Make a step and return its loss terms."""
         if self._is_off:
             return self._step(batch, latent, numbers)
-        adversarial = latent is not None
-        self._n_steps[adversarial] += 1
-        if self._n_steps[adversarial] <= N_WARM_UP:
-            return self._warm_up(batch, latent, numbers)
+        kind = latent is not None, *(number == 0 for number in numbers)
+        self._n_steps[kind] += 1
+        if self._n_steps[kind] <= N_WARM_UP:
+            is_last = self._n_steps[kind] == N_WARM_UP
+            return self._warm_up(batch, latent, numbers, is_last=is_last)
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
-        if adversarial not in self._recordings:
+        if kind not in self._recordings:
             try:
                 recording = _Recording(self._step, groups, self._stream, batch, latent, numbers)
             except torch.cuda.OutOfMemoryError:
@@ -147,16 +150,17 @@ class RecordedStep:
                 # The end of the recording fails as well; the context has the cause.
                 self._handle_failure(error.__context__ or error)
                 return self._step(batch, latent, numbers)
-            self._recordings[adversarial] = recording
-        recording = self._recordings[adversarial]
+            self._recordings[kind] = recording
+        recording = self._recordings[kind]
         rates = [group["lr"] for group in groups]
         terms = recording.replay(batch, latent, [*numbers, *rates])
         if recording.failure is not None:
             self._handle_failure(recording.failure)
         return terms
 
-    def _warm_up(self, batch: Any, latent: Tensor | None, numbers: Sequence[float]) -> Terms:
-        is_last = self._n_steps[latent is not None] == N_WARM_UP
+    def _warm_up(
+        self, batch: Any, latent: Tensor | None, numbers: Sequence[float], *, is_last: bool
+    ) -> Terms:
         watch = _Watch(batch.real.device)
         with _on_stream(self._stream), watch if is_last else nullcontext():
             terms = self._step(batch, latent, numbers)

@@ -123,7 +123,7 @@ DEFAULTS = {
     ),
     "photographs": Defaults(
         ResNetArchitecture(),
-        ("pseudo_label",),
+        (PseudoLabel(start=500, ramp_up=500),),
         PhotoAugmentation(),
         batch_size=100,
         lr_schedule="one_cycle",

@@ -171,6 +171,8 @@ class TrainingStep:
             getattr(net.augment, "strong", None),
         )
         for regularizer, factor in zip(net.regularizers, factors, strict=True):
+            if regularizer.ramp(net.n_steps_) == 0:
+                continue
             term = regularizer.loss(unlabeled)
             losses["loss"] = losses["loss"] + factor * term
             if regularizer.name in losses:

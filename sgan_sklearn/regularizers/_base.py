@@ -154,7 +154,7 @@ class Regularizer(BaseEstimator, ABC):
     ``regularizer__name``, as in a grid search.
 
     A subclass defines `loss` and sets the ``name`` of its term. It may have the parameters
-    ``weight`` and ``ramp_up``, which are otherwise 1 and 0.
+    ``weight``, ``start`` and ``ramp_up``, which are otherwise 1, 0 and 0.
 
     .. versionadded:: 0.1
 
@@ -191,6 +191,7 @@ class Regularizer(BaseEstimator, ABC):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "weight": [Interval(Real, 0, None, closed="left")],
+        "start": [Interval(Integral, 0, None, closed="left")],
         "ramp_up": [Interval(Integral, 0, None, closed="left")],
     }
 
@@ -201,10 +202,14 @@ class Regularizer(BaseEstimator, ABC):
     """Attributes that are only used during training, and excluded from pickles and copies."""
 
     weight: float = 1.0
+    start: int = 0
     ramp_up: int = 0
 
     def ramp(self, step: int) -> float:
-        """Return the factor of the weight at a training step: ``exp(-5 (1 - step/ramp_up)^2)``.
+        """Return the factor of the weight at a training step.
+
+        It is zero before the step ``start``, so that the term is not computed, and with the number
+        of steps ``s`` since then ``exp(-5 (1 - s / ramp_up)^2)``.
 
         Parameters
         ----------
@@ -214,8 +219,11 @@ class Regularizer(BaseEstimator, ABC):
         Returns
         -------
         factor : float
-            Factor from 0 to 1; 1 from step ``ramp_up`` on.
+            Factor from 0 to 1; 1 from step ``start + ramp_up`` on.
         """
+        step -= self.start
+        if step < 0:
+            return 0.0
         if step >= self.ramp_up:
             return 1.0
         return math.exp(-5 * (1 - step / self.ramp_up) ** 2)

@@ -80,8 +80,11 @@ class PseudoLabel(Regularizer):
         predictions.
     weight : float, default=1.0
         Weight of the term.
+    start : int, default=0
+        Number of training steps before the term is computed for the first time. Until the network
+        is confident of some rows, it only takes time.
     ramp_up : int, default=1000
-        Number of training steps over which the weight increases to its full value.
+        Number of training steps from `start` on over which the weight increases to its full value.
 
     References
     ----------
@@ -104,9 +107,17 @@ class PseudoLabel(Regularizer):
         "threshold": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, threshold: float = 0.95, *, weight: float = 1.0, ramp_up: int = 1000):
+    def __init__(
+        self,
+        threshold: float = 0.95,
+        *,
+        weight: float = 1.0,
+        start: int = 0,
+        ramp_up: int = 1000,
+    ) -> None:
         self.threshold = threshold
         self.weight = weight
+        self.start = start
         self.ramp_up = ramp_up
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
