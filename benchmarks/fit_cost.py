@@ -46,6 +46,7 @@ DATASETS = {
     ),
 }
 LABELS_PER_CLASS = 5
+BATCH_SIZE = 50  # the default
 
 # Parameters of SGANClassifier; "steps" becomes the number of epochs that make them.
 ABLATION = {
@@ -104,7 +105,7 @@ def classifier(n_rows: int, steps: int | None = None, **params: object) -> objec
     if params:
         estimator.set_params(training=Training()).set_params(**params)
     if steps is not None:
-        estimator.set_params(max_epochs=-(-steps // -(-n_rows // estimator.batch_size)))
+        estimator.set_params(max_epochs=-(-steps // -(-n_rows // BATCH_SIZE)))
     return estimator
 
 
