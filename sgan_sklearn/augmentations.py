@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -17,7 +18,13 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["AUGMENTATIONS", "AffineAugmentation", "Augmentation", "PhotoAugmentation"]
+__all__ = [
+    "AUGMENTATIONS",
+    "AffineAugmentation",
+    "Augmentation",
+    "PhotoAugmentation",
+    "TransformAugmentation",
+]
 
 
 class Augmentation(BaseEstimator, ABC):
@@ -49,6 +56,9 @@ class Augmentation(BaseEstimator, ABC):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    is_recordable: ClassVar[bool] = True
+    """Whether a training step with the augmentation may be recorded and replayed without Python."""
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
@@ -274,6 +284,83 @@ def _mirrored(indices: Tensor, n_pixels: int) -> Tensor:
     """Return indices within the image for those beyond its borders."""
     last = n_pixels - 1
     return last - (last - indices.abs()).abs()
+
+
+class TransformAugmentation(Augmentation):
+    """Apply transforms of single images, such as those of torchvision.
+
+    The transforms receive one image at a time, so that each one is changed differently. This takes
+    much longer than the augmentations of whole batches.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    transform : callable
+        Takes an image as a float tensor of shape (channels, height, width), with pixels from 0 to
+        1, and returns such a tensor of the same shape. Its random numbers must come from torch's
+        global generator, so that `random_state` determines them.
+    strong_transform : callable, default=None
+        The same for the strong views, on which pseudo-labels are learned; None stands for
+        `transform`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sgan_sklearn.augmentations import TransformAugmentation
+    >>> def darker(image):
+    ...     return (0.5 + 0.5 * torch.rand(1)) * image
+    >>> TransformAugmentation(darker)(torch.ones(2, 3, 8, 8)).shape
+    torch.Size([2, 3, 8, 8])
+
+    With torchvision::
+
+        from torchvision.transforms import v2
+
+        weak = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomCrop(32, padding=4)])
+        strong = v2.Compose([weak, v2.RandAugment()])
+        SGANClassifier(augment=TransformAugmentation(weak, strong))
+    """
+
+    is_recordable = False
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "transform": [callable],
+        "strong_transform": [callable, None],
+    }
+
+    def __init__(
+        self,
+        transform: Callable[[Tensor], Tensor],
+        strong_transform: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.transform = transform
+        self.strong_transform = strong_transform
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return images changed by `transform`."""
+        return _transformed(self.transform, "transform", x)
+
+    def strong(self, x: Tensor) -> Tensor:
+        """Return images changed by `strong_transform`."""
+        if self.strong_transform is None:
+            return self(x)
+        return _transformed(self.strong_transform, "strong_transform", x)
+
+
+def _transformed(transform: Callable[[Tensor], Tensor], name: str, x: Tensor) -> Tensor:
+    """Return images of -1 to 1, each changed by a transform of images of 0 to 1."""
+    images: list[Any] = [transform(image) for image in (x + 1) / 2]
+    shape = x.shape[1:]
+    for image in images:
+        is_tensor = isinstance(image, Tensor)
+        if not is_tensor or image.shape != shape:
+            got = tuple(image.shape) if is_tensor else type(image).__name__
+            raise ValueError(
+                f"The {name!r} parameter of TransformAugmentation must return a tensor of the "
+                f"shape of the image, {tuple(shape)}. Got {got}. Crop or resize to that shape."
+            )
+    return 2 * torch.stack(images).to(x) - 1 if images else x
 
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {

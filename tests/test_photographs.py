@@ -20,7 +20,12 @@ from sgan_sklearn.architectures import (
 )
 from sgan_sklearn.architectures._layers import BatchNorm2d, frozen_statistics
 from sgan_sklearn.architectures._muon import Muon, orthogonalized
-from sgan_sklearn.augmentations import AffineAugmentation, Augmentation, PhotoAugmentation
+from sgan_sklearn.augmentations import (
+    AffineAugmentation,
+    Augmentation,
+    PhotoAugmentation,
+    TransformAugmentation,
+)
 from sgan_sklearn.objectives import OBJECTIVES
 from sgan_sklearn.regularizers import PseudoLabel, UnlabeledRows
 
@@ -297,6 +302,46 @@ def test_pseudo_labels_are_learned_on_strong_views(make_tiny, photographs):
         views["strong"], F.cross_entropy(network(torch.zeros_like(x)), codes)
     )
     torch.testing.assert_close(views["weak"], F.cross_entropy(network(x - 0.5), codes))
+
+
+def test_transforms_of_single_images(make_tiny, photographs):
+    sizes, x = [], torch.rand(5, 3, 4, 6) * 2 - 1
+
+    def brighter(image):
+        assert image.min() >= 0
+        assert image.max() <= 1
+        sizes.append(image.shape)
+        return (image + torch.rand(1)) / 2
+
+    augmentation = TransformAugmentation(brighter)
+    changed = augmentation(x)
+    assert sizes == [x.shape[1:]] * 5
+    shift = changed - x / 2
+    assert (shift.flatten(1).std(dim=1) < 1e-6).all()  # one random number for each image
+    assert shift[:, 0, 0, 0].std() > 0.01
+    both = TransformAugmentation(brighter, torch.ones_like)
+    assert torch.equal(both.strong(x), torch.ones_like(x))
+    torch.manual_seed(0)
+    expected = augmentation(x)
+    torch.manual_seed(0)
+    assert torch.equal(augmentation.strong(x), expected)
+    classifier = make_tiny(augment=augmentation, training__record_steps="auto").fit(*photographs)
+    assert classifier.n_steps_ == 8
+    assert augmentation(x[:0]).shape == (0, 3, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("transform", "got"),
+    [
+        (lambda image: image[:, :2], r"\(3, 2, 16\)"),
+        (lambda image: image.numpy(), "ndarray"),
+    ],
+)
+def test_a_transform_that_changes_the_shape_is_refused(make_tiny, photographs, transform, got):
+    with pytest.raises(ValueError, match=f"'transform' parameter .* Got {got}. Crop or resize"):
+        make_tiny(augment=TransformAugmentation(transform)).fit(*photographs)
+    with pytest.raises(ValueError, match="'transform' parameter of TransformAugmentation"):
+        make_tiny(augment=TransformAugmentation("flip")).fit(*photographs)
 
 
 def test_views_of_photographs(rng):

@@ -60,6 +60,8 @@ class TrainingStep:
             return False
         if net.record_steps != "auto":
             return bool(net.record_steps)
+        if not getattr(net.augment, "is_recordable", True):
+            return False
         networks = [*net.module_.modules(), *net.generator_.modules()]
         others = [net.objective, *net.regularizers, net.augment or nn.Identity()]
         return is_recordable([*networks, *others], [callback for _, callback in net.callbacks_])
