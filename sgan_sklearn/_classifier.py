@@ -138,8 +138,8 @@ default="auto"
         training steps for each class (at least 500, at most 2,000; 900 for wide tables, 2,000 in
         convolutional networks, 10,000 in residual ones), and decreased to stay within 10,000.
     batch_size : int or "auto", default="auto"
-        Number of generated rows in a step, and at most of unlabeled and of labeled rows. "auto" is
-        50; in residual networks it is 100, and half as many labeled rows.
+        Number of generated rows in a step, and at most of unlabeled and of labeled rows, of which
+        there are half as many in residual networks. "auto" is 100 in these, and 50 otherwise.
     discriminator_lr : float, default=5e-3
         Learning rate of the discriminator's Adam optimizer.
     generator_lr : float, default=5e-3

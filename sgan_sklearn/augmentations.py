@@ -57,6 +57,9 @@ class Augmentation(BaseEstimator, ABC):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
+    needs_pixels: ClassVar[bool] = False
+    """Whether images must be scaled to pixels from -1 to 1, as ``scaling="image"`` does."""
+
     is_recordable: ClassVar[bool] = True
     """Whether a training step with the augmentation may be recorded and replayed without Python."""
 
@@ -211,6 +214,8 @@ class PhotoAugmentation(Augmentation):
     torch.Size([5, 3, 32, 32])
     """
 
+    needs_pixels = True
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "shift": [Interval(Real, 0, 0.5, closed="both")],
         "flip": ["boolean"],
@@ -322,6 +327,7 @@ class TransformAugmentation(Augmentation):
         SGANClassifier(augment=TransformAugmentation(weak, strong))
     """
 
+    needs_pixels = True
     is_recordable = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

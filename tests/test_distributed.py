@@ -39,8 +39,8 @@ import torch
 from sklearn.datasets import load_digits
 from torch import distributed
 
-from sgan_sklearn import SGANClassifier
-from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
+from sgan_sklearn import SGANClassifier, Training
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ResNetArchitecture
 from sgan_sklearn.objectives import OBJECTIVES
 
 torch.set_num_threads(1)
@@ -77,6 +77,11 @@ for name, (rows, params) in systems.items():
 # With noise, to check that it differs between the processes but the models do not.
 clf = SGANClassifier(max_epochs=1, device="cpu", random_state=0, verbose=1).fit(X, y)
 results["noisy"] = {"probabilities": clf.predict_proba(X), "n_steps": clf.n_steps_}
+# In bfloat16, if the processor supports it, and with learning rates that depend on the time.
+residual = ResNetArchitecture(width=(8, 8), generator_width=4)
+clf = SGANClassifier(residual, device="cpu", random_state=0, training=Training(max_time=3))
+clf.fit(images, y)
+results["photographs"] = {"probabilities": clf.predict_proba(images), "n_steps": clf.n_steps_}
 if n_processes > 1:
     try:
         SGANClassifier(**common).set_params(latent_dim=8 + rank).fit(X, y)
@@ -122,6 +127,12 @@ def results(tmp_path_factory):
 def test_two_processes_train_the_same_model_as_one_process(results, process, system):
     for name, values in results["1_0"][system].items():
         np.testing.assert_allclose(results[process][system][name], values, rtol=1e-3, atol=1e-4)
+
+
+def test_both_processes_have_the_same_statistics_and_learning_rates(results):
+    first, second = (results[name]["photographs"] for name in ("2_0", "2_1"))
+    np.testing.assert_array_equal(first["probabilities"], second["probabilities"])
+    assert first["n_steps"] == second["n_steps"] > 1
 
 
 def test_both_processes_end_with_the_same_model(results):

@@ -55,6 +55,16 @@ def test_statistics_are_averaged_and_counts_are_copied():
     assert averaged.num_batches_tracked == 1
 
 
+def test_other_buffers_are_copied():
+    averaged, trained = (nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3)) for _ in "ab")
+    for _ in range(30):
+        trained(torch.randn(2, 4))
+    for t in range(1, 40):
+        update_average(averaged, trained, 1 / t)
+    averaged.eval()
+    assert torch.linalg.matrix_norm(averaged.weight.detach(), 2) == pytest.approx(1, abs=0.05)
+
+
 @pytest.mark.parametrize("size", [1, 3, 10, 100])
 def test_chunks_are_put_together(size):
     network, x = nn.Linear(4, 2), torch.randn(10, 4)

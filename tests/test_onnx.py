@@ -17,7 +17,7 @@ from sgan_sklearn._data.columns import TableColumns
 from sgan_sklearn._data.scaling import TableScaler
 from sgan_sklearn._data.table import as_table
 from sgan_sklearn._storage.onnx_columns import TableInputs
-from sgan_sklearn.architectures import ConvArchitecture
+from sgan_sklearn.architectures import ConvArchitecture, ResNetArchitecture
 from sgan_sklearn.objectives import OBJECTIVES
 
 onnx = pytest.importorskip("onnx", exc_type=ImportError)
@@ -88,13 +88,16 @@ def test_missing_numbers_are_part_of_the_graph(make_classifier, data, run, dtype
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((8, 8), np.uint8), ((9, 8, 1), np.float32), ((8, 10, 3), np.uint8)]
 )
-def test_images_are_exported(make_classifier, run, shape, dtype):
+@pytest.mark.parametrize(
+    "architecture", [ConvArchitecture(width=4), ResNetArchitecture((4, 4))], ids=repr
+)
+def test_images_are_exported(make_classifier, run, shape, dtype, architecture):
     rng = np.random.RandomState(0)
     images = rng.randint(0, 255, (30, *shape)).astype(dtype)
-    architecture = ConvArchitecture(width=4)
     classifier = make_classifier(architecture=architecture, max_epochs=1)
     classifier.fit(images, rng.randint(-1, 2, 30))
-    assert_same(classifier, images, run(classifier, images))
+    for n in (30, 5, 1):
+        assert_same(classifier, images[:n], run(classifier, images[:n]))
 
 
 @pytest.mark.parametrize(

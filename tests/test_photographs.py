@@ -86,7 +86,7 @@ def test_defaults_for_photographs(make_tiny, photographs):
     assert plan.adversarial_every == 8
     assert [regularizer.name for regularizer in plan.regularizers] == ["pseudo_label"]
     assert plan.lr_schedule(0.1) == 1
-    assert plan.lr_schedule(0.05) == pytest.approx(0.5)
+    assert plan.lr_schedule(0.05) == pytest.approx(0.55)
     assert plan.lr_schedule(1.0) == 0
     assert plan.augmentation.flip
     gray = make_tiny().fit(X[..., 0], y).plan_
@@ -176,6 +176,30 @@ def test_networks_of_the_user_may_have_batch_normalization(photographs):
     assert architecture.build_discriminator((3, 16, 16), 2).uses_batch_statistics
     clf = SGANClassifier(architecture, max_epochs=30, batch_size=10, random_state=0).fit(X, y)
     assert clf.score(X[:20], y[:20]) > 0.9
+
+
+def test_batch_normalization_of_the_user_takes_one_row(photographs):
+    X, y = photographs[0].reshape(40, -1) / 255.0, np.where(np.arange(40) == 3, 1, -1)
+    discriminator = nn.Sequential(
+        nn.Linear(768, 8), nn.BatchNorm1d(8, momentum=None), nn.ReLU(), nn.Linear(8, 2)
+    )
+    architecture = ModuleArchitecture(discriminator, nn.Linear(64, 768))
+    for batch_size in (1, 10):
+        training = Training(record_steps=False)  # without a momentum, PyTorch reads a tensor
+        clf = SGANClassifier(
+            architecture, regularizer=None, batch_size=batch_size, device="cpu", training=training
+        )
+        for labels in (y, np.full(40, -1)):
+            clf.partial_fit(X, labels, classes=[0, 1])
+            assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_frozen_statistics_count_no_batches():
+    layer, values = nn.BatchNorm1d(3, momentum=None), torch.randn(4, 3)
+    with frozen_statistics(layer):
+        layer(values)
+    layer(values)
+    torch.testing.assert_close(layer.running_mean, values.mean(dim=0))
 
 
 def test_no_labeled_rows_have_no_statistics(make_tiny, photographs):
@@ -342,6 +366,34 @@ def test_a_transform_that_changes_the_shape_is_refused(make_tiny, photographs, t
         make_tiny(augment=TransformAugmentation(transform)).fit(*photographs)
     with pytest.raises(ValueError, match="'transform' parameter of TransformAugmentation"):
         make_tiny(augment=TransformAugmentation("flip")).fit(*photographs)
+
+
+@pytest.mark.parametrize("augment", ["photo", TransformAugmentation(torch.clone)], ids=str)
+@pytest.mark.parametrize("params", [{"scaling": "none"}, {"scaling": "standard"}], ids=str)
+def test_photographs_need_pixels(make_tiny, photographs, augment, params):
+    with pytest.raises(ValueError, match=r"'augment' parameter .* needs pixels from -1 to 1"):
+        make_tiny(augment=augment, **params).fit(*photographs)
+    automatic = make_tiny(**params).fit(*photographs).plan_.augmentation
+    assert type(automatic) is AffineAugmentation
+
+
+def test_a_continued_training_has_the_defaults_of_its_networks(make_tiny, photographs):
+    X, y = photographs
+    convolutions = ConvArchitecture(width=8, generator_width=4)
+    classifier = make_tiny(architecture=convolutions, warm_start=True).fit(X, y)
+    classifier.set_params(architecture=TINY).fit(X, y)
+    assert type(classifier.plan_.augmentation) is AffineAugmentation
+    assert classifier.plan_.lr_schedule is None
+    assert classifier.plan_.adversarial_every == 4
+
+
+def test_one_step_trains(make_tiny, photographs):
+    X, y = photographs
+    fits = [
+        make_tiny(max_epochs=1, batch_size=40, discriminator_lr=lr).fit(X, y) for lr in (1e-9, 5e-3)
+    ]
+    assert fits[0].n_steps_ == 1
+    assert not np.allclose(*[fitted.predict_proba(X) for fitted in fits], atol=1e-4)
 
 
 def test_views_of_photographs(rng):

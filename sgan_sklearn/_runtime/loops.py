@@ -50,21 +50,24 @@ def averaging_share(decay: float, n_steps: int) -> float:
 @torch.no_grad()
 def update_average(averaged: nn.Module, trained: nn.Module, share: float | Tensor) -> None:
     """Move averaged weights and statistics toward the trained ones, ``a += share (w - a)``."""
-    means, counts = _floats_and_counts(averaged)
-    weights, trained_counts = _floats_and_counts(trained)
+    means, others = _averaged_and_copied(averaged)
+    weights, trained_others = _averaged_and_copied(trained)
     # torch has no lerp of many tensors with a tensor as the share.
     gaps = torch._foreach_sub(weights, means)
     torch._foreach_mul_(gaps, share)
     torch._foreach_add_(means, gaps)
-    if counts:
-        torch._foreach_copy_(counts, trained_counts)
+    if others:
+        torch._foreach_copy_(others, trained_others)
 
 
-def _floats_and_counts(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the weights and buffers of a network that are floats, and those that are integers."""
-    tensors = [*module.parameters(), *module.buffers()]
-    floats = [tensor for tensor in tensors if tensor.is_floating_point()]
-    return floats, [tensor for tensor in tensors if not tensor.is_floating_point()]
+def _averaged_and_copied(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the weights and batch statistics of a network, and its other buffers."""
+    statistics: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, buffer in module.named_buffers():
+        is_statistic = name.endswith(("running_mean", "running_var"))
+        (statistics if is_statistic else others).append(buffer)
+    return [*module.parameters(), *statistics], others
 
 
 def chunk_size(row_shape: tuple[int, ...]) -> int:

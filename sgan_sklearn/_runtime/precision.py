@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sgan_sklearn._runtime.wrapper import Wrapper
 
-__all__ = ["PRECISIONS", "choose_precision", "in_precision"]
+__all__ = ["PRECISIONS", "choose_precision", "has_bfloat16", "in_precision"]
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 
@@ -23,12 +23,9 @@ def choose_precision(
     """
     on_gpu = device.type == "cuda"
     if precision == "auto":
-        if on_gpu:
-            is_faster = for_gpus and _gpu_has_bfloat16(device)
-        else:
-            is_faster = for_cpus and device.type == "cpu" and _cpu_has_bfloat16()
+        is_faster = (for_gpus if on_gpu else for_cpus) and has_bfloat16(device)
         return "bfloat16" if is_faster else "float32"
-    if precision == "bfloat16" and on_gpu and not _gpu_has_bfloat16(device):
+    if precision == "bfloat16" and on_gpu and not has_bfloat16(device):
         raise ValueError(
             "The 'precision' parameter of Training must be 'float32' or 'auto' on "
             f"{torch.cuda.get_device_name(device)}, which does not support bfloat16. Got "
@@ -37,12 +34,12 @@ def choose_precision(
     return precision
 
 
-def _gpu_has_bfloat16(device: torch.device) -> bool:
-    return torch.cuda.get_device_capability(device) >= (8, 0)
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Return whether the processor multiplies in bfloat16; older versions of torch do not tell."""
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device multiplies in bfloat16; older versions of torch do not tell."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 

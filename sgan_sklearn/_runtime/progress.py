@@ -55,7 +55,7 @@ class EpochTable:
         self._start = time.perf_counter()
         self._epoch = self._n_before = 0
         self._pending: dict[str, Any] | None = None
-        self._columns: list[str] | None = None
+        self._columns: list[str] = []
         self._widths: list[int] | None = None
 
     def resume(self, n_epochs: int) -> None:
@@ -95,14 +95,12 @@ class EpochTable:
 
     def _print_epoch(self, record: dict[str, Any]) -> None:
         self._pending = None
-        if self._columns is None:
-            self._columns = [
-                name
-                for name, value in record.items()
-                if isinstance(value, float) and name not in LEFT_OUT
-            ]
-            names = ["epoch", *self._columns, "passed", "left"]
-            self._print([name.removesuffix("_loss") for name in names])
+        names = [k for k, v in record.items() if isinstance(v, float) and k not in LEFT_OUT]
+        if not set(names) <= set(self._columns):  # the first epoch, or a term that starts late
+            self._columns = list(dict.fromkeys([*self._columns, *names]))
+            self._widths = None
+            header = ["epoch", *self._columns, "passed", "left"]
+            self._print([name.removesuffix("_loss") for name in header])
         passed = time.perf_counter() - self._start
         n_left = self._n_epochs - self._epoch
         left = passed / (self._epoch - self._n_before) * n_left

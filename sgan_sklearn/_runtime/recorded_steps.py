@@ -95,8 +95,8 @@ class RecordedStep:
     Parameters
     ----------
     step : callable
-        Takes a batch, latent vectors or None, and numbers; returns the loss terms. Steps in which
-        other numbers are zero are recorded separately. Its state
+        Takes a batch, latent vectors or None, and numbers; returns the loss terms. If other numbers
+        are zero, the step is recorded separately, since it may leave out their terms. Its state
         between two steps consists of tensors that it changes in place. Other tensors, such as the
         gradients, are valid only within a step.
     optimizers : sequence of Optimizer
@@ -169,6 +169,7 @@ class RecordedStep:
             self._handle_failure(RuntimeError(f"{watch.operation} depends on values"))
         elif self._stream is None and watch.n_bytes > MAX_BYTES:
             self._is_off = True
+            self._recordings.clear()
         return terms
 
     def _handle_failure(self, error: BaseException) -> None:

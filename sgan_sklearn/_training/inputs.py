@@ -115,7 +115,7 @@ def check_inputs(
         estimator,
         training,
         space,
-        architecture,
+        estimator.plan_.architecture if continued else architecture,
         device=device,
         n_rows=len(rows) if held_out_mask is None else int((~held_out_mask).sum()),
         n_classes=len(labels.classes),
@@ -319,7 +319,7 @@ def _checkpoints(
     if plan.lr_schedule is None:  # a longer training begins like a shorter one
         params.pop("max_epochs")
         params["training"].max_time = None
-    run = fingerprint(versions, kind, params, rows, codes, *space.identity())
+    run = fingerprint(versions, kind, plan.precision, params, rows, codes, *space.identity())
     folder = _expanded(training.checkpoint_dir)
     return Checkpoints(folder, run, training.checkpoint_every, resume=training.resume)
 

@@ -62,7 +62,8 @@ class Training(BaseEstimator):
         networks. Only the training loop counts, and at least one step is made. The model then
         depends on the speed of the machine. A `lr_schedule` follows the share of the time if it is
         larger than that of the epochs. With checkpoints, each epoch has one, and a resumed run
-        repeats the epoch that was not complete. None trains for all epochs.
+        repeats the epoch that was not complete; its time and its schedule begin again. None trains
+        for all epochs.
     tol : float, default=1e-4
         Smallest increase of the validation accuracy that early stopping counts as an improvement.
     checkpoint_dir : str, path-like or None, default=None

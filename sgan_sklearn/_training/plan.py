@@ -234,7 +234,7 @@ def make_plan(
         architecture=architecture,
         objective=_component(estimator.objective, OBJECTIVES),
         regularizers=regularizers,
-        augmentation=_augmentation(estimator.augment, space, defaults),
+        augmentation=_augmentation(estimator, space, defaults),
         sampler=_sampler(estimator.sampler, space),
         discriminator_lr=float(estimator.discriminator_lr),
         generator_lr=float(estimator.generator_lr),
@@ -264,13 +264,13 @@ def restore_plan(estimator: Any, architecture: Architecture) -> Plan:
         architecture=architecture,
         objective=net.objective,
         regularizers=tuple(net.regularizers),
-        augmentation=_augmentation(estimator.augment, space, defaults),
+        augmentation=_augmentation(estimator, space, defaults),
         sampler=estimator.sampler_,
         discriminator_lr=net.optimizer__lr,
         generator_lr=net.generator_optimizer__lr,
         max_epochs=net.max_epochs,
         batch_size=net.batch_size,
-        labeled_batch_size=_labeled_batch_size(estimator.batch_size, defaults),
+        labeled_batch_size=_labeled_batch_size(net.batch_size, defaults),
         unsupervised_weight=net.unsupervised_weight,
         lr_schedule=_schedule(_given_or(defaults.lr_schedule, training.lr_schedule)),
         adversarial_every=net.adversarial_every,
@@ -361,11 +361,15 @@ def heads_of(space: ModelSpace) -> Heads:
     return Heads(space.blocks, space.missing)
 
 
-def _augmentation(choice: Any, space: ModelSpace, defaults: Defaults) -> Augmentation | None:
+def _augmentation(estimator: Any, space: ModelSpace, defaults: Defaults) -> Augmentation | None:
+    choice, scaling = estimator.augment, estimator.scaling
     if choice is None:
         return None
+    has_pixels = isinstance(scaling, str) and scaling in ("auto", "image")
     if _is_auto(choice):
         chosen = clone(defaults.augmentation, safe=False)
+        if chosen is not None and chosen.needs_pixels and not has_pixels:
+            return AffineAugmentation()
         is_gray = space.image_shape is not None and space.image_shape[-1] == 1
         if isinstance(chosen, PhotoAugmentation) and is_gray:
             chosen.flip = False  # letters and digits have no mirror images
@@ -377,6 +381,13 @@ def _augmentation(choice: Any, space: ModelSpace, defaults: Defaults) -> Augment
             "flattened images, set their layout: image_shape=(height, width)."
         )
     augmentation: Augmentation = _component(choice, AUGMENTATIONS)
+    if augmentation.needs_pixels and not (has_pixels and space.as_images):
+        raise ValueError(
+            f"The 'augment' parameter of SGANClassifier must not be {choice!r} with "
+            f"scaling={scaling!r} or a multilayer perceptron, since it needs pixels from -1 to 1. "
+            "Set scaling='image' and a convolutional or residual architecture, or "
+            "augment='affine'."
+        )
     return augmentation
 
 

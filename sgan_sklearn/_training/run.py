@@ -13,7 +13,12 @@ from skorch.dataset import Dataset
 from torch import Tensor
 
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
-from sgan_sklearn._runtime.processes import n_processes, process_index, process_part
+from sgan_sklearn._runtime.processes import (
+    mean_over_processes,
+    n_processes,
+    process_index,
+    process_part,
+)
 from sgan_sklearn._runtime.random import RandomStream, next_seed, reseed
 from sgan_sklearn._storage.state import (
     RESULTS,
@@ -166,7 +171,9 @@ class Run:
         if self._net.max_time is None:
             return of_epochs
         of_time = 1 - (self._end - time.perf_counter()) / self._net.max_time
-        return min(1.0, max(of_epochs, of_time))
+        # The clocks of several processes differ, and their learning rates must not.
+        shared = mean_over_processes(torch.tensor(of_time, device=self._device))
+        return min(1.0, max(of_epochs, float(shared)))
 
     # --- checkpoints --------------------------------------------------------------------------
 

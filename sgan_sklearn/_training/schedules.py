@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 __all__ = ["SCHEDULES", "scheduled_factor"]
 
-# Share of the training in which the rates of "one_cycle" increase.
-WARM_UP = 0.1
+# Share of the training in which the rates of "one_cycle" increase, and the first factor.
+WARM_UP, FIRST = 0.1, 0.1
 
 
 def linear(passed: float) -> float:
@@ -25,8 +25,10 @@ def cosine(passed: float) -> float:
 
 
 def one_cycle(passed: float) -> float:
-    """Increase linearly to one in the first tenth of the training, then decrease to zero."""
-    return passed / WARM_UP if passed < WARM_UP else (1 - passed) / (1 - WARM_UP)
+    """Increase linearly from 0.1 to 1 in the first tenth of the training, then decrease to zero."""
+    if passed < WARM_UP:
+        return FIRST + (1 - FIRST) * passed / WARM_UP
+    return (1 - passed) / (1 - WARM_UP)
 
 
 def scheduled_factor(schedule: Callable[[float], float], passed: float) -> float:

@@ -61,14 +61,14 @@ def normalized_once(module: nn.Module) -> Iterator[None]:
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
     """Keep the running statistics of batch normalization as they are within the block."""
     layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
+    layers = [layer for layer in layers if layer.track_running_stats]
     try:
         for layer in layers:
-            layer.momentum = 0.0
+            layer.track_running_stats = False
         yield
     finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
+        for layer in layers:
+            layer.track_running_stats = True
 
 
 class _WeightNorm(nn.Module):
@@ -162,26 +162,31 @@ class _DistributedBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the standardized values, scaled and shifted."""
-        if len(x) == 0:  # no statistics can be computed
+        if self.training and len(x) == 0:  # no statistics can be computed
             return x
         if not self.training or n_processes() == 1:
             y: Tensor = super().forward(x)
             return y
+        dtype, x = x.dtype, x.float()
         others = [0, *range(2, x.ndim)]
         shape = [1, -1, *[1] * (x.ndim - 2)]
         mean = mean_over_processes(x.mean(dim=others))
         centered = x - mean.view(shape)
         variance = mean_over_processes(centered.square().mean(dim=others))
-        with torch.no_grad():
-            n_values = n_processes() * x.numel() / x.shape[1]
-            self.num_batches_tracked += 1
-            # Without a momentum, use the mean of all batches.
-            momentum = self.momentum
-            momentum = 1 / float(self.num_batches_tracked) if momentum is None else momentum
-            self.running_mean.lerp_(mean, momentum)
-            self.running_var.lerp_(variance * n_values / (n_values - 1), momentum)
+        if self.track_running_stats:
+            self._update_statistics(x, mean.detach(), variance.detach())
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centered * scale.view(shape) + self.bias.view(shape)
+        return (centered * scale.view(shape) + self.bias.view(shape)).to(dtype)
+
+    @torch.no_grad()
+    def _update_statistics(self, x: Tensor, mean: Tensor, variance: Tensor) -> None:
+        n_values = n_processes() * x.numel() / x.shape[1]
+        self.num_batches_tracked += 1
+        # Without a momentum, use the mean of all batches.
+        momentum = self.momentum
+        momentum = 1 / float(self.num_batches_tracked) if momentum is None else momentum
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance * n_values / (n_values - 1), momentum)
 
 
 class BatchNorm1d(_DistributedBatchNorm, nn.BatchNorm1d):

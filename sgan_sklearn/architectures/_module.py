@@ -17,6 +17,7 @@ from sgan_sklearn.architectures._base import (
     Generator,
     Heads,
 )
+from sgan_sklearn.architectures._layers import frozen_statistics
 
 __all__ = ["ModuleArchitecture"]
 
@@ -31,6 +32,14 @@ class _ModuleDiscriminator(Discriminator):
         self.uses_batch_statistics = any(isinstance(m, _BatchNorm) for m in module.modules())
 
     def forward_features(self, x: Tensor) -> Tensor:
+        if self.training and self.uses_batch_statistics and len(x) < 2:
+            # PyTorch's batch normalization needs two rows.
+            rows = x.repeat(2, *[1] * (x.ndim - 1)) if len(x) else x.new_zeros(2, *x.shape[1:])
+            with frozen_statistics(self):
+                return self._features(rows)[: len(x)]
+        return self._features(x)
+
+    def _features(self, x: Tensor) -> Tensor:
         module: Any = self.module
         return module.forward_features(x) if self.has_split else module[:-1](x)
 

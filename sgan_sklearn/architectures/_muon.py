@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sgan_sklearn._runtime.precision import has_bfloat16
+
 __all__ = ["Muon"]
 
 # The steps of convolutions are this many times as large as those of other weights in Adam, so that
@@ -25,13 +27,13 @@ N_ITERATIONS = 3
 
 
 class Muon(torch.optim.Adam):
-    """Adam, except that the steps of convolutions are orthogonal matrices.
+    """Adam, except that the steps of convolutions are nearly orthogonal matrices.
 
     With the momentum ``m = MOMENTUM * m_before + g`` of the gradient ``g`` of a convolution, as a
-    matrix with one row for each output, the step is the orthogonal matrix ``U V'`` that is closest
-    to ``g + MOMENTUM * m = U S V'``: all directions change at the same rate. Before each step, the
-    weights are scaled to rows of mean square one, which changes nothing if batch normalization
-    follows, and makes the step a fixed share of them.
+    matrix with one row for each output, the step is about ``U V'``, the orthogonal matrix closest
+    to ``g + MOMENTUM * m = U S V'``: all directions change at similar rates. Before each step, the
+    weights are scaled so that the squared norms of the rows have a mean of one. This changes
+    nothing if batch normalization follows, and makes the step a fixed share of the weights.
 
     References
     ----------
@@ -67,7 +69,7 @@ class Muon(torch.optim.Adam):
 def orthogonalized(matrix: Tensor) -> Tensor:
     """Return a matrix with the same singular vectors whose singular values are about one."""
     a, b, c = COEFFICIENTS
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if has_bfloat16(matrix.device) else matrix
     x = x / (x.norm() + 1e-7)
     is_tall = x.shape[0] > x.shape[1]
     x = x.T if is_tall else x

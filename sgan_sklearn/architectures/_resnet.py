@@ -164,7 +164,9 @@ class ResNetArchitecture(Architecture):
     maps them to the outputs. The generator is that of `ConvArchitecture`.
 
     Batch normalization mixes rows in training, so labeled, unlabeled and generated rows are passed
-    separately, and the statistics for predictions are those of real rows.
+    separately, and the statistics for predictions are those of real rows, augmented or not.
+
+    The optimizer of the convolutions is Muon, which makes their steps nearly orthogonal matrices.
 
     .. versionadded:: 0.1
 

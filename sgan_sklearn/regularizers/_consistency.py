@@ -84,7 +84,7 @@ class PseudoLabel(Regularizer):
         Number of training steps before the term is computed for the first time. Until the network
         is confident of some rows, it only takes time.
     ramp_up : int, default=1000
-        Number of training steps from `start` on over which the weight increases to its full value.
+        Number of training steps after ``start`` in which the weight increases to its full value.
 
     References
     ----------
