@@ -368,7 +368,9 @@ def test_a_transform_that_changes_the_shape_is_refused(make_tiny, photographs, t
         make_tiny(augment=TransformAugmentation("flip")).fit(*photographs)
 
 
-@pytest.mark.parametrize("augment", ["photo", TransformAugmentation(torch.clone)], ids=str)
+@pytest.mark.parametrize(
+    "augment", ["photo", TransformAugmentation(torch.clone)], ids=["photo", "transform"]
+)
 @pytest.mark.parametrize("params", [{"scaling": "none"}, {"scaling": "standard"}], ids=str)
 def test_photographs_need_pixels(make_tiny, photographs, augment, params):
     with pytest.raises(ValueError, match=r"'augment' parameter .* needs pixels from -1 to 1"):
