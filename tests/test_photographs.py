@@ -373,10 +373,19 @@ def test_a_transform_that_changes_the_shape_is_refused(make_tiny, photographs, t
 )
 @pytest.mark.parametrize("params", [{"scaling": "none"}, {"scaling": "standard"}], ids=str)
 def test_photographs_need_pixels(make_tiny, photographs, augment, params):
-    with pytest.raises(ValueError, match=r"'augment' parameter .* needs pixels from -1 to 1"):
+    with pytest.raises(
+        ValueError, match=r"'augment' parameter .* pixels from -1 to 1, .*scaling='\w+'\."
+    ):
         make_tiny(augment=augment, **params).fit(*photographs)
     automatic = make_tiny(**params).fit(*photographs).plan_.augmentation
     assert type(automatic) is AffineAugmentation
+
+
+def test_perceptrons_take_no_views_of_photographs(photographs):
+    X, y = photographs
+    classifier = SGANClassifier("mlp", image_shape=(16, 16, 3), augment="photo", device="cpu")
+    with pytest.raises(ValueError, match=r"Got 'photo' .* in a multilayer perceptron\. Set"):
+        classifier.fit(X.reshape(40, -1), y)
 
 
 def test_a_continued_training_has_the_defaults_of_its_networks(make_tiny, photographs):

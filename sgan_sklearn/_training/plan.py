@@ -383,10 +383,11 @@ def _augmentation(estimator: Any, space: ModelSpace, defaults: Defaults) -> Augm
     augmentation: Augmentation = _component(choice, AUGMENTATIONS)
     if augmentation.needs_pixels and not (has_pixels and space.as_images):
         raise ValueError(
-            f"The 'augment' parameter of SGANClassifier must not be {choice!r} with "
-            f"scaling={scaling!r} or a multilayer perceptron, since it needs pixels from -1 to 1. "
-            "Set scaling='image' and a convolutional or residual architecture, or "
-            "augment='affine'."
+            "The 'augment' parameter of SGANClassifier must be 'affine', 'auto' or None unless "
+            "images are scaled to pixels from -1 to 1, as they are with scaling='image' in "
+            f"convolutional and residual networks. Got {choice!r} with scaling={scaling!r}"
+            f"{'' if space.as_images else ' in a multilayer perceptron'}. Set scaling='image' and "
+            "architecture='conv' or 'resnet', or augment='affine'."
         )
     return augmentation
 

@@ -171,9 +171,9 @@ class Run:
         if self._net.max_time is None:
             return of_epochs
         of_time = 1 - (self._end - time.perf_counter()) / self._net.max_time
-        # The clocks of several processes differ, and their learning rates must not.
-        shared = mean_over_processes(torch.tensor(of_time, device=self._device))
-        return min(1.0, max(of_epochs, float(shared)))
+        if n_processes() > 1:  # their clocks differ, and their learning rates must not
+            of_time = float(mean_over_processes(torch.tensor(of_time, device=self._device)))
+        return min(1.0, max(of_epochs, of_time))
 
     # --- checkpoints --------------------------------------------------------------------------
 
