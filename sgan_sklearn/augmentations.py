@@ -95,6 +95,23 @@ class Augmentation(BaseEstimator, ABC):
         """
         return self(x)
 
+    def realistic(self, x: Tensor) -> Tensor:
+        """Return transformed images that look like real ones (default: the same as a call).
+
+        The discriminator compares these with generated images, so the generator imitates them.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, channels, height, width)
+            Images in the model space, which must not be changed in place.
+
+        Returns
+        -------
+        transformed : Tensor of shape (n, channels, height, width)
+            The images in the same order, with the same dtype and on the same device.
+        """
+        return self(x)
+
 
 class AffineAugmentation(Augmentation):
     """Shift, rotate and scale each image by random amounts.
@@ -180,7 +197,8 @@ class PhotoAugmentation(Augmentation):
     """Shift and flip each photograph, and cut out a square; strong views also change colors.
 
     Amounts are uniformly distributed between minus and plus the given values. Pixels beyond the
-    border are those of the mirrored image.
+    border are those of the mirrored image. Nothing is cut out of the images that the generator
+    imitates.
 
     .. versionadded:: 0.1
 
@@ -238,6 +256,10 @@ class PhotoAugmentation(Augmentation):
     def strong(self, x: Tensor) -> Tensor:
         """Return images that are transformed, with other colors and a larger square cut out."""
         return self._cut(self._colored(self._moved(x)), 1.25 * self.cutout)
+
+    def realistic(self, x: Tensor) -> Tensor:
+        """Return shifted and flipped images."""
+        return self._moved(x)
 
     def _moved(self, x: Tensor) -> Tensor:
         """Return shifted and flipped images."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,148 @@ from torch import Tensor
 
 from sgan_sklearn._data.images import as_picture, tiled
 
-__all__ = ["SampleGridCallback"]
+__all__ = ["FrechetDistanceCallback", "SampleGridCallback"]
 
 # Number of real images that determine the range of the gray scale.
 N_SCALE_ROWS = 500
+
+
+# Number of rows whose features are computed at once.
+CHUNK = 256
+
+
+class FrechetDistanceCallback(Callback):
+    """Record how far the features of generated rows are from those of real ones.
+
+    The features are those of the averaged discriminator's last hidden layer. With their means
+    ``m``, ``n`` and covariances ``C``, ``D`` for real and generated rows, the entry
+    "frechet_distance" of ``history_`` is::
+
+        [|m - n|^2 + trace(C + D - 2 (C D)^(1/2))] / trace(C)
+
+    It is zero if both are equal, and one if all generated rows have the mean features of the real
+    ones. The division makes epochs comparable, as the features become larger during training.
+    Other discriminators have other features, so do not compare the distances of different models.
+    The callback does not use the random numbers of training.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    every_n_epochs : int, default=1
+        Number of epochs between records.
+    n_samples : int, default=2000
+        Number of generated rows, and of real rows, which are chosen at random. With fewer samples
+        than features the distance is too large.
+
+    Raises
+    ------
+    ValueError
+        At the start of training, if a parameter is not as described or no generator is trained.
+
+    See Also
+    --------
+    sgan_sklearn.HistoryDisplay : Plots the distance beside the losses.
+
+    References
+    ----------
+    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
+    Equilibrium", 2017, arXiv:1706.08500 (on the features of a network for photographs).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.callbacks import FrechetDistanceCallback
+    >>> X, y = load_digits(return_X_y=True)
+    >>> distance = FrechetDistanceCallback(n_samples=500)
+    >>> clf = SGANClassifier(callbacks=[distance], unlabeled_value=None, max_epochs=2)
+    >>> "frechet_distance" in clf.fit(X, y).history_[-1]
+    True
+    """
+
+    def __init__(self, every_n_epochs: int = 1, *, n_samples: int = 2000) -> None:
+        self.every_n_epochs = every_n_epochs
+        self.n_samples = n_samples
+
+    def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
+        """Check the parameters, choose the real rows and draw the latent vectors."""
+        validate_parameter_constraints(
+            {
+                "every_n_epochs": [Interval(Integral, 1, None, closed="left")],
+                "n_samples": [Interval(Integral, 2, None, closed="left")],
+            },
+            {"every_n_epochs": self.every_n_epochs, "n_samples": self.n_samples},
+            caller_name="FrechetDistanceCallback",
+        )
+        _check_trains_generator(self, net)
+        rng = torch.Generator().manual_seed(0)
+        chosen = torch.randperm(len(X.rows), generator=rng)[: self.n_samples]
+        self.real_ = X.rows[chosen.to(X.rows.device)]
+        self.latent_ = torch.randn(self.n_samples, net.latent_dim, generator=rng)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Record the distance every `every_n_epochs` epochs."""
+        if len(net.history) % self.every_n_epochs:
+            return
+        features = net.averaged_module_.forward_features
+        with torch.inference_mode():
+            real = _in_chunks(features, self.real_.to(net.device))
+            generated = _in_chunks(
+                lambda latent: features(net.averaged_generator_(latent)),
+                self.latent_.to(net.device),
+            )
+        net.history.record("frechet_distance", frechet_distance(real, generated))
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Release the rows."""
+        del self.real_, self.latent_
+
+
+def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
+    """Return the squared Fréchet distance of normal distributions, relative to the real variance.
+
+    Parameters
+    ----------
+    real, generated : ndarray of shape (n, n_features) and (m, n_features)
+        Features, to which normal distributions are fitted.
+
+    Returns
+    -------
+    distance : float
+        Zero for equal means and covariances; nan if all real rows are equal.
+    """
+    means, covariances = [], []
+    for rows in (real, generated):
+        rows = rows.astype(np.float64)
+        means.append(rows.mean(axis=0))
+        centered = rows - means[-1]
+        covariances.append(centered.T @ centered / len(rows))
+    variance = np.trace(covariances[0])
+    # The trace of (C D)^(1/2) from symmetric matrices: that of (C^(1/2) D C^(1/2))^(1/2).
+    values, directions = np.linalg.eigh(covariances[0])
+    root = directions * np.sqrt(values.clip(min=0)) @ directions.T
+    mixed = np.sqrt(np.linalg.eigvalsh(root @ covariances[1] @ root).clip(min=0)).sum()
+    distance = np.square(means[0] - means[1]).sum() + variance + np.trace(covariances[1])
+    if variance <= 1e-12 * np.square(means[0]).sum():  # rounding
+        return float("nan")
+    return float((distance - 2 * mixed) / variance)
+
+
+def _in_chunks(function: Callable[[Tensor], Tensor], rows: Tensor) -> np.ndarray:
+    """Return the flat results of a function of rows as an array."""
+    return (
+        torch.cat([function(part).flatten(1).float() for part in rows.split(CHUNK)]).cpu().numpy()
+    )
+
+
+def _check_trains_generator(callback: Callback, net: Any) -> None:
+    """Raise ValueError if the training has no adversarial part."""
+    if not net.trains_generator:
+        raise ValueError(
+            f"{type(callback).__name__} needs a trained generator, but {net.no_generator_reason}, "
+            "or without the callback."
+        )
 
 
 class SampleGridCallback(Callback):
@@ -103,11 +242,7 @@ class SampleGridCallback(Callback):
                 "SampleGridCallback requires images, but X holds flat rows. Pass images as X, or "
                 "set image_shape=(height, width). To plot tables, use SamplesDisplay."
             )
-        if not net.trains_generator:
-            raise ValueError(
-                f"SampleGridCallback needs a trained generator, but {net.no_generator_reason}, or "
-                "without the callback."
-            )
+        _check_trains_generator(self, net)
         Path(self.dirname).mkdir(parents=True, exist_ok=True)
         rng = torch.Generator().manual_seed(0)
         self.latent_ = torch.randn(self.n_samples, net.latent_dim, generator=rng)

@@ -333,8 +333,8 @@ class FeatureMatching(Objective):
     ) -> dict[str, Tensor]:
         """Return the loss of the features of real and generated rows."""
         with torch.no_grad():
-            real_features = discriminator.forward_features(batch.real)
-        return self.feature_loss(real_features, discriminator.forward_features(generated))
+            real_features = discriminator.matched_features(batch.real)
+        return self.feature_loss(real_features, discriminator.matched_features(generated))
 
     def feature_loss(self, real: Tensor, generated: Tensor) -> dict[str, Tensor]:
         """Return the distance of the mean features of real and generated rows.
@@ -342,9 +342,9 @@ class FeatureMatching(Objective):
         Parameters
         ----------
         real : Tensor of shape (n, ...)
-            Last hidden layer of the discriminator for real rows.
+            `Discriminator.matched_features` of real rows.
         generated : Tensor of shape (m, ...)
-            Last hidden layer of the discriminator for generated rows.
+            The same of generated rows.
 
         Returns
         -------

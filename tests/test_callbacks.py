@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from sgan_sklearn import SGANClassifier, Training
-from sgan_sklearn.callbacks import SampleGridCallback
+from sgan_sklearn import HistoryDisplay, SGANClassifier, Training
+from sgan_sklearn.callbacks import FrechetDistanceCallback, SampleGridCallback, frechet_distance
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +92,46 @@ def test_tables_are_refused(images, labels, tmp_path):
 def test_training_without_generator_is_refused(images, labels, tmp_path, params, match):
     with pytest.raises(ValueError, match=match):
         fitted(images, labels, SampleGridCallback(tmp_path), **params)
+
+
+# --- Fréchet distance ---------------------------------------------------------------------------
+
+
+def test_frechet_distance_of_normal_distributions(rng):
+    scales, mean = np.array([1.0, 2.0, 0.5]), np.array([0.3, -1.0, 2.0])
+    real = rng.normal(size=(200_000, 3))
+    generated = mean + scales * rng.normal(size=(200_000, 3))
+    # For independent columns: (m - n)^2 + (s - t)^2, over the total variance of 3.
+    expected = (np.square(mean) + np.square(1 - scales)).sum() / 3
+    assert frechet_distance(real, generated) == pytest.approx(expected, rel=0.02)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    turned = frechet_distance(5 * real @ turn, 5 * generated @ turn)
+    assert turned == pytest.approx(frechet_distance(real, generated))
+    assert frechet_distance(real, real) == pytest.approx(0, abs=1e-6)
+    constant = np.repeat(real.mean(axis=0, keepdims=True), 10, axis=0)
+    assert frechet_distance(real, constant) == pytest.approx(1)
+    assert np.isnan(frechet_distance(constant, real))
+
+
+@pytest.mark.parametrize("params", [{}, {"architecture": "mlp", "image_shape": (8, 8)}])
+def test_frechet_distance_in_the_history(images, labels, params):
+    distance = FrechetDistanceCallback(2, n_samples=20)
+    classifier = fitted(images, labels, distance, **params)
+    recorded = [record.get("frechet_distance") for record in classifier.history_]
+    assert [value is None for value in recorded] == [True, False, True, False]
+    assert all(0 < value < 1000 for value in recorded[1::2])
+    other = fitted(images, labels, **params)
+    np.testing.assert_array_equal(classifier.predict_proba(images), other.predict_proba(images))
+    display = HistoryDisplay.from_estimator(
+        classifier, terms=["generator_loss", "frechet_distance"]
+    )
+    np.testing.assert_array_equal(
+        display.lines_["frechet_distance"].get_xydata(), [[2, recorded[1]], [4, recorded[3]]]
+    )
+
+
+def test_frechet_distance_needs_a_generator(images, labels):
+    with pytest.raises(ValueError, match="FrechetDistanceCallback needs a trained generator, but"):
+        fitted(images, labels, FrechetDistanceCallback(), unsupervised_weight=0)
+    with pytest.raises(ValueError, match="'n_samples' parameter of FrechetDistanceCallback"):
+        fitted(images, labels, FrechetDistanceCallback(n_samples=1))

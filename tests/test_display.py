@@ -336,7 +336,7 @@ def test_history_of_a_term_that_starts_later(table, labels):
     assert line.get_marker() == "o"
 
 
-@pytest.mark.parametrize("terms", [["no_loss"], "generator_loss", ["dur"], [], 3])
+@pytest.mark.parametrize("terms", [["no_loss"], "generator_loss", ["epoch"], [], 3])
 def test_invalid_terms_are_refused(of_table, terms):
     with pytest.raises(ValueError, match="'terms' parameter"):
         HistoryDisplay.from_estimator(of_table, terms=terms)

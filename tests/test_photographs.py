@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from sgan_sklearn.augmentations import (
     PhotoAugmentation,
     TransformAugmentation,
 )
-from sgan_sklearn.objectives import OBJECTIVES
+from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching
 from sgan_sklearn.regularizers import PseudoLabel, UnlabeledRows
 
 TINY = ResNetArchitecture(width=(8, 8), generator_width=4)
@@ -326,6 +327,61 @@ def test_pseudo_labels_are_learned_on_strong_views(make_tiny, photographs):
         views["strong"], F.cross_entropy(network(torch.zeros_like(x)), codes)
     )
     torch.testing.assert_close(views["weak"], F.cross_entropy(network(x - 0.5), codes))
+
+
+class Recorder(FeatureMatching):
+    """Keep the rows of each step, of both kinds."""
+
+    steps: ClassVar[dict[str, list[Batch]]] = {}
+
+    def supervised_loss(self, discriminator, batch):
+        self.steps.setdefault("supervised", []).append(batch)
+        return super().supervised_loss(discriminator, batch)
+
+    def discriminator_loss(self, discriminator, batch, generated, unsupervised_weight):
+        self.steps.setdefault("adversarial", []).append(batch)
+        return super().discriminator_loss(discriminator, batch, generated, unsupervised_weight)
+
+
+def test_the_generator_imitates_realistic_images(make_tiny, photographs):
+    class Marked(Shades):
+        def __call__(self, x):
+            return torch.full_like(x, 0.5)
+
+        def realistic(self, x):
+            return torch.full_like(x, 0.25)
+
+    Recorder.steps.clear()
+    make_tiny(augment=Marked(), objective=Recorder(), training__adversarial_every=2).fit(
+        *photographs
+    )
+    assert {name: len(batches) for name, batches in Recorder.steps.items()} == {
+        "supervised": 4,
+        "adversarial": 4,
+    }
+    for batches in Recorder.steps.values():
+        assert all((batch.labeled == 0.5).all() for batch in batches)
+    for batch in Recorder.steps["adversarial"]:
+        assert (batch.unlabeled == 0.25).all()
+        assert (batch.real == 0.25).all()
+    x = torch.rand(20, 3, 8, 8)
+    assert torch.equal(PhotoAugmentation(shift=0, flip=False).realistic(x), x)
+    assert set(PhotoAugmentation().realistic(x).unique().tolist()) <= set(x.unique().tolist())
+
+
+def test_matched_features_tell_where_things_are():
+    network = TINY.build_discriminator((3, 16, 16), 2).eval()
+    x = torch.rand(6, 3, 16, 16)
+    features, maxima = network.matched_features(x), network.forward_features(x)
+    assert torch.equal(features[:, :8], maxima)
+    whitened = F.gelu(network.whitening(x))  # 24 channels of 15 x 15 pixels
+    assert features.shape == (6, 8 + 24 * 4 * 4 + 2 * (8 * 2 * 2 + 8))
+    of_parts = features[:, 8 : 8 + 24 * 4 * 4].view(6, 24, 4, 4)
+    torch.testing.assert_close(of_parts[:, :, 0, 3], whitened[:, :, :4, 11:].mean(dim=(2, 3)))
+    with torch.no_grad():
+        squares = network.stages[0](whitened).square().mean(dim=(2, 3))
+    start = 8 + 24 * 4 * 4 + 8 * 2 * 2
+    torch.testing.assert_close(features[:, start : start + 8], squares)
 
 
 def test_transforms_of_single_images(make_tiny, photographs):

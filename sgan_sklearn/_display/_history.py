@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,7 +79,8 @@ class HistoryDisplay:
             A fitted classifier, such as the last step of a pipeline or the best estimator of a
             search.
         terms : sequence of str, default=None
-            Names of the loss terms to plot, as in ``history_``. None plots all.
+            Names of the entries of ``history_`` to plot, such as "frechet_distance" of
+            `FrechetDistanceCallback`. None plots all loss terms.
         ax : matplotlib.axes.Axes, default=None
             Axes to plot on. None creates a new figure.
         **plot_kwargs : dict
@@ -92,7 +94,7 @@ class HistoryDisplay:
         Raises
         ------
         ValueError
-            If a name in `terms` is not a loss term.
+            If a name in `terms` is not that of numbers in ``history_``.
         TypeError
             If `estimator` is not an SGANClassifier.
         ImportError
@@ -103,10 +105,11 @@ class HistoryDisplay:
         history = estimator.history_
         names = estimator.net_.loss_names_
         if terms is not None:
-            if not isinstance(terms, list | tuple) or not terms or not set(terms) <= set(names):
+            known = _names_of_numbers(history)
+            if not isinstance(terms, list | tuple) or not terms or not set(terms) <= set(known):
                 raise ValueError(
                     "The 'terms' parameter of HistoryDisplay.from_estimator must be a list of "
-                    f"names from {names}. Got {terms!r}."
+                    f"names from {known}. Got {terms!r}."
                 )
             names = list(terms)
         losses = {
@@ -149,3 +152,12 @@ class HistoryDisplay:
         if self.losses:
             ax.legend()
         return self
+
+
+def _names_of_numbers(history: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names of the entries that are numbers, without the number of the epoch."""
+    return [
+        name
+        for name, value in ChainMap(*history).items()
+        if type(value) in (int, float) and name != "epoch"
+    ]

@@ -59,6 +59,10 @@ class _InBfloat16(Wrapper):
         """Return the last hidden layer of a discriminator."""
         return self._call(self.module.forward_features, x)
 
+    def matched_features(self, x: Tensor) -> Tensor:
+        """Return the features of a discriminator that feature matching compares."""
+        return self._call(self.module.matched_features, x)
+
     def forward_head(self, features: Tensor) -> Tensor:
         """Return the outputs of a discriminator, given its last hidden layer."""
         return self._call(self.module.forward_head, features)

@@ -100,7 +100,7 @@ class TrainingStep:
         net.module_.train()
         net.generator_.train()
         share, *factors = numbers
-        given, batch = batch, self._augmented(batch)
+        given, batch = batch, self._augmented(batch, adversarial=latent is not None)
         generated = None if latent is None else self._wrapped(net.generator_)(latent)
         terms = self.discriminator_step(batch, generated, given, factors)
         if generated is not None:
@@ -126,14 +126,19 @@ class TrainingStep:
         """Return a network that runs in the precision of the training, with the same weights."""
         return in_precision(module, self._net.precision)
 
-    def _augmented(self, batch: Batch) -> Batch:
-        """Return the batch with augmented real rows."""
-        if self._net.augment is None:
+    def _augmented(self, batch: Batch, adversarial: bool) -> Batch:
+        """Return the batch with augmented real rows, of which only adversarial steps use all."""
+        augment = self._net.augment
+        if augment is None:
             return batch
-        names = ("labeled", "unlabeled", "real")
-        rows = [getattr(batch, name) for name in names]
-        changed = self._net.augment(torch.cat(rows)).split([len(part) for part in rows])
-        return batch._replace(**dict(zip(names, changed, strict=True)))
+        batch = batch._replace(labeled=augment(batch.labeled))
+        if not adversarial:
+            return batch
+        rows = torch.cat([batch.unlabeled, batch.real])
+        unlabeled, real = getattr(augment, "realistic", augment)(rows).split(
+            [len(batch.unlabeled), len(batch.real)]
+        )
+        return batch._replace(unlabeled=unlabeled, real=real)
 
     # --- discriminator ------------------------------------------------------------------------
 

@@ -115,6 +115,21 @@ class Discriminator(nn.Module, ABC):
         """
         return self.forward_head(self.forward_features(x))
 
+    def matched_features(self, x: Tensor) -> Tensor:
+        """Return the features that feature matching compares (default: `forward_features`).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...)
+            Rows in the model space.
+
+        Returns
+        -------
+        features : Tensor of shape (n, ...)
+            Features, the means of which the generator imitates.
+        """
+        return self.forward_features(x)
+
     def initialize_from_data(self, x: Tensor) -> None:
         """Initialize the weights from training rows (default: do nothing).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ from sgan_sklearn.architectures._layers import (
     WeightNormLinear,
 )
 
-__all__ = ["ConvArchitecture", "ConvGenerator", "check_images", "check_widths"]
+__all__ = ["ConvArchitecture", "ConvGenerator", "check_images", "check_widths", "transposed"]
 
 # Channels of the discriminator's layers; "large" is similar to the network of Salimans et al. for
 # 32 x 32 pixels.
@@ -107,11 +108,25 @@ def _pooled(x: Tensor) -> Tensor:
 
 
 class ConvGenerator(Generator):
-    """Transposed convolutions from a small image to one of the size of `bounds`."""
+    """Convolutions from a small image to one of the size of `bounds`.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Length of the latent vectors.
+    width : int
+        Number of channels before the last layer.
+    bounds : ndarray of shape (2, n_channels, height, width)
+        Smallest and largest pixels.
+    doubling : callable
+        Returns a layer that doubles the size, given its channels before and after, and ``bias``.
+    """
 
     bounds: Tensor
 
-    def __init__(self, latent_dim: int, width: int, bounds: np.ndarray) -> None:
+    def __init__(
+        self, latent_dim: int, width: int, bounds: np.ndarray, doubling: Callable[..., nn.Module]
+    ) -> None:
         super().__init__()
         n_channels, *size = bounds.shape[1:]
         n_doublings = _n_halvings(size)
@@ -122,8 +137,8 @@ class ConvGenerator(Generator):
             nn.Unflatten(1, (channels[0], *start)),
         ]
         for n_in, n_out in pairwise(channels):
-            layers += [BatchNorm2d(n_in), nn.ReLU(), _doubling(n_in, n_out, bias=False)]
-        layers += [BatchNorm2d(width), nn.ReLU(), _doubling(width, n_channels)]
+            layers += [BatchNorm2d(n_in), nn.ReLU(), doubling(n_in, n_out, bias=False)]
+        layers += [BatchNorm2d(width), nn.ReLU(), doubling(width, n_channels, bias=True)]
         self.layers = nn.Sequential(*layers)
         # In one memory order: a file does not keep another.
         self.register_buffer("bounds", torch.tensor(np.ascontiguousarray(bounds)))
@@ -139,7 +154,7 @@ class ConvGenerator(Generator):
         return torch.lerp(low, high, (torch.tanh(images) + 1) / 2)
 
 
-def _doubling(n_in: int, n_out: int, bias: bool = True) -> nn.Module:
+def transposed(n_in: int, n_out: int, *, bias: bool) -> nn.Module:
     """Return a transposed convolution that doubles the size.
 
     The kernel size is a multiple of the stride, which avoids checkerboard artifacts.
@@ -241,7 +256,7 @@ class ConvArchitecture(Architecture):
     ) -> Generator:
         """Return a network from `latent_dim` to images between ``bounds[0]`` and ``bounds[1]``."""
         check_images(self, bounds.shape[1:])
-        return ConvGenerator(latent_dim, int(self.generator_width), bounds)
+        return ConvGenerator(latent_dim, int(self.generator_width), bounds, transposed)
 
     def _channels(self) -> tuple[int, ...]:
         if isinstance(self.width, str):

@@ -45,6 +45,10 @@ MIN_VARIANCE = 1e-3
 # less random than the last one.
 MOMENTUM = 0.05
 
+# Parts per side of the image whose means are features: of the whitened pixels, and of the stages.
+# With means over entire images, the generator does not learn where things are.
+PARTS = 4, 2
+
 
 class _Whitening(nn.Module):
     """Fixed convolution whose outputs are uncorrelated on the training images, and its negative.
@@ -141,16 +145,45 @@ class _ResNetDiscriminator(Discriminator):
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        x = F.gelu(self.whitening(x.contiguous(memory_format=torch.channels_last)))
-        for stage in self.stages:
-            x = stage(x)
-        return F.max_pool2d(x, list(x.shape[2:])).flatten(1)
+        return _maxima(self._values(x)[-1])
 
     def forward_head(self, features: Tensor) -> Tensor:
         return self.output(features)
 
+    def matched_features(self, x: Tensor) -> Tensor:
+        """Return the maxima of the last stage, and means of all layers over parts of the image."""
+        whitened, *values = self._values(x)
+        means = [F.adaptive_avg_pool2d(whitened, PARTS[0])]
+        for value in values:
+            means += [F.adaptive_avg_pool2d(value, PARTS[1]), _means(value.square())]
+        return torch.cat([_maxima(values[-1]), *(mean.flatten(1) for mean in means)], dim=1)
+
+    def _values(self, x: Tensor) -> list[Tensor]:
+        """Return the values of the whitening layer and of each stage."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        values = [F.gelu(self.whitening(x))]
+        for stage in self.stages:
+            values.append(stage(values[-1]))
+        return values
+
     def initialize_from_data(self, x: Tensor) -> None:
         self.whitening.initialize_from_data(x)
+
+
+def _maxima(x: Tensor) -> Tensor:
+    """Return the maximum of each channel."""
+    return F.max_pool2d(x, list(x.shape[2:])).flatten(1)
+
+
+def _means(x: Tensor) -> Tensor:
+    """Return the mean of each channel; the gradients of `Tensor.mean` have a slow layout."""
+    return F.avg_pool2d(x, list(x.shape[2:]))
+
+
+def _interpolated(n_in: int, n_out: int, *, bias: bool) -> nn.Module:
+    """Return a layer that doubles the size by repeating pixels, followed by a convolution."""
+    convolution = nn.Conv2d(n_in, n_out, 3, padding=1, bias=bias)
+    return nn.Sequential(nn.Upsample(scale_factor=2), convolution)
 
 
 class ResNetArchitecture(Architecture):
@@ -160,8 +193,10 @@ class ResNetArchitecture(Architecture):
     training images. Each of the following stages has a convolution, a max pooling that halves the
     image as long as each side keeps at least 3 pixels, and further convolutions, to whose result
     the halved image is added. All convolutions are 3 x 3 with batch normalization and Gaussian
-    error linear units. The features are the maxima over the remaining pixels, and a linear layer
-    maps them to the outputs. The generator is that of `ConvArchitecture`.
+    error linear units. A linear layer maps the maxima over the remaining pixels to the outputs. The
+    generator repeats the pixels of a small image and applies a convolution, until the size is
+    reached. For feature matching, it imitates these maxima, the means of all layers over quarters
+    of the image or smaller parts, and the means of their squares.
 
     Batch normalization mixes rows in training, so labeled, unlabeled and generated rows are passed
     separately, and the statistics for predictions are those of real rows, augmented or not.
@@ -238,7 +273,7 @@ class ResNetArchitecture(Architecture):
     ) -> Generator:
         """Return a network from `latent_dim` to images between ``bounds[0]`` and ``bounds[1]``."""
         check_images(self, bounds.shape[1:])
-        return ConvGenerator(latent_dim, int(self.generator_width), bounds)
+        return ConvGenerator(latent_dim, int(self.generator_width), bounds, _interpolated)
 
     def _validate_params(self) -> None:
         super()._validate_params()
