@@ -122,8 +122,13 @@ def squared_difference(logits: Tensor, other_logits: Tensor) -> Tensor:
     return (logits.softmax(dim=1) - other_logits.softmax(dim=1)).square().sum(dim=1).mean()
 
 
-def pseudo_label_loss(logits: Tensor, teacher_logits: Tensor, threshold: float) -> Tensor:
-    """Cross-entropy with a confident teacher: ``mean([max q >= threshold] (LSE - l_argmax q))``."""
+def pseudo_label_loss(logits: Tensor, teacher_logits: Tensor, threshold: float | Tensor) -> Tensor:
+    """Cross-entropy with a confident teacher: ``mean([max q >= threshold] (LSE - l_argmax q))``.
+
+    The threshold is a number, or a tensor with one for each class.
+    """
     confidence, codes = teacher_logits.softmax(dim=1).max(dim=1)
+    if isinstance(threshold, Tensor):
+        threshold = threshold[codes]
     losses = F.cross_entropy(logits, codes, reduction="none")
     return (losses * (confidence >= threshold)).mean()

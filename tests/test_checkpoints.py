@@ -29,6 +29,7 @@ from sgan_sklearn.architectures import (
     ResNetArchitecture,
 )
 from sgan_sklearn.objectives import FeatureMatching
+from sgan_sklearn.regularizers import PseudoLabel
 from sgan_sklearn.samplers import CriticSampler
 
 
@@ -76,6 +77,7 @@ def assert_same_to_the_bit(a, b, X):
     [
         {},
         {"objective": "complement", "regularizer": ["virtual_adversarial", "class_prior"]},
+        {"regularizer": PseudoLabel("adaptive")},
         {"early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 2},
         {
             "training__lr_schedule": "cosine",

@@ -34,6 +34,7 @@ from sgan_sklearn._storage.encoding import decode, encode
 from sgan_sklearn._storage.files import read_file, replace_file, write_file
 from sgan_sklearn._storage.state import check_generator_state
 from sgan_sklearn._training.saved_net import check_net_state, net_state
+from sgan_sklearn.regularizers import PseudoLabel
 
 
 @pytest.fixture
@@ -537,6 +538,8 @@ CHANGES = {
     "moments": lambda state: state["optimizers"]["optimizer_"]["state"][0].update(step=np.zeros(3)),
     "shares of other classes": lambda state: state["parts"][2].update(mean_=torch.zeros(7)),
     "shares that are no numbers": lambda state: state["parts"][2]["mean_"].fill_(np.nan),
+    "thresholds of other classes": lambda state: state["parts"][3].update(mean_=torch.zeros(7)),
+    "a confidence that is no number": lambda state: state["parts"][3]["confidence_"].fill_(np.nan),
     "results of other names": lambda state: state["results"].update(module_=1),
     "a number of steps": lambda state: state["results"].update(n_steps_=-1),
     "a divergence": lambda state: state["results"].update(diverged_=True),
@@ -552,7 +555,7 @@ def test_forged_checkpoints_are_ignored(make_classifier, data, tmp_path, change)
         "max_epochs": 3,
         "early_stopping": True,
         "validation_fraction": 0.3,
-        "regularizer": ["virtual_adversarial", "class_prior"],
+        "regularizer": ["virtual_adversarial", "class_prior", PseudoLabel("adaptive")],
     }
     X, y = data
     whole = make_classifier(**options).fit(X, y)

@@ -76,6 +76,10 @@ TRAININGS = {
     "table with categories": (table, {"architecture": MLP}),
     "every regularizer": (digits, {"architecture": MLP, "regularizer": ALL}),
     "images": (images, {"architecture": CONV, "training__lr_schedule": "cosine"}),
+    "adaptive thresholds": (
+        images,
+        {"architecture": CONV, "regularizer": PseudoLabel("adaptive", start=2, ramp_up=0)},
+    ),
     "bfloat16": (images, {"architecture": CONV, "training__precision": "bfloat16"}),
     "complement": (digits, {"architecture": MLP, "objective": "complement"}),
     "stacked": (digits, {"architecture": MLP, "objective": "stacked", "class_weight": "balanced"}),

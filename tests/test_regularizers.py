@@ -244,6 +244,26 @@ def test_pseudo_label_closed_form(logits, as_rows, threshold):
     assert (expected > 0) == (threshold < 1)
 
 
+def test_adaptive_thresholds_closed_form(logits, as_rows):
+    teacher, decay = linear(2.0 * np.eye(N_CLASSES)[[1, 2, 0]]), 0.2
+    rows = [as_rows, as_rows.flip(0)[:3] * 3]
+    mean, confidence = np.full(N_CLASSES, 1 / N_CLASSES), 1 / N_CLASSES
+    regularizer, n_used = PseudoLabel("adaptive", decay=decay), []
+    for x in rows:
+        q = softmax(teacher(x).detach().numpy())
+        mean = decay * mean + (1 - decay) * q.mean(axis=0)
+        confidence = decay * confidence + (1 - decay) * q.max(axis=1).mean()
+        codes = q.argmax(axis=1)
+        used = q.max(axis=1) >= (confidence * mean / mean.max())[codes]
+        losses = -np.log(softmax(x.numpy()))[np.arange(len(x)), codes]
+        loss = regularizer.loss(view(x, nn.Identity(), teacher))
+        np.testing.assert_allclose(loss, (losses * used).mean(), rtol=1e-12)
+        n_used.append(used.sum())
+    assert 0 < n_used[0] < 5
+    assert regularizer.get_params() == PseudoLabel("adaptive", decay=decay).get_params()
+    assert not hasattr(pickle.loads(pickle.dumps(regularizer)), "mean_")
+
+
 def test_virtual_adversarial_step_is_the_worst_one():
     # Two classes whose logits differ along (3, 4): the worst step of a linear classifier is
     # along that direction, towards the border, and as long as eps.

@@ -242,7 +242,7 @@ class Run:
         for part, values in zip((net.objective, *net.regularizers), state["parts"], strict=True):
             _check_attributes(part, values)
             if hasattr(part, "_check_training_state"):
-                part._check_training_state(values, len(self._dataset))
+                part._check_training_state(values, len(self._dataset), len(net.classes_))
         check_generator_state(torch.default_generator, state["random"])
         if self._device.type == "cuda":
             check_generator_state(torch.Generator(self._device), state["random_of_device"])

@@ -268,7 +268,7 @@ class Regularizer(BaseEstimator, ABC):
             Number of classes.
         """
 
-    def _check_training_state(self, values: dict[str, Any], n_rows: int) -> None:
+    def _check_training_state(self, values: dict[str, Any], n_rows: int, n_classes: int) -> None:
         """Raise ValueError if the training state from a checkpoint is not valid.
 
         Parameters
@@ -277,6 +277,8 @@ class Regularizer(BaseEstimator, ABC):
             Attributes by name.
         n_rows : int
             Number of training rows.
+        n_classes : int
+            Number of classes.
         """
 
     @abstractmethod

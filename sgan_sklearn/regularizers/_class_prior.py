@@ -151,11 +151,11 @@ default="auto"
         ):
             raise ValueError(f"A prior of {n_classes} classes has a positive share of each.")
 
-    def _check_training_state(self, values: dict[str, Any], n_rows: int) -> None:
+    def _check_training_state(self, values: dict[str, Any], n_rows: int, n_classes: int) -> None:
         """Raise ValueError if the proportions do not match the classes."""
         shares = [values[name] for name in self.transient if name in values]
-        if not all(is_tensor_of(share, len(self.prior)) for share in shares):
-            raise ValueError(f"There are not {len(self.prior)} classes.")
+        if not all(is_tensor_of(share, n_classes) for share in shares):
+            raise ValueError(f"There are not {n_classes} classes.")
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the divergence of the moving average of the class probabilities from the prior."""

@@ -6,9 +6,10 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sgan_sklearn import _losses
+from sgan_sklearn._storage.state import is_tensor_of
 from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
 
 if TYPE_CHECKING:
@@ -71,13 +72,20 @@ class PseudoLabel(Regularizer):
 
         mean_i [max q(x_i) >= threshold] * -log p_{k_i}(view(x_i))
 
+    Adaptive thresholds depend on moving averages over the batches: those of the confidence,
+    ``c = mean_i max q(x_i)``, and of the class probabilities, ``m_k = mean_i q_k(x_i)``. The
+    threshold of class k is::
+
+        c * m_k / max_j m_j
+
     .. versionadded:: 0.1
 
     Parameters
     ----------
-    threshold : float, default=0.95
+    threshold : float or "adaptive", default=0.95
         Minimum probability of a pseudo-label. A higher threshold uses fewer, more confident
-        predictions.
+        predictions. "adaptive" starts with most of the predictions, becomes stricter as they become
+        more confident, and is less strict for classes that are predicted rarely.
     weight : float, default=1.0
         Weight of the term.
     start : int, default=0
@@ -85,10 +93,14 @@ class PseudoLabel(Regularizer):
         is confident of some rows, it only takes time.
     ramp_up : int, default=1000
         Number of training steps after ``start`` in which the weight increases to its full value.
+    decay : float, default=0.99
+        Decay of the moving averages of adaptive thresholds, over about ``1 / (1 - decay)`` batches.
 
     References
     ----------
     Sohn et al., "FixMatch", 2020, arXiv:2001.07685.
+
+    Wang et al., "FreeMatch", 2022, arXiv:2205.07246 (adaptive thresholds).
 
     Tarvainen and Valpola, "Mean teachers are better role models", 2017, arXiv:1703.01780.
 
@@ -101,26 +113,51 @@ class PseudoLabel(Regularizer):
     """
 
     name = "pseudo_label"
+    transient = ("mean_", "confidence_")
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Regularizer._parameter_constraints,
-        "threshold": [Interval(Real, 0, 1, closed="both")],
+        "threshold": [Interval(Real, 0, 1, closed="both"), StrOptions({"adaptive"})],
+        "decay": [Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
         self,
-        threshold: float = 0.95,
+        threshold: float | str = 0.95,
         *,
         weight: float = 1.0,
         start: int = 0,
         ramp_up: int = 1000,
+        decay: float = 0.99,
     ) -> None:
         self.threshold = threshold
         self.weight = weight
         self.start = start
         self.ramp_up = ramp_up
+        self.decay = decay
+
+    def _check_training_state(self, values: dict[str, Any], n_rows: int, n_classes: int) -> None:
+        """Raise ValueError if the averages do not match the classes."""
+        shapes = {"mean_": (n_classes,), "confidence_": ()}
+        if not all(is_tensor_of(value, *shapes[name]) for name, value in values.items()):
+            raise ValueError(f"The averages are not those of {n_classes} classes.")
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
         """Return the cross-entropy with the confident predictions of the averaged network."""
+        teacher = unlabeled.averaged_logits
+        threshold: Any = self.threshold
+        if threshold == "adaptive":
+            threshold = self._adapted(teacher)
         view = unlabeled.classify_noisy(unlabeled.augment_strongly(unlabeled.rows))
-        return _losses.pseudo_label_loss(view, unlabeled.averaged_logits, self.threshold)
+        return _losses.pseudo_label_loss(view, teacher, threshold)
+
+    def _adapted(self, teacher_logits: Tensor) -> Tensor:
+        """Update the moving averages and return the threshold of each class."""
+        probabilities = teacher_logits.softmax(dim=1)
+        confidence = _losses.mean_over_rows(probabilities.max(dim=1, keepdim=True).values)
+        if not hasattr(self, "mean_"):
+            self.mean_ = torch.full_like(probabilities[0], 1 / probabilities.shape[1])
+            self.confidence_ = self.mean_[0].clone()
+        self.mean_.lerp_(_losses.mean_over_rows(probabilities), 1 - self.decay)
+        self.confidence_.lerp_(confidence[0], 1 - self.decay)
+        return self.confidence_ * self.mean_ / self.mean_.max()

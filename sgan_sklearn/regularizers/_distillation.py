@@ -144,10 +144,10 @@ class Distillation(Regularizer):
         if not known or not isinstance(getattr(self, "factor_", 0.0), float):
             raise ValueError(f"A teacher of {n_classes} classes knows their number.")
 
-    def _check_training_state(self, values: dict[str, Any], n_rows: int) -> None:
+    def _check_training_state(self, values: dict[str, Any], n_rows: int, n_classes: int) -> None:
         """Raise ValueError if the targets do not match the rows."""
         if values["targets_"] is not None and not (
-            is_tensor_of(values["targets_"], n_rows, self.n_classes_)
+            is_tensor_of(values["targets_"], n_rows, n_classes)
             and is_tensor_of(values["weights_"], n_rows)
         ):
             raise ValueError(f"There are no targets for {n_rows} rows.")
