@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
@@ -367,6 +368,14 @@ def test_the_generator_imitates_realistic_images(make_tiny, photographs):
     x = torch.rand(20, 3, 8, 8)
     assert torch.equal(PhotoAugmentation(shift=0, flip=False).realistic(x), x)
     assert set(PhotoAugmentation().realistic(x).unique().tolist()) <= set(x.unique().tolist())
+
+
+def test_normalized_features_teach_the_generator_of_a_strong_discriminator(make_tiny, photographs):
+    params = {"max_epochs": 80, "generator_lr": 1e-9, "regularizer": None}
+    classifier = make_tiny(**params).fit(*photographs)  # without a warning
+    assert classifier.history_[-1]["real"] + classifier.history_[-1]["generated"] < 0.05
+    with pytest.warns(ConvergenceWarning, match="too strong"):
+        make_tiny(**params, objective="stacked").fit(*photographs)
 
 
 def test_matched_features_tell_where_things_are():

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from sgan_sklearn._runtime.user_warnings import warn_user
-from sgan_sklearn.objectives import OBJECTIVES
+from sgan_sklearn.objectives import OBJECTIVES, FeatureMatching
 
 __all__ = ["relative_spread", "warn_about_failures"]
 
@@ -79,8 +79,13 @@ def warn_about_failures(net: Any, *, early_stopping: bool) -> None:
         scores = [epoch.get("validation_score", -1.0) for epoch in history] or [-1.0]
         history = history[: len(scores) - int(np.argmax(scores[::-1]))]
     collapsed, dead = collapsed_since(history), dead_since(history)
-    # Terms of the same names may have another meaning in a user's own objective.
-    if not isinstance(net.objective, tuple(OBJECTIVES.values())):
+    # Terms of the same names may have another meaning in a user's own objective. Features that are
+    # normalized for each kind of rows teach the generator even then.
+    is_known = isinstance(net.objective, tuple(OBJECTIVES.values()))
+    matches_normalized = (
+        isinstance(net.objective, FeatureMatching) and net.module_.uses_batch_statistics
+    )
+    if not is_known or matches_normalized:
         dead = None
     if collapsed is not None:
         warn_user(
