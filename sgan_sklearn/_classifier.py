@@ -91,9 +91,9 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ----------
     architecture : {"auto", "mlp", "conv", "resnet"} or Architecture, default="auto"
         The two networks: multilayer perceptrons ("mlp"), convolutional networks for images ("conv")
-        or residual networks for photographs ("resnet"). "auto" is "resnet" for color images of 24
-        pixels or more per side, "conv" for other images, and "mlp" otherwise, with more noise for
-        wide tables. Pass an instance from `sgan_sklearn.architectures` for sizes or other networks.
+        or residual networks ("resnet"). "auto" is "resnet" for images of 24 pixels or more per
+        side, "conv" for smaller images, and "mlp" otherwise, with more noise for wide tables. Pass
+        an instance from `sgan_sklearn.architectures` for sizes or other networks.
     objective : {"feature_matching", "complement", "stacked", "softmax", "two_headed", \
             "supervised"} or Objective, default="feature_matching"
         The losses of the two networks; the guide page *Objectives and regularizers* compares them.
@@ -126,8 +126,8 @@ default="from_dtype"
         three or four dimensions do not need it.
     augment : {"auto", "affine", "photo"}, Augmentation or None, default="auto"
         Random changes of the real images: small shifts, rotations and scales ("affine"), or shifts,
-        mirror images, cut-out squares and other colors ("photo"). "auto" is "photo" in residual
-        networks, without mirror images of gray ones, "affine" in convolutional ones, or else None.
+        mirror images, cut-out squares and other colors ("photo"). "auto" is "affine" in
+        convolutional networks, "photo" in residual ones ("affine" for gray images), or else None.
     scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
 default="auto"
         How columns are scaled for the networks; `sample` inverts it. "auto" is "image" for images
@@ -135,8 +135,8 @@ default="auto"
         ``inverse_transform`` and must keep the number of columns. See the guide page *Tables*.
     max_epochs : int or "auto", default="auto"
         Number of passes over all rows. "auto" is 10 (4 for wide tables), increased to reach 100
-        training steps for each class (at least 500, at most 2,000; 900 for wide tables, 2,000 in
-        convolutional networks, 10,000 in residual ones), and decreased to stay within 10,000.
+        steps for each class (500 to 2,000; 900 for wide tables, 2,000 in convolutional networks; in
+        residual ones 4,000, or 10,000 with color), and decreased to stay within 10,000 steps.
     batch_size : int or "auto", default="auto"
         Number of generated rows in a step, and at most of unlabeled and of labeled rows, of which
         there are half as many in residual networks. "auto" is 100 in these, and 50 otherwise.

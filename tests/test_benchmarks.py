@@ -363,7 +363,7 @@ def test_stored_cells_of_steps_can_be_selected(throughput):
     stored = json.loads((throughput.RESULTS / "throughput.json").read_text())["cells"]
     for key in (cell["key"] for cell in stored):
         assert key.get("network", "mlp") in throughput.NETWORKS
-        assert key.get("system", "default") in throughput.SYSTEMS
+        assert key.get("system", "conv") in throughput.SYSTEMS
 
 
 def test_timeouts_and_failures_are_reported(throughput):

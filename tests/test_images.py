@@ -330,9 +330,12 @@ class Recording(Augmentation):
         return -x
 
 
-def test_augmentation_applies_to_all_real_rows_only(make_images, make_small):
+@pytest.mark.parametrize("adversarial_every", [1, 2])
+def test_augmentation_applies_to_all_real_rows_only(make_images, make_small, adversarial_every):
     X, y = make_images(8, 8)
+    training = Training(adversarial_every=adversarial_every)
     classifier = make_small(augment=Recording(), scaling="image", regularizer=None)
+    classifier.set_params(training=training, max_epochs=2)
     seen = []
     discriminator_step = TrainingStep.discriminator_step
 
@@ -343,12 +346,15 @@ def test_augmentation_applies_to_all_real_rows_only(make_images, make_small):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainingStep, "discriminator_step", step)
         classifier.fit(X, y)
-    recorded = classifier.net_.augment.batches
-    assert len(recorded) == len(seen) == classifier.n_steps_
-    for before, batch in zip(recorded, seen, strict=True):
-        after = torch.cat([batch.labeled, batch.unlabeled, batch.real])
-        assert torch.equal(after, -before)
+    recorded = iter(classifier.net_.augment.batches)
+    assert len(seen) == classifier.n_steps_
+    n_steps = classifier.n_steps_ // classifier.n_iter_
+    for i, batch in enumerate(seen):
+        assert torch.equal(batch.labeled, -next(recorded))
         assert len(batch.codes) == len(batch.labeled)
+        if i % n_steps % adversarial_every == 0:  # otherwise only the labels are used
+            assert torch.equal(torch.cat([batch.unlabeled, batch.real]), -next(recorded))
+    assert not list(recorded)
 
 
 def test_augmentation_can_be_disabled(make_images, make_small):

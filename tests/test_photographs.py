@@ -67,11 +67,12 @@ def make_tiny():
         ((24, 24, 3), ResNetArchitecture, PhotoAugmentation),
         ((24, 30, 3), ResNetArchitecture, PhotoAugmentation),
         ((23, 30, 3), ConvArchitecture, AffineAugmentation),
-        ((28, 28), ConvArchitecture, AffineAugmentation),
-        ((28, 28, 1), ConvArchitecture, AffineAugmentation),
+        ((28, 28), ResNetArchitecture, AffineAugmentation),
+        ((24, 28, 1), ResNetArchitecture, AffineAugmentation),
+        ((24, 23), ConvArchitecture, AffineAugmentation),
     ],
 )
-def test_color_images_are_photographs(rng, shape, architecture, augmentation):
+def test_large_images_have_residual_networks(rng, shape, architecture, augmentation):
     X = rng.integers(0, 256, (6, *shape)).astype(np.uint8)
     y, params = [0, 1, 0, 1, -1, -1], {"max_epochs": 1, "batch_size": 6, "device": "cpu"}
     as_images = SGANClassifier(**params).fit(X, y)
@@ -91,9 +92,15 @@ def test_defaults_for_photographs(make_tiny, photographs):
     assert plan.lr_schedule(0.05) == pytest.approx(0.55)
     assert plan.lr_schedule(1.0) == 0
     assert plan.augmentation.flip
-    gray = make_tiny().fit(X[..., 0], y).plan_
-    assert not gray.augmentation.flip
-    assert (gray.batch_size, gray.labeled_batch_size) == (10, 5)
+
+
+def test_defaults_for_gray_images(make_tiny, photographs):
+    X, y = photographs
+    plan = make_tiny().fit(X[..., 0], y).plan_
+    assert type(plan.augmentation) is AffineAugmentation
+    assert (plan.batch_size, plan.labeled_batch_size) == (10, 5)
+    assert plan.adversarial_every == 8
+    assert plan.lr_schedule is not None
 
 
 def test_half_as_many_labeled_rows_in_a_step(make_tiny, photographs):

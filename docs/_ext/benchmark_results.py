@@ -130,13 +130,14 @@ class BenchmarkTable(SphinxDirective):
 
 OURS, TWIN, OTHER = "#c0392b", "#e59866", "#7f9fbf"
 LEAST = 70  # percent: where the axis of digits begins
+LABELS, UNLABELED = "labels alone", "with unlabeled images"
 
 
 def color(method: str) -> str:
     """Return the color of a method: ours, the same network on labels alone, all others."""
     if "labels alone" in method:
         return TWIN
-    return OURS if method.startswith(("SGANClassifier", "default")) else OTHER
+    return OURS if method.startswith(("SGANClassifier", "default", UNLABELED)) else OTHER
 
 
 def _plot_digits(path: Path) -> None:
@@ -179,29 +180,35 @@ def _plot_published_systems(path: Path) -> None:
     import matplotlib.pyplot as plt
     import numpy as np
 
-    pairs: dict[tuple[str, int], dict[str, list[float]]] = {}
+    pairs: dict[tuple[str, int, str], dict[str, list[float]]] = {}
+    spreading: dict[tuple[str, int], list[float]] = {}
     for cell in cells("published_systems"):
-        system = cell["key"]["system"]
-        shown = system.startswith(("default", "labels alone", "LabelSpreading"))
-        if shown and cell["key"]["device"] == "cpu":
-            short = system.split(",")[0].split(" (")[0]
-            place = cell["key"]["dataset"], cell["key"]["n_labels"]
-            pairs.setdefault(place, {}).setdefault(short, []).append(100 * cell["accuracy"])
-    places = sorted(place for place, runs in pairs.items() if len(runs) >= 2)
+        system, key = cell["key"]["system"], cell["key"]
+        accuracy = 100 * cell["accuracy"]
+        if system.startswith("LabelSpreading"):
+            spreading.setdefault((key["dataset"], key["n_labels"]), []).append(accuracy)
+        elif system.startswith(("default", "labels alone", "conv")) and key["device"] == "cpu":
+            networks = "conv" if system.startswith("conv") else "default"
+            name = LABELS if LABELS in system else UNLABELED
+            place = key["dataset"], key["n_labels"], networks
+            pairs.setdefault(place, {}).setdefault(name, []).append(accuracy)
+    places = sorted(place for place, runs in pairs.items() if len(runs) == 2)
+    for place in places:
+        if place[:2] in spreading:
+            pairs[place]["LabelSpreading"] = spreading[place[:2]]
     fig, ax = plt.subplots(figsize=(8, 0.5 * len(places) + 1.4), layout="constrained")
     for i, place in enumerate(places):
         means = {name: float(np.mean(values)) for name, values in pairs[place].items()}
-        ax.plot([means["labels alone"], means["default"]], [i, i], color="0.7", lw=2, zorder=0)
+        ax.plot([means[LABELS], means[UNLABELED]], [i, i], color="0.7", lw=2, zorder=0)
         for name, mean in means.items():
-            label = None if i else name
-            ax.plot(mean, i, "o", ms=9, color=color(name), label=label)
-    names = [f"{dataset.replace('_', '-')}, {n:,} labels" for dataset, n in places]
+            ax.plot(mean, i, "o", ms=9, color=color(name))
+    names = [f"{dataset.replace('_', '-')}, {n:,} labels, {nets}" for dataset, n, nets in places]
     ax.set_yticks(range(len(places)), names)
     ax.set(xlabel="test accuracy, %")
     ax.grid(axis="x", alpha=0.3)
     handles = {
         name: plt.Line2D([], [], marker="o", ls="", ms=9, color=color(name))
-        for name in ("default", "labels alone", "LabelSpreading")
+        for name in (UNLABELED, LABELS, "LabelSpreading")
     }
     ax.legend(handles.values(), handles.keys(), loc="lower left")
     ax.invert_yaxis()

@@ -51,8 +51,8 @@ MAX_STEPS = 10_000
 # Regularizers that depend on the class shares in all rows, or on labels of all classes.
 SHARES_MATTER = ("class_prior", "distillation")
 
-# Color images of at least this many pixels per side are photographs.
-MIN_PHOTO_SIDE = 24
+# Images of at least this many pixels per side are trained with residual networks.
+MIN_RESNET_SIDE = 24
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,21 @@ DEFAULTS = {
         adversarial_every=4,
         averaging_decay=0.99,
     ),
+    "gray images": Defaults(
+        ResNetArchitecture(),
+        (PseudoLabel(start=300, ramp_up=300),),
+        AffineAugmentation(),
+        batch_size=100,
+        lr_schedule="one_cycle",
+        adversarial_every=8,
+        averaging_decay=0.99,
+        min_epochs=4,
+        min_steps=4_000,
+        many_steps=4_000,
+    ),
     "photographs": Defaults(
         ResNetArchitecture(),
-        (PseudoLabel(start=500, ramp_up=500),),
+        (PseudoLabel(start=300, ramp_up=300),),
         PhotoAugmentation(),
         batch_size=100,
         lr_schedule="one_cycle",
@@ -249,7 +261,7 @@ def make_plan(
             training.precision,
             device,
             for_gpus=space.as_images,
-            for_cpus=defaults is DEFAULTS["photographs"],
+            for_cpus=isinstance(architecture, ResNetArchitecture),
         ),
         record_steps=training.record_steps if can_record(device) else False,
         device=str(device),
@@ -294,7 +306,8 @@ def choose_architecture(
     """Return the architecture for images in an array, of a shape, or by `image_shape`."""
     automatic: type[Architecture] = MLPArchitecture
     if (size := image_shape or shape) is not None:
-        automatic = ResNetArchitecture if _is_photograph(size) else ConvArchitecture
+        is_large = min(size[:2]) >= MIN_RESNET_SIDE
+        automatic = ResNetArchitecture if is_large else ConvArchitecture
     architecture = _component(choice, {"auto": automatic, **ARCHITECTURES})
     if shape is not None and image_shape is None and not architecture.for_images:
         raise ValueError(
@@ -306,16 +319,13 @@ def choose_architecture(
     return architecture
 
 
-def _is_photograph(image_shape: tuple[int, ...]) -> bool:
-    """Return whether images of (height, width[, channels]) are in color and not small."""
-    height, width, *n_channels = image_shape
-    return n_channels == [3] and min(height, width) >= MIN_PHOTO_SIDE
-
-
 def _kind_of_rows(space: ModelSpace, architecture: Architecture) -> str:
     """Return the key of `DEFAULTS` for rows in networks of an architecture."""
     if space.as_images:
-        return "photographs" if isinstance(architecture, ResNetArchitecture) else "images"
+        if not isinstance(architecture, ResNetArchitecture):
+            return "images"
+        has_color = space.image_shape is not None and space.image_shape[-1] == 3
+        return "photographs" if has_color else "gray images"
     return "wide table" if space.is_wide else "table"
 
 
@@ -370,9 +380,6 @@ def _augmentation(estimator: Any, space: ModelSpace, defaults: Defaults) -> Augm
         chosen = clone(defaults.augmentation, safe=False)
         if chosen is not None and chosen.needs_pixels and not has_pixels:
             return AffineAugmentation()
-        is_gray = space.image_shape is not None and space.image_shape[-1] == 1
-        if isinstance(chosen, PhotoAugmentation) and is_gray:
-            chosen.flip = False  # letters and digits have no mirror images
         return chosen
     if space.image_shape is None:
         raise ValueError(
