@@ -10,8 +10,8 @@ change of the code, for example of the meaning of "auto", delete the affected ce
     python benchmarks/published_systems.py --data DIR --rows budgets --jobs 2
     python benchmarks/published_systems.py --data DIR --rows gpu --device cuda
 
-It takes hours on two cores, and can be interrupted at any time and resumed. The first three rows for
-a GPU, with one draw each, take less than ten minutes: --systems "2 minutes" --draws 1.
+It takes hours on two cores, and can be interrupted at any time and resumed. The first three rows
+for a GPU, with one draw each, take less than ten minutes: --systems "2 minutes" --draws 1.
 """
 
 from __future__ import annotations

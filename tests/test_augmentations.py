@@ -147,9 +147,29 @@ def test_affine_scale_is_a_fraction(number, factor, drawn):
     torch.testing.assert_close(changed[..., middle], x[..., middle] / factor)
 
 
+def test_affine_cutout_is_a_share_of_the_shorter_side():
+    x = 0.5 + torch.rand(300, 2, 20, 30)
+    augmentation = AffineAugmentation(**NONE, cutout=0.3)
+    for changed, side in ((augmentation(x), 6), (augmentation.strong(x), 9)):
+        n_cut = (changed == 0).all(dim=1).sum(dim=(1, 2))
+        assert n_cut.max() == side**2
+        assert n_cut.min() >= 1
+        kept = changed != 0
+        torch.testing.assert_close(changed[kept], x[kept], atol=1e-4, rtol=0)
+    for whole in (augmentation.realistic(x), AffineAugmentation(**NONE).strong(x)):
+        torch.testing.assert_close(whole, x, atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [("shift", -0.1), ("shift", 1.1), ("rotation", 181), ("scale", 1.0), ("flip", "yes")],
+    [
+        ("cutout", 0.9),
+        ("shift", -0.1),
+        ("shift", 1.1),
+        ("rotation", 181),
+        ("scale", 1.0),
+        ("flip", "yes"),
+    ],
 )
 def test_affine_invalid_values_are_refused(parameter, value):
     with pytest.raises(ValueError, match=f"'{parameter}' parameter of AffineAugmentation"):
