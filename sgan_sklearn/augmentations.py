@@ -118,7 +118,8 @@ class AffineAugmentation(Augmentation):
 
     Amounts are uniformly distributed between minus and plus the given values. Pixels are
     interpolated, and pixels beyond the border take the value of the nearest pixel. Nothing is cut
-    out of the images that the generator imitates.
+    out of the images that the generator imitates. The default for gray images in residual networks
+    is ``AffineAugmentation(cutout=0.3, interpolated=0.5)``.
 
     .. versionadded:: 0.1
 
@@ -137,8 +138,10 @@ class AffineAugmentation(Augmentation):
     cutout : float, default=0.0
         Side of a square that is set to zero, the middle of the range of pixels with
         ``scaling="image"``, as a fraction of the shorter side. Its center may be near the border,
-        so that less is cut out. In strong views it is half larger. The default for gray images in
-        residual networks is 0.3.
+        so that less is cut out. In strong views it is half larger.
+    interpolated : float, default=1.0
+        Share of the images that are interpolated. The others are only shifted, by whole pixels, so
+        that they are as sharp as the images of predictions.
 
     References
     ----------
@@ -162,6 +165,7 @@ class AffineAugmentation(Augmentation):
         "scale": [Interval(Real, 0, 1, closed="left")],
         "flip": ["boolean"],
         "cutout": [Interval(Real, 0, 0.8, closed="both")],
+        "interpolated": [Interval(Real, 0, 1, closed="both")],
     }
 
     def __init__(
@@ -171,12 +175,14 @@ class AffineAugmentation(Augmentation):
         scale: float = 0.1,
         flip: bool = False,
         cutout: float = 0.0,
+        interpolated: float = 1.0,
     ) -> None:
         self.shift = shift
         self.rotation = rotation
         self.scale = scale
         self.flip = flip
         self.cutout = cutout
+        self.interpolated = interpolated
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return transformed images."""
@@ -192,14 +198,20 @@ class AffineAugmentation(Augmentation):
         # Always draw five numbers per image, so that a parameter does not affect the others.
         uniform = torch.rand(5, n, device=x.device)
         turn, growth, shift_x, shift_y = uniform[:4] * 2 - 1
+        shift_x, shift_y = self.shift * shift_x, self.shift * shift_y
+        if self.interpolated < 1:
+            is_shifted = torch.rand(n, device=x.device) >= self.interpolated
+            turn, growth = (torch.where(is_shifted, 0.0, amount) for amount in (turn, growth))
+            shift_x = torch.where(is_shifted, (width * shift_x).round() / width, shift_x)
+            shift_y = torch.where(is_shifted, (height * shift_y).round() / height, shift_y)
         angle = turn * math.radians(self.rotation)
         # The affine map goes from the output to the input, so the scale is inverted.
         zoom = 1 / (1 + growth * self.scale)
         mirror = torch.where(uniform[4] < 0.5, -1.0, 1.0) if self.flip else torch.ones_like(zoom)
         cos, sin = zoom * angle.cos(), zoom * angle.sin()
         # Coordinates range from -1 to 1 on both axes, so a rotation depends on the side lengths.
-        x_map = torch.stack([cos * mirror, -sin * height / width, 2 * self.shift * shift_x], dim=1)
-        y_map = torch.stack([sin * mirror * width / height, cos, 2 * self.shift * shift_y], dim=1)
+        x_map = torch.stack([cos * mirror, -sin * height / width, 2 * shift_x], dim=1)
+        y_map = torch.stack([sin * mirror * width / height, cos, 2 * shift_y], dim=1)
         maps = torch.stack([x_map, y_map], dim=1).to(x.dtype)
         # One product for all images, where F.affine_grid computes a small one for each.
         grid = maps.flatten(0, 1) @ _pixel_centers(height, width, like=x)

@@ -147,6 +147,21 @@ def test_affine_scale_is_a_fraction(number, factor, drawn):
     torch.testing.assert_close(changed[..., middle], x[..., middle] / factor)
 
 
+@pytest.mark.parametrize(("interpolated", "fewest", "most"), [(0.4, 90, 150), (0.0, 200, 200)])
+def test_affine_whole_pixels(interpolated, fewest, most):
+    x = torch.rand(200, 2, 20, 30)
+    changed = AffineAugmentation(shift=0.1, interpolated=interpolated)(x)
+    shifts, is_shifted = set(), torch.zeros(200, dtype=torch.bool)
+    for i in range(-2, 3):
+        for j in range(-3, 4):
+            back = changed.roll((i, j), dims=(2, 3))[:, :, 2:-2, 3:-3]
+            found = (back - x[:, :, 2:-2, 3:-3]).abs().amax(dim=(1, 2, 3)) < 1e-3
+            is_shifted |= found
+            shifts |= {(i, j)} if found.any() else set()
+    assert fewest <= is_shifted.sum() <= most
+    assert len(shifts) > 20
+
+
 def test_affine_cutout_is_a_share_of_the_shorter_side():
     x = 0.5 + torch.rand(300, 2, 20, 30)
     augmentation = AffineAugmentation(**NONE, cutout=0.3)
@@ -164,6 +179,7 @@ def test_affine_cutout_is_a_share_of_the_shorter_side():
     ("parameter", "value"),
     [
         ("cutout", 0.9),
+        ("interpolated", -0.1),
         ("shift", -0.1),
         ("shift", 1.1),
         ("rotation", 181),

@@ -98,7 +98,7 @@ def test_defaults_for_gray_images(make_tiny, photographs):
     X, y = photographs
     plan = make_tiny().fit(X[..., 0], y).plan_
     assert type(plan.augmentation) is AffineAugmentation
-    assert plan.augmentation.cutout == 0.3
+    assert (plan.augmentation.cutout, plan.augmentation.interpolated) == (0.3, 0.5)
     assert (plan.batch_size, plan.labeled_batch_size) == (10, 5)
     assert plan.adversarial_every == 8
     assert plan.lr_schedule is not None

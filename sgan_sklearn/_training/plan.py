@@ -124,7 +124,7 @@ DEFAULTS = {
     "gray images": Defaults(
         ResNetArchitecture(),
         (PseudoLabel(start=300, ramp_up=300),),
-        AffineAugmentation(cutout=0.3),
+        AffineAugmentation(cutout=0.3, interpolated=0.5),
         batch_size=100,
         lr_schedule="one_cycle",
         adversarial_every=8,
