@@ -5,7 +5,7 @@ Photographs from few labels
 
 Color images of at least 24 pixels per side are classified with residual networks by default. This
 example labels five image patches of each of five kinds of regions in two photographs, trains on
-these and on thousands of unlabeled patches, and assigns the whole photographs to the regions.
+these and on thousands of unlabeled patches, and assigns each part of the photographs to a region.
 """
 
 # %%

@@ -125,9 +125,9 @@ default="from_dtype"
         Shape of the image in each row, with 1 or 3 channels, if `X` holds flat images. Arrays of
         three or four dimensions do not need it.
     augment : {"auto", "affine", "photo"}, Augmentation or None, default="auto"
-        Random changes of the real images: small shifts, rotations and scales ("affine"), or shifts,
-        mirror images, cut-out squares and other colors ("photo"). "auto" is "affine" in
-        convolutional networks, "photo" in residual ones ("affine" for gray images), or else None.
+        Random changes of the real images: shifts, rotations and scales ("affine"), or shifts,
+        mirror images, cut-out squares and colors ("photo"). "auto" is "affine" for images in
+        convolutional networks; in residual ones "photo", or, for gray images, with cut-out squares.
     scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
 default="auto"
         How columns are scaled for the networks; `sample` inverts it. "auto" is "image" for images

@@ -114,7 +114,7 @@ class Augmentation(BaseEstimator, ABC):
 
 
 class AffineAugmentation(Augmentation):
-    """Shift, rotate and scale each image by random amounts, and cut out a square if asked for.
+    """Shift, rotate and scale each image by random amounts, and optionally cut out a square.
 
     Amounts are uniformly distributed between minus and plus the given values. Pixels are
     interpolated, and pixels beyond the border take the value of the nearest pixel. Nothing is cut
@@ -140,8 +140,8 @@ class AffineAugmentation(Augmentation):
         ``scaling="image"``, as a fraction of the shorter side. Its center may be near the border,
         so that less is cut out. In strong views it is half larger.
     interpolated : float, default=1.0
-        Share of the images that are interpolated. The others are only shifted, by whole pixels, so
-        that they are as sharp as the images of predictions.
+        Share of the images that are interpolated. The others are neither rotated nor scaled, and
+        are shifted by whole pixels, so that they are as sharp as the images of predictions.
 
     References
     ----------
@@ -186,16 +186,20 @@ class AffineAugmentation(Augmentation):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return transformed images."""
-        return _cut(self.realistic(x), self.cutout)
+        return _cut(self._moved(x), self.cutout)
 
     def strong(self, x: Tensor) -> Tensor:
         """Return transformed images with a larger square cut out."""
-        return _cut(self.realistic(x), 1.5 * self.cutout)
+        return _cut(self._moved(x), 1.5 * self.cutout) if self.cutout else self(x)
 
     def realistic(self, x: Tensor) -> Tensor:
         """Return transformed images with nothing cut out."""
+        return self._moved(x) if self.cutout else self(x)
+
+    def _moved(self, x: Tensor) -> Tensor:
+        """Return shifted, rotated and scaled images."""
         n, _, height, width = x.shape
-        # Always draw five numbers per image, so that a parameter does not affect the others.
+        # Always draw five numbers per image, so that the amounts do not affect each other.
         uniform = torch.rand(5, n, device=x.device)
         turn, growth, shift_x, shift_y = uniform[:4] * 2 - 1
         shift_x, shift_y = self.shift * shift_x, self.shift * shift_y

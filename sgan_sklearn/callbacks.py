@@ -21,7 +21,6 @@ __all__ = ["FrechetDistanceCallback", "SampleGridCallback"]
 # Number of real images that determine the range of the gray scale.
 N_SCALE_ROWS = 500
 
-
 # Number of rows whose features are computed at once.
 CHUNK = 256
 

@@ -207,7 +207,8 @@ class Objective(BaseEstimator):
         """Return the discriminator's loss in steps without the adversarial part.
 
         These are all steps if ``unsupervised_weight=0`` or if the objective uses no generator, and
-        otherwise the steps that `adversarial_every` leaves out.
+        otherwise the steps that `adversarial_every` leaves out. Only the labeled rows are
+        augmented.
 
         Parameters
         ----------
@@ -296,8 +297,10 @@ class FeatureMatching(Objective):
 
         CE(labeled) + w * 1/2 * [mean softplus(-LSE(unlabeled)) + mean softplus(LSE(generated))]
 
-    The generator moves the mean of the discriminator's last hidden layer ``f`` on generated rows
-    to its mean on real rows, which keeps it from collapsing and from winning. It minimizes, with
+    The generator moves the mean of the discriminator's features ``f`` on generated rows to their
+    mean on real rows, which keeps it from collapsing and from winning. They are those of
+    `Discriminator.matched_features`: the last hidden layer, unless the network has others. The
+    generator minimizes, with
     ``m = mean f(real) - mean f(generated)`` and J features::
 
         1/J * sum_j |m_j|    ("l1")        1/J * sum_j m_j^2    ("l2")
@@ -364,7 +367,7 @@ class Complement(FeatureMatching):
                            + entropy_weight * H(unlabeled)}
 
     which keeps the borders between the classes away from the unlabeled rows. The generator
-    minimizes, with the discriminator's last hidden layer ``f``::
+    minimizes, with the features ``f`` of `FeatureMatching`::
 
         distance(mean f(real), mean f(generated))
         + pull_away_weight * 1 / (n (n - 1)) * sum_{i != j} cos(f(generated_i), f(generated_j))^2

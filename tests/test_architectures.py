@@ -554,6 +554,9 @@ class Split(nn.Module):
     def forward_head(self, features):
         return self.head(features)
 
+    def matched_features(self, x):
+        return x[:, :2]
+
     def initialize_from_data(self, x):
         self.seen = len(x)
 
@@ -576,6 +579,7 @@ def test_module_sequential_is_split_before_its_last_layer():
     x = torch.randn(4, N_FEATURES)
     features = built.forward_features(x)
     assert features.shape == (4, 8)
+    assert torch.equal(built.matched_features(x), features)
     assert torch.equal(built(x), built.forward_head(features))
     assert torch.equal(built(x), built.module(x))
 
@@ -587,6 +591,7 @@ def test_module_with_custom_methods():
     x = torch.randn(4, N_FEATURES)
     assert torch.equal(built.forward_features(x), built.module.body(x).relu())
     assert built(x).shape == (4, N_OUTPUTS)
+    assert torch.equal(built.matched_features(x), x[:, :2])
     built.initialize_from_data(x)
     assert built.module.seen == 4
 

@@ -194,3 +194,13 @@ def test_affine_invalid_values_are_refused(parameter, value):
 
 def test_affine_documented_pixels():
     assert np.isclose(AffineAugmentation().shift * 28, 2, atol=0.3)
+
+
+def test_affine_subclasses_need_only_a_call():
+    class Constant(AffineAugmentation):
+        def __call__(self, x):
+            return torch.full_like(x, 0.7)
+
+    x, augmentation = torch.rand(3, 1, 8, 8), Constant()
+    for view in (augmentation, augmentation.strong, augmentation.realistic):
+        assert (view(x) == 0.7).all()

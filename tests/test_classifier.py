@@ -511,9 +511,10 @@ def test_automatic_training_length(n_rows, n_classes, kind):
         "table": of_classes,
         "wide table": 900,
         "images": 2_000,
+        "gray images": 4_000,
         "photographs": 10_000,
     }[kind]
-    min_epochs = 4 if kind == "wide table" else 10
+    min_epochs = 4 if kind in ("wide table", "gray images") else 10
     defaults = plan_module.DEFAULTS[kind]
     n_epochs = plan_module._automatic_epochs(steps_per_epoch, defaults, n_classes)
     n_steps = n_epochs * steps_per_epoch

@@ -540,6 +540,7 @@ CHANGES = {
     "shares that are no numbers": lambda state: state["parts"][2]["mean_"].fill_(np.nan),
     "thresholds of other classes": lambda state: state["parts"][3].update(mean_=torch.zeros(7)),
     "a confidence that is no number": lambda state: state["parts"][3]["confidence_"].fill_(np.nan),
+    "half of the averages": lambda state: state["parts"][3].pop("confidence_"),
     "results of other names": lambda state: state["results"].update(module_=1),
     "a number of steps": lambda state: state["results"].update(n_steps_=-1),
     "a divergence": lambda state: state["results"].update(diverged_=True),

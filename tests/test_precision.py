@@ -25,10 +25,10 @@ class SpyingOnPrecision(nn.Module):
         self.seen.append(y.dtype)
         return y
 
-    forward_features = forward
+    forward_features = matched_features = forward
 
 
-@pytest.mark.parametrize("part", ["__call__", "forward_features"])
+@pytest.mark.parametrize("part", ["__call__", "forward_features", "matched_features"])
 def test_network_multiplies_in_bfloat16_and_returns_float32(part):
     module = SpyingOnPrecision()
     y = getattr(in_precision(module, "bfloat16"), part)(torch.randn(4, 3))

@@ -247,10 +247,12 @@ def test_pseudo_label_closed_form(logits, as_rows, threshold):
 def test_adaptive_thresholds_closed_form(logits, as_rows):
     teacher, decay = linear(2.0 * np.eye(N_CLASSES)[[1, 2, 0]]), 0.2
     rows = [as_rows, as_rows.flip(0)[:3] * 3]
-    mean, confidence = np.full(N_CLASSES, 1 / N_CLASSES), 1 / N_CLASSES
+    mean = confidence = None  # the first batch's
     regularizer, n_used = PseudoLabel("adaptive", decay=decay), []
     for x in rows:
         q = softmax(teacher(x).detach().numpy())
+        if mean is None:
+            mean, confidence = q.mean(axis=0), q.max(axis=1).mean()
         mean = decay * mean + (1 - decay) * q.mean(axis=0)
         confidence = decay * confidence + (1 - decay) * q.max(axis=1).mean()
         codes = q.argmax(axis=1)
@@ -262,6 +264,10 @@ def test_adaptive_thresholds_closed_form(logits, as_rows):
     assert 0 < n_used[0] < 5
     assert regularizer.get_params() == PseudoLabel("adaptive", decay=decay).get_params()
     assert not hasattr(pickle.loads(pickle.dumps(regularizer)), "mean_")
+
+
+def test_other_training_state_of_a_subclass_is_its_own():
+    PseudoLabel("adaptive")._check_training_state({"shares_": 1}, n_rows=10, n_classes=3)
 
 
 def test_virtual_adversarial_step_is_the_worst_one():

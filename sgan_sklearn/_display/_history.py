@@ -94,7 +94,7 @@ class HistoryDisplay:
         Raises
         ------
         ValueError
-            If a name in `terms` is not that of numbers in ``history_``.
+            If a name in `terms` is not a numeric entry of ``history_``.
         TypeError
             If `estimator` is not an SGANClassifier.
         ImportError
@@ -159,5 +159,7 @@ def _names_of_numbers(history: Sequence[dict[str, Any]]) -> list[str]:
     return [
         name
         for name, value in ChainMap(*history).items()
-        if type(value) in (int, float) and name != "epoch"
+        if isinstance(value, int | float | np.floating)
+        and not isinstance(value, bool)
+        and name != "epoch"
     ]

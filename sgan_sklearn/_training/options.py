@@ -42,12 +42,13 @@ class Training(BaseEstimator):
     averaging_decay : float or "auto", default="auto"
         Decay of the moving average of the weights, in [0, 1). The averaged networks predict and
         sample; about the last ``1 / (1 - averaging_decay)`` steps count, but at most the last fifth
-        of the training. 0 disables averaging. "auto" is 0.99 for images in convolutional networks
-        and 0.999 otherwise.
+        of the training. 0 disables averaging. "auto" is 0.99 for images in convolutional and
+        residual networks, and 0.999 otherwise.
     adversarial_every : int or "auto", default="auto"
         Every how many steps the generator is trained and the losses on generated rows are used;
         the other steps use the labels and the regularizers only. A larger value saves time.
-        "auto" is 4 for images in convolutional networks with a regularizer, and 1 otherwise.
+        "auto" is, with a regularizer, 4 in convolutional networks and 8 in residual ones, and
+        otherwise 1.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of the multiplications during training; weights, losses and averages stay in
         float32. "auto" is "bfloat16" for images in convolutional and residual networks on GPUs that

@@ -131,7 +131,8 @@ class TrainingStep:
         augment = self._net.augment
         if augment is None:
             return batch
-        batch = batch._replace(labeled=augment(batch.labeled))
+        if len(batch.labeled):
+            batch = batch._replace(labeled=augment(batch.labeled))
         if not adversarial:
             return batch
         rows = torch.cat([batch.unlabeled, batch.real])

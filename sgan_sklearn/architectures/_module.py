@@ -47,6 +47,12 @@ class _ModuleDiscriminator(Discriminator):
         module: Any = self.module
         return module.forward_head(features) if self.has_split else module[-1](features)
 
+    def matched_features(self, x: Tensor) -> Tensor:
+        module: Any = self.module
+        matched = getattr(module, "matched_features", self.forward_features)
+        features: Tensor = matched(x)
+        return features
+
     def initialize_from_data(self, x: Tensor) -> None:
         module: Any = self.module
         if hasattr(module, "initialize_from_data"):
@@ -80,7 +86,8 @@ class ModuleArchitecture(Architecture):
         module with two methods ``forward_features(x)`` and ``forward_head(features)``. If it has
         batch normalization, labeled, unlabeled and generated rows are passed separately, and only
         real rows change the running statistics. If it has a method ``initialize_from_data(x)``,
-        this is called with training rows before the first step.
+        this is called with training rows before the first step, and ``matched_features(x)``
+        replaces the last hidden layer in feature matching.
     generator : torch.nn.Module
         Network from latent vectors, shape (n, latent_dim), to scaled rows in the shape that the
         discriminator takes. Scaled pixels are between -1 and 1, like the hyperbolic tangent.

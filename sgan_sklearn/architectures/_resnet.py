@@ -1,4 +1,4 @@
-"""Residual networks, for photographs."""
+"""Residual networks, for images."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MIN_VARIANCE = 1e-3
 # less random than the last one.
 MOMENTUM = 0.05
 
-# Parts per side of the image whose means are features: of the whitened pixels, and of the stages.
+# Parts on each side of the image whose means are features: of whitened pixels, and of the stages.
 # With means over entire images, the generator does not learn where things are.
 PARTS = 4, 2
 
@@ -153,9 +153,9 @@ class _ResNetDiscriminator(Discriminator):
     def matched_features(self, x: Tensor) -> Tensor:
         """Return the maxima of the last stage, and means of all layers over parts of the image."""
         whitened, *values = self._values(x)
-        means = [F.adaptive_avg_pool2d(whitened, PARTS[0])]
+        means = [_means(whitened, PARTS[0])]
         for value in values:
-            means += [F.adaptive_avg_pool2d(value, PARTS[1]), _means(value.square())]
+            means += [_means(value, PARTS[1]), _means(value.square(), 1)]
         return torch.cat([_maxima(values[-1]), *(mean.flatten(1) for mean in means)], dim=1)
 
     def _values(self, x: Tensor) -> list[Tensor]:
@@ -175,9 +175,13 @@ def _maxima(x: Tensor) -> Tensor:
     return F.max_pool2d(x, list(x.shape[2:])).flatten(1)
 
 
-def _means(x: Tensor) -> Tensor:
-    """Return the mean of each channel; the gradients of `Tensor.mean` have a slow layout."""
-    return F.avg_pool2d(x, list(x.shape[2:]))
+def _means(x: Tensor, n_parts: int) -> Tensor:
+    """Return the means of each channel over parts of the image, at most `n_parts` on each side.
+
+    The gradients of `Tensor.mean` have a slow layout, and those of adaptive pooling are not
+    deterministic on a GPU.
+    """
+    return F.avg_pool2d(x, [-(-side // n_parts) for side in x.shape[2:]], ceil_mode=True)
 
 
 def _interpolated(n_in: int, n_out: int, *, bias: bool) -> nn.Module:
@@ -187,7 +191,7 @@ def _interpolated(n_in: int, n_out: int, *, bias: bool) -> nn.Module:
 
 
 class ResNetArchitecture(Architecture):
-    """Residual networks for photographs of 8 to 64 pixels per side.
+    """Residual networks for images of 8 to 64 pixels per side.
 
     The first layer of the discriminator is fixed: it whitens patches of 2 x 2 pixels of the
     training images. Each of the following stages has a convolution, a max pooling that halves the
@@ -196,7 +200,7 @@ class ResNetArchitecture(Architecture):
     error linear units. A linear layer maps the maxima over the remaining pixels to the outputs. The
     generator repeats the pixels of a small image and applies a convolution, until the size is
     reached. For feature matching, it imitates these maxima, the means of all layers over quarters
-    of the image or smaller parts, and the means of their squares.
+    of the image or smaller parts, and the means of the squares of each stage over the image.
 
     Batch normalization mixes rows in training, so labeled, unlabeled and generated rows are passed
     separately, and the statistics for predictions are those of real rows, augmented or not.
@@ -218,7 +222,7 @@ class ResNetArchitecture(Architecture):
 
     See Also
     --------
-    ConvArchitecture : Smaller networks, for digits and glyphs.
+    ConvArchitecture : Smaller and faster networks.
 
     References
     ----------

@@ -72,9 +72,9 @@ class PseudoLabel(Regularizer):
 
         mean_i [max q(x_i) >= threshold] * -log p_{k_i}(view(x_i))
 
-    Adaptive thresholds depend on moving averages over the batches: those of the confidence,
-    ``c = mean_i max q(x_i)``, and of the class probabilities, ``m_k = mean_i q_k(x_i)``. The
-    threshold of class k is::
+    Adaptive thresholds depend on moving averages over the batches, beginning with the first one:
+    those of the confidence, ``c = mean_i max q(x_i)``, and of the class probabilities,
+    ``m_k = mean_i q_k(x_i)``. The threshold of class k is::
 
         c * m_k / max_j m_j
 
@@ -84,8 +84,8 @@ class PseudoLabel(Regularizer):
     ----------
     threshold : float or "adaptive", default=0.95
         Minimum probability of a pseudo-label. A higher threshold uses fewer, more confident
-        predictions. "adaptive" starts with most of the predictions, becomes stricter as they become
-        more confident, and is less strict for classes that are predicted rarely.
+        predictions. "adaptive" uses those that are more confident than the mean, and more of the
+        classes that are predicted rarely.
     weight : float, default=1.0
         Weight of the term.
     start : int, default=0
@@ -138,8 +138,10 @@ class PseudoLabel(Regularizer):
 
     def _check_training_state(self, values: dict[str, Any], n_rows: int, n_classes: int) -> None:
         """Raise ValueError if the averages do not match the classes."""
-        shapes = {"mean_": (n_classes,), "confidence_": ()}
-        if not all(is_tensor_of(value, *shapes[name]) for name, value in values.items()):
+        if not set(self.transient) & set(values):
+            return
+        mean, confidence = (values.get(name) for name in self.transient)
+        if not (is_tensor_of(mean, n_classes) and is_tensor_of(confidence)):
             raise ValueError(f"The averages are not those of {n_classes} classes.")
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:
@@ -154,10 +156,10 @@ class PseudoLabel(Regularizer):
     def _adapted(self, teacher_logits: Tensor) -> Tensor:
         """Update the moving averages and return the threshold of each class."""
         probabilities = teacher_logits.softmax(dim=1)
-        confidence = _losses.mean_over_rows(probabilities.max(dim=1, keepdim=True).values)
+        mean = _losses.mean_over_rows(probabilities)
+        confidence = _losses.mean_over_rows(probabilities.max(dim=1, keepdim=True).values)[0]
         if not hasattr(self, "mean_"):
-            self.mean_ = torch.full_like(probabilities[0], 1 / probabilities.shape[1])
-            self.confidence_ = self.mean_[0].clone()
-        self.mean_.lerp_(_losses.mean_over_rows(probabilities), 1 - self.decay)
-        self.confidence_.lerp_(confidence[0], 1 - self.decay)
+            self.mean_, self.confidence_ = mean.clone(), confidence.clone()
+        self.mean_.lerp_(mean, 1 - self.decay)
+        self.confidence_.lerp_(confidence, 1 - self.decay)
         return self.confidence_ * self.mean_ / self.mean_.max()
