@@ -149,6 +149,7 @@ def within(minutes: float, **params) -> SGANClassifier:
 
 
 # The default and its twin with equal times. The goals are for two threads; one is enough for most.
+# Steps on the labels alone are faster, so the twin has no limit but the time.
 BUDGETS = [
     Row(f"{name}, {minutes} minutes", dataset, n_labels, within(minutes, **params), goal)
     for dataset, n_labels, minutes, target in [
@@ -161,7 +162,10 @@ BUDGETS = [
         ("mnist", 50, 10, 98.7),
         ("mnist", 100, 10, 99.0),
     ]
-    for name, params, goal in [("default", {}, target), ("labels alone", ALONE, None)]
+    for name, params, goal in [
+        ("default", {}, target),
+        ("labels alone", {**ALONE, "max_epochs": 1_000}, None),
+    ]
 ]
 # Rows that take too long on a CPU, in the order of their worth.
 GPU = [
