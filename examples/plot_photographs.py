@@ -108,5 +108,5 @@ for ax, images, title in zip(axes, (real, generated), ("real", "generated"), str
 # have the same means and covariances of features as the real ones.
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 HistoryDisplay.from_estimator(sgan, terms=["generator_loss", "frechet_distance"], ax=ax)
-ax.set(yscale="log")
+ax.set(yscale="log", ylabel="loss, distance")
 plt.show()

@@ -95,6 +95,16 @@ class Defaults:
     many_steps: int = 2_000
 
 
+# What the defaults of gray images and photographs have in common.
+RESIDUAL = Defaults(
+    ResNetArchitecture(),
+    (PseudoLabel(start=300, ramp_up=300),),
+    batch_size=100,
+    lr_schedule="one_cycle",
+    adversarial_every=8,
+    averaging_decay=0.99,
+)
+
 # In wide tables no column counts alone, so that steps in a single direction and noise are larger
 # than in others.
 DEFAULTS = {
@@ -121,28 +131,15 @@ DEFAULTS = {
         adversarial_every=4,
         averaging_decay=0.99,
     ),
-    "gray images": Defaults(
-        ResNetArchitecture(),
-        (PseudoLabel(start=300, ramp_up=300),),
-        AffineAugmentation(cutout=0.3, interpolated=0.5),
-        batch_size=100,
-        lr_schedule="one_cycle",
-        adversarial_every=8,
-        averaging_decay=0.99,
+    "gray images": replace(
+        RESIDUAL,
+        augmentation=AffineAugmentation(cutout=0.3, interpolated=0.5),
         min_epochs=4,
         min_steps=4_000,
         many_steps=4_000,
     ),
-    "photographs": Defaults(
-        ResNetArchitecture(),
-        (PseudoLabel(start=300, ramp_up=300),),
-        PhotoAugmentation(),
-        batch_size=100,
-        lr_schedule="one_cycle",
-        adversarial_every=8,
-        averaging_decay=0.99,
-        min_steps=10_000,
-        many_steps=10_000,
+    "photographs": replace(
+        RESIDUAL, augmentation=PhotoAugmentation(), min_steps=10_000, many_steps=10_000
     ),
 }
 
