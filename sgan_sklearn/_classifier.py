@@ -126,8 +126,8 @@ default="from_dtype"
         three or four dimensions do not need it.
     augment : {"auto", "affine", "photo"}, Augmentation or None, default="auto"
         Random changes of the real images: shifts, rotations and scales ("affine"), or shifts,
-        mirror images, cut-out squares and colors ("photo"). "auto" is "affine" for images in
-        convolutional networks; in residual ones "photo", or, for gray images, with cut-out squares.
+        mirror images, cut-out squares and colors ("photo"). "auto" is "affine", with cut-out
+        squares in residual networks; for their color images "photo", whose `flip` depends on them.
     scaling : {"auto", "shared", "standard", "asinh", "image", "none"} or transformer, \
 default="auto"
         How columns are scaled for the networks; `sample` inverts it. "auto" is "image" for images

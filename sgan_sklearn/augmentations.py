@@ -248,7 +248,8 @@ class PhotoAugmentation(Augmentation):
         Maximum shift in each direction, in whole pixels, as a fraction of the height or width:
         0.125 of 32 pixels is 4 pixels.
     flip : bool, default=True
-        Whether to flip each image horizontally with probability 0.5.
+        Whether to flip each image horizontally with probability 0.5. With ``augment="auto"``,
+        images are not flipped if they can be told from their mirror images, such as house numbers.
     cutout : float, default=0.4
         Side of a square that is set to the middle of the range of pixels, as a fraction of the
         shorter side. Its center may be near the border, so that less is cut out. In strong views

@@ -79,8 +79,8 @@ class FrechetDistanceCallback(Callback):
         self.every_n_epochs = every_n_epochs
         self.n_samples = n_samples
 
-    def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
-        """Check the parameters, choose the real rows and draw the latent vectors."""
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Check the parameters."""
         validate_parameter_constraints(
             {
                 "every_n_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -90,27 +90,23 @@ class FrechetDistanceCallback(Callback):
             caller_name="FrechetDistanceCallback",
         )
         _check_trains_generator(self, net)
-        rng = torch.Generator().manual_seed(0)
-        chosen = torch.randperm(len(X.rows), generator=rng)[: self.n_samples]
-        self.real_ = X.rows[chosen.to(X.rows.device)]
-        self.latent_ = torch.randn(self.n_samples, net.latent_dim, generator=rng)
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Record the distance every `every_n_epochs` epochs."""
         if len(net.history) % self.every_n_epochs:
             return
+        # The same rows and latent vectors in each epoch.
+        rng = torch.Generator().manual_seed(0)
+        rows = dataset_train.rows
+        chosen = torch.randperm(len(rows), generator=rng)[: self.n_samples].to(rows.device)
+        latent = torch.randn(self.n_samples, net.latent_dim, generator=rng)
         features = net.averaged_module_.forward_features
         with torch.inference_mode():
-            real = _in_chunks(features, self.real_.to(net.device))
+            real = _in_chunks(features, rows[chosen].to(net.device))
             generated = _in_chunks(
-                lambda latent: features(net.averaged_generator_(latent)),
-                self.latent_.to(net.device),
+                lambda latent: features(net.averaged_generator_(latent)), latent.to(net.device)
             )
         net.history.record("frechet_distance", frechet_distance(real, generated))
-
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Release the rows."""
-        del self.real_, self.latent_
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:

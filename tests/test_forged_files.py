@@ -468,6 +468,7 @@ def test_invalid_number_of_steps_is_refused(forgery, value):
         {"row_shape": [4]},
         {"image_shape": {"tuple": [2, 2, 1]}},
         {"as_images": True},
+        {"has_mirror_images": 1},
     ],
 )
 def test_invalid_row_shapes_are_refused(forgery, change):

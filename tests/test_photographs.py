@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn._data.batches import Batch
+from sgan_sklearn._data.images import has_mirror_images
 from sgan_sklearn._training.step import TrainingStep
 from sgan_sklearn.architectures import (
     ConvArchitecture,
@@ -92,6 +94,47 @@ def test_defaults_for_photographs(make_tiny, photographs):
     assert plan.lr_schedule(0.05) == pytest.approx(0.55)
     assert plan.lr_schedule(1.0) == 0
     assert plan.augmentation.flip
+
+
+@pytest.fixture
+def colored_digits(rng):
+    """Return digits of random colors on random colors, 16 x 16, half of them without a label."""
+    digits = load_digits()
+    pixels = digits.images[:800].repeat(2, axis=1).repeat(2, axis=2)[..., None] / 16
+    colors = rng.uniform(0, 255, (2, 800, 1, 1, 3))
+    X = (pixels * colors[0] + (1 - pixels) * colors[1]).astype(np.uint8)
+    return X, np.where(np.arange(800) < 400, digits.target[:800], -1)
+
+
+def test_digits_are_not_flipped(make_tiny, colored_digits, tmp_path):
+    X, y = colored_digits
+    classifier = make_tiny(max_epochs=1).fit(X, y)
+    assert not classifier.plan_.augmentation.flip
+    save(classifier, tmp_path / "digits.sgan")
+    assert not load(tmp_path / "digits.sgan").plan_.augmentation.flip
+    flat = make_tiny(max_epochs=1, image_shape=(16, 16, 3)).fit(X.reshape(len(X), -1), y)
+    assert not flat.plan_.augmentation.flip
+    both = np.concatenate([X, X[:, :, ::-1]])
+    assert make_tiny(max_epochs=1).fit(both, np.tile(y, 2)).plan_.augmentation.flip
+    given = make_tiny(max_epochs=1, augment=PhotoAugmentation()).fit(X, y)
+    assert given.plan_.augmentation.flip
+    assert PhotoAugmentation().flip
+
+
+@pytest.mark.parametrize("image", [np.zeros((8, 8, 3)), np.arange(192.0).reshape(8, 8, 3)])
+@pytest.mark.parametrize("n", [1, 2, 300])
+def test_mirror_images_of_equal_images(image, n):
+    is_symmetric = not image.any()
+    assert has_mirror_images(np.repeat(image[None], n, axis=0)) == (is_symmetric or n < 300)
+
+
+@pytest.mark.parametrize("side", [1, 2, 9, 33])
+def test_mirror_images_of_any_size(rng, side):
+    """Brighter on the right."""
+    X = rng.normal(size=(1000, side, 8, 3)) + 0.2 * np.arange(8)[:, None]
+    assert not has_mirror_images(X)
+    assert not has_mirror_images(1e30 * X.astype(np.float32))
+    assert has_mirror_images(X.swapaxes(1, 2)[:, 1:])
 
 
 def test_defaults_for_gray_images(make_tiny, photographs):

@@ -14,6 +14,7 @@ __all__ = [
     "check_image_shape",
     "check_same_images",
     "flatten_images",
+    "has_mirror_images",
     "in_words",
     "tiled",
     "with_channels",
@@ -21,6 +22,16 @@ __all__ = [
 
 # Gray levels, or red, green and blue.
 CHANNELS = (1, 3)
+
+# Maximum number of images that are compared with their mirror images, number of parts of a side
+# whose means are compared, and weight of the penalty of the linear model.
+N_MIRRORED = 4_000
+N_PARTS = 10
+PENALTY = 0.1
+
+# Share of images that may be told from their mirror images, beyond twice its standard error. For
+# photographs of animals and vehicles it was at most 0.54, and for house numbers 0.7.
+MAX_TOLD = 0.55
 
 
 def flatten_images(X: Any) -> tuple[Any, tuple[int, ...] | None]:
@@ -77,6 +88,45 @@ def check_same_images(shape: tuple[int, ...] | None, expected: tuple[int, int, i
             f"{in_words(expected)}. Got images of {in_words(with_channels(shape))}: resize them. "
             "Pass a single image as image[np.newaxis]."
         )
+
+
+def has_mirror_images(images: np.ndarray) -> bool:
+    """Return whether mirrored images are as frequent as the images (n, height, width, channels).
+
+    Photographs are, but not letters and digits. A linear model of the brightness and the edges in
+    each part learns to tell half of the images from their mirror images, and is applied to the
+    other half.
+    """
+    chosen = np.random.RandomState(0).permutation(len(images))[:N_MIRRORED]
+    gray = images[chosen].mean(axis=-1, dtype=np.float64)
+    gray = (gray - gray.mean()) / (gray.std() or 1.0)
+    differences = _brightness_and_edges(gray) - _brightness_and_edges(gray[:, :, ::-1])
+    taught, others = np.array_split(differences, 2)
+    scales = taught.std(axis=0) + 1e-3
+    taught, others = taught / scales, others / scales
+    penalty = PENALTY * len(taught) * np.eye(taught.shape[1])
+    weights = np.linalg.solve(taught.T @ taught + penalty, taught.sum(axis=0))
+    told = (others @ weights > 0).sum()
+    return bool(told <= MAX_TOLD * len(others) + len(others) ** 0.5)
+
+
+def _brightness_and_edges(gray: np.ndarray) -> np.ndarray:
+    """Return means over parts of images: of pixels, two directions of edges, and their product."""
+    corners = gray[:, 1:, 1:] - gray[:, :-1, :-1], gray[:, 1:, :-1] - gray[:, :-1, 1:]
+    rows, columns = corners[0] + corners[1], corners[0] - corners[1]
+    planes = gray, abs(rows), abs(columns), rows * columns
+    return np.concatenate([_means_of_parts(plane) for plane in planes], axis=1)
+
+
+def _means_of_parts(planes: np.ndarray) -> np.ndarray:
+    """Return the means of square parts of planes (n, height, width), which may omit the border."""
+    n, *sides = planes.shape
+    part = max(1, min(sides) // N_PARTS)
+    numbers = [side // part for side in sides]
+    starts = [side % part // 2 for side in sides]
+    top, left = (slice(s, s + part * k) for s, k in zip(starts, numbers, strict=True))
+    parts = planes[:, top, left].reshape(n, numbers[0], part, numbers[1], part)
+    return parts.mean(axis=(2, 4)).reshape(n, -1)
 
 
 def as_picture(images: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -13,7 +13,13 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_array, validate_data
 
 from sgan_sklearn._data.columns import TableColumns
-from sgan_sklearn._data.images import CHANNELS, check_same_images, in_words, with_channels
+from sgan_sklearn._data.images import (
+    CHANNELS,
+    check_same_images,
+    has_mirror_images,
+    in_words,
+    with_channels,
+)
 from sgan_sklearn._data.scaling import MANY_COLUMNS, FeatureScaler, TableScaler
 from sgan_sklearn._data.stratification import sample_indices
 from sgan_sklearn._data.table import SparseTable, Table, as_table
@@ -58,6 +64,9 @@ class ModelSpace(ABC):
 
     # Whether the networks take images rather than flat rows of pixels.
     as_images: bool = False
+
+    # Whether mirrored color images are as frequent as the images.
+    has_mirror_images: bool = False
 
     # One-hot columns of the inputs, and columns of numbers that may be missing; see
     # `sgan_sklearn.architectures.Heads`.
@@ -105,12 +114,12 @@ class ModelSpace(ABC):
             raise type(error)(f"X must hold real numbers. {error}") from error
         if reset:  # later rows are clipped to the range of the training rows
             check_range(rows)
-            self._set_row_shape(rows.shape[1])
+            self._prepare(rows)
         return rows
 
     @abstractmethod
-    def _set_row_shape(self, n_features: int) -> None:
-        """Set the shape of a row of `X`, or raise ValueError if it does not fit `n_features`."""
+    def _prepare(self, rows: np.ndarray) -> None:
+        """Set what depends on the training rows, or raise ValueError if their shape is wrong."""
 
     def _checked(self, estimator: Any, table: Table, reset: bool) -> np.ndarray:
         has_columns = table.frame is not None or self.columns is not None
@@ -231,6 +240,7 @@ class ModelSpace(ABC):
             "row_shape": self.row_shape,
             "image_shape": self.image_shape,
             "as_images": self.as_images,
+            "has_mirror_images": self.has_mirror_images,
             "columns": None if self.columns is None else self.columns.plain_state(),
             "scaler": self.scaler_.plain_state(),
         }
@@ -273,8 +283,8 @@ class TableSpace(ModelSpace):
                     return column.name
         raise AssertionError("No column holds infinity.")
 
-    def _set_row_shape(self, n_features: int) -> None:
-        self.row_shape = (n_features,)
+    def _prepare(self, rows: np.ndarray) -> None:
+        self.row_shape = rows.shape[1:]
 
     @property
     def is_wide(self) -> bool:
@@ -353,7 +363,7 @@ class SparseSpace(TableSpace):
         unit_rows: np.ndarray = normalize(np.asarray(rows)).astype(np.float32)
         return unit_rows
 
-    def _set_row_shape(self, n_features: int) -> None:
+    def _prepare(self, rows: np.ndarray) -> None:
         self.row_shape = (self.components_.shape[1],)
 
     @property
@@ -421,7 +431,8 @@ class ImageSpace(ModelSpace):
             "for example with the mean of their neighbors."
         )
 
-    def _set_row_shape(self, n_features: int) -> None:
+    def _prepare(self, rows: np.ndarray) -> None:
+        n_features = rows.shape[1]
         if math.prod(self.image_shape) != n_features:
             height, width, n_channels = self.image_shape
             sides = (height, width, n_channels) if n_channels > 1 else (height, width)
@@ -432,6 +443,8 @@ class ImageSpace(ModelSpace):
                 f"{n_features} features. Pass the height, width and channels of the images before "
                 "flattening."
             )
+        if self.as_images and self.image_shape[2] > 1:
+            self.has_mirror_images = has_mirror_images(rows.reshape(-1, *self.image_shape))
 
     def _new_scaler(self) -> FeatureScaler:
         is_auto = isinstance(self.scaling, str) and self.scaling == "auto"
@@ -521,7 +534,7 @@ def _columns_of(
 def restore_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageSpace:
     """Restore a model space from a plain state, or raise an error if it is not valid."""
     row_shape, image_shape = state["row_shape"], state["image_shape"]
-    as_images = state["as_images"]
+    as_images, has_mirrored = state["as_images"], state.get("has_mirror_images", True)
     shapes = [row_shape, image_shape or row_shape]
     sides = [side for shape in shapes for side in shape]
     fits = (
@@ -530,6 +543,7 @@ def restore_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageS
         and all(type(side) is int and side > 0 for side in sides)
         and all(math.prod(shape) == n_features for shape in shapes)
         and type(as_images) is bool
+        and type(has_mirrored) is bool
     )
     if image_shape is None:
         fits = fits and len(row_shape) == 1 and not as_images
@@ -554,6 +568,7 @@ def restore_space(state: dict[str, Any], n_features: Any) -> TableSpace | ImageS
         table.restore_scaler(state["scaler"], n_features)
         return table
     images = ImageSpace(scaling, columns, image_shape, row_shape, as_images=as_images)
+    images.has_mirror_images = has_mirrored
     images.restore_scaler(state["scaler"], n_features)
     return images
 

@@ -377,6 +377,8 @@ def _augmentation(estimator: Any, space: ModelSpace, defaults: Defaults) -> Augm
         chosen = clone(defaults.augmentation, safe=False)
         if chosen is not None and chosen.needs_pixels and not has_pixels:
             return AffineAugmentation()
+        if isinstance(chosen, PhotoAugmentation):
+            chosen.set_params(flip=space.has_mirror_images)
         return chosen
     if space.image_shape is None:
         raise ValueError(
