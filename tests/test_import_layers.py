@@ -112,6 +112,7 @@ MODULES = {
     "_classifier": [],
     "_saving": [],
     "_display": ["_checks", "_history", "_samples", "__init__"],
+    "inspection": ["_methods", "_evaluation", "_comparison", "_label_cost", "__init__"],
     "__init__": [],
 }
 LAYERS = [

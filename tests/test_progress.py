@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sgan_sklearn._runtime import progress
-from sgan_sklearn._runtime.progress import _clock
+from sgan_sklearn._runtime.progress import clock
 
 TIME = r"\d+:\d\d"
 
@@ -118,8 +118,8 @@ def test_each_part_prints_its_number_of_rows(make_classifier, data, capsys):
     ],
     ids=str,
 )
-def test_clock(seconds, text):
-    assert _clock(seconds) == text
+def testclock(seconds, text):
+    assert clock(seconds) == text
 
 
 def test_closed_standard_output_does_not_end_the_training(make_classifier, data, monkeypatch):

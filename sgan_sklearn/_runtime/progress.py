@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from skorch.callbacks import Callback
 
-__all__ = ["EpochTable", "TrainingLog", "print_rows"]
+__all__ = ["EpochTable", "TrainingLog", "clock", "print_line", "print_rows"]
 
 # Number of lines that verbose=1 prints, for any number of epochs.
 N_LINES = 20
@@ -75,7 +75,7 @@ class EpochTable:
         if self._epoch == self._n_before and seconds >= MIN_SECONDS:
             print_line(
                 f"up to {n_left:,} steps of about {1000 * seconds_per_step:.3g} ms: "
-                f"{_clock(seconds)}"
+                f"{clock(seconds)}"
             )
 
     def add(self, record: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ class EpochTable:
             f"{self._epoch}/{self._n_epochs}",
             *(f"{record[name]:.4f}" if name in record else "-" for name in self._columns),
         ]
-        self._print([*cells, _clock(passed), _clock(left)])
+        self._print([*cells, clock(passed), clock(left)])
 
     def _print(self, cells: list[str]) -> None:
         """Print a line; the first one is the header and sets the widths of the columns."""
@@ -172,7 +172,8 @@ def _count(n: int, one: str, more: str | None = None) -> str:
     return f"{n} {one}" if n == 1 else f"{n} {more or one + 's'}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a duration as minutes and seconds, with hours if there are any."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,501 @@
+"""Comparison of a classifier with the same classifier on the labels alone, and with baselines."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from html import escape
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+from sgan_sklearn._data.labels import labels_of, warn_about_marks
+from sgan_sklearn._data.targets import as_code, check_mark
+from sgan_sklearn._runtime.random import RandomState
+from sgan_sklearn._runtime.settings import with_plain_settings
+from sgan_sklearn.inspection._evaluation import evaluate, read_rows, split_tasks
+from sgan_sklearn.inspection._methods import LABELS_ALONE, Method, baselines_for, method_of, name_of
+
+__all__ = ["Comparison", "ComparisonDisplay", "compare_with_labels_alone"]
+
+# The number of labels that would be needed is not stated beyond this many times those at hand.
+MOST_LABELS = 20
+
+COLORS = {"better": "tab:green", "worse": "tab:red", "unknown": "tab:gray"}
+
+
+class Difference(NamedTuple):
+    """A mean difference of scores and its confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 if the interval is above or below zero, otherwise 0."""
+        return int(self.low > 0) - int(self.high < 0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of a classifier, of the same classifier on the labels alone, and of baselines.
+
+    The result of `compare_with_labels_alone`. ``print`` shows the verdict and a table.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    scores : dict of str to ndarray of shape (n_splits,)
+        Score of each method in each split. The first one is the classifier, and "labels alone" the
+        same one without the unlabeled rows.
+    seconds : dict of str to ndarray of shape (n_splits,)
+        Duration of each fit with its score.
+    scoring : str
+        Name of the score.
+    n_labeled, n_unlabeled : int
+        Number of rows with and without a label.
+    test_ratio : float
+        Number of test rows for each labeled row of a training.
+    confidence_level : float
+        Probability that an interval contains the difference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sgan_sklearn.inspection import Comparison
+    >>> scores = {"ours": np.array([0.9, 0.8, 0.9]), "labels alone": np.array([0.7, 0.7, 0.7])}
+    >>> seconds = {name: np.ones(3) for name in scores}
+    >>> comparison = Comparison(
+    ...     scores,
+    ...     seconds,
+    ...     scoring="accuracy",
+    ...     n_labeled=60,
+    ...     n_unlabeled=900,
+    ...     test_ratio=0.5,
+    ...     confidence_level=0.9,
+    ... )
+    >>> comparison.verdict
+    'helps'
+    >>> print(comparison)
+    The 900 unlabeled rows help: ...
+    """
+
+    scores: dict[str, np.ndarray]
+    seconds: dict[str, np.ndarray]
+    scoring: str
+    n_labeled: int
+    n_unlabeled: int
+    test_ratio: float
+    confidence_level: float
+
+    @property
+    def name(self) -> str:
+        """Name of the classifier."""
+        return next(iter(self.scores))
+
+    @property
+    def verdict(self) -> str:
+        """Whether the unlabeled rows are of use: "helps", "harms" or "cannot tell"."""
+        return ("cannot tell", "helps", "harms")[self.difference().sign]
+
+    @property
+    def n_more_labels(self) -> float:
+        """About how many more labels would tell whether the unlabeled rows help.
+
+        It is 0 if the present ones tell, and ``inf`` for more than 20 times as many. It assumes
+        that the mean difference stays the same, and the interval shrinks with the square root of
+        the number of labels.
+        """
+        mean, low, high = self.difference()
+        if self.difference().sign:
+            return 0
+        factor = ((high - low) / 2 / abs(mean)) ** 2 if mean else math.inf
+        return math.ceil(self.n_labeled * (factor - 1)) if factor <= MOST_LABELS else math.inf
+
+    def difference(self, name: str = LABELS_ALONE) -> Difference:
+        """Return the mean score of the classifier minus that of another method, with an interval.
+
+        The interval is that of a t test for paired scores of overlapping training sets: their
+        variance is multiplied by ``1 / n_splits + test_ratio``.
+
+        Parameters
+        ----------
+        name : str, default="labels alone"
+            Name of the other method.
+
+        Returns
+        -------
+        difference : (mean, low, high)
+            The mean difference, and the ends of the interval; nan if the method failed.
+        """
+        differences = self.scores[self.name] - self.scores[name]
+        mean, n_splits = float(differences.mean()), len(differences)
+        if n_splits == 1:
+            return Difference(mean, -math.inf, math.inf)
+        variance = float(differences.var(ddof=1)) * (1 / n_splits + self.test_ratio)
+        quantile = float(stats.t.ppf((1 + self.confidence_level) / 2, n_splits - 1))
+        half = quantile * math.sqrt(variance)
+        return Difference(mean, mean - half, mean + half)
+
+    def frame(self) -> Any:
+        """Return a pandas DataFrame with a row for each method, in the order of their scores.
+
+        Returns
+        -------
+        frame : DataFrame of shape (n_methods, 6)
+            The mean and the standard deviation of the score, the mean difference of the classifier
+            to the method and the ends of its interval, and the seconds of a fit.
+        """
+        import pandas as pd
+
+        rows = {}
+        for name, values in self.scores.items():
+            difference = self.difference(name) if name != self.name else 3 * [np.nan]
+            statistics = [values.mean(), values.std(), *difference]
+            rows[name] = [*statistics, self.seconds[name].mean()]
+        columns = ["score", "deviation", "difference", "low", "high", "seconds"]
+        frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        return frame.sort_values("score", ascending=False, kind="stable")
+
+    def __str__(self) -> str:
+        names = sorted(self.scores, key=lambda name: -np.nan_to_num(self.scores[name].mean()))
+        width = max(map(len, names))
+        lines = [self._summary(), "", f"{'':{width}}  {'score':>14}  difference"]
+        for name in names:
+            values = self.scores[name]
+            score = f"{values.mean():.3f} ± {values.std():.3f}"
+            line = f"{name:{width}}  {score:>14}"
+            if name != self.name:
+                line += "  {:+.3f} ({:+.3f} to {:+.3f})".format(*self.difference(name))
+            lines.append(line)
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self._summary())}</p>" + self.frame().to_html(
+            float_format="{:.3f}".format
+        )
+
+    def _summary(self) -> str:
+        """Return the verdict in words."""
+        mean, low, high = self.difference()
+        labels = f"{self.n_labeled} labels"
+        found = (
+            f"the difference in {self.scoring} is {mean:+.3f} ({self.confidence_level:.0%} "
+            f"interval {low:+.3f} to {high:+.3f})"
+        )
+        match self.verdict:
+            case "helps":
+                return f"The {self.n_unlabeled} unlabeled rows help: {found}."
+            case "harms":
+                return f"The {self.n_unlabeled} unlabeled rows harm: {found}."
+        more = self.n_more_labels
+        remedy = f"about {more} more would, if it stays the same"
+        if len(self.scores[self.name]) == 1:
+            remedy = "a cv of several splits would"
+        elif math.isinf(more):
+            remedy = f"it would take more than {MOST_LABELS} times as many, so it matters little"
+        return f"Cannot tell with {labels} whether the unlabeled rows help: {found}; {remedy}."
+
+
+@with_plain_settings
+def compare_with_labels_alone(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    baselines: Any = "auto",
+    cv: Any = "auto",
+    scoring: Any = "balanced_accuracy",
+    unlabeled_value: Any = -1,
+    confidence_level: float = 0.95,
+    n_jobs: int | None = None,
+    random_state: RandomState = None,
+    verbose: int = 1,
+) -> Comparison:
+    """Measure whether the unlabeled rows help a classifier, on the labels at hand.
+
+    The classifier is compared with the same classifier on the labels alone, and with baselines, by
+    cross-validation over the labeled rows, with all unlabeled rows in each training. The verdict is
+    "helps" or "harms" if an interval of the difference does not contain zero, and otherwise "cannot
+    tell", with the number of labels that would tell. With a few dozen labels, only large
+    differences can be told.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    estimator : classifier
+        A classifier that learns from unlabeled rows, such as `SGANClassifier`, `LabelSpreading`,
+        `SelfTrainingClassifier`, or a pipeline or search of one. On the labels alone, it has
+        ``unsupervised_weight=0`` if it has this parameter, and is otherwise fitted on the labeled
+        rows only.
+    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
+        Labeled and unlabeled rows.
+    y : array-like of shape (n_samples,)
+        Labels, with `unlabeled_value` for unlabeled rows.
+    baselines : "auto", dict of str to classifier, or None, default="auto"
+        Other methods. "auto" is a random forest on the labeled rows, label spreading over the
+        nearest neighbors, and self-training of a logistic regression, on the numbers that
+        `SGANClassifier` makes of the rows and on at most 10,000 unlabeled rows. Classifiers of a
+        dict are fitted on the labeled rows only, unless they learn from unlabeled rows.
+    cv : "auto", int or splitter, default="auto"
+        Folds of the labeled rows, as in `SemiSupervisedSplit`, or an instance of it. "auto" is two
+        repetitions of five folds, or fewer for classes with fewer labels.
+    scoring : str or callable, default="balanced_accuracy"
+        Score, as in scikit-learn.
+    unlabeled_value : int, float or str, default=-1
+        Label of the unlabeled rows; NaN includes all missing values.
+    confidence_level : float, default=0.95
+        Probability that the interval contains the difference. The higher, the fewer verdicts are
+        wrong, and the more are "cannot tell".
+    n_jobs : int or None, default=None
+        Number of processes.
+    random_state : int, RandomState instance or None, default=None
+        Determines the folds and all random states that are None.
+    verbose : int, default=1
+        1 prints how long it will take, and the progress; 0 prints nothing.
+
+    Returns
+    -------
+    comparison : Comparison
+        Scores, differences and the verdict.
+
+    Raises
+    ------
+    ValueError
+        If there are no labeled or no unlabeled rows, if a class has fewer labels than folds, or if
+        a parameter is not as described.
+    TypeError
+        If `estimator` or a baseline is not a classifier, or `estimator` does not learn from
+        unlabeled rows.
+
+    Warns
+    -----
+    FitFailedWarning
+        If a baseline fails. Its score is nan in these fits.
+
+    See Also
+    --------
+    ComparisonDisplay : Plot of the differences.
+    LabelCostDisplay : Scores by number of labels.
+
+    References
+    ----------
+    Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003 (the
+    interval).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.semi_supervised import LabelSpreading
+    >>> from sgan_sklearn.inspection import compare_with_labels_alone
+    >>> from sgan_sklearn.model_selection import mask_labels
+    >>> X, y = load_wine(return_X_y=True)
+    >>> few_labels = mask_labels(y, per_class=10, random_state=0)
+    >>> spreading = make_pipeline(StandardScaler(), LabelSpreading(kernel="knn"))
+    >>> comparison = compare_with_labels_alone(spreading, X, few_labels, random_state=0, verbose=0)
+    >>> comparison.verdict
+    'cannot tell'
+    """
+    check_mark(unlabeled_value, "compare_with_labels_alone")
+    validate_parameter_constraints(
+        {
+            "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+            "n_jobs": [Integral, None],
+            "random_state": ["random_state"],
+            "unlabeled_value": [Real, str],
+            "verbose": ["verbose"],
+        },
+        {
+            "confidence_level": confidence_level,
+            "n_jobs": n_jobs,
+            "random_state": random_state,
+            "unlabeled_value": unlabeled_value,
+            "verbose": verbose,
+        },
+        caller_name="compare_with_labels_alone",
+    )
+    methods = _methods(estimator, baselines, unlabeled_value)
+    rows = read_rows(X, y, unlabeled_value, "compare_with_labels_alone")
+    labeled = rows.target.labeled
+    if labeled.all():
+        raise ValueError(
+            f"y holds no unlabeled row (unlabeled_value={as_code(unlabeled_value)}), so there is "
+            "nothing to compare."
+        )
+    warn_about_marks(labels_of(rows.target), unlabeled_value)
+    tasks = split_tasks(cv, rows, check_random_state(random_state))
+    scores = evaluate(
+        methods,
+        rows,
+        tasks,
+        check_scoring(estimator, scoring),
+        required=list(methods)[:2],
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+    return Comparison(
+        scores=scores.values,
+        seconds=scores.seconds,
+        scoring=scoring if isinstance(scoring, str) else "score",
+        n_labeled=int(labeled.sum()),
+        n_unlabeled=int((~labeled).sum()),
+        test_ratio=float(np.mean([len(task.test) / len(task.labeled) for task in tasks])),
+        confidence_level=confidence_level,
+    )
+
+
+def _methods(estimator: Any, baselines: Any, unlabeled_value: Any) -> dict[str, Method]:
+    """Return the methods to compare by name, first the classifier and its twin."""
+    caller = "The 'estimator' parameter of compare_with_labels_alone"
+    method = method_of(estimator, unlabeled_value, caller)
+    if not method.uses_unlabeled:
+        raise TypeError(
+            f"{caller} must learn from unlabeled rows, as SGANClassifier, LabelSpreading and "
+            f"SelfTrainingClassifier do. Got {estimator!r}, which would take "
+            f"{as_code(unlabeled_value)} for a class: wrap it in SelfTrainingClassifier, or pass "
+            "it in baselines."
+        )
+    methods = {name_of(estimator): method, LABELS_ALONE: method.labels_alone}
+    if isinstance(baselines, str) and baselines == "auto":
+        others = baselines_for(estimator, unlabeled_value)
+    elif baselines is None or isinstance(baselines, dict):
+        others = {
+            name: method_of(baseline, unlabeled_value, f"The baseline {name!r}")
+            for name, baseline in (baselines or {}).items()
+        }
+    else:
+        raise ValueError(
+            "The 'baselines' parameter of compare_with_labels_alone must be 'auto', None or a dict "
+            f"of names and classifiers. Got {baselines!r}."
+        )
+    if taken := set(methods) & set(others):
+        raise ValueError(
+            "The 'baselines' parameter of compare_with_labels_alone must have other names than "
+            f"{sorted(methods)}. Got {sorted(taken)}."
+        )
+    return {**methods, **others}
+
+
+class ComparisonDisplay:
+    """Plot of the difference of a classifier to the labels alone and to baselines.
+
+    It is recommended to use :meth:`from_estimator` to create a display. A bar that is right of zero
+    means that the classifier is better than the method; it is gray if the labels cannot tell.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The result of `compare_with_labels_alone`.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        Figure of the plot.
+    ax_ : matplotlib.axes.Axes
+        Axes of the plot.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.semi_supervised import LabelSpreading
+    >>> from sgan_sklearn.inspection import ComparisonDisplay
+    >>> from sgan_sklearn.model_selection import mask_labels
+    >>> X, y = load_wine(return_X_y=True)
+    >>> few_labels = mask_labels(y, per_class=10, random_state=0)
+    >>> spreading = make_pipeline(StandardScaler(), LabelSpreading(kernel="knn"))
+    >>> display = ComparisonDisplay.from_estimator(
+    ...     spreading, X, few_labels, random_state=0, verbose=0
+    ... )
+    >>> display.comparison.n_labeled
+    30
+    """
+
+    figure_: Any
+    ax_: Any
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, **params: Any
+    ) -> ComparisonDisplay:
+        """Compare a classifier with the labels alone, and plot the differences.
+
+        Parameters
+        ----------
+        estimator : classifier
+            A classifier that learns from unlabeled rows.
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
+            Labeled and unlabeled rows.
+        y : array-like of shape (n_samples,)
+            Labels, with `unlabeled_value` for unlabeled rows.
+        ax : matplotlib.axes.Axes, default=None
+            Axes to plot on. None creates a new figure.
+        **params : dict
+            Further parameters of `compare_with_labels_alone`.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        return cls(compare_with_labels_alone(estimator, X, y, **params)).plot(ax=ax)
+
+    @with_plain_settings
+    def plot(self, ax: Any = None) -> ComparisonDisplay:
+        """Plot the differences with their intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Axes to plot on. None creates a new figure.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display itself.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
+        comparison = self.comparison
+        others = [name for name in comparison.scores if name != comparison.name]
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 1.2 + 0.5 * len(others)), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        for place, name in enumerate(others):
+            mean, low, high = difference = comparison.difference(name)
+            color = (COLORS["unknown"], COLORS["better"], COLORS["worse"])[difference.sign]
+            ax.plot([low, high], [place, place], color=color, linewidth=2)
+            ax.plot(mean, place, "o", color=color)
+        ax.axvline(0, color="black", linewidth=0.8)
+        ax.set(
+            yticks=range(len(others)),
+            yticklabels=[f"{name} ({comparison.scores[name].mean():.3f})" for name in others],
+            xlabel=f"{comparison.scoring} of {comparison.name} "
+            f"({comparison.scores[comparison.name].mean():.3f}) minus that of the method",
+            ylim=(len(others) - 0.5, -0.5),
+        )
+        return self

@@ -1,0 +1,207 @@
+"""Methods to compare: classifiers, the rows that each of them is fitted on, and the baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTrainingClassifier
+from sklearn.utils.metaestimators import available_if
+
+from sgan_sklearn._data.labels import labels_of
+from sgan_sklearn._data.space import find_space
+from sgan_sklearn._data.table import as_table
+from sgan_sklearn._data.targets import check_target
+from sgan_sklearn.regularizers._simple_classifiers import random_subset
+
+__all__ = [
+    "LABELS_ALONE",
+    "Method",
+    "baselines_for",
+    "learns_from_unlabeled",
+    "method_of",
+    "name_of",
+]
+
+# Name of the method that does not learn from the unlabeled rows.
+LABELS_ALONE = "labels alone"
+
+# Parameter whose value 0 turns the unlabeled rows off.
+WEIGHT = "unsupervised_weight"
+
+SEARCHES = (GridSearchCV, RandomizedSearchCV)
+
+# Maximum number of unlabeled rows of a baseline.
+MAX_UNLABELED = 10_000
+
+
+@dataclass(frozen=True)
+class Method:
+    """A classifier and the rows that it is fitted on.
+
+    Parameters
+    ----------
+    classifier : classifier
+        An unfitted classifier.
+    uses_unlabeled : bool
+        Whether it is fitted on all rows, rather than on the labeled ones.
+    """
+
+    classifier: Any
+    uses_unlabeled: bool
+
+    @property
+    def labels_alone(self) -> Method:
+        """The same classifier without the unlabeled rows."""
+        off = {name: 0 for name in self.classifier.get_params() if name.split("__")[-1] == WEIGHT}
+        if off:  # only its scaling depends on the unlabeled rows
+            return Method(clone(self.classifier).set_params(**off), True)
+        return Method(self.classifier, False)
+
+
+def method_of(classifier: Any, unlabeled_value: Any, caller: str) -> Method:
+    """Return a classifier with the rows that it can be fitted on, or raise an error."""
+    has_params = hasattr(classifier, "get_params") and not isinstance(classifier, type)
+    if not (has_params and is_classifier(classifier)):
+        raise TypeError(
+            f"{caller} must be a classifier, such as SGANClassifier(). Got {classifier!r}."
+        )
+    for name, value in classifier.get_params().items():
+        is_mark = name.split("__")[-1] == "unlabeled_value"
+        if is_mark and not _are_equal(value, unlabeled_value):
+            raise ValueError(
+                f"{caller} must have the value of unlabeled_value that is passed here, "
+                f"{unlabeled_value!r}. Got {name}={value!r}."
+            )
+    return Method(classifier, learns_from_unlabeled(classifier))
+
+
+def learns_from_unlabeled(classifier: Any) -> bool:
+    """Return whether a classifier, or the last step of a pipeline or search, takes -1 in `y`."""
+    last = _last_step(classifier)
+    known = (LabelPropagation, LabelSpreading, SelfTrainingClassifier)
+    return isinstance(last, known) or "unlabeled_value" in last.get_params(deep=False)
+
+
+def baselines_for(classifier: Any, unlabeled_value: Any) -> dict[str, Method]:
+    """Return the baselines for the rows of a classifier, with its preprocessing.
+
+    They get numbers without missing values, scaled and with one-hot encoded categories.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    linear = LogisticRegression(max_iter=1000)
+    baselines = {
+        "random forest": RandomForestClassifier(),
+        "label spreading": LabelSpreading(kernel="knn", max_iter=100),
+        "self-training": SelfTrainingClassifier(linear),
+    }
+    return {
+        name: Method(
+            _in_place_of_last_step(classifier, _OnNumbers(baseline, unlabeled_value)),
+            learns_from_unlabeled(baseline),
+        )
+        for name, baseline in baselines.items()
+    }
+
+
+def name_of(classifier: Any) -> str:
+    """Return the name of the class of a classifier, or of the last step of a pipeline or search."""
+    return type(_last_step(classifier)).__name__
+
+
+def _last_step(classifier: Any) -> Any:
+    while True:
+        if isinstance(classifier, Pipeline):
+            classifier = classifier[-1]
+        elif isinstance(classifier, SEARCHES):
+            classifier = classifier.estimator
+        else:
+            return classifier
+
+
+def _in_place_of_last_step(classifier: Any, baseline: _OnNumbers) -> Any:
+    """Return a baseline after the same preprocessing as a classifier."""
+    if isinstance(classifier, SEARCHES):
+        return _in_place_of_last_step(classifier.estimator, baseline)
+    if isinstance(classifier, Pipeline):
+        last = _in_place_of_last_step(classifier[-1], baseline)
+        return Pipeline([*classifier.steps[:-1], ("baseline", last)])
+    columns = {
+        name: value
+        for name, value in classifier.get_params(deep=False).items()
+        if name in ("categorical_features", "image_shape")
+    }
+    return baseline.set_params(**columns)
+
+
+def _are_equal(mark: Any, other: Any) -> bool:
+    return bool(mark == other) or (mark != mark and other != other)
+
+
+class _OnNumbers(ClassifierMixin, BaseEstimator):
+    """A classifier on the numbers that `SGANClassifier` makes of its rows.
+
+    Parameters
+    ----------
+    classifier : classifier
+        It gets class codes, which are -1 if unlabeled.
+    unlabeled_value : object
+        Label of the unlabeled rows.
+    categorical_features, image_shape
+        As in `SGANClassifier`.
+    """
+
+    def __init__(
+        self,
+        classifier: Any,
+        unlabeled_value: Any,
+        categorical_features: Any = "from_dtype",
+        image_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        self.classifier = classifier
+        self.unlabeled_value = unlabeled_value
+        self.categorical_features = categorical_features
+        self.image_shape = image_shape
+
+    def fit(self, X: Any, y: Any) -> _OnNumbers:
+        """Fit the classifier on at most 10,000 unlabeled rows."""
+        labels = labels_of(check_target(y, self.unlabeled_value))
+        table = as_table(X)
+        self.space_ = find_space(
+            table,
+            image_shape=self.image_shape,
+            categorical_features=self.categorical_features,
+            scaling="auto",
+            n_components=500,
+            for_images=False,
+        )
+        rows = self.space_.read(self, table, reset=True)
+        self.space_.fit(rows, labels.codes, np.random.RandomState(0))
+        unlabeled = random_subset(np.flatnonzero(labels.codes < 0), MAX_UNLABELED)
+        chosen = np.sort(np.concatenate([np.flatnonzero(labels.codes >= 0), unlabeled]))
+        self.classes_ = labels.classes
+        self.classifier_ = clone(self.classifier)
+        self.classifier_.fit(self._numbers_of(rows[chosen]), labels.codes[chosen])
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the predicted classes."""
+        return self.classes_[self.classifier_.predict(self._numbers(X))]
+
+    @available_if(lambda self: hasattr(self.classifier, "predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the class probabilities."""
+        probabilities: np.ndarray = self.classifier_.predict_proba(self._numbers(X))
+        return probabilities
+
+    def _numbers(self, X: Any) -> np.ndarray:
+        return self._numbers_of(self.space_.read_like_training(self, X))
+
+    def _numbers_of(self, rows: np.ndarray) -> np.ndarray:
+        return self.space_.transform(rows).reshape(len(rows), -1)
