@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from _cells import RESULTS, run_cells, settings
 from sklearn.datasets import fetch_openml
 from sklearn.model_selection import train_test_split
 
@@ -111,3 +114,45 @@ def draw_rows(table: Table, least: int, n_most: int, seed: int) -> Draw:
 @cache
 def _schema(folder: Path) -> dict:
     return json.loads((folder / "schema.json").read_text())
+
+
+def suite_options(
+    description: str, name: str, methods: dict, labels_per_class: tuple[int, ...], n_draws: int
+) -> argparse.Namespace:
+    """Return the command-line options of a benchmark on all tables."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder with schema.json (default: OpenML)")
+    parser.add_argument("--datasets", nargs="+", help="names (default: all)")
+    parser.add_argument("--labels", nargs="+", type=int, default=list(labels_per_class))
+    parser.add_argument("--methods", nargs="+", choices=methods, default=list(methods))
+    parser.add_argument(
+        "--draws", type=int, default=n_draws, help=f"number of draws (default: {n_draws})"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument(
+        "--output", type=Path, default=RESULTS / f"{name}.json", help="file of the cells"
+    )
+    return parser.parse_args()
+
+
+def suite_cells(
+    options: argparse.Namespace, methods: dict, measure: Callable[[dict, Path | None], dict]
+) -> list[dict]:
+    """Return the cells of a benchmark on all tables; an interrupted run has some of each draw."""
+    wanted = [
+        {
+            "dataset": dataset,
+            "labels_per_class": n_labels,
+            "method": method,
+            "settings": settings(methods[method]),
+            "draw": draw,
+        }
+        for draw in range(options.draws)
+        for n_labels in options.labels
+        for dataset in options.datasets or names(options.data)
+        for method in options.methods
+    ]
+    run = partial(measure, folder=options.data)
+    return run_cells(options.output, wanted, run, jobs=options.jobs)

@@ -13,7 +13,6 @@ It takes hours on two cores, and can be interrupted at any time and resumed.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from functools import partial
 from inspect import signature
@@ -22,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from _cells import RESULTS, few_labels, run_cells, settings, table
-from _tables import draw_rows, load_table, names
+from _cells import few_labels, table
+from _tables import draw_rows, load_table, suite_cells, suite_options
 from sklearn.model_selection import PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
@@ -115,34 +114,8 @@ def _counts(cells: list[dict], level: float) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="folder with schema.json (default: OpenML)")
-    parser.add_argument("--datasets", nargs="+", help="names (default: all)")
-    parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS_PER_CLASS))
-    parser.add_argument("--methods", nargs="+", choices=ESTIMATORS, default=list(ESTIMATORS))
-    parser.add_argument("--draws", type=int, default=3, help="number of draws (default: 3)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "verdicts.json", help="file of the cells"
-    )
-    options = parser.parse_args()
-    wanted = [
-        {
-            "dataset": dataset,
-            "labels_per_class": n_labels,
-            "method": method,
-            "settings": settings(ESTIMATORS[method]),
-            "draw": draw,
-        }
-        for draw in range(options.draws)
-        for n_labels in options.labels
-        for dataset in options.datasets or names(options.data)
-        for method in options.methods
-    ]
-    run = partial(measure, folder=options.data)
-    print(summarize(run_cells(options.output, wanted, run, jobs=options.jobs)))
+    options = suite_options(__doc__, "verdicts", ESTIMATORS, LABELS_PER_CLASS, n_draws=3)
+    print(summarize(suite_cells(options, ESTIMATORS, measure)))
 
 
 if __name__ == "__main__":

@@ -211,6 +211,53 @@ def test_real_rows_are_not_distinguished_from_themselves(benchmark, mixed_rows):
     assert quality.told_apart(half, quality.independent_columns(other, 0)(0)) > 0.8
 
 
+@pytest.fixture
+def suite_cell(benchmark, mixed_rows, monkeypatch):
+    """Return a function that measures a method on a table and returns its cell."""
+    table = benchmark("_tables").Table(mixed_rows, (mixed_rows["x"] > 0).to_numpy(int), None)
+
+    def measure(module, method):
+        monkeypatch.setattr(module, "load_table", lambda *_: table)
+        key = {"dataset": "mixed", "labels_per_class": 10, "method": method, "draw": 0}
+        return {"key": key, **module.measure(key, None)}
+
+    return measure
+
+
+def test_verdicts_are_compared_with_the_test_rows(benchmark, suite_cell):
+    verdicts = benchmark("verdicts")
+    cell = suite_cell(verdicts, "SelfTraining")
+    assert len(cell["scores"]["labels alone"]) == 10
+    assert (cell["n_labeled"], cell["n_unlabeled"]) == (20, 260)
+    for with_unlabeled, expected in ((0.9, [("helps", False)]), (0.6, [("helps", True)])):
+        cell["scores"] = {"ours": [0.98, 0.99, 1.0], "labels alone": [0.5, 0.5, 0.5]}
+        cell["test_scores"] = {"ours": with_unlabeled, "labels alone": 0.7}
+        assert [verdicts.verdict(cell, 0.9)] == expected
+    assert "| all, level 0.9" in verdicts.summarize([cell])
+    assert "| 1     | 100%" in verdicts.summarize([cell])
+
+
+def test_prior_shift_is_measured_and_reported(benchmark, suite_cell):
+    shift = benchmark("prior_shift")
+    cell = suite_cell(shift, "LogisticRegression")
+    assert cell["em"]["accuracy"] > 0.9
+    assert cell["error_of_shares"] < 0.1
+    assert cell["p_value"] is None
+    assert "| LogisticRegression | 10" in shift.summarize([cell])
+
+
+def test_wrong_labels_are_made_and_found(benchmark, suite_cell):
+    module = benchmark("label_doubts")
+    y = np.repeat([0, 1, 2, -1], [10, 10, 10, 50])
+    noisy, is_wrong = module.with_wrong_labels(y, seed=0)
+    assert is_wrong.sum() == 6
+    np.testing.assert_array_equal(noisy != y, is_wrong)
+    assert (noisy[is_wrong] >= 0).all()
+    cell = suite_cell(module, "label_doubts, LogisticRegression")
+    assert cell["average_precision"] > 0.6
+    assert "| label_doubts, LogisticRegression" in module.summarize([cell])
+
+
 def test_few_labels_are_filled(benchmark, mixed_rows):
     quality = benchmark("sample_quality")
     true = (mixed_rows["x"] > 0).to_numpy().astype(int)

@@ -63,6 +63,7 @@ MODULES = {
     ],
     "model_selection": [],
     "metrics": [],
+    "calibration": [],
     "callbacks": [],
     "_losses": [],
     "_target": [],
@@ -112,7 +113,7 @@ MODULES = {
     "_classifier": [],
     "_saving": [],
     "_display": ["_checks", "_history", "_samples", "__init__"],
-    "inspection": ["_methods", "_evaluation", "_comparison", "_label_cost", "__init__"],
+    "inspection": ["_methods", "_evaluation", "_comparison", "_doubts", "_label_cost", "__init__"],
     "__init__": [],
 }
 LAYERS = [

@@ -6,12 +6,15 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_wine, make_blobs
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import FitFailedWarning
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit
+from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneOut, PredefinedSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,6 +27,7 @@ from sgan_sklearn.inspection import (
     ComparisonDisplay,
     LabelCostDisplay,
     compare_with_labels_alone,
+    label_doubts,
 )
 from sgan_sklearn.inspection._methods import learns_from_unlabeled, method_of
 from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
@@ -165,7 +169,7 @@ def test_failing_baseline_has_no_score(wine):
         def fit(self, X, y):
             raise RuntimeError("no such thing")
 
-    message = "'bad' failed in 3 of 3 fits and has no score there: RuntimeError: no such thing"
+    message = "'bad' failed, .* of the 3 splits: RuntimeError: no such thing"
     with pytest.warns(FitFailedWarning, match=message):
         comparison = compare(SELF_TRAINING, wine, baselines={"bad": Failing()}, cv=3)
     assert np.isnan(comparison.scores["bad"]).all()
@@ -203,9 +207,9 @@ def test_interval_is_the_corrected_one():
         ([0.1, 0.12, 0.09, 0.11], "helps", "The 950 unlabeled rows help: the difference in acc"),
         ([-0.1, -0.12, -0.09, -0.11], "harms", "The 950 unlabeled rows harm: the difference"),
         ([0.1, -0.05, 0.1, 0.05], "cannot tell", "Cannot tell with 50 labels whether"),
-        ([0.1, -0.1], "cannot tell", "more than 20 times as many, so it matters little."),
-        ([0.0, 0.0], "cannot tell", "more than 20 times as many"),
-        ([0.1], "cannot tell", "a cv of several splits would"),
+        ([0.1, -0.1], "cannot tell", "More than 20 times as many labels"),
+        ([0.0, 0.0], "cannot tell", "More than 20 times as many labels"),
+        ([0.1], "cannot tell", "Pass a cv of several splits."),
     ],
 )
 def test_verdicts(differences, verdict, words):
@@ -218,9 +222,36 @@ def test_verdicts(differences, verdict, words):
 def test_number_of_labels_that_would_tell():
     comparison = made([0.1, -0.05, 0.1, 0.05])
     mean, low, _ = comparison.difference()
-    factor = ((mean - low) / mean) ** 2
-    assert comparison.n_more_labels == np.ceil(50 * (factor - 1))
-    assert f"about {comparison.n_more_labels} more would" in str(comparison)
+    # The true difference is the mean, and the verdict is given in 80 percent of the cases.
+    quantile = stats.t.ppf(0.95, 3)
+    error = (mean - low) / quantile
+    n_labels = 50 + comparison.n_more_labels
+    needed = mean / (quantile + stats.norm.ppf(0.8))
+    assert error * np.sqrt(50 / n_labels) == pytest.approx(needed, rel=0.01)
+    assert f"About {comparison.n_more_labels} more labels would tell" in str(comparison)
+
+
+def test_equal_differences_have_the_variance_of_rounding():
+    mean, low, high = made(4 * [0.06]).difference()
+    half = stats.t.ppf(0.95, 3) * np.sqrt((1 / 4 + 0.25) / (12 * 10**2))  # 10 test rows
+    assert (mean, low, high) == pytest.approx((0.06, 0.06 - half, 0.06 + half))
+
+
+def test_failed_baselines_are_last():
+    comparison = made([-0.1, -0.2])
+    for name, values in (("failed", np.full(2, np.nan)), ("good", np.full(2, 0.9))):
+        comparison.scores[name] = values
+        comparison.seconds[name] = np.ones(2)
+    comparison.scores["labels alone"] = np.full(2, -5.0)
+    lines = str(comparison).splitlines()[3:]
+    assert [line.split("  ")[0].strip() for line in lines] == [
+        "good",
+        "ours",
+        "labels alone",
+        "failed",
+    ]
+    assert "The score of 'good' is not lower." in str(comparison)
+    assert (comparison == made([-0.1, -0.2])) is False
 
 
 class Misled(ClassifierMixin, BaseEstimator):
@@ -313,6 +344,7 @@ def test_invalid_classifiers(wine, estimator, error, message):
         ({"confidence_level": 1}, "'confidence_level' parameter of compare_with_labels_alone"),
         ({"n_jobs": "all"}, "'n_jobs' parameter of compare_with_labels_alone"),
         ({"scoring": "best"}, "'scoring' parameter of check_scoring"),
+        ({"scoring": ["accuracy", "f1"]}, "'scoring' parameter must be the name of one score"),
         ({"unlabeled_value": None}, "'unlabeled_value' parameter"),
     ],
     ids=str,
@@ -366,8 +398,13 @@ def test_comparison_display(wine, plt):
     assert "balanced_accuracy of LabelSpreading" in display.ax_.get_xlabel()
     _, ax = plt.subplots()
     assert display.plot(ax=ax).ax_ is ax
-    colors = [made([d, d + 0.001]).difference().sign for d in (0.1, -0.1)]
-    assert colors == [1, -1]
+    for differences, color in (
+        ([0.3, 0.31, 0.32], "tab:green"),
+        ([-0.3, -0.31, -0.32], "tab:red"),
+        ([-0.1, 0.1], "tab:gray"),
+    ):
+        drawn = ComparisonDisplay(made(differences)).plot()
+        assert drawn.ax_.lines[0].get_color() == color
 
 
 def test_label_cost_display(wine, plt):
@@ -407,6 +444,12 @@ def test_numbers_of_labels_are_chosen(wine, plt):
         ({"n_labels": [13]}, "to 12"),
         ({"n_labels": []}, "'n_labels' parameter of LabelCostDisplay.from_estimators"),
         ({"n_labels": [4.5]}, "'n_labels' parameter"),
+        ({"n_labels": 12.0}, "'n_labels' parameter"),
+        ({"n_labels": None}, "'n_labels' parameter"),
+        (
+            {"unlabeled_value": None, "estimators": {"spreading": SPREADING}},
+            "must not be None for classifiers that learn",
+        ),
         ({"estimators": {}}, "must not be empty"),
         ({"estimators": [GaussianNB()]}, "'estimators' parameter"),
     ],
@@ -426,6 +469,12 @@ def test_groups_and_predefined_splits(wine):
     assert len(comparison.scores["labels alone"]) == 3
     with pytest.raises(ValueError, match="groups"):
         compare(SPREADING, wine, cv=GroupKFold(3), baselines=None)
+    groups = np.arange(len(wine[0])) % 7
+    by_group = compare(SELF_TRAINING, wine, cv=GroupKFold(3), groups=groups, baselines=None)
+    assert len(by_group.scores["labels alone"]) == 3
+    other = SemiSupervisedSplit(3, unlabeled_value=99)
+    with pytest.raises(ValueError, match="'cv' parameter must have the value of unlabeled_value"):
+        compare(SPREADING, wine, cv=other)
 
 
 def test_labels_of_any_type(wine):
@@ -451,3 +500,116 @@ def test_probabilities_of_baselines(wine):
     svm = {"svm": LinearSVC()}
     with pytest.warns(FitFailedWarning, match="predict_proba"):
         compare(SPREADING, wine, cv=3, scoring="neg_log_loss", baselines=svm)
+
+
+@pytest.mark.parametrize(
+    ("labels", "mark"),
+    [
+        (np.array([False, True]), -1),
+        (np.array([0, 1], dtype=np.uint8), -1),
+        (np.array(["a", "b"]), "unlabeled"),
+        (np.array(["a", "b"]), -1),
+        (np.array([0.0, 1.0]), np.nan),
+    ],
+    ids=str,
+)
+def test_labels_of_any_dtype_are_hidden(plt, labels, mark):
+    X, y = make_blobs(60, centers=[[0, 0], [4, 0]], random_state=0)
+    sgan = SGANClassifier(max_epochs=1, ensemble=None, device="cpu", unlabeled_value=mark)
+    display = LabelCostDisplay.from_estimators(
+        {"bayes": GaussianNB(), "sgan": sgan},
+        X,
+        labels[y],
+        n_labels=[10],
+        cv=2,
+        unlabeled_value=mark,
+        random_state=0,
+        verbose=0,
+    )
+    assert display.scores["bayes"].mean() > 0.9
+    assert display.scores["sgan"].mean() > 0.6
+
+
+@pytest.mark.parametrize("mark", ["?", 99, np.nan])
+def test_other_marks_are_refused_for_classifiers_that_take_minus_one(wine, mark):
+    X, y = wine
+    y = np.where(y == -1, np.nan, y) if mark != mark else y  # nan
+    with pytest.raises(ValueError, match="Got SelfTrainingClassifier with unlabeled_value"):
+        compare(SELF_TRAINING, (X, y), unlabeled_value=mark)
+
+
+def test_search_over_the_weight_is_refused(wine):
+    search = GridSearchCV(SGAN, {"unsupervised_weight": [0.5, 1]}, cv=SemiSupervisedSplit(2))
+    with pytest.raises(ValueError, match="'param_grid' of the search must not hold unsupervised_w"):
+        compare(search, wine)
+
+
+def test_missing_scores_are_refused(wine):
+    with pytest.raises(ValueError, match="score of 'SelfTrainingClassifier' is nan in 18 of 18"):
+        compare(SELF_TRAINING, wine, cv=LeaveOneOut(), scoring=lambda *_: np.nan, baselines=None)
+
+
+def test_errors_name_the_method(wine):
+    two = mask_labels(load_wine().target, per_class=2, random_state=0)
+    spreading = make_pipeline(StandardScaler(), LabelSpreading(kernel="knn"))
+    with pytest.raises(ValueError, match="n_neighbors") as error:
+        compare(spreading, (wine[0], two), baselines=None)
+    assert (
+        "in the fit of 'labels alone' on 3 rows, of which 3 have a label"
+        in error.value.__notes__[0]
+    )
+
+
+def test_pandas_output_of_transformers(wine):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(wine[0]).add_prefix("x")
+    columns = ColumnTransformer([("s", StandardScaler(), list(X.columns))])
+    pipeline = make_pipeline(SimpleImputer(), columns, SelfTrainingClassifier(LogisticRegression()))
+    with config_context(transform_output="pandas"):
+        comparison = compare(pipeline, (X, wine[1]), cv=2)
+    assert all(np.isfinite(scores).all() for scores in comparison.scores.values())
+
+
+# --- doubts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", [SELF_TRAINING, LogisticRegression(max_iter=5000)], ids=str)
+def test_doubts_find_wrong_labels(estimator):
+    X, true = load_wine(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    y = mask_labels(true, per_class=30, random_state=0)
+    wrong = np.flatnonzero(y == 0)[:4]
+    y[wrong] = 2
+    doubts = label_doubts(estimator, X, y, random_state=0, verbose=0)
+    np.testing.assert_array_equal(np.isnan(doubts), y < 0)
+    assert len(set(np.argsort(-np.nan_to_num(doubts))[:4]) & set(wrong)) >= 3
+    assert ((doubts[y >= 0] >= 0) & (doubts[y >= 0] <= 1)).all()
+
+
+def test_doubts_are_those_of_the_other_folds(wine):
+    X, y = wine
+    splits = SemiSupervisedSplit(3)
+    bayes = GaussianNB()
+    doubts = label_doubts(bayes, X, y, cv=splits, verbose=0)
+    for train, test in splits.split(X, y):
+        labeled = train[y[train] >= 0]
+        p = bayes.fit(X[labeled], y[labeled]).predict_proba(X[test])
+        rows = np.arange(len(test))
+        given = p[rows, y[test]].copy()
+        p[rows, y[test]] = 0
+        np.testing.assert_allclose(doubts[test], (1 + p.max(axis=1) - given) / 2)
+
+
+def test_doubts_of_an_unknown_class():
+    X, y = np.arange(6.0)[:, None], np.array([0, 0, 1, 1, 2, 2])
+    folds = PredefinedSplit([-1, -1, -1, -1, 0, 0])
+    doubts = label_doubts(LogisticRegression(), X, y, cv=folds, unlabeled_value=None, verbose=0)
+    assert np.isnan(doubts[:4]).all()
+    assert (doubts[4:] > 0.7).all()
+
+
+def test_doubts_need_probabilities(wine):
+    with pytest.raises(TypeError, match="must have predict_proba"):
+        label_doubts(LinearSVC(), *wine)
+    with pytest.raises(ValueError, match="y holds no labeled row"):
+        label_doubts(GaussianNB(), wine[0], np.full(len(wine[0]), -1))

@@ -128,10 +128,10 @@ def test_mirror_images_of_equal_images(image, n):
     assert has_mirror_images(np.repeat(image[None], n, axis=0)) == (is_symmetric or n < 300)
 
 
-@pytest.mark.parametrize("side", [1, 2, 9, 33])
+@pytest.mark.parametrize("side", [1, 2, 9, 33, 300])
 def test_mirror_images_of_any_size(rng, side):
     """Brighter on the right."""
-    X = rng.normal(size=(1000, side, 8, 3)) + 0.2 * np.arange(8)[:, None]
+    X = rng.normal(size=(500, side, 8, 3)) + 0.2 * np.arange(8)[:, None]
     assert not has_mirror_images(X)
     assert not has_mirror_images(1e30 * X.astype(np.float32))
     assert has_mirror_images(X.swapaxes(1, 2)[:, 1:])
@@ -147,6 +147,7 @@ def test_defaults_for_gray_images(make_tiny, photographs):
     assert plan.lr_schedule(0.1) == 1
     assert plan.lr_schedule(1.0) == 0
     (pseudo_label,) = plan.regularizers
+    assert pseudo_label.threshold == "adaptive"
     assert (pseudo_label.start, pseudo_label.ramp_up) == (300, 300)
     plan = make_tiny(batch_size="auto").fit(X[..., 0], y).plan_
     assert (plan.batch_size, plan.labeled_batch_size) == (100, 50)

@@ -23,9 +23,10 @@ __all__ = [
 # Gray levels, or red, green and blue.
 CHANNELS = (1, 3)
 
-# Maximum number of images that are compared with their mirror images, number of parts of a side
-# whose means are compared, and weight of the penalty of the linear model.
+# Maximum number of images that are compared with their mirror images, and how many at once; number
+# of parts of a side whose means are compared, and weight of the penalty of the linear model.
 N_MIRRORED = 4_000
+N_AT_ONCE = 200
 N_PARTS = 10
 PENALTY = 0.1
 
@@ -98,9 +99,9 @@ def has_mirror_images(images: np.ndarray) -> bool:
     other half.
     """
     chosen = np.random.RandomState(0).permutation(len(images))[:N_MIRRORED]
-    gray = images[chosen].mean(axis=-1, dtype=np.float64)
-    gray = (gray - gray.mean()) / (gray.std() or 1.0)
-    differences = _brightness_and_edges(gray) - _brightness_and_edges(gray[:, :, ::-1])
+    scale = images[chosen[:N_AT_ONCE]].std(dtype=np.float64) or 1.0
+    parts = np.array_split(chosen, -(-len(chosen) // N_AT_ONCE))
+    differences = np.concatenate([_asymmetry(images[part], scale) for part in parts])
     taught, others = np.array_split(differences, 2)
     scales = taught.std(axis=0) + 1e-3
     taught, others = taught / scales, others / scales
@@ -108,6 +109,12 @@ def has_mirror_images(images: np.ndarray) -> bool:
     weights = np.linalg.solve(taught.T @ taught + penalty, taught.sum(axis=0))
     told = (others @ weights > 0).sum()
     return bool(told <= MAX_TOLD * len(others) + len(others) ** 0.5)
+
+
+def _asymmetry(images: np.ndarray, scale: float) -> np.ndarray:
+    """Return how the brightness and the edges of images differ from those of the mirror images."""
+    gray = images.mean(axis=-1, dtype=np.float64) / scale
+    return _brightness_and_edges(gray) - _brightness_and_edges(gray[:, :, ::-1])
 
 
 def _brightness_and_edges(gray: np.ndarray) -> np.ndarray:
@@ -119,14 +126,15 @@ def _brightness_and_edges(gray: np.ndarray) -> np.ndarray:
 
 
 def _means_of_parts(planes: np.ndarray) -> np.ndarray:
-    """Return the means of square parts of planes (n, height, width), which may omit the border."""
-    n, *sides = planes.shape
-    part = max(1, min(sides) // N_PARTS)
-    numbers = [side // part for side in sides]
-    starts = [side % part // 2 for side in sides]
-    top, left = (slice(s, s + part * k) for s, k in zip(starts, numbers, strict=True))
-    parts = planes[:, top, left].reshape(n, numbers[0], part, numbers[1], part)
-    return parts.mean(axis=(2, 4)).reshape(n, -1)
+    """Return the means of equal parts of planes (n, height, width), which may omit the border."""
+    for axis in (1, 2):
+        side = planes.shape[axis]
+        size = max(1, side // N_PARTS)
+        first, number = side % size // 2, side // size
+        inside = np.moveaxis(planes, axis, -1)[..., first : first + size * number]
+        means = inside.reshape(*inside.shape[:-1], number, size).mean(axis=-1)
+        planes = np.moveaxis(means, -1, axis)
+    return planes.reshape(len(planes), -1)
 
 
 def as_picture(images: np.ndarray, low: float, high: float) -> np.ndarray:

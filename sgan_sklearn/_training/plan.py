@@ -98,7 +98,7 @@ class Defaults:
 # What the defaults of gray images and photographs have in common.
 RESIDUAL = Defaults(
     ResNetArchitecture(),
-    (PseudoLabel(start=300, ramp_up=300),),
+    (PseudoLabel("adaptive", start=300, ramp_up=300),),
     batch_size=100,
     lr_schedule="one_cycle",
     adversarial_every=8,

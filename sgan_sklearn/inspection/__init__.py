@@ -1,10 +1,17 @@
-"""Tools that tell whether unlabeled rows help, for every scikit-learn classifier."""
+"""Tools for few labels that work with every scikit-learn classifier."""
 
 from sgan_sklearn.inspection._comparison import (
     Comparison,
     ComparisonDisplay,
     compare_with_labels_alone,
 )
+from sgan_sklearn.inspection._doubts import label_doubts
 from sgan_sklearn.inspection._label_cost import LabelCostDisplay
 
-__all__ = ["Comparison", "ComparisonDisplay", "LabelCostDisplay", "compare_with_labels_alone"]
+__all__ = [
+    "Comparison",
+    "ComparisonDisplay",
+    "LabelCostDisplay",
+    "compare_with_labels_alone",
+    "label_doubts",
+]

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
-from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
@@ -19,13 +18,20 @@ from sgan_sklearn._data.labels import labels_of, warn_about_marks
 from sgan_sklearn._data.targets import as_code, check_mark
 from sgan_sklearn._runtime.random import RandomState
 from sgan_sklearn._runtime.settings import with_plain_settings
-from sgan_sklearn.inspection._evaluation import evaluate, read_rows, split_tasks
+from sgan_sklearn.inspection._evaluation import (
+    evaluate_scores,
+    read_rows,
+    score_name,
+    split_tasks,
+)
 from sgan_sklearn.inspection._methods import LABELS_ALONE, Method, baselines_for, method_of, name_of
 
 __all__ = ["Comparison", "ComparisonDisplay", "compare_with_labels_alone"]
 
-# The number of labels that would be needed is not stated beyond this many times those at hand.
+# The number of labels that would be needed is not stated beyond this many times those at hand. It
+# is that for a verdict in 80 percent of the cases, that is, 0.84 standard errors more.
 MOST_LABELS = 20
+POWER = 0.84
 
 COLORS = {"better": "tab:green", "worse": "tab:red", "unknown": "tab:gray"}
 
@@ -43,7 +49,7 @@ class Difference(NamedTuple):
         return int(self.low > 0) - int(self.high < 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Scores of a classifier, of the same classifier on the labels alone, and of baselines.
 
@@ -110,14 +116,18 @@ class Comparison:
     def n_more_labels(self) -> float:
         """About how many more labels would tell whether the unlabeled rows help.
 
-        It is 0 if the present ones tell, and ``inf`` for more than 20 times as many. It assumes
-        that the mean difference stays the same, and the interval shrinks with the square root of
-        the number of labels.
+        It is 0 if the present ones tell, and ``inf`` for more than 20 times as many. With these,
+        four of five draws of labels would tell, if the mean difference is the true one and the
+        interval shrinks with the square root of the number of labels.
         """
-        mean, low, high = self.difference()
-        if self.difference().sign:
+        difference = self.difference()
+        if difference.sign:
             return 0
-        factor = ((high - low) / 2 / abs(mean)) ** 2 if mean else math.inf
+        half = difference.high - difference.mean
+        quantile = self._quantile
+        if not difference.mean or math.isinf(half):
+            return math.inf
+        factor = (half * (1 + POWER / quantile) / difference.mean) ** 2
         return math.ceil(self.n_labeled * (factor - 1)) if factor <= MOST_LABELS else math.inf
 
     def difference(self, name: str = LABELS_ALONE) -> Difference:
@@ -134,16 +144,25 @@ class Comparison:
         Returns
         -------
         difference : (mean, low, high)
-            The mean difference, and the ends of the interval; nan if the method failed.
+            The mean difference, and the ends of the interval: nan if the method failed, and
+            infinite with a single split.
         """
         differences = self.scores[self.name] - self.scores[name]
-        mean, n_splits = float(differences.mean()), len(differences)
+        mean = float(differences.mean())
+        n_splits = len(differences)
         if n_splits == 1:
             return Difference(mean, -math.inf, math.inf)
-        variance = float(differences.var(ddof=1)) * (1 / n_splits + self.test_ratio)
-        quantile = float(stats.t.ppf((1 + self.confidence_level) / 2, n_splits - 1))
-        half = quantile * math.sqrt(variance)
+        # The scores of a few rows are often equal, although the classifiers are not: the variance
+        # is at least that of rounding to one row.
+        n_test = self.n_labeled * self.test_ratio / (1 + self.test_ratio)
+        variance = max(float(differences.var(ddof=1)), 1 / (12 * n_test**2))
+        half = self._quantile * math.sqrt(variance * (1 / n_splits + self.test_ratio))
         return Difference(mean, mean - half, mean + half)
+
+    @property
+    def _quantile(self) -> float:
+        n_splits = len(self.scores[self.name])
+        return float(stats.t.ppf((1 + self.confidence_level) / 2, n_splits - 1))
 
     def frame(self) -> Any:
         """Return a pandas DataFrame with a row for each method, in the order of their scores.
@@ -166,7 +185,8 @@ class Comparison:
         return frame.sort_values("score", ascending=False, kind="stable")
 
     def __str__(self) -> str:
-        names = sorted(self.scores, key=lambda name: -np.nan_to_num(self.scores[name].mean()))
+        means = {name: values.mean() for name, values in self.scores.items()}
+        names = sorted(means, key=lambda name: (np.isnan(means[name]), -means[name]))
         width = max(map(len, names))
         lines = [self._summary(), "", f"{'':{width}}  {'score':>14}  difference"]
         for name in names:
@@ -186,26 +206,33 @@ class Comparison:
     def _summary(self) -> str:
         """Return the verdict in words."""
         mean, low, high = self.difference()
-        labels = f"{self.n_labeled} labels"
         found = (
             f"the difference in {self.scoring} is {mean:+.3f} ({self.confidence_level:.0%} "
             f"interval {low:+.3f} to {high:+.3f})"
         )
         match self.verdict:
             case "helps":
-                return f"The {self.n_unlabeled} unlabeled rows help: {found}."
+                text = f"The {self.n_unlabeled} unlabeled rows help: {found}."
             case "harms":
-                return f"The {self.n_unlabeled} unlabeled rows harm: {found}."
-        more = self.n_more_labels
-        remedy = f"about {more} more would, if it stays the same"
+                text = f"The {self.n_unlabeled} unlabeled rows harm: {found}."
+            case _:
+                text = f"Cannot tell with {self.n_labeled} labels whether the unlabeled rows help: "
+                text += f"{found}. {self._remedy()}"
+        others = {name: values.mean() for name, values in self.scores.items() if name != self.name}
+        best = max(others, key=lambda name: np.nan_to_num(others[name], nan=-np.inf))
+        if others[best] >= self.scores[self.name].mean():
+            text += f" The score of {best!r} is not lower."
+        return text
+
+    def _remedy(self) -> str:
         if len(self.scores[self.name]) == 1:
-            remedy = "a cv of several splits would"
-        elif math.isinf(more):
-            remedy = f"it would take more than {MOST_LABELS} times as many, so it matters little"
-        return f"Cannot tell with {labels} whether the unlabeled rows help: {found}; {remedy}."
+            return "Pass a cv of several splits."
+        more = self.n_more_labels
+        if math.isinf(more):
+            return f"More than {MOST_LABELS} times as many labels would be needed."
+        return f"About {more} more labels would tell, if the true difference is of this size."
 
 
-@with_plain_settings
 def compare_with_labels_alone(
     estimator: Any,
     X: Any,
@@ -213,6 +240,7 @@ def compare_with_labels_alone(
     *,
     baselines: Any = "auto",
     cv: Any = "auto",
+    groups: Any = None,
     scoring: Any = "balanced_accuracy",
     unlabeled_value: Any = -1,
     confidence_level: float = 0.95,
@@ -223,7 +251,7 @@ def compare_with_labels_alone(
     """Measure whether the unlabeled rows help a classifier, on the labels at hand.
 
     The classifier is compared with the same classifier on the labels alone, and with baselines, by
-    cross-validation over the labeled rows, with all unlabeled rows in each training. The verdict is
+    cross-validation over the labeled rows, with the unlabeled rows in each training. The verdict is
     "helps" or "harms" if an interval of the difference does not contain zero, and otherwise "cannot
     tell", with the number of labels that would tell. With a few dozen labels, only large
     differences can be told.
@@ -235,8 +263,8 @@ def compare_with_labels_alone(
     estimator : classifier
         A classifier that learns from unlabeled rows, such as `SGANClassifier`, `LabelSpreading`,
         `SelfTrainingClassifier`, or a pipeline or search of one. On the labels alone, it has
-        ``unsupervised_weight=0`` if it has this parameter, and is otherwise fitted on the labeled
-        rows only.
+        ``unsupervised_weight=0`` if it has this parameter, which also turns off the regularizers
+        and the ensemble of `SGANClassifier`, and is otherwise fitted on the labeled rows only.
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
         Labeled and unlabeled rows.
     y : array-like of shape (n_samples,)
@@ -249,17 +277,20 @@ def compare_with_labels_alone(
     cv : "auto", int or splitter, default="auto"
         Folds of the labeled rows, as in `SemiSupervisedSplit`, or an instance of it. "auto" is two
         repetitions of five folds, or fewer for classes with fewer labels.
-    scoring : str or callable, default="balanced_accuracy"
-        Score, as in scikit-learn.
+    groups : array-like of shape (n_samples,), default=None
+        Group of each row, for a `cv` that needs it.
+    scoring : str, callable or None, default="balanced_accuracy"
+        A single score, as in scikit-learn. None is that of the classifier.
     unlabeled_value : int, float or str, default=-1
-        Label of the unlabeled rows; NaN includes all missing values.
+        Label of the unlabeled rows; NaN includes all missing values. scikit-learn's classifiers
+        require -1.
     confidence_level : float, default=0.95
         Probability that the interval contains the difference. The higher, the fewer verdicts are
         wrong, and the more are "cannot tell".
     n_jobs : int or None, default=None
         Number of processes.
     random_state : int, RandomState instance or None, default=None
-        Determines the folds and all random states that are None.
+        Determines the folds, unless `cv` is a splitter, and all random states that are None.
     verbose : int, default=1
         1 prints how long it will take, and the progress; 0 prints nothing.
 
@@ -334,20 +365,20 @@ def compare_with_labels_alone(
             "nothing to compare."
         )
     warn_about_marks(labels_of(rows.target), unlabeled_value)
-    tasks = split_tasks(cv, rows, check_random_state(random_state))
-    scores = evaluate(
+    tasks = split_tasks(cv, rows, groups, check_random_state(random_state))
+    scores, seconds = evaluate_scores(
         methods,
         rows,
         tasks,
-        check_scoring(estimator, scoring),
+        scoring,
         required=list(methods)[:2],
         n_jobs=n_jobs,
         verbose=verbose,
     )
     return Comparison(
-        scores=scores.values,
-        seconds=scores.seconds,
-        scoring=scoring if isinstance(scoring, str) else "score",
+        scores=scores,
+        seconds=seconds,
+        scoring=score_name(scoring),
         n_labeled=int(labeled.sum()),
         n_unlabeled=int((~labeled).sum()),
         test_ratio=float(np.mean([len(task.test) / len(task.labeled) for task in tasks])),

@@ -1,4 +1,4 @@
-"""Scores of methods on the same folds of the labeled rows."""
+"""Results of methods on the same folds of the labeled rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.parallel import Parallel, delayed
@@ -19,11 +20,20 @@ from sgan_sklearn._data.targets import Target, as_code, check_target, plain_labe
 from sgan_sklearn._data.validation import check_same_length
 from sgan_sklearn._runtime.progress import clock, print_line
 from sgan_sklearn._runtime.user_warnings import warn_user
-from sgan_sklearn.inspection._methods import Method
+from sgan_sklearn.inspection._methods import Method, are_equal
 from sgan_sklearn.model_selection import SemiSupervisedSplit, mask_labels
 from sgan_sklearn.regularizers._simple_classifiers import ignore_fit_warnings, seeded_clone
 
-__all__ = ["PartlyLabeled", "Scores", "Task", "evaluate", "read_rows", "split_tasks"]
+__all__ = [
+    "PartlyLabeled",
+    "Results",
+    "Task",
+    "evaluate",
+    "evaluate_scores",
+    "read_rows",
+    "score_name",
+    "split_tasks",
+]
 
 # Folds and repetitions of "auto", with fewer folds if a class has fewer labels.
 N_FOLDS, N_REPEATS = 5, 2
@@ -56,10 +66,10 @@ class Task(NamedTuple):
     seed: int
 
 
-class Scores(NamedTuple):
-    """Score and duration of each method in each task."""
+class Results(NamedTuple):
+    """Result and duration of each method in each task."""
 
-    values: dict[str, np.ndarray]
+    values: dict[str, list[Any]]
     seconds: dict[str, np.ndarray]
 
 
@@ -73,17 +83,24 @@ def read_rows(X: Any, y: Any, unlabeled_value: Any, caller: str) -> PartlyLabele
             "of each class."
         )
     (X,) = indexable(X)
-    marked = target.values
-    if not target.labeled.all():
+    marked = plain_labels(target.values) if unlabeled_value is None else None
+    if marked is None:  # with a dtype that can hold the value of unlabeled rows
         marked = mask_labels(y, fraction=1.0, unlabeled_value=unlabeled_value)
     return PartlyLabeled(X, marked, target, unlabeled_value)
 
 
-def split_tasks(cv: Any, rows: PartlyLabeled, rng: np.random.RandomState) -> list[Task]:
+def split_tasks(
+    cv: Any, rows: PartlyLabeled, groups: Any, rng: np.random.RandomState
+) -> list[Task]:
     """Return the splits of "auto", a number of folds, or a splitter, with all labels."""
     mark, labeled = rows.unlabeled_value, rows.target.labeled
     if isinstance(cv, SemiSupervisedSplit):
         splitter = cv
+        if not are_equal(cv.unlabeled_value, mark):
+            raise ValueError(
+                "The 'cv' parameter must have the value of unlabeled_value that is passed here, "
+                f"{mark!r}. Got {cv!r}."
+            )
     else:
         if isinstance(cv, str) and cv == "auto":
             _, counts = np.unique(rows.target.known_labels, return_counts=True)
@@ -97,7 +114,7 @@ def split_tasks(cv: Any, rows: PartlyLabeled, rng: np.random.RandomState) -> lis
         splitter = SemiSupervisedSplit(cv, unlabeled_value=mark)
     return [
         Task(train, train[labeled[train]], test, int(rng.randint(2**31 - 1)))
-        for train, test in splitter.split(rows.X, rows.y)
+        for train, test in splitter.split(rows.X, rows.y, groups)
     ]
 
 
@@ -105,13 +122,13 @@ def evaluate(
     methods: dict[str, Method],
     rows: PartlyLabeled,
     tasks: Sequence[Task],
-    scorer: Any,
+    measure: Any,
     *,
     required: Sequence[str],
     n_jobs: int | None,
     verbose: int,
-) -> Scores:
-    """Fit and score each method in each task.
+) -> Results:
+    """Fit each method in each task, and measure it on the test rows.
 
     Parameters
     ----------
@@ -121,27 +138,32 @@ def evaluate(
         The rows.
     tasks : sequence of Task
         Indices of the rows of each training and test.
-    scorer : callable
-        A scikit-learn scorer.
+    measure : callable
+        A scikit-learn scorer, or another function of a fitted classifier and the test rows.
     required : sequence of str
-        Methods whose errors are raised. The score of others that fail is nan, with a warning.
+        Methods whose errors are raised. The result of others that fail is nan, with a warning.
     n_jobs : int or None
         Number of processes.
     verbose : int
         Whether the expected duration and the progress are printed.
     """
-    scores = Scores(*({name: np.full(len(tasks), np.nan) for name in methods} for _ in range(2)))
+    results = Results(
+        {name: [np.nan] * len(tasks) for name in methods},
+        {name: np.full(len(tasks), np.nan) for name in methods},
+    )
     errors: dict[str, str] = {}
     start = time.perf_counter()
     with Parallel(n_jobs=n_jobs) as run:
         for part in _parts(len(tasks)):
             jobs = [(name, i) for i in part for name in methods]
             fits = run(
-                delayed(_fit_and_score)(methods[name], rows, tasks[i], scorer, name in required)
+                delayed(_fit_and_measure)(
+                    name, methods[name], rows, tasks[i], measure, name in required
+                )
                 for name, i in jobs
             )
-            for (name, i), (score, seconds, error) in zip(jobs, fits, strict=True):
-                scores.values[name][i], scores.seconds[name][i] = score, seconds
+            for (name, i), (value, seconds, error) in zip(jobs, fits, strict=True):
+                results.values[name][i], results.seconds[name][i] = value, seconds
                 if error:
                     errors.setdefault(name, error)
             n_done, n_left = part.stop, len(tasks) - part.stop
@@ -150,12 +172,42 @@ def evaluate(
                 n_fits = len(methods) * n_done, len(methods) * len(tasks)
                 print_line("{} of {} fits, about {} left".format(*n_fits, clock(left)))
     for name, error in errors.items():
-        n_failed = int(np.isnan(scores.values[name]).sum())
         warn_user(
-            f"{name!r} failed in {n_failed} of {len(tasks)} fits and has no score there: {error}",
+            f"{name!r} failed, and has no score in some or all of the {len(tasks)} splits: {error}",
             FitFailedWarning,
         )
-    return scores
+    return results
+
+
+def evaluate_scores(
+    methods: dict[str, Method],
+    rows: PartlyLabeled,
+    tasks: Sequence[Task],
+    scoring: Any,
+    **options: Any,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the scores and the seconds of each method, or raise ValueError if one is nan."""
+    if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
+        raise ValueError(
+            "The 'scoring' parameter must be the name of one score, a scorer or None. Got "
+            f"{scoring!r}."
+        )
+    scorer = check_scoring(next(iter(methods.values())).classifier, scoring)
+    results = evaluate(methods, rows, tasks, scorer, **options)
+    scores = {name: np.array(values, dtype=float) for name, values in results.values.items()}
+    for name in options["required"]:
+        if not np.isfinite(scores[name]).all():
+            raise ValueError(
+                f"The score of {name!r} is nan in {int(np.isnan(scores[name]).sum())} of "
+                f"{len(tasks)} splits. Pass a scoring that is defined for {len(tasks[0].test)} "
+                "test rows, or a cv with larger test sets."
+            )
+    return scores, results.seconds
+
+
+def score_name(scoring: Any) -> str:
+    """Return the name of a score, for plots and messages."""
+    return scoring if isinstance(scoring, str) else "score"
 
 
 def _parts(n_tasks: int) -> list[range]:
@@ -164,28 +216,34 @@ def _parts(n_tasks: int) -> list[range]:
     return [range(1), *(range(i, min(i + size, n_tasks)) for i in range(1, n_tasks, size))]
 
 
-def _fit_and_score(
-    method: Method, rows: PartlyLabeled, task: Task, scorer: Any, is_required: bool
-) -> tuple[float, float, str | None]:
-    """Return the score, the seconds and the error of one fit."""
+def _fit_and_measure(
+    name: str, method: Method, rows: PartlyLabeled, task: Task, measure: Any, is_required: bool
+) -> tuple[Any, float, str | None]:
+    """Return the result, the seconds and the error of one fit."""
     rng = np.random.RandomState(task.seed)
     classifier = seeded_clone(method.classifier, lambda: int(rng.randint(2**31 - 1)))
     train = task.train if method.uses_unlabeled else task.labeled
     y = rows.y[train]
-    y[~np.isin(train, task.labeled)] = rows.unlabeled_value
-    if not method.uses_unlabeled:
+    hidden = ~np.isin(train, task.labeled)
+    if hidden.any():
+        y[hidden] = rows.unlabeled_value
+    else:
         y = plain_labels(y)
-    start, score, error = time.perf_counter(), np.nan, None
+    start, value, error = time.perf_counter(), np.nan, None
     try:
         with _with_few_warnings(is_required):
             classifier.fit(_safe_indexing(rows.X, train), y)
             true = plain_labels(rows.y[task.test])
-            score = float(scorer(classifier, _safe_indexing(rows.X, task.test), true))
+            value = measure(classifier, _safe_indexing(rows.X, task.test), true)
     except Exception as failure:  # a baseline need not suit the rows
         if is_required:
+            failure.add_note(
+                f"This happened in the fit of {name!r} on {len(train)} rows, of which "
+                f"{len(task.labeled)} have a label."
+            )
             raise
         error = f"{type(failure).__name__}: {failure}"
-    return score, time.perf_counter() - start, error
+    return value, time.perf_counter() - start, error
 
 
 @contextmanager

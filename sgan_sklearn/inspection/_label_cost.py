@@ -6,7 +6,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import validate_parameter_constraints
@@ -17,8 +16,9 @@ from sgan_sklearn._runtime.settings import with_plain_settings
 from sgan_sklearn.inspection._evaluation import (
     PartlyLabeled,
     Task,
-    evaluate,
+    evaluate_scores,
     read_rows,
+    score_name,
     split_tasks,
 )
 from sgan_sklearn.inspection._methods import method_of
@@ -93,7 +93,6 @@ class LabelCostDisplay:
         self.score_name = score_name
 
     @classmethod
-    @with_plain_settings
     def from_estimators(
         cls,
         estimators: dict[str, Any],
@@ -102,6 +101,7 @@ class LabelCostDisplay:
         *,
         n_labels: Any = "auto",
         cv: Any = "auto",
+        groups: Any = None,
         scoring: Any = "balanced_accuracy",
         unlabeled_value: Any = -1,
         n_jobs: int | None = None,
@@ -129,15 +129,18 @@ class LabelCostDisplay:
             training. "auto" is five, from two for each class on, at equal ratios.
         cv : "auto", int or splitter, default="auto"
             Folds of the labeled rows, as in `compare_with_labels_alone`.
-        scoring : str or callable, default="balanced_accuracy"
-            Score, as in scikit-learn.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, for a `cv` that needs it.
+        scoring : str, callable or None, default="balanced_accuracy"
+            A single score, as in scikit-learn. None is that of the first classifier.
         unlabeled_value : int, float, str or None, default=-1
-            Label of the unlabeled rows; NaN includes all missing values, and None means that there
-            are none.
+            Label of the unlabeled rows; NaN includes all missing values. None means that all rows
+            are labeled, for classifiers that do not learn from unlabeled rows.
         n_jobs : int or None, default=None
             Number of processes.
         random_state : int, RandomState instance or None, default=None
-            Determines the folds, the labels that are kept, and all random states that are None.
+            Determines the folds, unless `cv` is a splitter, the labels that are kept, and all
+            random states that are None.
         verbose : int, default=1
             1 prints how long it will take, and the progress; 0 prints nothing.
         ax : matplotlib.axes.Axes, default=None
@@ -185,22 +188,27 @@ class LabelCostDisplay:
         }
         if not methods:
             raise ValueError(f"The 'estimators' parameter of {caller} must not be empty.")
+        if unlabeled_value is None and any(method.uses_unlabeled for method in methods.values()):
+            raise ValueError(
+                f"The 'unlabeled_value' parameter of {caller} must not be None for classifiers "
+                "that learn from unlabeled rows: labels are hidden with it. Pass -1."
+            )
         rows = read_rows(X, y, unlabeled_value, caller)
         rng = check_random_state(random_state)
-        tasks = split_tasks(cv, rows, rng)
+        tasks = split_tasks(cv, rows, groups, rng)
         sizes = _sizes(n_labels, rows, tasks, caller)
         fewer = [_with_labels(task, rows, size) for size in sizes for task in tasks]
-        found = evaluate(
+        scores, _ = evaluate_scores(
             methods,
             rows,
             fewer,
-            check_scoring(next(iter(estimators.values())), scoring),
+            scoring,
             required=list(methods),
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        scores = {name: values.reshape(len(sizes), -1) for name, values in found.values.items()}
-        name = scoring if isinstance(scoring, str) else "score"
+        scores = {name: values.reshape(len(sizes), -1) for name, values in scores.items()}
+        name = score_name(scoring)
         return cls(sizes, scores, score_name=name).plot(ax=ax, **plot_kwargs)
 
     @with_plain_settings
@@ -249,7 +257,7 @@ def _sizes(choice: Any, rows: PartlyLabeled, tasks: list[Task], caller: str) -> 
     if isinstance(choice, str) and choice == "auto":
         least = min(2 * n_classes, most)
         return np.unique(np.geomspace(least, most, N_SIZES).round().astype(int)).tolist()
-    sizes = [choice] if isinstance(choice, Integral) else list(choice)
+    sizes = list(choice) if np.iterable(choice) else [choice]
     fits = all(isinstance(size, Integral) and n_classes <= int(size) <= most for size in sizes)
     if not sizes or not fits:
         raise ValueError(

@@ -21,6 +21,7 @@ from sgan_sklearn.regularizers._simple_classifiers import random_subset
 __all__ = [
     "LABELS_ALONE",
     "Method",
+    "are_equal",
     "baselines_for",
     "learns_from_unlabeled",
     "method_of",
@@ -32,6 +33,9 @@ LABELS_ALONE = "labels alone"
 
 # Parameter whose value 0 turns the unlabeled rows off.
 WEIGHT = "unsupervised_weight"
+
+# scikit-learn's classifiers that learn from rows whose label is -1.
+SEMI_SUPERVISED = (LabelPropagation, LabelSpreading, SelfTrainingClassifier)
 
 SEARCHES = (GridSearchCV, RandomizedSearchCV)
 
@@ -57,10 +61,20 @@ class Method:
     @property
     def labels_alone(self) -> Method:
         """The same classifier without the unlabeled rows."""
-        off = {name: 0 for name in self.classifier.get_params() if name.split("__")[-1] == WEIGHT}
-        if off:  # only its scaling depends on the unlabeled rows
-            return Method(clone(self.classifier).set_params(**off), True)
-        return Method(self.classifier, False)
+        params = self.classifier.get_params()
+        off = {name: 0 for name in params if name.split("__")[-1] == WEIGHT}
+        if not off:
+            return Method(self.classifier, False)
+        for name in ("param_grid", "param_distributions"):
+            grids = params.get(name) or {}
+            keys = {key for grid in ([grids] if isinstance(grids, dict) else grids) for key in grid}
+            if any(key.split("__")[-1] == WEIGHT for key in keys):
+                raise ValueError(
+                    f"The '{name}' of the search must not hold {WEIGHT}, which is 0 on the labels "
+                    "alone. Set it in the estimator."
+                )
+        # Only its scaling depends on the unlabeled rows.
+        return Method(clone(self.classifier).set_params(**off), True)
 
 
 def method_of(classifier: Any, unlabeled_value: Any, caller: str) -> Method:
@@ -72,19 +86,24 @@ def method_of(classifier: Any, unlabeled_value: Any, caller: str) -> Method:
         )
     for name, value in classifier.get_params().items():
         is_mark = name.split("__")[-1] == "unlabeled_value"
-        if is_mark and not _are_equal(value, unlabeled_value):
+        if is_mark and not are_equal(value, unlabeled_value):
             raise ValueError(
                 f"{caller} must have the value of unlabeled_value that is passed here, "
                 f"{unlabeled_value!r}. Got {name}={value!r}."
             )
+    if isinstance(_last_step(classifier), SEMI_SUPERVISED) and unlabeled_value not in (-1, None):
+        raise ValueError(
+            f"{caller} takes -1 for unlabeled rows. Got {name_of(classifier)} with unlabeled_value="
+            f"{unlabeled_value!r}: replace it in y, and pass unlabeled_value=-1."
+        )
     return Method(classifier, learns_from_unlabeled(classifier))
 
 
 def learns_from_unlabeled(classifier: Any) -> bool:
     """Return whether a classifier, or the last step of a pipeline or search, takes -1 in `y`."""
     last = _last_step(classifier)
-    known = (LabelPropagation, LabelSpreading, SelfTrainingClassifier)
-    return isinstance(last, known) or "unlabeled_value" in last.get_params(deep=False)
+    has_mark = "unlabeled_value" in last.get_params(deep=False)
+    return isinstance(last, SEMI_SUPERVISED) or has_mark
 
 
 def baselines_for(classifier: Any, unlabeled_value: Any) -> dict[str, Method]:
@@ -131,7 +150,7 @@ def _in_place_of_last_step(classifier: Any, baseline: _OnNumbers) -> Any:
         return _in_place_of_last_step(classifier.estimator, baseline)
     if isinstance(classifier, Pipeline):
         last = _in_place_of_last_step(classifier[-1], baseline)
-        return Pipeline([*classifier.steps[:-1], ("baseline", last)])
+        return Pipeline([*classifier.steps[:-1], (classifier.steps[-1][0], last)])
     columns = {
         name: value
         for name, value in classifier.get_params(deep=False).items()
@@ -140,7 +159,8 @@ def _in_place_of_last_step(classifier: Any, baseline: _OnNumbers) -> Any:
     return baseline.set_params(**columns)
 
 
-def _are_equal(mark: Any, other: Any) -> bool:
+def are_equal(mark: Any, other: Any) -> bool:
+    """Return whether two values of unlabeled rows are equal, or both missing."""
     return bool(mark == other) or (mark != mark and other != other)
 
 
