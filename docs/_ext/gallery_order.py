@@ -2,12 +2,14 @@
 
 ORDER = (
     "digits_few_labels",
+    "does_it_help",
     "two_moons_over_time",
     "compare_label_spreading",
     "grid_search",
     "census_dataframe",
     "generated_by_class",
     "text_newsgroups",
+    "photographs",
     "audio_digits",
     "novelty_detection",
     "custom_objective",
