@@ -30,10 +30,15 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
 
         p_k s_k / t_k / sum_j (p_j s_j / t_j)
 
-    "em" estimates the new shares from unlabeled rows: it repeats this with the mean of the adjusted
-    probabilities as the next shares, which maximizes the likelihood. This assumes that only the
-    shares differ, while the rows of each class are the same as in the training, and that the
-    probabilities of the classifier are about right.
+    "em" estimates the new shares from unlabeled rows. It repeats this with the means ``m_k`` of the
+    adjusted probabilities as the next shares, which it shrinks towards those of the training::
+
+        s_k = (m_k + shrinkage * t_k) / (1 + shrinkage)
+
+    Without shrinkage, this maximizes the likelihood. It assumes that only the shares differ, while
+    the rows of each class are the same as in the training, and that the probabilities of the
+    classifier are right. With few labels they are not: shares of classes that are hard to
+    distinguish would be estimated as almost zero, which lowers the accuracy.
 
     .. versionadded:: 0.1
 
@@ -51,6 +56,10 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         ones with as many labels of each class, and not those of other rows. None takes the means
         of ``label_distributions_``, the class probabilities for labeled and unlabeled training
         rows, of a classifier that learns from both, such as `SGANClassifier`.
+    shrinkage : float, default=0.5
+        Weight of the training shares in the estimate of "em", compared with the new rows. A smaller
+        value follows large changes of the shares more closely, if the probabilities are right. 0
+        is the estimate of Saerens et al.
     tol : float, default=1e-6
         "em" ends when no share changes by more than this.
     max_iter : int, default=1000
@@ -99,6 +108,8 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
     >>> frozen = FrozenEstimator(linear)
     >>> adjusted = PriorAdjustedClassifier(frozen, training_prior=[0.5, 0.5]).fit(X_new)
     >>> adjusted.prior_.round(1)
+    array([0.7, 0.3])
+    >>> adjusted.set_params(shrinkage=0).fit(X_new).prior_.round(1)
     array([0.9, 0.1])
     >>> bool(adjusted.score(X_new, y_new) > linear.score(X_new, y_new))
     True
@@ -108,6 +119,7 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         "classifier": [object],
         "prior": [StrOptions({"em"}), dict, "array-like"],
         "training_prior": [dict, "array-like", None],
+        "shrinkage": [Interval(Real, 0, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
@@ -118,12 +130,14 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         prior: Any = "em",
         *,
         training_prior: Any = None,
+        shrinkage: float = 0.5,
         tol: float = 1e-6,
         max_iter: int = 1000,
     ) -> None:
         self.classifier = classifier
         self.prior = prior
         self.training_prior = training_prior
+        self.shrinkage = shrinkage
         self.tol = tol
         self.max_iter = max_iter
 
@@ -232,7 +246,8 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         """Return the most likely shares and the number of repetitions."""
         shares = self.training_prior_
         for n_iter in range(1, self.max_iter + 1):
-            before, shares = shares, _normalized(ratios * shares).mean(axis=0)
+            before, means = shares, _normalized(ratios * shares).mean(axis=0)
+            shares = (means + self.shrinkage * self.training_prior_) / (1 + self.shrinkage)
             if np.abs(shares - before).max() <= self.tol:
                 return shares, n_iter
         warn_user(
@@ -285,7 +300,12 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
 
 
 def adjust_to_prior(
-    classifier: Any, X: Any, prior: Any = "em", *, training_prior: Any = None
+    classifier: Any,
+    X: Any,
+    prior: Any = "em",
+    *,
+    training_prior: Any = None,
+    shrinkage: float = 0.5,
 ) -> PriorAdjustedClassifier:
     """Return a fitted classifier adjusted to the shares of the classes in new, unlabeled rows.
 
@@ -301,6 +321,8 @@ def adjust_to_prior(
         The new shares of the classes; "em" estimates them from `X`.
     training_prior : dict, array-like of shape (n_classes,) or None, default=None
         Shares of the classes in the training, as in `PriorAdjustedClassifier`.
+    shrinkage : float, default=0.5
+        Weight of the training shares in the estimate of "em", compared with the new rows.
 
     Returns
     -------
@@ -334,7 +356,10 @@ def adjust_to_prior(
     True
     """
     frozen = FrozenEstimator(classifier)
-    return PriorAdjustedClassifier(frozen, prior, training_prior=training_prior).fit(X)
+    adjusted = PriorAdjustedClassifier(
+        frozen, prior, training_prior=training_prior, shrinkage=shrinkage
+    )
+    return adjusted.fit(X)
 
 
 def _inner(classifier: Any) -> Any:

@@ -43,7 +43,7 @@ def shifted():
 
 def test_shares_are_found(linear, shifted):
     X, y = shifted
-    adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1])
+    adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1], shrinkage=0)
     np.testing.assert_allclose(adjusted.prior_, [0.8, 0.15, 0.05], atol=0.02)
     np.testing.assert_allclose(adjusted.training_prior_, 1 / 3)
     assert adjusted.n_iter_ > 1
@@ -54,7 +54,7 @@ def test_shares_are_found(linear, shifted):
 
 def test_shares_are_the_most_likely_ones(linear, shifted):
     X, _ = shifted
-    adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1])
+    adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1], shrinkage=0)
     ratios = 3 * linear.predict_proba(X)
 
     def likelihood(shares):
@@ -64,6 +64,13 @@ def test_shares_are_the_most_likely_ones(linear, shifted):
     rng = np.random.RandomState(0)
     others = [likelihood(shares) for shares in rng.dirichlet(50 * adjusted.prior_, size=200)]
     assert best > max(others)
+
+    def posterior(shares):
+        """With a Dirichlet prior that counts as much as half of the rows."""
+        return likelihood(shares) + 0.5 * len(X) * np.log(shares).sum() / 3
+
+    shrunken = adjust_to_prior(linear, X, training_prior=[1, 1, 1]).prior_
+    assert posterior(shrunken) > max(map(posterior, rng.dirichlet(50 * shrunken, size=200)))
 
 
 def test_given_shares(linear, shifted):
@@ -120,7 +127,7 @@ def test_shares_of_balanced_labels_are_equal():
     X, y = draw([100, 100, 100], seed=5)
     linear = LogisticRegression().fit(X, y)
     X_new, y_new = draw([1600, 300, 100], seed=6)
-    adjusted = adjust_to_prior(linear, X_new, training_prior=[1, 1, 1])
+    adjusted = adjust_to_prior(linear, X_new, training_prior=[1, 1, 1], shrinkage=0)
     np.testing.assert_allclose(adjusted.prior_, [0.8, 0.15, 0.05], atol=0.04)
     assert adjusted.score(X_new, y_new) > linear.score(X_new, y_new)
 
@@ -145,7 +152,7 @@ def test_shares_of_the_training_are_stored(classifier):
 
 def test_absent_class(linear):
     X, _ = draw([500, 500, 0], seed=4)
-    adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1])
+    adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1], shrinkage=0)
     assert adjusted.prior_[2] < 0.01
     assert np.isfinite(adjusted.predict_proba(X)).all()
 
@@ -224,6 +231,7 @@ def test_slow_convergence(linear, shifted):
         ({"prior": "auto"}, "'prior' parameter of PriorAdjustedClassifier"),
         ({"training_prior": None}, "shares of the classes in the training of FrozenEstimator"),
         ({"training_prior": [1, 0, 1]}, "'training_prior' parameter .* one positive share"),
+        ({"shrinkage": -1}, "'shrinkage' parameter of PriorAdjustedClassifier"),
         ({"tol": -1}, "'tol' parameter of PriorAdjustedClassifier"),
         ({"max_iter": 0}, "'max_iter' parameter of PriorAdjustedClassifier"),
     ],
