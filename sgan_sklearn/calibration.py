@@ -56,10 +56,10 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         ones with as many labels of each class, and not those of other rows. None takes the means
         of ``label_distributions_``, the class probabilities for labeled and unlabeled training
         rows, of a classifier that learns from both, such as `SGANClassifier`.
-    shrinkage : float, default=0.5
-        Weight of the training shares in the estimate of "em", compared with the new rows. A smaller
-        value follows large changes of the shares more closely, if the probabilities are right. 0
-        is the estimate of Saerens et al.
+    shrinkage : float, default=1.0
+        Weight of the training shares in the estimate of "em", compared with the new rows: 1 counts
+        them as much. A smaller value follows large changes of the shares more closely, if the
+        probabilities are right. 0 is the estimate of Saerens et al.
     tol : float, default=1e-6
         "em" ends when no share changes by more than this.
     max_iter : int, default=1000
@@ -108,7 +108,7 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
     >>> frozen = FrozenEstimator(linear)
     >>> adjusted = PriorAdjustedClassifier(frozen, training_prior=[0.5, 0.5]).fit(X_new)
     >>> adjusted.prior_.round(1)
-    array([0.7, 0.3])
+    array([0.6, 0.4])
     >>> adjusted.set_params(shrinkage=0).fit(X_new).prior_.round(1)
     array([0.9, 0.1])
     >>> bool(adjusted.score(X_new, y_new) > linear.score(X_new, y_new))
@@ -130,7 +130,7 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         prior: Any = "em",
         *,
         training_prior: Any = None,
-        shrinkage: float = 0.5,
+        shrinkage: float = 1.0,
         tol: float = 1e-6,
         max_iter: int = 1000,
     ) -> None:
@@ -305,7 +305,7 @@ def adjust_to_prior(
     prior: Any = "em",
     *,
     training_prior: Any = None,
-    shrinkage: float = 0.5,
+    shrinkage: float = 1.0,
 ) -> PriorAdjustedClassifier:
     """Return a fitted classifier adjusted to the shares of the classes in new, unlabeled rows.
 
@@ -321,7 +321,7 @@ def adjust_to_prior(
         The new shares of the classes; "em" estimates them from `X`.
     training_prior : dict, array-like of shape (n_classes,) or None, default=None
         Shares of the classes in the training, as in `PriorAdjustedClassifier`.
-    shrinkage : float, default=0.5
+    shrinkage : float, default=1.0
         Weight of the training shares in the estimate of "em", compared with the new rows.
 
     Returns

@@ -66,8 +66,8 @@ def test_shares_are_the_most_likely_ones(linear, shifted):
     assert best > max(others)
 
     def posterior(shares):
-        """With a Dirichlet prior that counts as much as half of the rows."""
-        return likelihood(shares) + 0.5 * len(X) * np.log(shares).sum() / 3
+        """With a Dirichlet prior that counts as much as the rows."""
+        return likelihood(shares) + len(X) * np.log(shares).sum() / 3
 
     shrunken = adjust_to_prior(linear, X, training_prior=[1, 1, 1]).prior_
     assert posterior(shrunken) > max(map(posterior, rng.dirichlet(50 * shrunken, size=200)))
