@@ -450,7 +450,7 @@ def test_numbers_of_labels_are_chosen(wine, plt):
             {"unlabeled_value": None, "estimators": {"spreading": SPREADING}},
             "must not be None for classifiers that learn",
         ),
-        ({"estimators": {}}, "must not be empty"),
+        ({"estimators": {}}, "must be a dict of names and classifiers"),
         ({"estimators": [GaussianNB()]}, "'estimators' parameter"),
     ],
     ids=str,

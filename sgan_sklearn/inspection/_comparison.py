@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +15,11 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from sgan_sklearn._data.labels import labels_of, warn_about_marks
-from sgan_sklearn._data.targets import as_code, check_mark
+from sgan_sklearn._data.targets import as_code
 from sgan_sklearn._runtime.random import RandomState
 from sgan_sklearn._runtime.settings import with_plain_settings
 from sgan_sklearn.inspection._evaluation import (
+    check_options,
     evaluate_scores,
     read_rows,
     score_name,
@@ -338,22 +339,19 @@ def compare_with_labels_alone(
     >>> comparison.verdict
     'cannot tell'
     """
-    check_mark(unlabeled_value, "compare_with_labels_alone")
+    check_options(
+        "compare_with_labels_alone",
+        unlabeled_value=unlabeled_value,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        verbose=verbose,
+    )
     validate_parameter_constraints(
         {
             "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-            "n_jobs": [Integral, None],
-            "random_state": ["random_state"],
             "unlabeled_value": [Real, str],
-            "verbose": ["verbose"],
         },
-        {
-            "confidence_level": confidence_level,
-            "n_jobs": n_jobs,
-            "random_state": random_state,
-            "unlabeled_value": unlabeled_value,
-            "verbose": verbose,
-        },
+        {"confidence_level": confidence_level, "unlabeled_value": unlabeled_value},
         caller_name="compare_with_labels_alone",
     )
     methods = _methods(estimator, baselines, unlabeled_value)

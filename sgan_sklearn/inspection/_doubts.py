@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sgan_sklearn._data.targets import check_mark
 from sgan_sklearn._runtime.random import RandomState
-from sgan_sklearn.inspection._evaluation import evaluate, read_rows, split_tasks
+from sgan_sklearn.inspection._evaluation import check_options, evaluate, read_rows, split_tasks
 from sgan_sklearn.inspection._methods import method_of, name_of
 
 __all__ = ["label_doubts"]
@@ -92,21 +89,12 @@ def label_doubts(
     >>> int(np.nanargmax(doubts))
     7
     """
-    check_mark(unlabeled_value, "label_doubts")
-    validate_parameter_constraints(
-        {
-            "n_jobs": [Integral, None],
-            "random_state": ["random_state"],
-            "unlabeled_value": [Real, str, None],
-            "verbose": ["verbose"],
-        },
-        {
-            "n_jobs": n_jobs,
-            "random_state": random_state,
-            "unlabeled_value": unlabeled_value,
-            "verbose": verbose,
-        },
-        caller_name="label_doubts",
+    check_options(
+        "label_doubts",
+        unlabeled_value=unlabeled_value,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        verbose=verbose,
     )
     method = method_of(estimator, unlabeled_value, "The 'estimator' parameter of label_doubts")
     if not hasattr(estimator, "predict_proba"):

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +14,10 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.parallel import Parallel, delayed
 
-from sgan_sklearn._data.targets import Target, as_code, check_target, plain_labels
+from sgan_sklearn._data.targets import Target, as_code, check_mark, check_target, plain_labels
 from sgan_sklearn._data.validation import check_same_length
 from sgan_sklearn._runtime.progress import clock, print_line
 from sgan_sklearn._runtime.user_warnings import warn_user
@@ -28,6 +29,7 @@ __all__ = [
     "PartlyLabeled",
     "Results",
     "Task",
+    "check_options",
     "evaluate",
     "evaluate_scores",
     "read_rows",
@@ -71,6 +73,28 @@ class Results(NamedTuple):
 
     values: dict[str, list[Any]]
     seconds: dict[str, np.ndarray]
+
+
+def check_options(
+    caller: str, *, unlabeled_value: Any, n_jobs: Any, random_state: Any, verbose: Any
+) -> None:
+    """Raise ValueError if one of the arguments that the functions share is not valid."""
+    check_mark(unlabeled_value, caller)
+    validate_parameter_constraints(
+        {
+            "unlabeled_value": [Real, str, None],
+            "n_jobs": [Integral, None],
+            "random_state": ["random_state"],
+            "verbose": ["verbose"],
+        },
+        {
+            "unlabeled_value": unlabeled_value,
+            "n_jobs": n_jobs,
+            "random_state": random_state,
+            "verbose": verbose,
+        },
+        caller_name=caller,
+    )
 
 
 def read_rows(X: Any, y: Any, unlabeled_value: Any, caller: str) -> PartlyLabeled:

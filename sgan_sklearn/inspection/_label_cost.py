@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import validate_parameter_constraints
 
-from sgan_sklearn._data.targets import check_mark, plain_labels
+from sgan_sklearn._data.targets import plain_labels
 from sgan_sklearn._runtime.random import RandomState
 from sgan_sklearn._runtime.settings import with_plain_settings
 from sgan_sklearn.inspection._evaluation import (
     PartlyLabeled,
     Task,
+    check_options,
     evaluate_scores,
     read_rows,
     score_name,
@@ -164,30 +164,22 @@ class LabelCostDisplay:
         """
         caller = f"{cls.__name__}.from_estimators"
         check_matplotlib_support(caller)
-        check_mark(unlabeled_value, caller)
-        validate_parameter_constraints(
-            {
-                "estimators": [dict],
-                "n_jobs": [Integral, None],
-                "random_state": ["random_state"],
-                "unlabeled_value": [Real, str, None],
-                "verbose": ["verbose"],
-            },
-            {
-                "estimators": estimators,
-                "n_jobs": n_jobs,
-                "random_state": random_state,
-                "unlabeled_value": unlabeled_value,
-                "verbose": verbose,
-            },
-            caller_name=caller,
+        check_options(
+            caller,
+            unlabeled_value=unlabeled_value,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
         )
+        if not isinstance(estimators, dict) or not estimators:
+            raise ValueError(
+                f"The 'estimators' parameter of {caller} must be a dict of names and classifiers. "
+                f"Got {estimators!r}."
+            )
         methods = {
             name: method_of(estimator, unlabeled_value, f"The estimator {name!r}")
             for name, estimator in estimators.items()
         }
-        if not methods:
-            raise ValueError(f"The 'estimators' parameter of {caller} must not be empty.")
         if unlabeled_value is None and any(method.uses_unlabeled for method in methods.values()):
             raise ValueError(
                 f"The 'unlabeled_value' parameter of {caller} must not be None for classifiers "
