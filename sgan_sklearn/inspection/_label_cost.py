@@ -95,7 +95,7 @@ class LabelCostDisplay:
     @classmethod
     def from_estimators(
         cls,
-        estimators: dict[str, Any],
+        estimators: Any,
         X: Any,
         y: Any,
         *,
