@@ -107,10 +107,11 @@ def read_rows(X: Any, y: Any, unlabeled_value: Any, caller: str) -> PartlyLabele
             "of each class."
         )
     (X,) = indexable(X)
-    marked = plain_labels(target.values) if unlabeled_value is None else None
-    if marked is None:  # with a dtype that can hold the value of unlabeled rows
-        marked = mask_labels(y, fraction=1.0, unlabeled_value=unlabeled_value)
-    return PartlyLabeled(X, marked, target, unlabeled_value)
+    if unlabeled_value is None:
+        labels = target.known_labels
+    else:  # all labels, in a dtype that can hold the value of unlabeled rows
+        labels = mask_labels(y, fraction=1.0, unlabeled_value=unlabeled_value)
+    return PartlyLabeled(X, labels, target, unlabeled_value)
 
 
 def split_tasks(
