@@ -51,7 +51,7 @@ from sgan_sklearn._training.generation import (
     sampled_rows,
     within_memory,
 )
-from sgan_sklearn._training.inputs import check_inputs
+from sgan_sklearn._training.inputs import check_inputs, used_rows
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan
@@ -148,9 +148,8 @@ default="auto"
         Weight of all losses on unlabeled and generated rows relative to the loss on labeled rows.
         0 trains the discriminator on the labeled rows only, and no generator.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class in the loss on labeled rows; classes missing from a dict have weight
-        one. "balanced" uses inverse frequencies among the labeled rows. Weights are scaled to a
-        mean of one over the labeled rows.
+        Weight of each class in the loss on labeled rows, scaled to a mean of one over these rows;
+        classes missing from a dict have weight one. "balanced" uses inverse frequencies.
     sampler : {"generator", "critic"} or Sampler, default="generator"
         Source of the rows of `sample`. "generator" is the classifier's own. "critic" trains a
         second generator after the classifier, for tables only, in one to five minutes; its rows
@@ -248,8 +247,6 @@ default="auto"
     >>> clf = SGANClassifier(max_epochs=20, random_state=0).fit(X, few_labels)
     >>> clf.predict(X[100:103])
     array([4, 0, 5])
-    >>> clf.predict_proba(X[100:103]).shape
-    (3, 10)
     >>> clf.sample(2, random_state=0).shape
     (2, 64)
 
@@ -257,8 +254,6 @@ default="auto"
 
     >>> images = X.reshape(-1, 8, 8)
     >>> clf = SGANClassifier(max_epochs=1, random_state=0).fit(images, few_labels)
-    >>> clf.image_shape_
-    (8, 8, 1)
     >>> clf.sample(2, random_state=0).shape
     (2, 8, 8)
     """
@@ -369,7 +364,7 @@ default="auto"
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any) -> SGANClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SGANClassifier:
         """Train on labeled and unlabeled rows.
 
         Parameters
@@ -380,6 +375,9 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
         y : array-like of shape (n_samples,)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` in the
             unlabeled rows. Masked entries are unlabeled.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of labeled rows in their loss, and how often each row is drawn without its
+            label. A row of weight 0 is not used.
 
         Returns
         -------
@@ -395,6 +393,8 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             If `X` is a frame that must be collected first, or sparse though `n_components` is None.
         MemoryError
             If a GPU's memory is too small. A model fitted before is kept.
+        KeyboardInterrupt
+            After Ctrl-C. The estimator keeps the model so far.
 
         Warns
         -----
@@ -405,15 +405,14 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             If no row is unlabeled though `unlabeled_value` is not None, if a class looks like
             another mark of unlabeled rows, if the labels are 1 and -1, if columns identify the rows
             or hold text or numbers as text, or if Ctrl-C ends the training.
-
-        Notes
-        -----
-        Ctrl-C raises KeyboardInterrupt; the estimator keeps the model so far.
         """
         self._validate_params()  # warm_start among them
-        return self._fit(X, y, continued=bool(self.warm_start) and hasattr(self, "net_"))
+        continued = bool(self.warm_start) and hasattr(self, "net_")
+        return self._fit(X, y, continued=continued, sample_weight=sample_weight)
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> SGANClassifier:
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> SGANClassifier:
         """Train for one epoch on a part of the rows.
 
         The first call creates the networks and fits the scaling, or continues a `fit`. If labels
@@ -429,6 +428,8 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
         classes : array-like of shape (n_classes,), default=None
             Class labels of all parts, required in the first call. `unlabeled_value` among them is
             ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights as in `fit`, but those in the loss are not scaled.
 
         Returns
         -------
@@ -464,7 +465,8 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
         >>> clf.n_iter_
         3
         """
-        return self._fit(X, y, continued=hasattr(self, "net_"), in_parts=True, classes=classes)
+        options = {"continued": hasattr(self, "net_"), "in_parts": True, "classes": classes}
+        return self._fit(X, y, sample_weight=sample_weight, **options)
 
     def set_params(self, **params: Any) -> SGANClassifier:
         """Set the parameters of this estimator, or of a component as ``training__tol``.
@@ -718,24 +720,22 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
 
     # --- training ---------------------------------------------------------------------------
 
-    def _fit(
-        self, X: Any, y: Any, *, continued: bool, in_parts: bool = False, classes: Any = None
-    ) -> SGANClassifier:
+    def _fit(self, X: Any, y: Any, *, in_parts: bool = False, **options: Any) -> SGANClassifier:
         """Check the inputs, then train; `in_parts` means `partial_fit`."""
+        continued = options["continued"]
         limit_threads_after_fork()
         with plain_settings(), unchanged_on_error(self):
-            given = check_inputs(
-                self, X, y, continued=continued, in_parts=in_parts, classes=classes
-            )
+            given = check_inputs(self, X, y, in_parts=in_parts, **options)
             labels, plan = given.labels, given.plan
             if self.verbose and process_index() == 0:
                 print_rows(labels.codes, len(labels.classes))
             space, rng = given.space, check_random_state(self.random_state)
             if not continued:
-                space.fit(given.rows, labels.codes, rng)
+                space.fit(*used_rows(given), rng)
             rows = training_rows(given.rows, space, torch.device(plan.device))
+            arrays = labels.codes, given.weights, given.held_out_mask
             dataset = SemiSupervisedDataset.from_rows(
-                rows, labels.codes, given.weights, given.held_out_mask, space.inverse_transform
+                rows, *arrays, space.inverse_transform, given.frequencies
             )
             fitted = {
                 "classes_": labels.classes,

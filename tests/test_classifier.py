@@ -1293,7 +1293,8 @@ def test_sample_weight_of_the_score_by_metadata_routing(make_learner, data):
     X, y = data
     weights = np.where(y == 0, 1.0, 0.0)
     with config_context(enable_metadata_routing=True):
-        model = make_learner().set_score_request(sample_weight=True)
+        model = make_learner().set_fit_request(sample_weight=False)
+        model.set_score_request(sample_weight=True)
         result = cross_validate(
             model,
             X,

@@ -93,6 +93,7 @@ TABLES: dict[str, Callable[[], str]] = {
             "kill_save",
             "latency",
             "mutants",
+            "prior_shift",
             "sample_quality",
             "soak",
             "text",

@@ -59,6 +59,8 @@ class SemiSupervisedDataset(Dataset):
         callbacks.
     validation : tuple of Tensor of shape (m, ...) and (m,), default=None
         Labeled rows that are held out for validation, and their class codes.
+    frequencies : Tensor of shape (n,), default=None
+        How often each row is drawn without its label, compared with others; None means equally.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class SemiSupervisedDataset(Dataset):
         weights: Tensor | None = None,
         to_units: Callable[[np.ndarray], np.ndarray] | None = None,
         validation: tuple[Tensor, Tensor] | None = None,
+        frequencies: Tensor | None = None,
     ) -> None:
         self.rows = rows
         self.codes = codes
         self.weights = weights
         self.to_units = to_units
         self.validation = validation
+        self.frequencies = frequencies
         self.labeled_indices = torch.nonzero(codes >= 0).squeeze(1)
 
     @classmethod
@@ -84,22 +88,24 @@ class SemiSupervisedDataset(Dataset):
         weights: np.ndarray | None,
         held_out_mask: np.ndarray | None,
         to_units: Callable[[np.ndarray], np.ndarray],
+        frequencies: np.ndarray | None = None,
     ) -> SemiSupervisedDataset:
         """Build the data set; `held_out_mask` is the mask of the validation rows."""
 
-        def tensor(values: np.ndarray) -> Tensor:
-            return torch.from_numpy(values).to(rows.device)
+        def tensor(values: np.ndarray | None, chosen: Any = slice(None)) -> Any:
+            return None if values is None else torch.from_numpy(values[chosen]).to(rows.device)
 
         if held_out_mask is None:
-            weights_ = None if weights is None else tensor(weights)
-            return cls(rows, tensor(codes), weights_, to_units)
+            arrays = tensor(codes), tensor(weights), to_units, None, tensor(frequencies)
+            return cls(rows, *arrays)
         held, train = np.flatnonzero(held_out_mask), np.flatnonzero(~held_out_mask)
         return cls(
             subset(rows, train),
-            tensor(codes[train]),
-            None if weights is None else tensor(weights[train]),
+            tensor(codes, train),
+            tensor(weights, train),
             to_units,
-            (subset(rows, held)[:], tensor(codes[held])),
+            (subset(rows, held)[:], tensor(codes, held)),
+            tensor(frequencies, train),
         )
 
     def __len__(self) -> int:
@@ -123,11 +129,21 @@ class SemiSupervisedDataset(Dataset):
         indices = sample_indices(codes, math.prod(self.rows.shape[1:]), rng)
         return as_array(self.rows, indices), codes[indices], indices
 
+    def weighted_sample(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows of a sample, as often as their frequencies, and their indices."""
+        rows, _, indices = self.sample(rng)
+        if self.frequencies is None:
+            return rows, indices
+        frequencies = self.frequencies.cpu()[torch.from_numpy(indices)]
+        drawn = _drawn(frequencies, torch.tensor(rng.uniform())).numpy()
+        return rows[drawn], indices[drawn]
+
 
 class SemiSupervisedBatches:
     """Iterate over the batches of one epoch, in which every row occurs once without its label.
 
-    All rows, including the labeled ones, are used as unlabeled rows. The labeled rows, usually
+    With frequencies, a row occurs as often as its share of them on average. All rows, including the
+    labeled ones, are used as unlabeled rows. The labeled rows, usually
     fewer than those of an epoch, are repeated in a new random order each time; if there are none,
     the labeled part of each batch is empty. All batches have the same size, so the number of
     batches is rounded up: the last one is filled with rows from the next shuffle.
@@ -164,8 +180,10 @@ class SemiSupervisedBatches:
         self._order = order
         self._streams = (
             _Shuffled(dataset.labeled_indices, n_parts * n_labeled, order),
-            _Shuffled(all_indices, n_parts * self.batch_size, order),
-            _Shuffled(all_indices, n_parts * self.batch_size, order),
+            *(
+                _Shuffled(all_indices, n_parts * self.batch_size, order, dataset.frequencies)
+                for _ in range(2)
+            ),
         )
 
     def __len__(self) -> int:
@@ -229,16 +247,42 @@ class EvaluationBatches:
 
 
 class _Shuffled:
-    """Infinite sequence of batches of `indices`, reshuffled after each pass."""
+    """Infinite sequence of batches of `indices`, reshuffled after each pass.
 
-    def __init__(self, indices: Tensor, batch_size: int, order: torch.Generator) -> None:
+    With frequencies, a pass has as many rows, each of them as often as its share, rounded up or
+    down at random.
+    """
+
+    def __init__(
+        self,
+        indices: Tensor,
+        batch_size: int,
+        order: torch.Generator,
+        frequencies: Tensor | None = None,
+    ) -> None:
         self._indices, self._batch_size, self._order = indices, batch_size, order
         self.remaining = indices[:0]
+        self._frequencies = frequencies
 
     def next_batch(self) -> Tensor:
         n, device = len(self._indices), self._indices.device
         while len(self.remaining) < self._batch_size:
             shuffled = torch.randperm(n, generator=self._order, device=device)
+            if self._frequencies is not None:
+                start = torch.rand(1, generator=self._order, device=device)
+                shuffled = _drawn(self._frequencies, start)[shuffled]
             self.remaining = torch.cat([self.remaining, self._indices[shuffled]])
         batch, self.remaining = self.remaining.tensor_split([self._batch_size])
         return batch
+
+
+def _drawn(frequencies: Tensor, start: Tensor) -> Tensor:
+    """Return as many indices as rows, each as often as its share, rounded up or down.
+
+    These are the rows at equally spaced points of the cumulative frequencies, of which the first
+    one is `start` times the distance.
+    """
+    n = len(frequencies)
+    ends = frequencies.double().cumsum(0)
+    points = (torch.arange(n, device=ends.device) + start.double()) * (ends[-1] / n)
+    return torch.searchsorted(ends, points, right=True).clamp(max=n - 1)

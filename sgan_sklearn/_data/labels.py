@@ -265,6 +265,24 @@ def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -
     return weights
 
 
+def with_sample_weight(
+    weights: np.ndarray | None, sample_weight: np.ndarray | None, labels: Labels, scaled: bool
+) -> np.ndarray | None:
+    """Return the product of the weights by class and by row, with a mean of one if `scaled`."""
+    labeled = labels.codes >= 0
+    if sample_weight is None or not labeled.any():
+        return weights
+    if not sample_weight[labeled].any():
+        raise ValueError(
+            "The sample_weight of at least one labeled row must be above 0. Got 0 for all "
+            f"{labeled.sum()} labeled rows."
+        )
+    product = np.where(labeled, sample_weight, 0.0) * (1.0 if weights is None else weights)
+    if scaled and product.any():
+        product /= product[labeled].mean()
+    return product.astype(np.float32)
+
+
 def check_same_classes(fitted: np.ndarray, given: np.ndarray) -> None:
     """Raise ValueError if a warm start has different classes."""
     if not np.array_equal(fitted, given):

@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 __all__ = [
     "MAX_LAYERS",
@@ -15,6 +15,7 @@ __all__ = [
     "check_layer_sizes",
     "check_range",
     "check_same_length",
+    "check_sample_weight",
     "is_missing",
 ]
 
@@ -58,6 +59,18 @@ def check_same_length(name: str, values: Any, X: Any) -> None:
             f"{n_values} values."
             + (" Give unlabeled rows the unlabeled_value." if name == "y" else "")
         )
+
+
+def check_sample_weight(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
+    """Return the weight of each row, or None if all are equal; raise ValueError if not valid."""
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError(
+            f"sample_weight must be above 0 for some rows. Got 0 for all {len(weights)} rows."
+        )
+    return None if (weights == weights[0]).all() else weights
 
 
 def check_callbacks(callbacks: Any) -> list[Any]:

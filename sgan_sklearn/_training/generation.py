@@ -140,7 +140,7 @@ def fit_column_map(estimator: Any, dataset: SemiSupervisedDataset) -> ColumnMap 
     is_table = space.image_shape is None
     if not is_table or not net.trains_generator or estimator.sampler_ is not None:
         return None
-    real, _, _ = dataset.sample(check_random_state(random_state))
+    real, _ = dataset.weighted_sample(check_random_state(random_state))
     with seeded(draw_seed(random_state), torch.device(net.device)):
         n_rows = min(MAX_MAPPED_ROWS, MAX_MAPPED_VALUES // real.shape[1] + 1)
         generated = generate(net, n_rows)
@@ -151,7 +151,7 @@ def fit_sampler(
     estimator: Any, sampler: Sampler, dataset: SemiSupervisedDataset, distributions: np.ndarray
 ) -> bool:
     """Fit a sampler to rows and their class distributions; return False if Ctrl-C stopped it."""
-    rows, _, places = dataset.sample(check_random_state(estimator.random_state))
+    rows, places = dataset.weighted_sample(check_random_state(estimator.random_state))
     device = torch.device(estimator.net_.device)
     heads, verbose = heads_of(estimator._space), int(estimator.verbose)
     try:

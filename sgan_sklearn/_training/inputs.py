@@ -20,10 +20,11 @@ from sgan_sklearn._data.labels import (
     check_classes,
     check_same_classes,
     warn_about_marks,
+    with_sample_weight,
 )
 from sgan_sklearn._data.space import ModelSpace, SparseSpace, find_space
 from sgan_sklearn._data.table import Table, as_table
-from sgan_sklearn._data.validation import check_callbacks, check_same_length
+from sgan_sklearn._data.validation import check_callbacks, check_same_length, check_sample_weight
 from sgan_sklearn._runtime.device import resolve_device
 from sgan_sklearn._runtime.processes import agree, n_processes
 from sgan_sklearn._runtime.random import draw_seed
@@ -36,7 +37,7 @@ from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan, choose_architecture, make_plan
 from sgan_sklearn.architectures import Architecture
 
-__all__ = ["Inputs", "check_inputs"]
+__all__ = ["Inputs", "check_inputs", "used_rows"]
 
 
 class Inputs(NamedTuple):
@@ -51,6 +52,9 @@ class Inputs(NamedTuple):
     labels: Labels
     weights: np.ndarray | None
     """Weights of the labeled rows in their loss."""
+
+    frequencies: np.ndarray | None
+    """How often each row is drawn without its label, compared with others."""
 
     held_out_mask: np.ndarray | None
     """Mask of the labeled rows that early stopping holds out."""
@@ -73,7 +77,14 @@ IRRELEVANT_PARAMS = ("device", "verbose", "callbacks")
 
 
 def check_inputs(
-    estimator: Any, X: Any, y: Any, *, continued: bool, in_parts: bool, classes: Any
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    continued: bool,
+    in_parts: bool,
+    classes: Any = None,
+    sample_weight: Any = None,
 ) -> Inputs:
     """Check the parameters of a classifier and its training data.
 
@@ -104,6 +115,7 @@ def check_inputs(
         )
     rows = space.read(estimator, table, reset=not continued)
     check_same_length("y", labels.codes, rows)
+    frequencies = check_sample_weight(sample_weight, rows)
     if continued:
         check_same_classes(estimator.classes_, labels.classes)
     held_out_mask, seed = _held_out_mask(estimator, labels, continued)
@@ -123,12 +135,15 @@ def check_inputs(
     )
     plan = plan.continued_from(estimator.plan_) if continued else plan
     _check_has_loss(plan, labels)
+    weights = check_class_weight(estimator.class_weight, taught, scaled=not in_parts)
+    weights = with_sample_weight(weights, frequencies, taught, scaled=not in_parts)
     ensemble = _ensemble(estimator.ensemble, plan, space)
     return Inputs(
         rows=rows,
         space=space,
         labels=labels,
-        weights=check_class_weight(estimator.class_weight, taught, scaled=not in_parts),
+        weights=weights,
+        frequencies=frequencies,
         held_out_mask=held_out_mask,
         validation_seed=seed,
         plan=plan,
@@ -136,8 +151,18 @@ def check_inputs(
         max_time=training.max_time,
         tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
-        checkpoints=_checkpoints(estimator, training, rows, labels.codes, plan, space),
+        checkpoints=_checkpoints(
+            estimator, training, rows, (labels.codes, frequencies), plan, space
+        ),
     )
+
+
+def used_rows(given: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and class codes without those of weight zero."""
+    rows, codes, frequencies = given.rows, given.labels.codes, given.frequencies
+    if frequencies is None or frequencies.all():  # rows may be in a file
+        return rows, codes
+    return rows[frequencies > 0], codes[frequencies > 0]
 
 
 def _architecture_and_space(
@@ -306,11 +331,11 @@ def _checkpoints(
     estimator: Any,
     training: Training,
     rows: np.ndarray,
-    codes: np.ndarray,
+    labels: tuple[np.ndarray, np.ndarray | None],
     plan: Plan,
     space: ModelSpace,
 ) -> Checkpoints | None:
-    """Return the checkpoints of this run, or None."""
+    """Return the checkpoints of this run, or None; `labels` are codes and sample weights."""
     if training.checkpoint_dir is None:
         return None
     kind = torch.device(plan.device).type
@@ -319,7 +344,7 @@ def _checkpoints(
     if plan.lr_schedule is None:  # a longer training begins like a shorter one
         params.pop("max_epochs")
         params["training"].max_time = None
-    run = fingerprint(versions, kind, plan.precision, params, rows, codes, *space.identity())
+    run = fingerprint(versions, kind, plan.precision, params, rows, labels, *space.identity())
     folder = _expanded(training.checkpoint_dir)
     return Checkpoints(folder, run, training.checkpoint_every, resume=training.resume)
 
