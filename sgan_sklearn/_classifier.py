@@ -51,7 +51,7 @@ from sgan_sklearn._training.generation import (
     sampled_rows,
     within_memory,
 )
-from sgan_sklearn._training.inputs import check_inputs, used_rows
+from sgan_sklearn._training.inputs import check_inputs
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan
@@ -376,8 +376,9 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` in the
             unlabeled rows. Masked entries are unlabeled.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of labeled rows in their loss, and how often each row is drawn without its
-            label. A row of weight 0 is not used.
+            Weights of labeled rows in their loss, scaled to a mean of one over these rows, and how
+            often each row is drawn without its label. A row of weight 0 is not used. With weights,
+            "auto" omits the class prior and distillation. None is a weight of one for each row.
 
         Returns
         -------
@@ -429,7 +430,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             Class labels of all parts, required in the first call. `unlabeled_value` among them is
             ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights as in `fit`, but those in the loss are not scaled.
+            Weights as in `fit`, but not scaled in the loss, so that they should be about one.
 
         Returns
         -------
@@ -731,11 +732,11 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
                 print_rows(labels.codes, len(labels.classes))
             space, rng = given.space, check_random_state(self.random_state)
             if not continued:
-                space.fit(*used_rows(given), rng)
+                space.fit(given.rows, labels.codes, rng, given.used)
             rows = training_rows(given.rows, space, torch.device(plan.device))
             arrays = labels.codes, given.weights, given.held_out_mask
             dataset = SemiSupervisedDataset.from_rows(
-                rows, *arrays, space.inverse_transform, given.frequencies
+                rows, *arrays, space.inverse_transform, given.frequencies, given.used
             )
             fitted = {
                 "classes_": labels.classes,
@@ -757,8 +758,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             interrupted = net.interrupted_
             self.sampler_ = None if interrupted else plan.sampler
             if self.sampler_ is not None:
-                trained = slice(None) if given.held_out_mask is None else ~given.held_out_mask
-                distributions = self.label_distributions_[trained]
+                distributions = self.label_distributions_[given.trained]
                 interrupted = not fit_sampler(self, self.sampler_, dataset, distributions)
                 self.sampler_ = None if interrupted else self.sampler_
             self._column_map = None if in_parts else fit_column_map(self, dataset)

@@ -77,7 +77,8 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         Result of a test whether the class probabilities of the new rows have the same means as the
         ``label_distributions_`` of the training rows. A small one, such as 0.01, means that the
         rows have changed: the shares of the classes, or the rows of a class. None if the
-        classifier does not store these.
+        classifier does not store these, or with fewer than two rows. After `partial_fit`, they
+        are those of the last part.
     n_features_in_ : int
         Number of columns, if the classifier stores it.
     n_iter_ : int
@@ -189,7 +190,9 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
             self.prior_, self.n_iter_ = self._checked(self.prior, "prior", smallest=0.0), 0
         self.p_value_ = None
         if distributions is not None:
-            self.p_value_ = _p_value_of_means(distributions, probabilities)
+            # Labels that are given are not predictions.
+            predicted = distributions[distributions.max(axis=1) < 1]
+            self.p_value_ = _p_value_of_means(predicted, probabilities)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(classifier, name):
                 setattr(self, name, getattr(classifier, name))
@@ -375,13 +378,17 @@ def _inner(classifier: Any) -> Any:
             return classifier
 
 
-def _p_value_of_means(probabilities: np.ndarray, others: np.ndarray) -> float:
+def _p_value_of_means(probabilities: np.ndarray, others: np.ndarray) -> float | None:
     """Return the p value of Hotelling's test for equal means of class probabilities."""
+    if min(len(probabilities), len(others), probabilities.shape[1]) < 2:
+        return None
     difference = probabilities.mean(axis=0) - others.mean(axis=0)
     covariance = sum(np.cov(rows.T) / len(rows) for rows in (probabilities, others))
     # The probabilities sum to one, so that one of the classes is redundant.
-    statistic = difference @ np.linalg.pinv(covariance, rcond=1e-6, hermitian=True) @ difference
-    return float(stats.chi2.sf(statistic, len(difference) - 1))
+    variances, directions = np.linalg.eigh(covariance)
+    kept = variances > 1e-6 * variances[-1]
+    statistic = ((difference @ directions[:, kept]) ** 2 / variances[kept]).sum()
+    return float(stats.chi2.sf(statistic, kept.sum()))
 
 
 def _normalized(values: np.ndarray) -> np.ndarray:

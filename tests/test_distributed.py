@@ -145,7 +145,9 @@ def test_both_processes_end_with_the_same_model(results):
 
 @pytest.mark.parametrize("process", ["2_0", "2_1"])
 def test_processes_with_different_parameters_are_refused(results, process):
-    assert "must have the same rows, labels and parameters" in results[process]["different"]
+    assert (
+        "must have the same rows, labels, weights and parameters" in results[process]["different"]
+    )
 
 
 def test_only_the_first_process_prints(results):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from sklearn import config_context
 from sklearn.datasets import make_blobs
 from sklearn.model_selection import cross_validate
@@ -12,14 +13,21 @@ from sklearn.preprocessing import StandardScaler
 from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
 from sgan_sklearn._runtime.random import seeded
+from sgan_sklearn._training.ensemble import Ensemble
 from sgan_sklearn._training.inputs import check_inputs
-from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.model_selection import SemiSupervisedSplit
 
 
 def small(**params):
-    defaults = {"max_epochs": 3, "ensemble": None, "device": "cpu", "random_state": 0}
-    return SGANClassifier(MLPArchitecture((16,), (16,)), **{**defaults, **params})
+    defaults = {
+        "architecture": MLPArchitecture((16,), (16,)),
+        "max_epochs": 3,
+        "ensemble": None,
+        "device": "cpu",
+        "random_state": 0,
+    }
+    return SGANClassifier(**{**defaults, **params})
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +61,9 @@ def drawn(frequencies, n_epochs=20, batch_size=10):
 
 
 def test_rows_are_drawn_as_often_as_their_weights():
-    frequencies = np.tile([0.0, 1.0, 2.0, 5.0], 10)
+    frequencies = np.tile([1e-9, 1.0, 2.0, 5.0], 10)
     counts = drawn(frequencies)
-    assert (counts[:, frequencies == 0] == 0).all()
+    assert (counts[:, frequencies < 1] == 0).all()
     np.testing.assert_allclose(counts, np.broadcast_to(frequencies / 2, counts.shape), atol=0.2)
 
 
@@ -86,27 +94,48 @@ def test_only_ratios_matter(rows):
     assert abs(expected - probabilities(X, y)).max() > 1e-3
 
 
-def test_labels_of_weight_zero_are_not_learned(rows):
+@pytest.mark.parametrize("params", [{}, {"ensemble": "auto"}, {"class_weight": "balanced"}])
+@pytest.mark.parametrize("weights", [[0, 1], [0, 2.5], [0, 1, 2, 3]])
+def test_weight_zero_is_like_no_row(rows, params, weights):
     X, y = rows
-    wrong = y.copy()
-    wrong[:10] = 1 - wrong[:10]
-    weights = np.where(np.arange(200) < 10, 0, 1)
-    without = small(max_epochs=20).fit(np.delete(X, range(10), 0), y[10:])
-    weighted = small(max_epochs=20).fit(X, wrong, weights)
-    agreed = (without.predict(X) == weighted.predict(X)).mean()
-    assert agreed > 0.97
-    assert (small(max_epochs=20).fit(X, wrong).predict(X) == without.predict(X)).mean() < agreed
+    w = np.random.RandomState(0).choice(weights, 200)
+    classifier = small(**params).fit(X, y, w)
+    expected = small(**params).fit(X[w > 0], y[w > 0], w[w > 0])
+    np.testing.assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
+    np.testing.assert_array_equal(
+        classifier.sample(5, random_state=0), expected.sample(5, random_state=0)
+    )
+    assert classifier.transduction_.shape == (200,)
+    np.testing.assert_array_equal(classifier.transduction_[y >= 0], y[y >= 0])
 
 
-def test_unlabeled_rows_of_weight_zero_are_not_used(rows):
+def test_weight_zero_with_early_stopping(rows):
     X, y = rows
-    far = np.concatenate([X, X + 1000])
-    labels, weights = np.concatenate([y, np.full(200, -1)]), np.repeat([1, 0], 200)
-    classifier = small().fit(far, labels, weights)
-    alone = small().fit(X, y)
-    np.testing.assert_allclose(classifier.scaler_.bounds_, alone.scaler_.bounds_)
-    assert classifier.sample(50, random_state=0).max() < 100
-    assert classifier.transduction_.shape == (400,)
+    weights = np.where((y >= 0) & (np.arange(200) % 2 == 0), 0, 1)
+    classifier = small(early_stopping=True, validation_fraction=0.5)
+    given = check_inputs(classifier, X, y, sample_weight=weights, continued=False, in_parts=False)
+    assert (weights[given.held_out_mask] == 1).all()
+    assert given.held_out_mask.sum() == 10
+    assert given.trained.sum() == weights.sum() - 10
+    classifier.fit(X, y, weights)
+    assert len(classifier.validation_scores_) == classifier.n_iter_
+
+
+def test_ensemble_trusts_labels_of_small_weights_less():
+    codes, weights = torch.tensor([-1, 0, 1, 1]), torch.tensor([9.0, 0.5, 1.0, 1.5])
+    dataset = SemiSupervisedDataset(torch.zeros(4, 2), codes, frequencies=weights)
+    ensemble = Ensemble((), dataset, 2, 0)
+    ensemble._mean = np.full((4, 2), 0.5)
+    targets = ensemble._targets(torch.full((4, 2), 0.5))
+    # The labeled rows come first.
+    np.testing.assert_allclose(targets, [[0.75, 0.25], [0, 1], [0, 1], [0.5, 0.5]])
+
+
+def test_defaults_without_shares(rows):
+    X, y = rows
+    weights = np.random.RandomState(0).uniform(0.5, 2, 200)
+    names = [term.name for term in small().fit(X, y, weights).plan_.regularizers]
+    assert names == ["virtual_adversarial"]
 
 
 def test_weights_shift_the_generated_rows(rows):
@@ -135,6 +164,7 @@ def test_weights_multiply_class_weights(rows, in_parts):
         expected /= expected[y >= 0].mean()
     np.testing.assert_allclose(given.weights, expected, rtol=1e-5)
     np.testing.assert_array_equal(given.frequencies, weights)
+    assert given.used is None
 
 
 def test_partial_fit_with_weights(rows):
@@ -142,16 +172,38 @@ def test_partial_fit_with_weights(rows):
     weights = np.random.RandomState(0).uniform(0, 2, 200)
     results = [
         small().partial_fit(X, y, classes=[0, 1], sample_weight=w).predict_proba(X)
-        for w in (None, weights)
+        for w in (None, weights, 1, 0.1)
     ]
     assert abs(results[0] - results[1]).max() > 1e-4
+    np.testing.assert_array_equal(results[0], results[2])
+    assert abs(results[0] - results[3]).max() > 1e-4  # not scaled
 
 
-def test_early_stopping_with_weights(rows):
+def test_partial_fit_with_labels_of_weight_zero(rows):
     X, y = rows
-    weights = np.random.RandomState(0).uniform(0.1, 2, 200)
-    classifier = small(early_stopping=True, validation_fraction=0.3).fit(X, y, weights)
-    assert len(classifier.validation_scores_) == classifier.n_iter_
+    hidden = np.where(y >= 0, 0, 1)
+    classifier = small().partial_fit(X, y, classes=[0, 1], sample_weight=hidden)
+    expected = small().partial_fit(X[y < 0], y[y < 0], classes=[0, 1])
+    np.testing.assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", ["images", "sparse", "memory map", "all labeled"])
+def test_weights_of_any_rows(rows, kind, tmp_path):
+    X, y = rows
+    weights, params = np.random.RandomState(0).choice([0, 1, 2], 200), {}
+    if kind == "images":
+        X = np.random.RandomState(0).uniform(size=(200, 8, 8))
+        params = {"architecture": ConvArchitecture(width=4, generator_width=4)}
+    elif kind == "sparse":
+        X = sparse.random(200, 30, 0.2, format="csr", random_state=0)
+    elif kind == "memory map":
+        np.save(tmp_path / "X.npy", X.astype(np.float32))
+        X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    else:
+        y, params = (X[:, 0] > 1.5).astype(int), {"unlabeled_value": None}
+    classifier = small(**params, max_epochs=1).fit(X, y, weights)
+    assert classifier.predict(X).shape == (200,)
+    assert abs(classifier.predict_proba(X) - probabilities(X, y, max_epochs=1, **params)).max() > 0
 
 
 def test_checkpoint_of_other_weights_is_not_resumed(rows, tmp_path):
@@ -193,16 +245,23 @@ def test_pipelines_and_metadata_routing(rows):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (np.ones(199), "sample_weight.shape"),
-        (-np.ones(200), "[Nn]egative values in data passed to `?sample_weight"),
+        (np.ones(199), "sample_weight must hold one value for each row of X"),
+        (-np.ones(200), "sample_weight must hold numbers from 0 to 1e.30, and at least one above"),
+        (np.full(200, 1e300), "Got 1e.300 to 1e.300. Divide the weights by their mean"),
+        (float("inf"), "sample_weight must hold numbers from 0 to 1e.30"),
+        (float("nan"), "sample_weight must hold numbers from 0 to 1e.30"),
         (np.full(200, np.nan), "NaN"),
-        (
-            np.zeros(200),
-            "Got 0 for all 200 rows|at least one non-zero number",
-        ),
+        (np.zeros(200), "and at least one above 0. Got 0 to 0|at least one non-zero number"),
         (np.repeat([0, 1], [40, 160]), "one labeled row must be above 0. Got 0 for all 40"),
     ],
 )
 def test_invalid_weights(rows, weights, message):
     with pytest.raises(ValueError, match=message):
         small().fit(*rows, sample_weight=weights)
+
+
+def test_weights_without_a_class_of_weight_above_zero(rows):
+    X, y = rows
+    weights = np.where(y == 1, 0.0, np.arange(200) + 1.0)
+    with pytest.raises(ValueError, match="must give at least one class a weight above 0"):
+        small(class_weight={0: 0, 1: 1}).fit(X, y, weights)

@@ -89,24 +89,29 @@ class SemiSupervisedDataset(Dataset):
         held_out_mask: np.ndarray | None,
         to_units: Callable[[np.ndarray], np.ndarray],
         frequencies: np.ndarray | None = None,
+        used: np.ndarray | None = None,
     ) -> SemiSupervisedDataset:
-        """Build the data set; `held_out_mask` is the mask of the validation rows."""
+        """Build the data set; `held_out_mask` is the mask of the validation rows.
+
+        Other rows are left out if they are not `used`.
+        """
 
         def tensor(values: np.ndarray | None, chosen: Any = slice(None)) -> Any:
             return None if values is None else torch.from_numpy(values[chosen]).to(rows.device)
 
-        if held_out_mask is None:
-            arrays = tensor(codes), tensor(weights), to_units, None, tensor(frequencies)
-            return cls(rows, *arrays)
-        held, train = np.flatnonzero(held_out_mask), np.flatnonzero(~held_out_mask)
-        return cls(
-            subset(rows, train),
-            tensor(codes, train),
-            tensor(weights, train),
-            to_units,
-            (subset(rows, held)[:], tensor(codes, held)),
-            tensor(frequencies, train),
-        )
+        validation, is_trained = None, np.ones(len(codes), dtype=bool)
+        if held_out_mask is not None:
+            held, is_trained = np.flatnonzero(held_out_mask), ~held_out_mask
+            validation = subset(rows, held)[:], tensor(codes, held)
+        if used is not None:
+            is_trained = is_trained & used
+        if is_trained.all():
+            return cls(
+                rows, tensor(codes), tensor(weights), to_units, frequencies=tensor(frequencies)
+            )
+        train = np.flatnonzero(is_trained)
+        arrays = tensor(codes, train), tensor(weights, train)
+        return cls(subset(rows, train), *arrays, to_units, validation, tensor(frequencies, train))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -135,15 +140,15 @@ class SemiSupervisedDataset(Dataset):
         if self.frequencies is None:
             return rows, indices
         frequencies = self.frequencies.cpu()[torch.from_numpy(indices)]
-        drawn = _drawn(frequencies, torch.tensor(rng.uniform())).numpy()
+        drawn = _drawn(_ends(frequencies), torch.tensor(rng.uniform())).numpy()
         return rows[drawn], indices[drawn]
 
 
 class SemiSupervisedBatches:
     """Iterate over the batches of one epoch, in which every row occurs once without its label.
 
-    With frequencies, a row occurs as often as its share of them on average. All rows, including the
-    labeled ones, are used as unlabeled rows. The labeled rows, usually
+    If the rows have frequencies, a row occurs as often as its share of them instead. All rows,
+    including the labeled ones, are used as unlabeled rows. The labeled rows, usually
     fewer than those of an epoch, are repeated in a new random order each time; if there are none,
     the labeled part of each batch is empty. All batches have the same size, so the number of
     batches is rounded up: the last one is filled with rows from the next shuffle.
@@ -262,27 +267,31 @@ class _Shuffled:
     ) -> None:
         self._indices, self._batch_size, self._order = indices, batch_size, order
         self.remaining = indices[:0]
-        self._frequencies = frequencies
+        self._ends = None if frequencies is None else _ends(frequencies).to(indices.device)
 
     def next_batch(self) -> Tensor:
         n, device = len(self._indices), self._indices.device
         while len(self.remaining) < self._batch_size:
             shuffled = torch.randperm(n, generator=self._order, device=device)
-            if self._frequencies is not None:
+            if self._ends is not None:
                 start = torch.rand(1, generator=self._order, device=device)
-                shuffled = _drawn(self._frequencies, start)[shuffled]
+                shuffled = _drawn(self._ends, start)[shuffled]
             self.remaining = torch.cat([self.remaining, self._indices[shuffled]])
         batch, self.remaining = self.remaining.tensor_split([self._batch_size])
         return batch
 
 
-def _drawn(frequencies: Tensor, start: Tensor) -> Tensor:
+def _ends(frequencies: Tensor) -> Tensor:
+    """Return the cumulative frequencies, computed on the CPU: on a GPU, sums may differ."""
+    return frequencies.cpu().double().cumsum(0)
+
+
+def _drawn(ends: Tensor, start: Tensor) -> Tensor:
     """Return as many indices as rows, each as often as its share, rounded up or down.
 
-    These are the rows at equally spaced points of the cumulative frequencies, of which the first
-    one is `start` times the distance.
+    These are the rows at equally spaced points of the cumulative frequencies `ends`, of which the
+    first one is `start` times the distance.
     """
-    n = len(frequencies)
-    ends = frequencies.double().cumsum(0)
+    n = len(ends)
     points = (torch.arange(n, device=ends.device) + start.double()) * (ends[-1] / n)
     return torch.searchsorted(ends, points, right=True).clamp(max=n - 1)

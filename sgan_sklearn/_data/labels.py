@@ -272,13 +272,8 @@ def with_sample_weight(
     labeled = labels.codes >= 0
     if sample_weight is None or not labeled.any():
         return weights
-    if not sample_weight[labeled].any():
-        raise ValueError(
-            "The sample_weight of at least one labeled row must be above 0. Got 0 for all "
-            f"{labeled.sum()} labeled rows."
-        )
     product = np.where(labeled, sample_weight, 0.0) * (1.0 if weights is None else weights)
-    if scaled and product.any():
+    if scaled:  # the weight of some class is above 0, and so are the sample weights
         product /= product[labeled].mean()
     return product.astype(np.float32)
 

@@ -169,12 +169,20 @@ class ModelSpace(ABC):
 
     # --- conversion to the inputs of the networks, and back ----------------------------------
 
-    def fit(self, rows: np.ndarray, codes: np.ndarray, rng: np.random.RandomState) -> ModelSpace:
-        """Fit the scaler on all rows, or on a sample stratified by the class `codes`."""
+    def fit(
+        self,
+        rows: np.ndarray,
+        codes: np.ndarray,
+        rng: np.random.RandomState,
+        used: np.ndarray | None = None,
+    ) -> ModelSpace:
+        """Fit the scaler on the used rows, or on a sample stratified by the class `codes`."""
         scaler = self._new_scaler()
-        indices = sample_indices(codes, rows.shape[1], rng)
-        use_sample = len(indices) < len(rows) and not scaler.needs_all_rows
-        self._set_scaler(scaler.fit(rows[indices] if use_sample else rows))
+        places = np.arange(len(rows)) if used is None else np.flatnonzero(used)
+        indices = places[sample_indices(codes[places], rows.shape[1], rng)]
+        if scaler.needs_all_rows:
+            indices = places
+        self._set_scaler(scaler.fit(rows[indices] if len(indices) < len(rows) else rows))
         return self
 
     @abstractmethod

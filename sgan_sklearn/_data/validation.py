@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ MAX_LAYERS = 100
 
 # Larger numbers may overflow when they are squared or multiplied.
 LARGEST = 1e100
+
+# Largest weight of a row.
+MAX_WEIGHT = 1e30
 
 
 def check_range(X: np.ndarray) -> None:
@@ -62,15 +65,20 @@ def check_same_length(name: str, values: Any, X: Any) -> None:
 
 
 def check_sample_weight(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
-    """Return the weight of each row, or None if all are equal; raise ValueError if not valid."""
+    """Return the weight of each row, or None if all are one; raise ValueError if not valid."""
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not weights.any():
+    if not isinstance(sample_weight, Real):
+        check_same_length("sample_weight", sample_weight, X)
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    low, high = weights.min(), weights.max()
+    if not (low >= 0 and 0 < high <= MAX_WEIGHT):
         raise ValueError(
-            f"sample_weight must be above 0 for some rows. Got 0 for all {len(weights)} rows."
+            f"sample_weight must hold numbers from 0 to {MAX_WEIGHT:g}, and at least one above 0. "
+            f"Got {low:g} to {high:g}. Divide the weights by their mean, and omit rows with "
+            "negative ones."
         )
-    return None if (weights == weights[0]).all() else weights
+    return None if low == high == 1 else weights
 
 
 def check_callbacks(callbacks: Any) -> list[Any]:

@@ -218,6 +218,7 @@ class Ensemble:
     ) -> None:
         self._rng = np.random.RandomState(seed % 2**32)
         y = dataset.codes.cpu().numpy()
+        self._trust = _trust(dataset)
         labeled, n_columns = np.flatnonzero(y >= 0), math.prod(dataset.rows.shape[1:])
         n_unlabeled = min(MAX_UNLABELED, MAX_VALUES // max(n_classes, n_columns))
         unlabeled = random_subset(np.flatnonzero(y < 0), n_unlabeled)
@@ -375,13 +376,14 @@ class Ensemble:
         return student
 
     def _targets(self, predicted: Tensor) -> Tensor:
-        """Return the mean of the predictions; labeled rows have their labels."""
+        """Return the mean of the predictions; labeled rows have their labels, or parts of them."""
         by_members = torch.from_numpy(self._mean).to(predicted)
         weight = self._weight * self._members_weight
         means = (NETWORK_WEIGHT * predicted + weight * by_members) / (NETWORK_WEIGHT + weight)
         known = torch.from_numpy(self._codes >= 0)
         codes = torch.from_numpy(self._codes[self._codes >= 0])
-        means[known] = F.one_hot(codes, means.shape[1]).to(means)
+        labels = F.one_hot(codes, means.shape[1]).to(means)
+        means[known] = torch.lerp(means[known], labels, self._trust.to(means)[:, np.newaxis])
         return means
 
     def _batches(self, n_steps: int) -> Iterator[Tensor]:
@@ -393,3 +395,11 @@ class Ensemble:
                 order = self._rng.permutation(len(self._codes))
             chosen, order = order[:size], order[size:]
             yield torch.from_numpy(chosen)
+
+
+def _trust(dataset: SemiSupervisedDataset) -> Tensor:
+    """Return the share of the label in the target of each labeled row: less for a small weight."""
+    if dataset.frequencies is None:
+        return torch.ones(len(dataset.labeled_indices))
+    weights = dataset.frequencies[dataset.labeled_indices].cpu()
+    return (weights / weights.mean()).clamp(max=1.0) if len(weights) else weights

@@ -37,7 +37,7 @@ from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan, choose_architecture, make_plan
 from sgan_sklearn.architectures import Architecture
 
-__all__ = ["Inputs", "check_inputs", "used_rows"]
+__all__ = ["Inputs", "check_inputs"]
 
 
 class Inputs(NamedTuple):
@@ -54,7 +54,10 @@ class Inputs(NamedTuple):
     """Weights of the labeled rows in their loss."""
 
     frequencies: np.ndarray | None
-    """How often each row is drawn without its label, compared with others."""
+    """How often each row is drawn without its label, compared with others; None for equally."""
+
+    used: np.ndarray | None
+    """Mask of the rows whose weight is not zero; None for all rows."""
 
     held_out_mask: np.ndarray | None
     """Mask of the labeled rows that early stopping holds out."""
@@ -70,6 +73,12 @@ class Inputs(NamedTuple):
     tol: float
     callbacks: list[Any]
     checkpoints: Checkpoints | None
+
+    @property
+    def trained(self) -> np.ndarray:
+        """Mask of the rows that the networks learn from."""
+        mask = np.ones(len(self.rows), dtype=bool) if self.used is None else self.used
+        return mask if self.held_out_mask is None else mask & ~self.held_out_mask
 
 
 # Parameters that do not change the result of a training.
@@ -115,28 +124,36 @@ def check_inputs(
         )
     rows = space.read(estimator, table, reset=not continued)
     check_same_length("y", labels.codes, rows)
-    frequencies = check_sample_weight(sample_weight, rows)
+    sample_weight = check_sample_weight(sample_weight, rows)
+    used = np.ones(len(rows), dtype=bool) if sample_weight is None else sample_weight > 0
+    frequencies = sample_weight
+    if sample_weight is not None and len(set(sample_weight[used].tolist())) == 1:
+        frequencies = None  # equal ones
+        sample_weight = sample_weight if in_parts else None  # only ratios matter in `fit`
+    is_used = None if used.all() else used
     if continued:
         check_same_classes(estimator.classes_, labels.classes)
-    held_out_mask, seed = _held_out_mask(estimator, labels, continued)
-    taught = labels
-    if held_out_mask is not None:
-        taught = labels._replace(codes=np.where(held_out_mask, -1, labels.codes))
-    _check_processes(estimator, training, rows, taught.codes, device)
+    taught = _of_rows(labels, used)
+    _check_has_labels(labels, taught, in_parts)
+    held_out_mask, seed = _held_out_mask(estimator, taught, continued)
+    trained = used if held_out_mask is None else used & ~held_out_mask
+    taught = _of_rows(labels, trained)
+    _check_processes(estimator, training, rows, (taught.codes, used, sample_weight), device)
     plan = make_plan(
         estimator,
         training,
         space,
         estimator.plan_.architecture if continued else architecture,
         device=device,
-        n_rows=len(rows) if held_out_mask is None else int((~held_out_mask).sum()),
+        n_rows=int(trained.sum()),
         n_classes=len(labels.classes),
         in_parts=in_parts,
+        has_weights=frequencies is not None,
     )
     plan = plan.continued_from(estimator.plan_) if continued else plan
-    _check_has_loss(plan, labels)
+    _check_has_loss(plan, taught if held_out_mask is None else labels)
     weights = check_class_weight(estimator.class_weight, taught, scaled=not in_parts)
-    weights = with_sample_weight(weights, frequencies, taught, scaled=not in_parts)
+    weights = with_sample_weight(weights, sample_weight, taught, scaled=not in_parts)
     ensemble = _ensemble(estimator.ensemble, plan, space)
     return Inputs(
         rows=rows,
@@ -144,6 +161,7 @@ def check_inputs(
         labels=labels,
         weights=weights,
         frequencies=frequencies,
+        used=is_used,
         held_out_mask=held_out_mask,
         validation_seed=seed,
         plan=plan,
@@ -152,17 +170,9 @@ def check_inputs(
         tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
         checkpoints=_checkpoints(
-            estimator, training, rows, (labels.codes, frequencies), plan, space
+            estimator, training, rows, (labels.codes, used, frequencies), plan, space
         ),
     )
-
-
-def used_rows(given: Inputs) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows and class codes without those of weight zero."""
-    rows, codes, frequencies = given.rows, given.labels.codes, given.frequencies
-    if frequencies is None or frequencies.all():  # rows may be in a file
-        return rows, codes
-    return rows[frequencies > 0], codes[frequencies > 0]
 
 
 def _architecture_and_space(
@@ -185,6 +195,21 @@ def _architecture_and_space(
         n_components=estimator.n_components,
         for_images=architecture.for_images,
     )
+
+
+def _of_rows(labels: Labels, mask: np.ndarray) -> Labels:
+    """Return the labels of some rows; the other rows are unlabeled."""
+    return labels if mask.all() else labels._replace(codes=np.where(mask, labels.codes, -1))
+
+
+def _check_has_labels(labels: Labels, used: Labels, in_parts: bool) -> None:
+    """Raise ValueError if all labeled rows have the weight 0, except in a part."""
+    n_labeled = int(ClassTarget.is_labeled(labels.codes).sum())
+    if n_labeled and not in_parts and not ClassTarget.is_labeled(used.codes).any():
+        raise ValueError(
+            "The sample_weight of at least one labeled row must be above 0. Got 0 for all "
+            f"{n_labeled} labeled rows."
+        )
 
 
 def _held_out_mask(
@@ -269,12 +294,16 @@ def _check_one_seed(random_state: Any) -> None:
 
 
 def _check_processes(
-    estimator: Any, training: Training, rows: np.ndarray, codes: np.ndarray, device: torch.device
+    estimator: Any,
+    training: Training,
+    rows: np.ndarray,
+    labels: tuple[np.ndarray | None, ...],
+    device: torch.device,
 ) -> None:
     """Raise ValueError unless processes that train together have enough equal inputs."""
     if n_processes() == 1:
         return
-    n_labeled = int(ClassTarget.is_labeled(codes).sum())
+    n_labeled = int(ClassTarget.is_labeled(np.asarray(labels[0])).sum())
     if 0 < n_labeled < n_processes() or len(rows) < n_processes():
         raise ValueError(
             f"Each of the {n_processes()} processes that train together needs at least one labeled "
@@ -282,13 +311,13 @@ def _check_processes(
             "more rows."
         )
     # The rows of other machines are not known here.
-    digest = fingerprint(_relevant_params(estimator, training), rows.shape, rows.dtype.str, codes)
+    digest = fingerprint(_relevant_params(estimator, training), rows.shape, rows.dtype.str, labels)
     if not agree(int(digest[:12], 16), device):
         raise ValueError(
             f"{n_processes()} processes of a process group train one model together, so they "
-            "must have the same rows, labels and parameters, but theirs differ. To train one model "
-            "in each process, fit it before torch.distributed.init_process_group or after "
-            "destroy_process_group."
+            "must have the same rows, labels, weights and parameters, but theirs differ. To train "
+            "one model in each process, fit it before torch.distributed.init_process_group or "
+            "after destroy_process_group."
         )
 
 
@@ -331,11 +360,11 @@ def _checkpoints(
     estimator: Any,
     training: Training,
     rows: np.ndarray,
-    labels: tuple[np.ndarray, np.ndarray | None],
+    labels: tuple[np.ndarray | None, ...],
     plan: Plan,
     space: ModelSpace,
 ) -> Checkpoints | None:
-    """Return the checkpoints of this run, or None; `labels` are codes and sample weights."""
+    """Return the checkpoints of this run, or None; `labels` are the codes and the weights."""
     if training.checkpoint_dir is None:
         return None
     kind = torch.device(plan.device).type

@@ -223,11 +223,12 @@ def make_plan(
     n_rows: int,
     n_classes: int,
     in_parts: bool,
+    has_weights: bool,
 ) -> Plan:
     """Resolve the parameters of an estimator for training rows of a model space."""
     defaults = DEFAULTS[_kind_of_rows(space, architecture)]
-    # A part of the rows need not have the shares of all classes, so none are aligned.
-    aligned = estimator.class_weight is None and not in_parts
+    # A part of the rows need not have the shares of all classes, and weights change the shares.
+    aligned = estimator.class_weight is None and not in_parts and not has_weights
     regularizers = _regularizers(estimator.regularizer, defaults, aligned)
     batch_size = int(_given_or(defaults.batch_size, estimator.batch_size))
     steps_per_epoch = -(-n_rows // (n_processes() * batch_size))
