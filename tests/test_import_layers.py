@@ -113,7 +113,15 @@ MODULES = {
     "_classifier": [],
     "_saving": [],
     "_display": ["_checks", "_history", "_samples", "__init__"],
-    "inspection": ["_methods", "_evaluation", "_comparison", "_doubts", "_label_cost", "__init__"],
+    "inspection": [
+        "_methods",
+        "_evaluation",
+        "_comparison",
+        "_comparison_display",
+        "_doubts",
+        "_label_cost",
+        "__init__",
+    ],
     "__init__": [],
 }
 LAYERS = [

@@ -124,13 +124,7 @@ def check_inputs(
         )
     rows = space.read(estimator, table, reset=not continued)
     check_same_length("y", labels.codes, rows)
-    sample_weight = check_sample_weight(sample_weight, rows)
-    used = np.ones(len(rows), dtype=bool) if sample_weight is None else sample_weight > 0
-    frequencies = sample_weight
-    if sample_weight is not None and len(set(sample_weight[used].tolist())) == 1:
-        frequencies = None  # equal ones
-        sample_weight = sample_weight if in_parts else None  # only ratios matter in `fit`
-    is_used = None if used.all() else used
+    sample_weight, frequencies, used = _row_weights(sample_weight, rows, in_parts)
     if continued:
         check_same_classes(estimator.classes_, labels.classes)
     taught = _of_rows(labels, used)
@@ -161,7 +155,7 @@ def check_inputs(
         labels=labels,
         weights=weights,
         frequencies=frequencies,
-        used=is_used,
+        used=None if used.all() else used,
         held_out_mask=held_out_mask,
         validation_seed=seed,
         plan=plan,
@@ -195,6 +189,22 @@ def _architecture_and_space(
         n_components=estimator.n_components,
         for_images=architecture.for_images,
     )
+
+
+def _row_weights(
+    sample_weight: Any, rows: np.ndarray, in_parts: bool
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """Return the weights in the loss, those in the draws, and the mask of weights above 0.
+
+    None stands for equal weights, of which only those in the loss of a part matter.
+    """
+    weights = check_sample_weight(sample_weight, rows)
+    if weights is None:
+        return None, None, np.ones(len(rows), dtype=bool)
+    used = weights > 0
+    if (weights[used] == weights[used][0]).all():
+        return weights if in_parts else None, None, used
+    return weights, weights, used
 
 
 def _of_rows(labels: Labels, mask: np.ndarray) -> Labels:

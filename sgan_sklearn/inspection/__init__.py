@@ -2,9 +2,9 @@
 
 from sgan_sklearn.inspection._comparison import (
     Comparison,
-    ComparisonDisplay,
     compare_with_labels_alone,
 )
+from sgan_sklearn.inspection._comparison_display import ComparisonDisplay
 from sgan_sklearn.inspection._doubts import label_doubts
 from sgan_sklearn.inspection._label_cost import LabelCostDisplay
 

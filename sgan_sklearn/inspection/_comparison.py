@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 from sklearn.utils import check_random_state
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from sgan_sklearn._data.labels import labels_of, warn_about_marks
 from sgan_sklearn._data.targets import as_code
 from sgan_sklearn._runtime.random import RandomState
-from sgan_sklearn._runtime.settings import with_plain_settings
 from sgan_sklearn.inspection._evaluation import (
     check_options,
     evaluate_scores,
@@ -27,14 +25,12 @@ from sgan_sklearn.inspection._evaluation import (
 )
 from sgan_sklearn.inspection._methods import LABELS_ALONE, Method, baselines_for, method_of, name_of
 
-__all__ = ["Comparison", "ComparisonDisplay", "compare_with_labels_alone"]
+__all__ = ["Comparison", "compare_with_labels_alone"]
 
 # The number of labels that would be needed is not stated beyond this many times those at hand. It
 # is that for a verdict in 80 percent of the cases, that is, 0.84 standard errors more.
 MOST_LABELS = 20
 POWER = 0.84
-
-COLORS = {"better": "tab:green", "worse": "tab:red", "unknown": "tab:gray"}
 
 
 class Difference(NamedTuple):
@@ -132,7 +128,7 @@ class Comparison:
         return math.ceil(self.n_labeled * (factor - 1)) if factor <= MOST_LABELS else math.inf
 
     def difference(self, name: str = LABELS_ALONE) -> Difference:
-        """Return the mean score of the classifier minus that of another method, with an interval.
+        """Return the mean difference in score to another method, with a confidence interval.
 
         The interval is that of a t test for paired scores of overlapping training sets: their
         variance is multiplied by ``1 / n_splits + test_ratio``.
@@ -414,117 +410,3 @@ def _methods(estimator: Any, baselines: Any, unlabeled_value: Any) -> dict[str, 
             f"{sorted(methods)}. Got {sorted(taken)}."
         )
     return {**methods, **others}
-
-
-class ComparisonDisplay:
-    """Plot of the difference of a classifier to the labels alone and to baselines.
-
-    It is recommended to use :meth:`from_estimator` to create a display. A bar that is right of zero
-    means that the classifier is better than the method; it is gray if the labels cannot tell.
-
-    .. versionadded:: 0.1
-
-    Parameters
-    ----------
-    comparison : Comparison
-        The result of `compare_with_labels_alone`.
-
-    Attributes
-    ----------
-    figure_ : matplotlib.figure.Figure
-        Figure of the plot.
-    ax_ : matplotlib.axes.Axes
-        Axes of the plot.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_wine
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from sklearn.semi_supervised import LabelSpreading
-    >>> from sgan_sklearn.inspection import ComparisonDisplay
-    >>> from sgan_sklearn.model_selection import mask_labels
-    >>> X, y = load_wine(return_X_y=True)
-    >>> few_labels = mask_labels(y, per_class=10, random_state=0)
-    >>> spreading = make_pipeline(StandardScaler(), LabelSpreading(kernel="knn"))
-    >>> display = ComparisonDisplay.from_estimator(
-    ...     spreading, X, few_labels, random_state=0, verbose=0
-    ... )
-    >>> display.comparison.n_labeled
-    30
-    """
-
-    figure_: Any
-    ax_: Any
-
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
-
-    @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, **params: Any
-    ) -> ComparisonDisplay:
-        """Compare a classifier with the labels alone, and plot the differences.
-
-        Parameters
-        ----------
-        estimator : classifier
-            A classifier that learns from unlabeled rows.
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
-            Labeled and unlabeled rows.
-        y : array-like of shape (n_samples,)
-            Labels, with `unlabeled_value` for unlabeled rows.
-        ax : matplotlib.axes.Axes, default=None
-            Axes to plot on. None creates a new figure.
-        **params : dict
-            Further parameters of `compare_with_labels_alone`.
-
-        Returns
-        -------
-        display : ComparisonDisplay
-            The display.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        return cls(compare_with_labels_alone(estimator, X, y, **params)).plot(ax=ax)
-
-    @with_plain_settings
-    def plot(self, ax: Any = None) -> ComparisonDisplay:
-        """Plot the differences with their intervals.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, default=None
-            Axes to plot on. None creates a new figure.
-
-        Returns
-        -------
-        display : ComparisonDisplay
-            The display itself.
-        """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
-        import matplotlib.pyplot as plt
-
-        comparison = self.comparison
-        others = [name for name in comparison.scores if name != comparison.name]
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 1.2 + 0.5 * len(others)), layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
-        for place, name in enumerate(others):
-            mean, low, high = difference = comparison.difference(name)
-            color = (COLORS["unknown"], COLORS["better"], COLORS["worse"])[difference.sign]
-            ax.plot([low, high], [place, place], color=color, linewidth=2)
-            ax.plot(mean, place, "o", color=color)
-        ax.axvline(0, color="black", linewidth=0.8)
-        ax.set(
-            yticks=range(len(others)),
-            yticklabels=[f"{name} ({comparison.scores[name].mean():.3f})" for name in others],
-            xlabel=f"{comparison.scoring} of {comparison.name} "
-            f"({comparison.scores[comparison.name].mean():.3f}) minus that of the method",
-            ylim=(len(others) - 0.5, -0.5),
-        )
-        return self
