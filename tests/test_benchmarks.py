@@ -258,6 +258,27 @@ def test_wrong_labels_are_made_and_found(benchmark, suite_cell):
     assert "| label_doubts, LogisticRegression" in module.summarize([cell])
 
 
+def test_labels_of_random_and_suggested_rows_are_compared(benchmark, suite_cell, monkeypatch):
+    module = benchmark("active")
+    assert module.labels_needed([(6, 0.5), (10, 0.7), (14, 0.9)], 0.8) == pytest.approx(12)
+    assert module.labels_needed([(6, 0.5), (10, 0.7)], 0.4) == 6
+    assert module.labels_needed([(6, 0.5), (10, 0.7)], 0.8) == 12.5
+    monkeypatch.setattr(module, "BUDGETS", (2, 5))
+    cells = [
+        suite_cell(module, f"LogisticRegression, {rows}")
+        for rows in (module.GOAL, module.RANDOM, module.SUGGESTED)
+    ]
+    assert [[point["n_labels"] for point in cell["curve"]] for cell in cells] == [
+        [20],
+        [4, 10],
+        [4, 10],
+    ]
+    assert cells[0]["curve"][0]["accuracy"] > 0.8
+    found = module.shares(cells, "LogisticRegression", "accuracy")
+    assert set(found[module.SUGGESTED]) == {"mixed"}
+    assert "| accuracy          | LogisticRegression | suggested rows |" in module.summarize(cells)
+
+
 def test_few_labels_are_filled(benchmark, mixed_rows):
     quality = benchmark("sample_quality")
     true = (mixed_rows["x"] > 0).to_numpy().astype(int)

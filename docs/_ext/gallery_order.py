@@ -3,6 +3,7 @@
 ORDER = (
     "digits_few_labels",
     "does_it_help",
+    "rows_to_label",
     "two_moons_over_time",
     "compare_label_spreading",
     "grid_search",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -82,7 +82,9 @@ def chunks(n_rows: int, size: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, n_rows, size))
 
 
-def apply_in_chunks(module: nn.Module, x: Any, size: int, device: torch.device | str) -> Tensor:
+def apply_in_chunks(
+    module: Callable[[Tensor], Tensor], x: Any, size: int, device: torch.device | str
+) -> Tensor:
     """Return the outputs of a network for any number of rows, on the CPU, in bounded memory."""
     limit_threads_after_fork()
     with torch.inference_mode():

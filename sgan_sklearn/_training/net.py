@@ -453,6 +453,11 @@ class SGANNet(ClassifierMixin, NeuralNet):
         size = chunk_size(self.row_shape_)
         return apply_in_chunks(self.averaged_module_, rows, size, self.device)
 
+    def features(self, rows: Rows) -> Tensor:
+        """Return the values of the averaged discriminator's last hidden layer, on the CPU."""
+        size = chunk_size(self.row_shape_)
+        return apply_in_chunks(self.averaged_module_.forward_features, rows, size, self.device)
+
     def generated(self, latent: Tensor) -> Tensor:
         """Return the averaged generator's rows for latent vectors, on the CPU."""
         size = chunk_size(self.row_shape_)

@@ -5,24 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTrainingClassifier
-from sklearn.utils.metaestimators import available_if
 
-from sgan_sklearn._data.labels import labels_of
-from sgan_sklearn._data.space import find_space
-from sgan_sklearn._data.table import as_table
-from sgan_sklearn._data.targets import check_target
-from sgan_sklearn.regularizers._simple_classifiers import random_subset
+from sgan_sklearn.inspection._numbers import OnNumbers
 
 __all__ = [
+    "FOREST",
     "LABELS_ALONE",
+    "SEARCHES",
     "Method",
     "are_equal",
     "baselines_for",
+    "columns_of",
+    "is_classifier_instance",
     "learns_from_unlabeled",
     "method_of",
     "name_of",
@@ -31,6 +29,9 @@ __all__ = [
 # Name of the method that does not learn from the unlabeled rows.
 LABELS_ALONE = "labels alone"
 
+# Name of one of the baselines.
+FOREST = "random forest"
+
 # Parameter whose value 0 turns the unlabeled rows off.
 WEIGHT = "unsupervised_weight"
 
@@ -38,9 +39,6 @@ WEIGHT = "unsupervised_weight"
 SEMI_SUPERVISED = (LabelPropagation, LabelSpreading, SelfTrainingClassifier)
 
 SEARCHES = (GridSearchCV, RandomizedSearchCV)
-
-# Maximum number of unlabeled rows of a baseline.
-MAX_UNLABELED = 10_000
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,7 @@ class Method:
 
 def method_of(classifier: Any, unlabeled_value: Any, caller: str) -> Method:
     """Return a classifier with the rows that it can be fitted on, or raise an error."""
-    has_params = hasattr(classifier, "get_params") and not isinstance(classifier, type)
-    if not (has_params and is_classifier(classifier)):
+    if not is_classifier_instance(classifier):
         raise TypeError(
             f"{caller} must be a classifier, such as SGANClassifier(). Got {classifier!r}."
         )
@@ -97,6 +94,12 @@ def method_of(classifier: Any, unlabeled_value: Any, caller: str) -> Method:
             f"{unlabeled_value!r}: replace it in y, and pass unlabeled_value=-1."
         )
     return Method(classifier, learns_from_unlabeled(classifier))
+
+
+def is_classifier_instance(value: Any) -> bool:
+    """Return whether a value of any type is a classifier."""
+    has_params = hasattr(value, "get_params") and not isinstance(value, type)
+    return has_params and is_classifier(value)
 
 
 def learns_from_unlabeled(classifier: Any) -> bool:
@@ -116,13 +119,13 @@ def baselines_for(classifier: Any, unlabeled_value: Any) -> dict[str, Method]:
 
     linear = LogisticRegression(max_iter=1000)
     baselines = {
-        "random forest": RandomForestClassifier(),
+        FOREST: RandomForestClassifier(),
         "label spreading": LabelSpreading(kernel="knn", max_iter=100),
         "self-training": SelfTrainingClassifier(linear),
     }
     return {
         name: Method(
-            _in_place_of_last_step(classifier, _OnNumbers(baseline, unlabeled_value)),
+            _in_place_of_last_step(classifier, OnNumbers(baseline, unlabeled_value)),
             learns_from_unlabeled(baseline),
         )
         for name, baseline in baselines.items()
@@ -144,84 +147,25 @@ def _last_step(classifier: Any) -> Any:
             return classifier
 
 
-def _in_place_of_last_step(classifier: Any, baseline: _OnNumbers) -> Any:
+def _in_place_of_last_step(classifier: Any, baseline: OnNumbers) -> Any:
     """Return a baseline after the same preprocessing as a classifier."""
     if isinstance(classifier, SEARCHES):
         return _in_place_of_last_step(classifier.estimator, baseline)
     if isinstance(classifier, Pipeline):
         last = _in_place_of_last_step(classifier[-1], baseline)
         return Pipeline([*classifier.steps[:-1], (classifier.steps[-1][0], last)])
-    columns = {
+    return baseline.set_params(**columns_of(classifier))
+
+
+def columns_of(classifier: Any) -> dict[str, Any]:
+    """Return the parameters of a classifier that describe the columns."""
+    return {
         name: value
         for name, value in classifier.get_params(deep=False).items()
         if name in ("categorical_features", "image_shape")
     }
-    return baseline.set_params(**columns)
 
 
 def are_equal(mark: Any, other: Any) -> bool:
     """Return whether two values of unlabeled rows are equal, or both missing."""
     return bool(mark == other) or (mark != mark and other != other)
-
-
-class _OnNumbers(ClassifierMixin, BaseEstimator):
-    """A classifier on the numbers that `SGANClassifier` makes of its rows.
-
-    Parameters
-    ----------
-    classifier : classifier
-        It gets class codes, which are -1 if unlabeled.
-    unlabeled_value : object
-        Label of the unlabeled rows.
-    categorical_features, image_shape
-        As in `SGANClassifier`.
-    """
-
-    def __init__(
-        self,
-        classifier: Any,
-        unlabeled_value: Any,
-        categorical_features: Any = "from_dtype",
-        image_shape: tuple[int, ...] | None = None,
-    ) -> None:
-        self.classifier = classifier
-        self.unlabeled_value = unlabeled_value
-        self.categorical_features = categorical_features
-        self.image_shape = image_shape
-
-    def fit(self, X: Any, y: Any) -> _OnNumbers:
-        """Fit the classifier on at most 10,000 unlabeled rows."""
-        labels = labels_of(check_target(y, self.unlabeled_value))
-        table = as_table(X)
-        self.space_ = find_space(
-            table,
-            image_shape=self.image_shape,
-            categorical_features=self.categorical_features,
-            scaling="auto",
-            n_components=500,
-            for_images=False,
-        )
-        rows = self.space_.read(self, table, reset=True)
-        self.space_.fit(rows, labels.codes, np.random.RandomState(0))
-        unlabeled = random_subset(np.flatnonzero(labels.codes < 0), MAX_UNLABELED)
-        chosen = np.sort(np.concatenate([np.flatnonzero(labels.codes >= 0), unlabeled]))
-        self.classes_ = labels.classes
-        self.classifier_ = clone(self.classifier)
-        self.classifier_.fit(self._numbers_of(rows[chosen]), labels.codes[chosen])
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the predicted classes."""
-        return self.classes_[self.classifier_.predict(self._numbers(X))]
-
-    @available_if(lambda self: hasattr(self.classifier, "predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the class probabilities."""
-        probabilities: np.ndarray = self.classifier_.predict_proba(self._numbers(X))
-        return probabilities
-
-    def _numbers(self, X: Any) -> np.ndarray:
-        return self._numbers_of(self.space_.read_like_training(self, X))
-
-    def _numbers_of(self, rows: np.ndarray) -> np.ndarray:
-        return self.space_.transform(rows).reshape(len(rows), -1)
