@@ -121,6 +121,7 @@ MODULES = {
         "_comparison_display",
         "_doubts",
         "_label_cost",
+        "_novelty",
         "_suggestions",
         "__init__",
     ],

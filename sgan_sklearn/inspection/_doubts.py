@@ -8,8 +8,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sgan_sklearn._runtime.random import RandomState
-from sgan_sklearn.inspection._evaluation import check_options, evaluate, read_rows, split_tasks
-from sgan_sklearn.inspection._methods import method_of, name_of
+from sgan_sklearn.inspection._evaluation import (
+    check_options,
+    evaluate,
+    mean_of_each_row,
+    read_rows,
+    split_tasks,
+)
+from sgan_sklearn.inspection._methods import check_has_probabilities, method_of, name_of
 
 __all__ = ["label_doubts"]
 
@@ -97,23 +103,14 @@ def label_doubts(
         verbose=verbose,
     )
     method = method_of(estimator, unlabeled_value, "The 'estimator' parameter of label_doubts")
-    if not hasattr(estimator, "predict_proba"):
-        raise TypeError(
-            "The 'estimator' parameter of label_doubts must have predict_proba. Got "
-            f"{name_of(estimator)}: wrap it in CalibratedClassifierCV."
-        )
+    check_has_probabilities(estimator, "label_doubts")
+    name = name_of(estimator)
     rows = read_rows(X, y, unlabeled_value, "label_doubts")
     tasks = split_tasks(cv, rows, groups, check_random_state(random_state))
     results = evaluate(
-        {"": method}, rows, tasks, _doubts, required=[""], n_jobs=n_jobs, verbose=verbose
+        {name: method}, rows, tasks, _doubts, required=[name], n_jobs=n_jobs, verbose=verbose
     )
-    sums, counts = np.zeros(len(rows.y)), np.zeros(len(rows.y))
-    for task, values in zip(tasks, results.values[""], strict=True):
-        sums[task.test] += values
-        counts[task.test] += 1
-    means = np.full(len(rows.y), np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+    return mean_of_each_row(tasks, results.values[name], len(rows.y))
 
 
 def _doubts(classifier: Any, X: Any, labels: np.ndarray) -> np.ndarray:

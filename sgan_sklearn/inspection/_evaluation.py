@@ -32,6 +32,8 @@ __all__ = [
     "check_options",
     "evaluate",
     "evaluate_scores",
+    "fitted",
+    "mean_of_each_row",
     "read_rows",
     "score_name",
     "split_tasks",
@@ -241,23 +243,50 @@ def _parts(n_tasks: int) -> list[range]:
     return [range(1), *(range(i, min(i + size, n_tasks)) for i in range(1, n_tasks, size))]
 
 
-def _fit_and_measure(
-    name: str, method: Method, rows: PartlyLabeled, task: Task, measure: Any, is_required: bool
-) -> tuple[Any, float, str | None]:
-    """Return the result, the seconds and the error of one fit."""
-    rng = np.random.RandomState(task.seed)
+def fitted(method: Method, rows: PartlyLabeled, labeled: np.ndarray, seed: int) -> Any:
+    """Return the classifier of a method, fitted on all rows that it can learn from."""
+    train = np.arange(len(rows.y)) if method.uses_unlabeled else labeled
+    return _fitted(method, rows, train, labeled, seed)
+
+
+def mean_of_each_row(
+    tasks: Sequence[Task], values: Sequence[np.ndarray], n_rows: int
+) -> np.ndarray:
+    """Return the mean value of each row over the test folds with it; nan if there is none."""
+    sums, counts = np.zeros(n_rows), np.zeros(n_rows)
+    for task, of_test_rows in zip(tasks, values, strict=True):
+        sums[task.test] += of_test_rows
+        counts[task.test] += 1
+    means = np.full(n_rows, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
+
+
+def _fitted(
+    method: Method, rows: PartlyLabeled, train: np.ndarray, labeled: np.ndarray, seed: int
+) -> Any:
+    """Return the classifier of a method, fitted on some rows, of which some show their labels."""
+    rng = np.random.RandomState(seed)
     classifier = seeded_clone(method.classifier, lambda: int(rng.randint(2**31 - 1)))
-    train = task.train if method.uses_unlabeled else task.labeled
     y = rows.y[train]
-    hidden = ~np.isin(train, task.labeled)
+    hidden = ~np.isin(train, labeled)
     if hidden.any():
         y[hidden] = rows.unlabeled_value
     else:
         y = plain_labels(y)
+    classifier.fit(_safe_indexing(rows.X, train), y)
+    return classifier
+
+
+def _fit_and_measure(
+    name: str, method: Method, rows: PartlyLabeled, task: Task, measure: Any, is_required: bool
+) -> tuple[Any, float, str | None]:
+    """Return the result, the seconds and the error of one fit."""
+    train = task.train if method.uses_unlabeled else task.labeled
     start, value, error = time.perf_counter(), np.nan, None
     try:
         with _with_few_warnings(is_required):
-            classifier.fit(_safe_indexing(rows.X, train), y)
+            classifier = _fitted(method, rows, train, task.labeled, task.seed)
             true = plain_labels(rows.y[task.test])
             value = measure(classifier, _safe_indexing(rows.X, task.test), true)
     except Exception as failure:  # a baseline need not suit the rows

@@ -19,6 +19,7 @@ __all__ = [
     "Method",
     "are_equal",
     "baselines_for",
+    "check_has_probabilities",
     "columns_of",
     "is_classifier_instance",
     "learns_from_unlabeled",
@@ -100,6 +101,15 @@ def is_classifier_instance(value: Any) -> bool:
     """Return whether a value of any type is a classifier."""
     has_params = hasattr(value, "get_params") and not isinstance(value, type)
     return has_params and is_classifier(value)
+
+
+def check_has_probabilities(classifier: Any, caller: str) -> None:
+    """Raise TypeError if a classifier has no predict_proba."""
+    if not hasattr(classifier, "predict_proba"):
+        raise TypeError(
+            f"The 'estimator' parameter of {caller} must have predict_proba. Got "
+            f"{name_of(classifier)}: wrap it in CalibratedClassifierCV."
+        )
 
 
 def learns_from_unlabeled(classifier: Any) -> bool:
