@@ -279,6 +279,20 @@ def test_labels_of_random_and_suggested_rows_are_compared(benchmark, suite_cell,
     assert "| accuracy          | LogisticRegression | suggested rows |" in module.summarize(cells)
 
 
+def test_foreign_rows_are_hidden_and_found(benchmark, suite_cell, mixed_rows, monkeypatch):
+    module = benchmark("foreign_rows")
+    y = np.digitize(mixed_rows["x"], np.quantile(mixed_rows["x"], [0.25, 0.5, 0.75]))
+    four = benchmark("_tables").Table(mixed_rows, y, None)
+    two = suite_cell(module, "SelfTraining")
+    monkeypatch.setattr(module, "load_table", lambda *_: four)
+    key = {"dataset": "four", "labels_per_class": 10, "method": "SelfTraining", "draw": 0}
+    cell = {"key": key, **module.measure(key, None)}
+    assert two["n_classes"] == 2
+    assert (cell["n_classes"], cell["n_labeled"]) == (4, 30)
+    assert 0 <= cell["false_alarms"] < 0.4
+    assert "| SelfTraining" in module.summarize([two, cell])
+
+
 def test_few_labels_are_filled(benchmark, mixed_rows):
     quality = benchmark("sample_quality")
     true = (mixed_rows["x"] > 0).to_numpy().astype(int)
