@@ -31,11 +31,12 @@ from sgan_sklearn.inspection import novelty_p_values
 LABELS_PER_CLASS = (5, 10, 25)
 MIN_CLASSES = 4
 ALPHA = 0.1
+ON_LABELS = ("RandomForest",)  # not fitted on unlabeled rows
 METHODS = {
     "SGANClassifier": SGANClassifier(device="cpu"),
     "LabelSpreading": make_pipeline(encoder(), LabelSpreading(kernel="knn", max_iter=100)),
     "SelfTraining": make_pipeline(encoder(), SelfTrainingClassifier(LINEAR)),
-    "RandomForest, labels alone": make_pipeline(encoder(), RandomForestClassifier()),
+    "RandomForest": make_pipeline(encoder(), RandomForestClassifier()),
 }
 
 
@@ -55,12 +56,13 @@ def measure(key: dict, folder: Path | None) -> dict:
     y[is_foreign] = -1
     X_known, y_known = draw.X_test[~is_foreign_test], draw.y_test[~is_foreign_test]
     found: dict = {"n_classes": len(classes), "n_labeled": int((y != -1).sum())}
-    for name, used in (("with", np.full(len(y), True)), ("without", ~is_foreign)):
+    fits = {"without": ~is_foreign, "with": np.full(len(y), True)}
+    if key["method"] in ON_LABELS:
+        fits = {"without": y != -1}
+    for name, used in fits.items():
         classifier = clone(METHODS[key["method"]])
         seeds = [param for param in classifier.get_params() if param.endswith("random_state")]
         classifier.set_params(**dict.fromkeys(seeds, seed))
-        if key["method"].endswith("labels alone"):
-            used &= y != -1
         with np.errstate(all="ignore"):  # graphs of neighbors may be disconnected
             classifier.fit(draw.X_train[used], y[used])
             predicted = classifier.predict(X_known)
@@ -90,11 +92,12 @@ def summarize(cells: list[dict]) -> str:
                 and cell["n_classes"] >= MIN_CLASSES
             ]
             if chosen:
+                differences = [cell["with"] - cell["without"] for cell in chosen if "with" in cell]
                 columns = [
-                    mean_and_deviation(values)
+                    mean_and_deviation(values) if values else "-"
                     for values in (
                         [cell["without"] for cell in chosen],
-                        [cell["with"] - cell["without"] for cell in chosen],
+                        differences,
                         [cell["false_alarms"] for cell in chosen],
                         [cell["detected"] for cell in chosen],
                         [cell["auc"] for cell in chosen],

@@ -11,7 +11,6 @@ from sgan_sklearn._runtime.random import RandomState
 from sgan_sklearn.inspection._evaluation import (
     check_options,
     evaluate,
-    mean_of_each_row,
     read_rows,
     split_tasks,
 )
@@ -110,7 +109,13 @@ def label_doubts(
     results = evaluate(
         {name: method}, rows, tasks, _doubts, required=[name], n_jobs=n_jobs, verbose=verbose
     )
-    return mean_of_each_row(tasks, results.values[name], len(rows.y))
+    sums, counts = np.zeros(len(rows.y)), np.zeros(len(rows.y))
+    for task, values in zip(tasks, results.values[name], strict=True):
+        sums[task.test] += values
+        counts[task.test] += 1
+    means = np.full(len(rows.y), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
 
 
 def _doubts(classifier: Any, X: Any, labels: np.ndarray) -> np.ndarray:

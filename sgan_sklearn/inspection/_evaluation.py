@@ -33,7 +33,6 @@ __all__ = [
     "evaluate",
     "evaluate_scores",
     "fitted",
-    "mean_of_each_row",
     "read_rows",
     "score_name",
     "split_tasks",
@@ -246,20 +245,8 @@ def _parts(n_tasks: int) -> list[range]:
 def fitted(method: Method, rows: PartlyLabeled, labeled: np.ndarray, seed: int) -> Any:
     """Return the classifier of a method, fitted on all rows that it can learn from."""
     train = np.arange(len(rows.y)) if method.uses_unlabeled else labeled
-    return _fitted(method, rows, train, labeled, seed)
-
-
-def mean_of_each_row(
-    tasks: Sequence[Task], values: Sequence[np.ndarray], n_rows: int
-) -> np.ndarray:
-    """Return the mean value of each row over the test folds with it; nan if there is none."""
-    sums, counts = np.zeros(n_rows), np.zeros(n_rows)
-    for task, of_test_rows in zip(tasks, values, strict=True):
-        sums[task.test] += of_test_rows
-        counts[task.test] += 1
-    means = np.full(n_rows, np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+    with _with_few_warnings(True):
+        return _fitted(method, rows, train, labeled, seed)
 
 
 def _fitted(

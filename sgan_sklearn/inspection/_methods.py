@@ -10,18 +10,14 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTrainingClassifier
 
-from sgan_sklearn.inspection._numbers import OnNumbers
+from sgan_sklearn.inspection._numbers import OnNumbers, columns_of
 
 __all__ = [
-    "FOREST",
     "LABELS_ALONE",
-    "SEARCHES",
     "Method",
     "are_equal",
     "baselines_for",
     "check_has_probabilities",
-    "columns_of",
-    "is_classifier_instance",
     "learns_from_unlabeled",
     "method_of",
     "name_of",
@@ -29,9 +25,6 @@ __all__ = [
 
 # Name of the method that does not learn from the unlabeled rows.
 LABELS_ALONE = "labels alone"
-
-# Name of one of the baselines.
-FOREST = "random forest"
 
 # Parameter whose value 0 turns the unlabeled rows off.
 WEIGHT = "unsupervised_weight"
@@ -78,7 +71,8 @@ class Method:
 
 def method_of(classifier: Any, unlabeled_value: Any, caller: str) -> Method:
     """Return a classifier with the rows that it can be fitted on, or raise an error."""
-    if not is_classifier_instance(classifier):
+    has_params = hasattr(classifier, "get_params") and not isinstance(classifier, type)
+    if not (has_params and is_classifier(classifier)):
         raise TypeError(
             f"{caller} must be a classifier, such as SGANClassifier(). Got {classifier!r}."
         )
@@ -95,12 +89,6 @@ def method_of(classifier: Any, unlabeled_value: Any, caller: str) -> Method:
             f"{unlabeled_value!r}: replace it in y, and pass unlabeled_value=-1."
         )
     return Method(classifier, learns_from_unlabeled(classifier))
-
-
-def is_classifier_instance(value: Any) -> bool:
-    """Return whether a value of any type is a classifier."""
-    has_params = hasattr(value, "get_params") and not isinstance(value, type)
-    return has_params and is_classifier(value)
 
 
 def check_has_probabilities(classifier: Any, caller: str) -> None:
@@ -129,7 +117,7 @@ def baselines_for(classifier: Any, unlabeled_value: Any) -> dict[str, Method]:
 
     linear = LogisticRegression(max_iter=1000)
     baselines = {
-        FOREST: RandomForestClassifier(),
+        "random forest": RandomForestClassifier(),
         "label spreading": LabelSpreading(kernel="knn", max_iter=100),
         "self-training": SelfTrainingClassifier(linear),
     }
@@ -165,15 +153,6 @@ def _in_place_of_last_step(classifier: Any, baseline: OnNumbers) -> Any:
         last = _in_place_of_last_step(classifier[-1], baseline)
         return Pipeline([*classifier.steps[:-1], (classifier.steps[-1][0], last)])
     return baseline.set_params(**columns_of(classifier))
-
-
-def columns_of(classifier: Any) -> dict[str, Any]:
-    """Return the parameters of a classifier that describe the columns."""
-    return {
-        name: value
-        for name, value in classifier.get_params(deep=False).items()
-        if name in ("categorical_features", "image_shape")
-    }
 
 
 def are_equal(mark: Any, other: Any) -> bool:

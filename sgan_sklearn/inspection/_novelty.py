@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import entr
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _num_samples
 
+from sgan_sklearn._data.targets import as_code
 from sgan_sklearn._runtime.random import RandomState
 from sgan_sklearn.inspection._evaluation import (
+    Task,
     check_options,
     evaluate,
     fitted,
-    mean_of_each_row,
     read_rows,
     split_tasks,
 )
 from sgan_sklearn.inspection._methods import check_has_probabilities, method_of, name_of
+from sgan_sklearn.inspection._numbers import class_probabilities, entropy
 
 __all__ = ["novelty_p_values"]
+
+CALLER = "novelty_p_values"
 
 
 def novelty_p_values(
@@ -42,14 +46,16 @@ def novelty_p_values(
     """Return p-values of rows for being of a known class, to find rows of other classes.
 
     Each row has a score of how unusual it is, by default the entropy of its class probabilities.
-    The scores ``s_i`` of the ``n`` labeled rows are those of classifiers that have not seen their
-    labels. The p-value of a row with the score ``s`` is::
+    The scores ``s_i`` of the ``n`` labeled rows in test folds come from classifiers that have not
+    seen their labels; with repeated folds, each of the scores of a row counts as a part of a row.
+    The p-value of a row with the score ``s`` is::
 
         (1 + #{i: s_i >= s}) / (n + 1)
 
-    Of the rows of known classes, a share of at most about ``alpha`` has a p-value up to ``alpha``,
-    if the labeled rows are a random sample of them. So ``p <= 0.1`` finds rows of no known class at
-    a rate of false alarms of a tenth. ``n`` labels suffice for an alpha down to ``1 / (n + 1)``.
+    If the labeled rows are a random sample of the rows of their classes, about a share ``alpha`` of
+    the other rows of these classes has a p-value up to ``alpha``. So ``p <= 0.1`` finds rows of no
+    known class at a rate of false alarms of about a tenth. This is a mean over samples of the
+    labels: the fewer labels, the more it varies. P-values are not below ``1 / (n + 1)``.
 
     .. versionadded:: 0.1
 
@@ -66,7 +72,7 @@ def novelty_p_values(
         Other rows, whose p-values are returned. None means the unlabeled rows of `X`.
     score : {"entropy"} or callable, default="entropy"
         How unusual rows are: the entropy of their class probabilities, or a function of a fitted
-        classifier and rows that returns a number for each row. Larger ones are more unusual.
+        classifier and rows that returns a number for each row. Larger numbers are more unusual.
     cv : "auto", int or splitter, default="auto"
         Folds of the labeled rows, as in `SemiSupervisedSplit`, or an instance of it. "auto" is two
         repetitions of five folds, or fewer for classes with fewer labels.
@@ -91,14 +97,17 @@ def novelty_p_values(
     Raises
     ------
     ValueError
-        If there is no labeled row, if a class has fewer labels than folds, if a score is not
-        finite, or if a parameter is not as described.
+        If there are no labeled rows or no rows to return p-values of, if a class has fewer labels
+        than folds, if a score is not finite, or if a parameter is not as described.
     TypeError
         If `estimator` is not a classifier with ``predict_proba``.
 
     References
     ----------
     Bates et al., "Testing for Outliers with Conformal p-values", 2021, arXiv:2104.08279.
+
+    Barber et al., "Predictive Inference with the Jackknife+", 2019, arXiv:1905.02928 (scores of
+    labeled rows by cross-validation).
 
     Examples
     --------
@@ -116,64 +125,95 @@ def novelty_p_values(
     >>> bool((p_values[100:] < 0.1).mean() > 0.8)
     True
     """
-    caller = "novelty_p_values"
     check_options(
-        caller,
+        CALLER,
         unlabeled_value=unlabeled_value,
         n_jobs=n_jobs,
         random_state=random_state,
         verbose=verbose,
     )
     validate_parameter_constraints(
-        {"score": [StrOptions({"entropy"}), callable]}, {"score": score}, caller_name=caller
+        {"score": [StrOptions({"entropy"}), callable]}, {"score": score}, caller_name=CALLER
     )
-    method = method_of(estimator, unlabeled_value, f"The 'estimator' parameter of {caller}")
-    if score == "entropy":
-        check_has_probabilities(estimator, caller)
-        score = _entropy
+    method = method_of(estimator, unlabeled_value, f"The 'estimator' parameter of {CALLER}")
     name = name_of(estimator)
-    rows = read_rows(X, y, unlabeled_value, caller)
+    rows = read_rows(X, y, unlabeled_value, CALLER)
+    unlabeled, in_training = np.flatnonzero(~rows.target.labeled), X_new is None
+    if not in_training:
+        (X_new,) = indexable(X_new)
+        _check_columns(rows.X, X_new)
+    elif len(unlabeled) == 0:
+        raise ValueError(
+            f"y of {CALLER} holds no unlabeled row (unlabeled_value={as_code(unlabeled_value)}). "
+            "Pass other rows as X_new, or the unlabeled_value that y has."
+        )
+    if isinstance(score, str):
+        check_has_probabilities(estimator, CALLER)
+        if len(np.unique(rows.target.known_labels)) < 2:
+            raise ValueError(
+                f'score="entropy" of {CALLER} needs labels of two classes or more. Got one class: '
+                "pass another score, or label rows of other classes."
+            )
+        score = _entropy_of_probabilities
     rng = check_random_state(random_state)
     tasks = split_tasks(cv, rows, groups, rng)
+    if in_training:
+        # The rows are unlabeled training rows, so those of the test folds must be, too.
+        tasks = [task._replace(train=np.union1d(task.train, task.test)) for task in tasks]
+        X_new = _safe_indexing(rows.X, unlabeled)
     seed = int(rng.randint(2**31 - 1))
+    measure = partial(_scores, score)
     results = evaluate(
-        {name: method},
-        rows,
-        tasks,
-        partial(_scores, score),
-        required=[name],
-        n_jobs=n_jobs,
-        verbose=verbose,
+        {name: method}, rows, tasks, measure, required=[name], n_jobs=n_jobs, verbose=verbose
     )
-    known = mean_of_each_row(tasks, results.values[name], len(rows.y))
     classifier = fitted(method, rows, np.flatnonzero(rows.target.labeled), seed)
-    X_scored, unlabeled = X_new, np.flatnonzero(~rows.target.labeled)
-    if X_new is None:
-        X_scored = _safe_indexing(rows.X, unlabeled)
-    scores = _scores(score, classifier, X_scored) if _num_samples(X_scored) else np.empty(0)
-    calibration = np.sort(known[np.isfinite(known)])
-    n_above = len(calibration) - np.searchsorted(calibration, scores, side="left")
-    p_values = (1 + n_above) / (len(calibration) + 1)
-    if X_new is not None:
+    p_values = _p_values(tasks, results.values[name], _scores(score, classifier, X_new))
+    if not in_training:
         return p_values
     of_all_rows = np.full(len(rows.y), np.nan)
     of_all_rows[unlabeled] = p_values
     return of_all_rows
 
 
-def _entropy(classifier: Any, X: Any) -> np.ndarray:
-    """Return the entropy of the class probabilities."""
-    return entr(classifier.predict_proba(X)).sum(axis=1)
+def _check_columns(X: Any, X_new: Any) -> None:
+    """Raise ValueError if rows have another shape than the training rows."""
+    shape, new_shape = np.shape(X[:1])[1:], np.shape(X_new[:1])[1:]
+    if (len(shape) == len(new_shape) and shape != new_shape) or bool(shape) != bool(new_shape):
+        raise ValueError(
+            f"The 'X_new' parameter of {CALLER} must hold rows like those of X, of the shape "
+            f"{shape}. Got rows of the shape {new_shape}."
+        )
+
+
+def _entropy_of_probabilities(classifier: Any, X: Any) -> np.ndarray:
+    return entropy(class_probabilities(classifier, X))
 
 
 def _scores(score: Any, classifier: Any, X: Any, y: Any = None) -> np.ndarray:
     """Return the scores of a fitted classifier, or raise ValueError if they are not numbers."""
-    scores = np.asarray(score(classifier, X), dtype=float)
-    n_rows = _num_samples(X)
-    if scores.shape != (n_rows,) or not np.isfinite(scores).all():
-        raise ValueError(
-            "The 'score' parameter of novelty_p_values must return a finite number for each of the "
-            f"{n_rows} rows. Got the shape {scores.shape}"
-            + (" with values that are not finite." if scores.shape == (n_rows,) else ".")
-        )
-    return scores
+    scores, n_rows = np.asarray(score(classifier, X)), _num_samples(X)
+    if scores.dtype.kind not in "fiu" or scores.shape != (n_rows,):
+        found = f"the shape {scores.shape} and the dtype {scores.dtype}"
+    elif not np.isfinite(scores).all():
+        found = f"{np.count_nonzero(~np.isfinite(scores))} infinite or missing ones"
+    else:
+        return scores.astype(float)
+    raise ValueError(
+        f"The 'score' parameter of {CALLER} must return a finite number for each of the {n_rows} "
+        f"rows. Got {found}."
+    )
+
+
+def _p_values(
+    tasks: Sequence[Task], of_test_rows: Sequence[np.ndarray], scores: np.ndarray
+) -> np.ndarray:
+    """Return the p-value of each score, given those of the labeled rows in the test folds."""
+    tested = np.concatenate([task.test for task in tasks])
+    known = np.concatenate(of_test_rows)
+    weights = 1 / np.bincount(tested)[tested]  # of the scores of one row, 1 in all
+    order = np.argsort(known)
+    below = np.concatenate([[0.0], np.cumsum(weights[order])])
+    n_rows = len(np.unique(tested))
+    n_above = n_rows - below[np.searchsorted(known[order], scores, side="left")]
+    p_values: np.ndarray = (1 + n_above.round(9)) / (n_rows + 1)
+    return p_values

@@ -1,11 +1,15 @@
-"""Any rows as numbers, for classifiers and clusters that need them."""
+"""Any rows as numbers: scaled columns, features of networks, or class probabilities."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import entr
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 
@@ -13,12 +17,20 @@ from sgan_sklearn._data.labels import labels_of
 from sgan_sklearn._data.space import find_space
 from sgan_sklearn._data.table import as_table
 from sgan_sklearn._data.targets import check_target
+from sgan_sklearn._runtime.settings import with_plain_settings
 from sgan_sklearn.regularizers._simple_classifiers import random_subset
 
 if TYPE_CHECKING:
     from sgan_sklearn._classifier import SGANClassifier
 
-__all__ = ["OnNumbers", "ToNumbers", "features_of_images"]
+__all__ = [
+    "OnNumbers",
+    "Similarity",
+    "ToNumbers",
+    "class_probabilities",
+    "columns_of",
+    "entropy",
+]
 
 # Maximum number of unlabeled rows of a classifier.
 MAX_UNLABELED = 10_000
@@ -61,10 +73,71 @@ class ToNumbers(TransformerMixin, BaseEstimator):
         return self.space_.transform(rows).reshape(len(rows), -1)
 
 
-def features_of_images(classifier: SGANClassifier, X: Any) -> np.ndarray:
+def class_probabilities(classifier: Any, X: Any) -> np.ndarray:
+    """Return class probabilities, equal ones where a classifier has none.
+
+    `LabelSpreading` divides by zero for rows that no label reaches.
+    """
+    probabilities = np.array(classifier.predict_proba(X), dtype=float)
+    unknown = ~np.isfinite(probabilities).all(axis=1)
+    probabilities[unknown] = 1 / probabilities.shape[1]
+    return probabilities
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Return the entropy of the class probabilities of each row."""
+    return entr(probabilities).sum(axis=1)
+
+
+def columns_of(classifier: Any) -> dict[str, Any]:
+    """Return the parameters of a classifier that describe the columns."""
+    return {
+        name: value
+        for name, value in classifier.get_params(deep=False).items()
+        if name in ("categorical_features", "image_shape")
+    }
+
+
+@with_plain_settings
+def _features_of_images(classifier: SGANClassifier, X: Any) -> np.ndarray:
     """Return the features of the discriminator of a fitted classifier."""
     features = classifier.net_.features(classifier._to_model_space(X))
     return features.flatten(1).numpy()
+
+
+class Similarity:
+    """Numbers of rows in which similar rows are close to each other.
+
+    They are the features of the discriminator for images, and otherwise the numbers of `ToNumbers`,
+    scaled as for all rows. Those of texts are their class probabilities.
+
+    Parameters
+    ----------
+    classifier : classifier or None
+        A fitted classifier, whose preprocessing is applied first.
+    X : array-like, sparse matrix or DataFrame
+        All rows.
+    """
+
+    def __init__(self, classifier: Any, X: Any) -> None:
+        while not isinstance(classifier, Pipeline) and hasattr(classifier, "best_estimator_"):
+            classifier = classifier.best_estimator_
+        if isinstance(classifier, Pipeline):
+            if len(classifier) > 1:
+                X = classifier[:-1].transform(X)
+            classifier = classifier[-1]
+        self._X = X
+        self._of_rows: Callable[[Any], np.ndarray] = partial(class_probabilities, classifier)
+        if getattr(classifier, "image_shape_", None) is not None:
+            self._of_rows = partial(_features_of_images, classifier)
+        elif classifier is None or np.ndim(X) != 1:
+            columns = {} if classifier is None else columns_of(classifier)
+            self._of_rows = ToNumbers(**columns).fit(X).transform
+
+    def numbers(self, places: np.ndarray) -> np.ndarray:
+        """Return the numbers of some rows."""
+        numbers: np.ndarray = self._of_rows(_safe_indexing(self._X, places))
+        return numbers
 
 
 class OnNumbers(ClassifierMixin, BaseEstimator):

@@ -7,29 +7,23 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from scipy.special import entr
 from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from sgan_sklearn._data.targets import check_mark, check_target
-from sgan_sklearn._data.validation import check_same_length
+from sgan_sklearn._data.targets import as_code, check_mark, check_target
+from sgan_sklearn._data.validation import check_collected, check_same_length
 from sgan_sklearn._runtime.random import RandomState
-from sgan_sklearn.inspection._methods import (
-    FOREST,
-    SEARCHES,
-    baselines_for,
-    columns_of,
-    is_classifier_instance,
-)
-from sgan_sklearn.inspection._numbers import ToNumbers, features_of_images
-from sgan_sklearn.regularizers._simple_classifiers import random_subset, seeded_clone
+from sgan_sklearn.inspection._methods import check_has_probabilities, method_of
+from sgan_sklearn.inspection._numbers import Similarity, class_probabilities, entropy
 
 __all__ = ["suggest_labels"]
+
+CALLER = "suggest_labels"
 
 # Maximum number of rows that are clustered: enough to tell what is typical.
 MAX_CLUSTERED = 20_000
@@ -72,7 +66,7 @@ def suggest_labels(
     estimator : classifier or None
         A fitted classifier with ``predict_proba``, or None if there are no labels yet.
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or images
-        Rows, all of which may be suggested, except those with a label.
+        Rows to choose from, except those with a label.
     n_rows : int
         Number of rows to label.
     y : array-like of shape (n_samples,), default=None
@@ -85,14 +79,15 @@ def suggest_labels(
         - "entropy": large entropy of the class probabilities;
         - "disagreement": large Jensen-Shannon divergence of the class probabilities and those of a
           random forest, which is fitted on the labeled rows;
-        - "typical": the row is in a cluster with few labels, and its neighbors are close to it.
+        - "typical": the row is in a cluster with few labels, and its neighbors are close to it. The
+          rows are chosen from 20,000 random ones if there are more.
     n_candidates : int, default=5
         Number of uncertain rows for each suggested one. A larger number gives suggestions that
         differ more from each other, but are less uncertain. 1 takes the most uncertain rows.
     unlabeled_value : int, float, str or None, default=-1
         Label of the unlabeled rows; NaN includes all missing values.
     random_state : int, RandomState instance or None, default=None
-        Determines the clusters and the random forest.
+        Determines the order of equally uncertain rows, the clusters and the random forest.
 
     Returns
     -------
@@ -105,7 +100,7 @@ def suggest_labels(
         If there are fewer unlabeled rows than `n_rows`, if a strategy lacks the classifier or the
         labels that it needs, or if a parameter is not as described.
     TypeError
-        If `estimator` is not a classifier with ``predict_proba``.
+        If `estimator` is not a classifier, or has no ``predict_proba`` where it is needed.
     sklearn.exceptions.NotFittedError
         If `estimator` is not fitted.
 
@@ -138,43 +133,50 @@ def suggest_labels(
         unlabeled_value=unlabeled_value,
         random_state=random_state,
     )
+    check_collected(X)
+    (X,) = indexable(X)
     labeled = np.zeros(_num_samples(X), dtype=bool)
     if y is not None:
-        target = check_target(y, unlabeled_value, "suggest_labels")
+        target = check_target(y, unlabeled_value, CALLER)
         check_same_length("y", target.values, X)
         labeled = target.labeled
     unlabeled = np.flatnonzero(~labeled)
     if n_rows > len(unlabeled):
         raise ValueError(
-            "The 'n_rows' parameter of suggest_labels must be at most the number of unlabeled "
-            f"rows, {len(unlabeled)}. Got {n_rows}."
+            f"The 'n_rows' parameter of {CALLER} must be at most the number of unlabeled rows, "
+            f"{len(unlabeled)} of {len(labeled)} (unlabeled_value={as_code(unlabeled_value)}). Got "
+            f"{n_rows}."
         )
     rng = check_random_state(random_state)
     if strategy == "typical":
-        return _typical_rows(estimator, X, labeled, n_rows, rng)
+        return _typical_rows(Similarity(estimator, X), labeled, int(n_rows), rng)
+    pool = _safe_indexing(X, unlabeled)
+    probabilities = class_probabilities(estimator, pool)
+    similarity = Similarity(estimator, X)
     if strategy == "disagreement":
         if not labeled.any():
             raise ValueError(
-                'strategy="disagreement" of suggest_labels fits a random forest on the labeled '
-                "rows. Pass y with their labels."
+                f'strategy="disagreement" of {CALLER} fits a random forest on the labeled rows, '
+                "but there are none. Pass their labels as y."
             )
-        forest = baselines_for(estimator, unlabeled_value)[FOREST].classifier
-        forest = seeded_clone(forest, lambda: int(rng.randint(2**31 - 1)))
-        forest.fit(_safe_indexing(X, np.flatnonzero(labeled)), target.known_labels)
-        uncertainty = _disagreement(estimator, forest, _safe_indexing(X, unlabeled))
+        of_forest = _forest_probabilities(
+            estimator.classes_, similarity, target.known_labels, labeled, rng
+        )
+        uncertainty = _divergence(probabilities, of_forest)
     else:
-        probabilities = estimator.predict_proba(_safe_indexing(X, unlabeled))
         uncertainty = UNCERTAINTIES[strategy](probabilities)
-    most = np.argsort(-uncertainty, kind="stable")[: n_candidates * n_rows]
+    # Rounding, so that equally uncertain rows are in random order.
+    order = np.lexsort((rng.uniform(size=len(unlabeled)), -uncertainty.round(9)))
+    most = order[: n_candidates * n_rows]
     if n_candidates > 1:
-        candidates = _features(estimator, _safe_indexing(X, unlabeled[most]))
-        most = most[_different_rows(candidates, uncertainty[most], n_rows, rng)]
+        candidates = similarity.numbers(unlabeled[most])
+        most = most[_different_rows(candidates, uncertainty[most], int(n_rows), rng)]
     return unlabeled[most]
 
 
 def _check(estimator: Any, strategy: str, **params: Any) -> str:
     """Return the strategy that "auto" stands for, or raise an error."""
-    check_mark(params["unlabeled_value"], "suggest_labels")
+    check_mark(params["unlabeled_value"], CALLER)
     validate_parameter_constraints(
         {
             "n_rows": [Interval(Integral, 1, None, closed="left")],
@@ -184,22 +186,21 @@ def _check(estimator: Any, strategy: str, **params: Any) -> str:
             "random_state": ["random_state"],
         },
         {"strategy": strategy, **params},
-        caller_name="suggest_labels",
+        caller_name=CALLER,
     )
     if strategy == "auto":
         strategy = "typical" if estimator is None else "margin"
-    if estimator is None and strategy != "typical":
-        raise ValueError(
-            f"strategy={strategy!r} of suggest_labels needs a fitted classifier. Got estimator="
-            'None: pass one, or strategy="typical".'
-        )
     if estimator is not None:
-        if not (is_classifier_instance(estimator) and hasattr(estimator, "predict_proba")):
-            raise TypeError(
-                "The 'estimator' parameter of suggest_labels must be a classifier with "
-                f"predict_proba, or None. Got {estimator!r}."
-            )
+        name = f"The 'estimator' parameter of {CALLER}, unless it is None,"
+        method_of(estimator, params["unlabeled_value"], name)
         check_is_fitted(estimator)
+        if strategy != "typical":
+            check_has_probabilities(estimator, CALLER)
+    elif strategy != "typical":
+        raise ValueError(
+            f"strategy={strategy!r} of {CALLER} needs a fitted classifier. Got estimator=None: "
+            'pass one, or strategy="typical".'
+        )
     return strategy
 
 
@@ -210,53 +211,49 @@ def _small_margin(probabilities: np.ndarray) -> np.ndarray:
     """Return 1 minus the difference of the two largest probabilities."""
     ordered = np.sort(probabilities, axis=1)
     second: Any = ordered[:, -2] if ordered.shape[1] > 1 else 0.0
-    return 1 - (ordered[:, -1] - second)
+    return (1 - (ordered[:, -1] - second)).clip(min=0)
 
 
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    return entr(probabilities).sum(axis=1)
+def _divergence(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the Jensen-Shannon divergence of class probabilities."""
+    mean = entropy((first + second) / 2)
+    return (mean - (entropy(first) + entropy(second)) / 2).clip(min=0)
 
 
-def _disagreement(classifier: Any, other: Any, X: Any) -> np.ndarray:
-    """Return the Jensen-Shannon divergence of the class probabilities of two classifiers."""
-    classes = np.union1d(classifier.classes_, other.classes_)
-    first, second = (
-        _probabilities_of(classes, each.predict_proba(X), each.classes_)
-        for each in (classifier, other)
-    )
-    mean = _entropy((first + second) / 2)
-    return (mean - (_entropy(first) + _entropy(second)) / 2).clip(min=0)
+def _forest_probabilities(
+    classes: np.ndarray,
+    similarity: Similarity,
+    labels: np.ndarray,
+    labeled: np.ndarray,
+    rng: np.random.RandomState,
+) -> np.ndarray:
+    """Return the class probabilities of a random forest for the unlabeled rows.
 
-
-def _probabilities_of(classes: np.ndarray, known: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """Return the probabilities of more classes, zero for those that are not known."""
-    probabilities = np.zeros((len(known), len(classes)))
-    probabilities[:, np.searchsorted(classes, of)] = known
+    Rows of classes that the classifier does not know are left out.
+    """
+    known = np.isin(labels, classes)
+    if not known.any():
+        raise ValueError(
+            f"y of {CALLER} holds none of the classes that the estimator knows, "
+            f"{classes.tolist()}. Got {np.unique(labels).tolist()}: pass the labels that it was "
+            "fitted on."
+        )
+    forest = RandomForestClassifier(random_state=rng)
+    forest.fit(similarity.numbers(np.flatnonzero(labeled)[known]), labels[known])
+    probabilities = np.zeros((int((~labeled).sum()), len(classes)))
+    places = np.searchsorted(classes, forest.classes_)
+    probabilities[:, places] = forest.predict_proba(similarity.numbers(np.flatnonzero(~labeled)))
     return probabilities
 
 
 UNCERTAINTIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "margin": _small_margin,
-    "entropy": _entropy,
+    "entropy": entropy,
 }
 STRATEGIES = (*UNCERTAINTIES, "disagreement", "typical")
 
 
 # --- differences between rows -----------------------------------------------------------------
-
-
-def _features(estimator: Any, X: Any) -> np.ndarray:
-    """Return numbers in which similar rows are close to each other."""
-    if isinstance(estimator, SEARCHES):
-        return _features(estimator.best_estimator_, X)
-    if isinstance(estimator, Pipeline):
-        if len(estimator) > 1:
-            X = estimator[:-1].transform(X)
-        return _features(estimator[-1], X)
-    if getattr(estimator, "image_shape_", None) is not None:
-        return features_of_images(estimator, X)
-    columns = columns_of(estimator) if estimator is not None else {}
-    return ToNumbers(**columns).fit_transform(X)
 
 
 def _different_rows(
@@ -265,31 +262,33 @@ def _different_rows(
     """Return the indices of the rows closest to the centers of weighted clusters, in order."""
     if n_rows >= len(rows):
         return np.arange(len(rows))
-    distinct = np.unique(rows, axis=0)
-    n_clusters = min(n_rows, len(distinct))
-    clusters = KMeans(n_clusters, n_init=1, random_state=rng)
+    rows = _without_rounding_errors(rows)
+    n_clusters = min(n_rows, len(np.unique(rows, axis=0)))
+    clusters = _clusters(n_clusters, rng)
     # All weights are positive, even if the classifier is certain of all rows.
     clusters.fit(rows, sample_weight=weights / max(weights.max(), SMALLEST) + SMALLEST)
     chosen = np.zeros(len(rows), dtype=bool)
-    for distances in euclidean_distances(clusters.cluster_centers_, rows):
-        chosen[np.where(chosen, np.inf, distances).argmin()] = True
+    for part in pairwise_distances_chunked(clusters.cluster_centers_, rows):
+        for distances in part:
+            chosen[np.where(chosen, np.inf, distances).argmin()] = True
     # Fewer clusters than rows: the first of the other rows.
     chosen[np.flatnonzero(~chosen)[: n_rows - n_clusters]] = True
     return np.flatnonzero(chosen)
 
 
 def _typical_rows(
-    estimator: Any, X: Any, labeled: np.ndarray, n_rows: int, rng: np.random.RandomState
+    similarity: Similarity, labeled: np.ndarray, n_rows: int, rng: np.random.RandomState
 ) -> np.ndarray:
     """Return the indices of typical rows from clusters with few labels."""
-    candidates = random_subset(np.flatnonzero(~labeled), max(MAX_CLUSTERED, n_rows))
-    known = random_subset(np.flatnonzero(labeled), MAX_CLUSTERED)
+    candidates = rng.permutation(np.flatnonzero(~labeled))[: max(MAX_CLUSTERED, n_rows)]
+    if n_rows == len(candidates):
+        return candidates
+    known = rng.permutation(np.flatnonzero(labeled))[:MAX_CLUSTERED]
     places = np.concatenate([candidates, known])
-    rows = _features(estimator, _safe_indexing(X, places))
+    rows = _without_rounding_errors(similarity.numbers(places))
     is_free = np.arange(len(rows)) < len(candidates)
     n_clusters = min(len(known) + n_rows, max(1, len(np.unique(rows, axis=0)) // 2))
-    cluster = KMeans if n_clusters < MANY_CLUSTERS else MiniBatchKMeans
-    cluster_of = cluster(n_clusters, n_init=1, random_state=rng).fit_predict(rows)
+    cluster_of = _clusters(n_clusters, rng).fit_predict(rows)
     neighbors = NearestNeighbors(n_neighbors=min(N_NEIGHBORS, len(rows) - 1)).fit(rows)
     distance = neighbors.kneighbors()[0].mean(axis=1)
     n_labels = np.bincount(cluster_of[~is_free], minlength=n_clusters)
@@ -305,3 +304,14 @@ def _typical_rows(
         is_free[row] = False
         n_labels[best] += 1
     return places[chosen]
+
+
+def _without_rounding_errors(rows: np.ndarray) -> np.ndarray:
+    """Return scaled rows, so that those with equal values up to rounding are equal."""
+    return (rows / max(np.abs(rows).max(), SMALLEST)).round(6)
+
+
+def _clusters(n_clusters: int, rng: np.random.RandomState) -> Any:
+    """Return unfitted clusters."""
+    cluster = KMeans if n_clusters < MANY_CLUSTERS else MiniBatchKMeans
+    return cluster(n_clusters, n_init=1, random_state=rng)
