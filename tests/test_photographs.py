@@ -146,11 +146,20 @@ def test_defaults_for_gray_images(make_tiny, photographs):
     assert plan.adversarial_every == 8
     assert plan.lr_schedule(0.1) == 1
     assert plan.lr_schedule(1.0) == 0
-    (pseudo_label,) = plan.regularizers
-    assert pseudo_label.threshold == "adaptive"
-    assert (pseudo_label.start, pseudo_label.ramp_up) == (300, 300)
     plan = make_tiny(batch_size="auto").fit(X[..., 0], y).plan_
     assert (plan.batch_size, plan.labeled_batch_size) == (100, 50)
+
+
+def test_thresholds_are_adaptive_from_ten_labels_per_class_on(make_tiny, photographs):
+    X, y = photographs
+    n_classes = len(np.unique(y[y != -1]))
+    for n_labels, threshold in ((10 * n_classes - 1, 0.95), (10 * n_classes, "adaptive")):
+        labels = np.full(len(X), -1)
+        labels[:n_labels] = np.arange(n_labels) % n_classes
+        for images in (X, X[..., 0]):
+            (pseudo_label,) = make_tiny().fit(images, labels).plan_.regularizers
+            assert pseudo_label.threshold == threshold
+            assert (pseudo_label.start, pseudo_label.ramp_up) == (300, 300)
 
 
 def test_the_generator_repeats_pixels():

@@ -140,6 +140,7 @@ def check_inputs(
         estimator.plan_.architecture if continued else architecture,
         device=device,
         n_rows=int(trained.sum()),
+        n_labeled=int(ClassTarget.is_labeled(taught.codes).sum()),
         n_classes=len(labels.classes),
         in_parts=in_parts,
         has_weights=frequencies is not None,

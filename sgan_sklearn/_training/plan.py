@@ -80,6 +80,8 @@ class Defaults:
         Number of epochs, as long as the number of steps is within its limits.
     min_steps, many_steps : int
         Lower limit on the number of steps: `many_steps`, or fewer for few classes.
+    few_labels : tuple of str or Regularizer
+        The regularizers with fewer than `FEW_LABELS` labels per class; empty for the same ones.
     """
 
     architecture: Architecture
@@ -93,12 +95,18 @@ class Defaults:
     min_epochs: int = 10
     min_steps: int = 2_000
     many_steps: int = 2_000
+    few_labels: tuple[str | Regularizer, ...] = ()
 
 
-# What the defaults of gray images and photographs have in common.
+# Labels per class below which "auto" may choose other regularizers.
+FEW_LABELS = 10
+
+# What the defaults of gray images and photographs have in common. With very few labels, the first
+# predictions are so often wrong that only confident ones are of use.
 RESIDUAL = Defaults(
     ResNetArchitecture(),
     (PseudoLabel("adaptive", start=300, ramp_up=300),),
+    few_labels=(PseudoLabel(start=300, ramp_up=300),),
     batch_size=100,
     lr_schedule="one_cycle",
     adversarial_every=8,
@@ -221,6 +229,7 @@ def make_plan(
     *,
     device: torch.device,
     n_rows: int,
+    n_labeled: int,
     n_classes: int,
     in_parts: bool,
     has_weights: bool,
@@ -229,13 +238,15 @@ def make_plan(
     defaults = DEFAULTS[_kind_of_rows(space, architecture)]
     # A part of the rows need not have the shares of all classes, and weights change the shares.
     aligned = estimator.class_weight is None and not in_parts and not has_weights
-    regularizers = _regularizers(estimator.regularizer, defaults, aligned)
+    few = n_labeled < FEW_LABELS * n_classes
+    automatic = defaults.few_labels if few and defaults.few_labels else defaults.regularizers
+    regularizers = _regularizers(estimator.regularizer, automatic, aligned)
     batch_size = int(_given_or(defaults.batch_size, estimator.batch_size))
     steps_per_epoch = -(-n_rows // (n_processes() * batch_size))
     n_epochs = 1
     if not in_parts:
-        automatic = _automatic_epochs(steps_per_epoch, defaults, n_classes)
-        n_epochs = int(_given_or(automatic, estimator.max_epochs))
+        epochs = _automatic_epochs(steps_per_epoch, defaults, n_classes)
+        n_epochs = int(_given_or(epochs, estimator.max_epochs))
     if _is_auto(estimator.architecture):
         architecture = clone(defaults.architecture)
     interval = defaults.adversarial_every if regularizers else 1
@@ -340,10 +351,12 @@ def _sampler(choice: Any, space: ModelSpace) -> Sampler | None:
     return sampler
 
 
-def _regularizers(choice: Any, defaults: Defaults, aligned: bool) -> tuple[Regularizer, ...]:
+def _regularizers(
+    choice: Any, automatic: tuple[str | Regularizer, ...], aligned: bool
+) -> tuple[Regularizer, ...]:
     """Return the regularizers, not yet prepared; "auto" aligns the shares of classes or not."""
     if _is_auto(choice):
-        choice = defaults.regularizers
+        choice = automatic
         if not aligned:
             choice = [item for item in choice if getattr(item, "name", item) not in SHARES_MATTER]
     choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
