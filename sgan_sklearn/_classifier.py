@@ -372,9 +372,10 @@ default="auto"
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or array of \
 shape (n_samples, height, width) or (n_samples, height, width, channels)
             Unscaled rows or images. Tables may have categories, dates and missing values.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` in the
-            unlabeled rows. Masked entries are unlabeled.
+            unlabeled rows; masked entries are unlabeled. Or the probability of each class, with NaN
+            in the unlabeled rows; the columns of a frame are the classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of labeled rows in their loss, scaled to a mean of one over these rows, and how
             often each row is drawn without its label. A row of weight 0 is not used. With weights,
@@ -735,9 +736,8 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
                 space.fit(given.rows, labels.codes, rng, given.used)
             rows = training_rows(given.rows, space, torch.device(plan.device))
             arrays = labels.codes, given.weights, given.held_out_mask
-            dataset = SemiSupervisedDataset.from_rows(
-                rows, *arrays, space.inverse_transform, given.frequencies, given.used
-            )
+            more = given.frequencies, given.used, labels.probabilities
+            dataset = SemiSupervisedDataset.from_rows(rows, *arrays, space.inverse_transform, *more)
             fitted = {
                 "classes_": labels.classes,
                 "plan_": plan,
@@ -780,8 +780,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
     def _set_training_results(self, rows: Rows, labels: Labels, n_epochs_before: int) -> None:
         labeled = ClassTarget.is_labeled(labels.codes)
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
-        given = ClassTarget(self.classes_).distributions(labels.codes[labeled])
-        self.label_distributions_[labeled] = given
+        self.label_distributions_[labeled] = ClassTarget.distributions(labels)
         set_history(self)
         self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping:

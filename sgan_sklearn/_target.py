@@ -58,6 +58,10 @@ class ClassTarget:
         """Return the labels of class codes, or of the largest of the logits in each row."""
         return self.classes[values.argmax(axis=1) if values.ndim == 2 else values]
 
-    def distributions(self, codes: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def distributions(labels: Labels) -> np.ndarray:
         """Return the class distribution of each labeled row, which is one for its class."""
-        return np.eye(len(self.classes))[codes]
+        labeled = labels.codes >= 0
+        if labels.probabilities is not None:
+            return labels.probabilities[labeled]
+        return np.eye(len(labels.classes))[labels.codes[labeled]]

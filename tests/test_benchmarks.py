@@ -293,6 +293,19 @@ def test_foreign_rows_are_hidden_and_found(benchmark, suite_cell, mixed_rows, mo
     assert "| SelfTraining" in module.summarize([two, cell])
 
 
+def test_probabilities_are_scored(benchmark, suite_cell):
+    module = benchmark("calibration")
+    probabilities = np.array([[0.8, 0.2], [0.6, 0.4], [0.6, 0.4], [1.0, 0.0]])
+    found = module.scores(probabilities, np.array([0, 0, 1, 1]))
+    losses = [-np.log(0.8), -np.log(0.6), -np.log(0.4), -np.log(0.001)]
+    assert found["log_loss"] == pytest.approx(np.mean(losses))
+    assert found["brier_score"] == pytest.approx((0.08 + 0.32 + 0.72 + 2) / 4)
+    assert found["calibration_error"] == pytest.approx((0.2 + abs(1 - 1.2) + 1) / 4)
+    cell = suite_cell(module, "LogisticRegression")
+    assert 0 < cell["log_loss"] < np.log(2)
+    assert "| LogisticRegression | 0." in module.summarize([cell])
+
+
 def test_few_labels_are_filled(benchmark, mixed_rows):
     quality = benchmark("sample_quality")
     true = (mixed_rows["x"] > 0).to_numpy().astype(int)

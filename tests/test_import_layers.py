@@ -37,6 +37,7 @@ MODULES = {
         "validation",
         "stratification",
         "targets",
+        "soft_labels",
         "labels",
         "dtypes",
         "frames",

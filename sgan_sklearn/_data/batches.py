@@ -61,6 +61,8 @@ class SemiSupervisedDataset(Dataset):
         Labeled rows that are held out for validation, and their class codes.
     frequencies : Tensor of shape (n,), default=None
         How often each row is drawn without its label, compared with others; None means equally.
+    probabilities : Tensor of shape (n, n_classes), default=None
+        Class probabilities of the labeled rows; None means that the codes are certain.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class SemiSupervisedDataset(Dataset):
         to_units: Callable[[np.ndarray], np.ndarray] | None = None,
         validation: tuple[Tensor, Tensor] | None = None,
         frequencies: Tensor | None = None,
+        probabilities: Tensor | None = None,
     ) -> None:
         self.rows = rows
         self.codes = codes
@@ -78,6 +81,7 @@ class SemiSupervisedDataset(Dataset):
         self.to_units = to_units
         self.validation = validation
         self.frequencies = frequencies
+        self.probabilities = probabilities
         self.labeled_indices = torch.nonzero(codes >= 0).squeeze(1)
 
     @classmethod
@@ -90,6 +94,7 @@ class SemiSupervisedDataset(Dataset):
         to_units: Callable[[np.ndarray], np.ndarray],
         frequencies: np.ndarray | None = None,
         used: np.ndarray | None = None,
+        probabilities: np.ndarray | None = None,
     ) -> SemiSupervisedDataset:
         """Build the data set; `held_out_mask` is the mask of the validation rows.
 
@@ -105,13 +110,13 @@ class SemiSupervisedDataset(Dataset):
             validation = subset(rows, held)[:], tensor(codes, held)
         if used is not None:
             is_trained = is_trained & used
-        if is_trained.all():
-            return cls(
-                rows, tensor(codes), tensor(weights), to_units, frequencies=tensor(frequencies)
-            )
-        train = np.flatnonzero(is_trained)
+        train: Any = slice(None)
+        if not is_trained.all():
+            train = np.flatnonzero(is_trained)
+            rows = subset(rows, train)
         arrays = tensor(codes, train), tensor(weights, train)
-        return cls(subset(rows, train), *arrays, to_units, validation, tensor(frequencies, train))
+        more = tensor(frequencies, train), tensor(probabilities, train)
+        return cls(rows, *arrays, to_units, validation, *more)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -183,6 +188,9 @@ class SemiSupervisedBatches:
         self.batch_size = min(batch_size, len(dataset) // n_parts)
         n_labeled = min(labeled_batch_size or batch_size, n_labeled // n_parts)
         self._order = order
+        self._labels: torch.Generator | None = None
+        if dataset.probabilities is not None:
+            self._labels = torch.Generator(device).manual_seed(next_seed())
         self._streams = (
             _Shuffled(dataset.labeled_indices, n_parts * n_labeled, order),
             *(
@@ -195,7 +203,7 @@ class SemiSupervisedBatches:
         return -(-len(self.dataset) // (n_processes() * self.batch_size))
 
     def __iter__(self) -> Iterator[Batch]:
-        codes, weights = self.dataset.codes, self.dataset.weights
+        weights = self.dataset.weights
         batches = (
             tuple(process_part(stream.next_batch()) for stream in self._streams)
             for _ in range(len(self))
@@ -203,23 +211,38 @@ class SemiSupervisedBatches:
         for (labeled, unlabeled, _), rows in iterate_rows(self.dataset.rows, batches):
             yield Batch(
                 labeled=rows[0],
-                codes=codes[labeled],
+                codes=self._codes(labeled),
                 unlabeled=rows[1],
                 real=rows[2],
                 weights=None if weights is None else weights[labeled],
                 unlabeled_indices=unlabeled,
             )
 
+    def _codes(self, labeled: Tensor) -> Tensor:
+        """Return the class codes of labeled rows, drawn anew from their probabilities, if any.
+
+        The mean of their cross-entropy over the draws is that with the probabilities.
+        """
+        probabilities = self.dataset.probabilities
+        if probabilities is None or len(labeled) == 0:
+            return self.dataset.codes[labeled]
+        return torch.multinomial(probabilities[labeled], 1, generator=self._labels).squeeze(1)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state that determines the next batches, between two epochs."""
-        return {
+        state = {
             "order": self._order.get_state(),
             "remaining": [stream.remaining for stream in self._streams],
         }
+        if self._labels is not None:
+            state["labels"] = self._labels.get_state()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a state returned by `state_dict`."""
         self._order.set_state(state["order"])
+        if self._labels is not None:
+            self._labels.set_state(state["labels"])
         for stream, remaining in zip(self._streams, state["remaining"], strict=True):
             stream.remaining = remaining.to(stream.remaining.device)
 

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from sgan_sklearn._data.soft_labels import SoftLabels, soft_labels_of
 from sgan_sklearn._data.targets import Target, as_array, as_code, check_target, kind_of
 from sgan_sklearn._runtime.user_warnings import warn_user
 
@@ -36,14 +37,26 @@ class Labels(NamedTuple):
     """Sorted class labels, shape (n_classes,)."""
 
     codes: np.ndarray
-    """Index of each row's label in `classes`, -1 for unlabeled rows; int64, shape (n,)."""
+    """Index of each row's label in `classes`, -1 for unlabeled rows; int64, shape (n,). With class
+    probabilities, it is the most probable class."""
+
+    probabilities: np.ndarray | None = None
+    """Class probabilities of the labeled rows, shape (n, n_classes); None for labels."""
 
 
 def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None) -> Labels:
     """Convert `y` to classes and codes, or raise ValueError with the remedy.
 
-    If `classes` is given, `y` may contain any subset of them.
+    If `classes` is given, `y` may contain any subset of them. A `y` of several columns holds class
+    probabilities.
     """
+    soft = soft_labels_of(y, unlabeled_value)
+    if soft is not None:
+        if classes is not None:
+            raise ValueError(
+                "y of partial_fit must hold labels. Got class probabilities: pass all rows to fit."
+            )
+        return _checked_soft(soft)
     target = check_target(y, unlabeled_value)
     labeled, given = target.labeled, target.known_labels
     codes = np.full(len(labeled), -1, dtype=np.int64)
@@ -58,6 +71,19 @@ def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None
         )
     _check_are_classes(given)
     return _coded(labeled, given)
+
+
+def _checked_soft(soft: SoftLabels) -> Labels:
+    """Return the labels of class probabilities, or raise ValueError if they are not labels."""
+    labeled = soft.probabilities.sum(axis=1) > 0
+    if not labeled.any():
+        raise ValueError(
+            f"y holds no class: all {len(labeled)} rows are unlabeled (NaN). Give at least one row "
+            "of each class its probabilities."
+        )
+    _check_are_classes(soft.classes, "The columns of y")
+    codes = np.where(labeled, soft.probabilities.argmax(axis=1), -1)
+    return Labels(soft.classes, codes, soft.probabilities)
 
 
 def labels_of(target: Target) -> Labels:
@@ -78,6 +104,8 @@ def warn_about_marks(labels: Labels, unlabeled_value: Any, *, needs_unlabeled: b
     value for unlabeled rows.
     """
     classes, codes = labels.classes.tolist(), labels.codes
+    if labels.probabilities is not None:  # NaN marks the unlabeled rows
+        return
     others = _other_markers(classes)
     if unlabeled_value is None or not (needs_unlabeled or others):
         return

@@ -219,6 +219,7 @@ class Ensemble:
         self._rng = np.random.RandomState(seed % 2**32)
         y = dataset.codes.cpu().numpy()
         self._trust = _trust(dataset)
+        self._given = _distributions(dataset, n_classes)
         labeled, n_columns = np.flatnonzero(y >= 0), math.prod(dataset.rows.shape[1:])
         n_unlabeled = min(MAX_UNLABELED, MAX_VALUES // max(n_classes, n_columns))
         unlabeled = random_subset(np.flatnonzero(y < 0), n_unlabeled)
@@ -235,6 +236,10 @@ class Ensemble:
         if dataset.weights is not None:
             weights = np.ones(len(self._codes))
             weights[self._codes >= 0] = dataset.weights.cpu().numpy()[labeled]
+        if dataset.probabilities is not None:  # unsure labels count less
+            sureness = dataset.probabilities.cpu().numpy()[labeled].max(axis=1)
+            weights = np.ones(len(self._codes)) if weights is None else weights
+            weights[self._codes >= 0] *= sureness
         X = self._rows.flatten(1).cpu().numpy()
         rows = _Rows(X, self._codes, weights)
         with threads_for():  # one: the threads of BLAS take many times as long for few rows
@@ -380,9 +385,7 @@ class Ensemble:
         by_members = torch.from_numpy(self._mean).to(predicted)
         weight = self._weight * self._members_weight
         means = (NETWORK_WEIGHT * predicted + weight * by_members) / (NETWORK_WEIGHT + weight)
-        known = torch.from_numpy(self._codes >= 0)
-        codes = torch.from_numpy(self._codes[self._codes >= 0])
-        labels = F.one_hot(codes, means.shape[1]).to(means)
+        known, labels = torch.from_numpy(self._codes >= 0), self._given.to(means)
         means[known] = torch.lerp(means[known], labels, self._trust.to(means)[:, np.newaxis])
         return means
 
@@ -395,6 +398,13 @@ class Ensemble:
                 order = self._rng.permutation(len(self._codes))
             chosen, order = order[:size], order[size:]
             yield torch.from_numpy(chosen)
+
+
+def _distributions(dataset: SemiSupervisedDataset, n_classes: int) -> Tensor:
+    """Return the class distribution of each labeled row."""
+    if dataset.probabilities is not None:
+        return dataset.probabilities[dataset.labeled_indices].cpu()
+    return F.one_hot(dataset.codes[dataset.labeled_indices].cpu().long(), n_classes)
 
 
 def _trust(dataset: SemiSupervisedDataset) -> Tensor:

@@ -132,7 +132,8 @@ def check_inputs(
     held_out_mask, seed = _held_out_mask(estimator, taught, continued)
     trained = used if held_out_mask is None else used & ~held_out_mask
     taught = _of_rows(labels, trained)
-    _check_processes(estimator, training, rows, (taught.codes, used, sample_weight), device)
+    arrays = taught.codes, used, sample_weight, *_probabilities(labels)
+    _check_processes(estimator, training, rows, arrays, device)
     plan = make_plan(
         estimator,
         training,
@@ -143,7 +144,7 @@ def check_inputs(
         n_labeled=int(ClassTarget.is_labeled(taught.codes).sum()),
         n_classes=len(labels.classes),
         in_parts=in_parts,
-        has_weights=frequencies is not None,
+        has_shares=frequencies is None and _has_all_classes(taught),
     )
     plan = plan.continued_from(estimator.plan_) if continued else plan
     _check_has_loss(plan, taught if held_out_mask is None else labels)
@@ -165,7 +166,12 @@ def check_inputs(
         tol=training.tol,
         callbacks=check_callbacks(estimator.callbacks),
         checkpoints=_checkpoints(
-            estimator, training, rows, (labels.codes, used, frequencies), plan, space
+            estimator,
+            training,
+            rows,
+            (labels.codes, used, frequencies, *_probabilities(labels)),
+            plan,
+            space,
         ),
     )
 
@@ -206,6 +212,17 @@ def _row_weights(
     if (weights[used] == weights[used][0]).all():
         return weights if in_parts else None, None, used
     return weights, weights, used
+
+
+def _probabilities(labels: Labels) -> list[np.ndarray]:
+    """Return the class probabilities of the labels, if any."""
+    return [] if labels.probabilities is None else [labels.probabilities]
+
+
+def _has_all_classes(labels: Labels) -> bool:
+    """Return whether each class is the most probable one of a labeled row."""
+    known = labels.codes[ClassTarget.is_labeled(labels.codes)]
+    return len(np.unique(known)) == len(labels.classes)
 
 
 def _of_rows(labels: Labels, mask: np.ndarray) -> Labels:

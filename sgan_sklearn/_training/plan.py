@@ -232,12 +232,12 @@ def make_plan(
     n_labeled: int,
     n_classes: int,
     in_parts: bool,
-    has_weights: bool,
+    has_shares: bool,
 ) -> Plan:
     """Resolve the parameters of an estimator for training rows of a model space."""
     defaults = DEFAULTS[_kind_of_rows(space, architecture)]
     # A part of the rows need not have the shares of all classes, and weights change the shares.
-    aligned = estimator.class_weight is None and not in_parts and not has_weights
+    aligned = estimator.class_weight is None and not in_parts and has_shares
     few = n_labeled < FEW_LABELS * n_classes
     automatic = defaults.few_labels if few and defaults.few_labels else defaults.regularizers
     regularizers = _regularizers(estimator.regularizer, automatic, aligned)
