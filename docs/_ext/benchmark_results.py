@@ -85,6 +85,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **{
         name: _printed(name)
         for name in (
+            "active",
             "audio",
             "fit_cost",
             "fuzz_load",
