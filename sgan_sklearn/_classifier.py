@@ -198,7 +198,8 @@ default="auto"
     transduction_ : ndarray of shape (n_samples,)
         Label of each training row, given or predicted; after `partial_fit`, of the last call.
     label_distributions_ : ndarray of shape (n_samples, n_classes)
-        Class probabilities behind `transduction_`; given labels have probability one.
+        Class probabilities behind `transduction_`; given labels have probability one, and
+        given probabilities are kept.
     history_ : list of dict
         A record for each epoch: its number ("epoch"), the means of the loss terms over the steps
         that have them, "generated_spread" (the mean standard deviation of generated columns
@@ -372,14 +373,14 @@ default="auto"
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or array of \
 shape (n_samples, height, width) or (n_samples, height, width, channels)
             Unscaled rows or images. Tables may have categories, dates and missing values.
-        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+        y : array-like of shape (n_samples,), or array or frame of shape (n_samples, n_classes)
             Class labels: integers, floats, booleans or strings, with `unlabeled_value` in the
             unlabeled rows; masked entries are unlabeled. Or the probability of each class, with NaN
             in the unlabeled rows; the columns of a frame are the classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of labeled rows in their loss, scaled to a mean of one over these rows, and how
-            often each row is drawn without its label. A row of weight 0 is not used. With weights,
-            "auto" omits the class prior and distillation. None is a weight of one for each row.
+            often each row is drawn without its label. A row of weight 0 is not used. With weights
+            or class probabilities, "auto" omits the class prior and distillation. None is a weight of one for each row.
 
         Returns
         -------

@@ -860,7 +860,7 @@ BAD_DATA = {
     "string -1": (lambda X, y: (X, y.astype(str)), "y holds the string '-1'.*dtype object"),
     "NaN in y": (lambda X, y: (X, np.where(y < 0, np.nan, y)), "y contains NaN"),
     "continuous y": (lambda X, y: (X, np.linspace(0, 1, len(X))), "Unknown label type"),
-    "multilabel y": (lambda X, y: (X, np.eye(len(X), 2)), "y must hold one label"),
+    "multilabel y": (lambda X, y: (X, np.eye(len(X), 2)), "must add up to 1|one label"),
     "y too short": (lambda X, y: (X, y[:-1]), "y must hold one value for each row of X"),
     "y too long": (lambda X, y: (X[:-1], y), "y must hold one value for each row of X"),
 }

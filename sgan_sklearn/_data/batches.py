@@ -190,7 +190,10 @@ class SemiSupervisedBatches:
         self._order = order
         self._labels: torch.Generator | None = None
         if dataset.probabilities is not None:
-            self._labels = torch.Generator(device).manual_seed(next_seed())
+            self._labels = torch.Generator(device).manual_seed(order.initial_seed() + 1)
+            ends = dataset.probabilities.double().cumsum(1)
+            # Rounding must not leave anything to a class of probability 0.
+            self._label_ends = ends.masked_fill(ends > 1 - 1e-6, 2.0)[:, :-1].float()
         self._streams = (
             _Shuffled(dataset.labeled_indices, n_parts * n_labeled, order),
             *(
@@ -223,10 +226,12 @@ class SemiSupervisedBatches:
 
         The mean of their cross-entropy over the draws is that with the probabilities.
         """
-        probabilities = self.dataset.probabilities
-        if probabilities is None or len(labeled) == 0:
+        if self._labels is None:
             return self.dataset.codes[labeled]
-        return torch.multinomial(probabilities[labeled], 1, generator=self._labels).squeeze(1)
+        # The same numbers in all processes, each of which uses its own part of them.
+        n_rows, device = len(labeled) * n_processes(), labeled.device
+        drawn = process_part(torch.rand(n_rows, generator=self._labels, device=device))
+        return (drawn[:, None] >= self._label_ends[labeled]).sum(dim=1)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that determines the next batches, between two epochs."""

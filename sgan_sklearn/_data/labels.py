@@ -47,15 +47,11 @@ class Labels(NamedTuple):
 def check_labels(y: Any, unlabeled_value: Any, classes: np.ndarray | None = None) -> Labels:
     """Convert `y` to classes and codes, or raise ValueError with the remedy.
 
-    If `classes` is given, `y` may contain any subset of them. A `y` of several columns holds class
-    probabilities.
+    If `classes` is given, `y` may contain any subset of them. Otherwise, a `y` of several columns
+    holds class probabilities.
     """
-    soft = soft_labels_of(y, unlabeled_value)
+    soft = None if classes is not None else soft_labels_of(y, unlabeled_value)
     if soft is not None:
-        if classes is not None:
-            raise ValueError(
-                "y of partial_fit must hold labels. Got class probabilities: pass all rows to fit."
-            )
         return _checked_soft(soft)
     target = check_target(y, unlabeled_value)
     labeled, given = target.labeled, target.known_labels
@@ -262,6 +258,11 @@ def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -
     """
     if class_weight is None:
         return None
+    if labels.probabilities is not None:
+        raise ValueError(
+            "The 'class_weight' parameter of SGANClassifier must be None if y holds class "
+            f"probabilities. Got {class_weight!r}: weight the rows by sample_weight."
+        )
     classes = labels.classes.tolist()
     if isinstance(class_weight, dict):
         unknown = [key for key in class_weight if key not in classes]

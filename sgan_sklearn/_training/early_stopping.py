@@ -20,12 +20,13 @@ __all__ = ["EarlyStopping", "draw_validation_rows", "validation_scores"]
 def draw_validation_rows(labels: Labels, fraction: float, random_state: RandomState) -> np.ndarray:
     """Return the mask of labeled rows to hold out; raise ValueError if there are too few."""
     labeled = np.flatnonzero(ClassTarget.is_labeled(labels.codes))
-    codes = labels.codes[labeled]
-    n_classes, n_labeled = len(labels.classes), len(labeled)
+    # With class probabilities, some classes may be the most probable ones of no row.
+    present, codes = np.unique(labels.codes[labeled], return_inverse=True)
+    n_classes, n_labeled = len(present), len(labeled)
     n_held = round(fraction * n_labeled)
     counts = np.bincount(codes)
     if not n_classes <= n_held <= n_labeled - n_classes or counts.min() < 2:
-        rarest = labels.classes.tolist()[counts.argmin()]
+        rarest = labels.classes[present].tolist()[counts.argmin()]
         remedy = f"Label more rows, such as of {rarest!r}, which has {counts.min()}"
         if counts.min() >= 2:
             least, most = n_classes / n_labeled, 1 - n_classes / n_labeled

@@ -219,7 +219,7 @@ class Ensemble:
         self._rng = np.random.RandomState(seed % 2**32)
         y = dataset.codes.cpu().numpy()
         self._trust = _trust(dataset)
-        self._given = _distributions(dataset, n_classes)
+        self._probabilities_given: Tensor | None = None
         labeled, n_columns = np.flatnonzero(y >= 0), math.prod(dataset.rows.shape[1:])
         n_unlabeled = min(MAX_UNLABELED, MAX_VALUES // max(n_classes, n_columns))
         unlabeled = random_subset(np.flatnonzero(y < 0), n_unlabeled)
@@ -236,12 +236,10 @@ class Ensemble:
         if dataset.weights is not None:
             weights = np.ones(len(self._codes))
             weights[self._codes >= 0] = dataset.weights.cpu().numpy()[labeled]
-        if dataset.probabilities is not None:  # unsure labels count less
-            sureness = dataset.probabilities.cpu().numpy()[labeled].max(axis=1)
-            weights = np.ones(len(self._codes)) if weights is None else weights
-            weights[self._codes >= 0] *= sureness
         X = self._rows.flatten(1).cpu().numpy()
         rows = _Rows(X, self._codes, weights)
+        if dataset.probabilities is not None:
+            self._probabilities_given = dataset.probabilities[dataset.labeled_indices].cpu()
         with threads_for():  # one: the threads of BLAS take many times as long for few rows
             spread = label_spreading_accuracy(self._rows, self._codes)
             self._weight = float(np.clip((UNNEEDED - spread) / (UNNEEDED - NEEDED), 0, 1))
@@ -254,9 +252,11 @@ class Ensemble:
         shares = np.ones(1)
         if len(members) > 1:
             shares = self._shares(members, rows, n_classes)
-        mean = np.zeros((len(rows.X), n_classes))
+        mean, taught = np.zeros((len(rows.X), n_classes)), rows
+        if self._probabilities_given is not None:
+            taught = _repeated_for_classes(rows, self._probabilities_given.numpy())
         for member, share in zip(members, shares / shares.sum(), strict=True):
-            mean += share * self._probabilities(member, rows, rows.X, n_classes)
+            mean += share * self._probabilities(member, taught, rows.X, n_classes)
         return mean
 
     def _shares(self, members: tuple[Any, ...], rows: _Rows, n_classes: int) -> np.ndarray:
@@ -385,7 +385,12 @@ class Ensemble:
         by_members = torch.from_numpy(self._mean).to(predicted)
         weight = self._weight * self._members_weight
         means = (NETWORK_WEIGHT * predicted + weight * by_members) / (NETWORK_WEIGHT + weight)
-        known, labels = torch.from_numpy(self._codes >= 0), self._given.to(means)
+        known = torch.from_numpy(self._codes >= 0)
+        labels = self._probabilities_given
+        if labels is None:
+            codes = torch.from_numpy(self._codes[self._codes >= 0])
+            labels = F.one_hot(codes, means.shape[1])
+        labels = labels.to(means)
         means[known] = torch.lerp(means[known], labels, self._trust.to(means)[:, np.newaxis])
         return means
 
@@ -400,11 +405,18 @@ class Ensemble:
             yield torch.from_numpy(chosen)
 
 
-def _distributions(dataset: SemiSupervisedDataset, n_classes: int) -> Tensor:
-    """Return the class distribution of each labeled row."""
-    if dataset.probabilities is not None:
-        return dataset.probabilities[dataset.labeled_indices].cpu()
-    return F.one_hot(dataset.codes[dataset.labeled_indices].cpu().long(), n_classes)
+def _repeated_for_classes(rows: _Rows, probabilities: np.ndarray) -> _Rows:
+    """Return each labeled row once for each of its classes, weighted by the probability."""
+    labeled, unlabeled = np.flatnonzero(rows.codes >= 0), np.flatnonzero(rows.codes < 0)
+    places, codes = np.nonzero(probabilities)
+    weights = np.ones(len(rows.codes)) if rows.weights is None else rows.weights
+    return _Rows(
+        rows.X[np.concatenate([labeled[places], unlabeled])],
+        np.concatenate([codes, rows.codes[unlabeled]]),
+        np.concatenate(
+            [weights[labeled[places]] * probabilities[places, codes], weights[unlabeled]]
+        ),
+    )
 
 
 def _trust(dataset: SemiSupervisedDataset) -> Tensor:

@@ -144,7 +144,7 @@ def check_inputs(
         n_labeled=int(ClassTarget.is_labeled(taught.codes).sum()),
         n_classes=len(labels.classes),
         in_parts=in_parts,
-        has_shares=frequencies is None and _has_all_classes(taught),
+        has_shares=frequencies is None and labels.probabilities is None,
     )
     plan = plan.continued_from(estimator.plan_) if continued else plan
     _check_has_loss(plan, taught if held_out_mask is None else labels)
@@ -217,12 +217,6 @@ def _row_weights(
 def _probabilities(labels: Labels) -> list[np.ndarray]:
     """Return the class probabilities of the labels, if any."""
     return [] if labels.probabilities is None else [labels.probabilities]
-
-
-def _has_all_classes(labels: Labels) -> bool:
-    """Return whether each class is the most probable one of a labeled row."""
-    known = labels.codes[ClassTarget.is_labeled(labels.codes)]
-    return len(np.unique(known)) == len(labels.classes)
 
 
 def _of_rows(labels: Labels, mask: np.ndarray) -> Labels:

@@ -236,7 +236,8 @@ def make_plan(
 ) -> Plan:
     """Resolve the parameters of an estimator for training rows of a model space."""
     defaults = DEFAULTS[_kind_of_rows(space, architecture)]
-    # A part of the rows need not have the shares of all classes, and weights change the shares.
+    # A part of the rows need not have the shares of all classes, weights change the shares, and
+    # class probabilities have others than the most probable classes.
     aligned = estimator.class_weight is None and not in_parts and has_shares
     few = n_labeled < FEW_LABELS * n_classes
     automatic = defaults.few_labels if few and defaults.few_labels else defaults.regularizers

@@ -253,6 +253,10 @@ class Run:
     def _check_batches(self, batches: dict[str, Any]) -> None:
         """Raise ValueError if the next batches contain rows that the data set does not have."""
         check_generator_state(torch.Generator(self._device), batches["order"])
+        if ("labels" in batches) != (self._dataset.probabilities is not None):
+            raise ValueError("One run had labels and the other one class probabilities.")
+        if "labels" in batches:
+            check_generator_state(torch.Generator(self._device), batches["labels"])
         every = np.arange(len(self._dataset))
         streams = (self._dataset.labeled_indices.cpu().numpy(), every, every)
         for remaining, known in zip(batches["remaining"], streams, strict=True):
