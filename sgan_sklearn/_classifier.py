@@ -379,8 +379,8 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             in the unlabeled rows; the columns of a frame are the classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of labeled rows in their loss, scaled to a mean of one over these rows, and how
-            often each row is drawn without its label. A row of weight 0 is not used. With weights
-            or class probabilities, "auto" omits the class prior and distillation. None is a weight of one for each row.
+            often each row is drawn without its label. A row of weight 0 is not used; None is a
+            weight of one for all. With weights, "auto" omits the class prior and distillation.
 
         Returns
         -------
