@@ -64,6 +64,13 @@ def run_cells(
     return [cells[_name(key)] for key in keys]
 
 
+def seeded(method: object, seed: int) -> object:
+    """Return a copy of a method, all of whose random states are the seed."""
+    method = clone(method)
+    seeds = [name for name in method.get_params() if name.split("__")[-1] == "random_state"]
+    return method.set_params(**dict.fromkeys(seeds, seed))
+
+
 def learn_and_predict(
     method: object,
     X_train: np.ndarray,
@@ -79,9 +86,7 @@ def learn_and_predict(
     `quiet` suppresses warnings: the graph kernels underflow on some columns, which their score
     shows.
     """
-    method = clone(method)
-    seeds = [name for name in method.get_params() if name.split("__")[-1] == "random_state"]
-    method.set_params(**dict.fromkeys(seeds, seed))
+    method = seeded(method, seed)
     with warnings.catch_warnings():
         if quiet:
             warnings.simplefilter("ignore")

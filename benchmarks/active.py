@@ -18,9 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import few_labels, table
+from _cells import few_labels, seeded, table
 from _tables import draw_rows, load_table, suite_cells, suite_options
-from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
@@ -61,9 +60,7 @@ def measure(key: dict, folder: Path | None) -> dict:
     name, rows = key["method"].split(", ")
 
     def fitted(y: np.ndarray) -> object:
-        classifier = clone(CLASSIFIERS[name])
-        seeds = [param for param in classifier.get_params() if param.endswith("random_state")]
-        classifier.set_params(**dict.fromkeys(seeds, seed))
+        classifier = seeded(CLASSIFIERS[name], seed)
         if isinstance(classifier, SGANClassifier):
             return classifier.fit(X, y)
         return classifier.fit(X[y != -1], y[y != -1])

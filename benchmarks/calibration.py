@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import few_labels, table
+from _cells import few_labels, seeded, table
 from _tables import draw_rows, load_table, suite_cells, suite_options
-from sklearn.base import clone
 from tabular_suite import (
     DEFAULT,
     HELD_OUT,
@@ -33,6 +32,8 @@ from tabular_suite import (
     SEMI_SUPERVISED,
     encoder,
 )
+
+from sgan_sklearn.inspection._numbers import class_probabilities
 
 NAMES = (
     DEFAULT,
@@ -82,17 +83,13 @@ def measure(key: dict, folder: Path | None) -> dict:
     if key["method"] not in OURS:
         prepare = encoder().fit(X_train)
         X_train, X_test = (prepare.transform(X) for X in (X_train, X_test))
-    classifier = clone(CLASSIFIERS[key["method"]])
-    seeds = [name for name in classifier.get_params() if name.endswith("random_state")]
-    classifier.set_params(**dict.fromkeys(seeds, seed))
+    classifier = seeded(CLASSIFIERS[key["method"]], seed)
     used = np.full(len(y), True)
     if key["method"] not in {**OURS, **SEMI_SUPERVISED}:
         used = y != -1
     with np.errstate(all="ignore"):  # graphs of neighbors may be disconnected
         classifier.fit(X_train[used], y[used])
-        probabilities = np.array(classifier.predict_proba(X_test), dtype=float)
-    unknown = ~np.isfinite(probabilities).all(axis=1)
-    probabilities[unknown] = 1 / probabilities.shape[1]
+        probabilities = class_probabilities(classifier, X_test)
     return scores(probabilities, np.searchsorted(classifier.classes_, draw.y_test))
 
 

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import few_labels, mean_and_deviation, table
+from _cells import few_labels, mean_and_deviation, seeded, table
 from _tables import draw_rows, load_table, suite_cells, suite_options
-from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -60,9 +59,7 @@ def measure(key: dict, folder: Path | None) -> dict:
     if key["method"] in ON_LABELS:
         fits = {"without": y != -1}
     for name, used in fits.items():
-        classifier = clone(METHODS[key["method"]])
-        seeds = [param for param in classifier.get_params() if param.endswith("random_state")]
-        classifier.set_params(**dict.fromkeys(seeds, seed))
+        classifier = seeded(METHODS[key["method"]], seed)
         with np.errstate(all="ignore"):  # graphs of neighbors may be disconnected
             classifier.fit(draw.X_train[used], y[used])
             predicted = classifier.predict(X_known)

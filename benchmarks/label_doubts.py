@@ -17,9 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import few_labels, table
+from _cells import few_labels, seeded, table
 from _tables import draw_rows, load_table, suite_cells, suite_options
-from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -73,9 +72,7 @@ def cleanlab_doubts(classifier: object, X: object, y: np.ndarray, seed: int) -> 
     """Return minus the label quality of cleanlab, with its default score."""
     from cleanlab.rank import get_label_quality_scores
 
-    classifier = clone(classifier)
-    seeds = [param for param in classifier.get_params() if param.endswith("random_state")]
-    classifier.set_params(**dict.fromkeys(seeds, seed))
+    classifier = seeded(classifier, seed)
     codes = np.unique(y, return_inverse=True)[1]
     n_folds = int(np.clip(np.bincount(codes).min(), 2, 5))
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _num_samples
 from sgan_sklearn._data.targets import as_code
 from sgan_sklearn._runtime.random import RandomState
 from sgan_sklearn.inspection._evaluation import (
+    PartlyLabeled,
     Task,
     check_options,
     evaluate,
@@ -148,12 +149,7 @@ def novelty_p_values(
             "Pass other rows as X_new, or the unlabeled_value that y has."
         )
     if isinstance(score, str):
-        check_has_probabilities(estimator, CALLER)
-        if len(np.unique(rows.target.known_labels)) < 2:
-            raise ValueError(
-                f'score="entropy" of {CALLER} needs labels of two classes or more. Got one class: '
-                "pass another score, or label rows of other classes."
-            )
+        _check_has_entropy(estimator, rows)
         score = _entropy_of_probabilities
     rng = check_random_state(random_state)
     tasks = split_tasks(cv, rows, groups, rng)
@@ -173,6 +169,16 @@ def novelty_p_values(
     of_all_rows = np.full(len(rows.y), np.nan)
     of_all_rows[unlabeled] = p_values
     return of_all_rows
+
+
+def _check_has_entropy(estimator: Any, rows: PartlyLabeled) -> None:
+    """Raise an error if the entropy of the class probabilities is missing or always zero."""
+    check_has_probabilities(estimator, CALLER)
+    if len(np.unique(rows.target.known_labels)) < 2:
+        raise ValueError(
+            f'score="entropy" of {CALLER} needs labels of two classes or more. Got one class: '
+            "pass another score, or label rows of other classes."
+        )
 
 
 def _check_columns(X: Any, X_new: Any) -> None:

@@ -148,17 +148,17 @@ def suggest_labels(
             f"{n_rows}."
         )
     rng = check_random_state(random_state)
+    if strategy == "disagreement" and not labeled.any():
+        raise ValueError(
+            f'strategy="disagreement" of {CALLER} fits a random forest on the labeled rows, but '
+            "there are none. Pass their labels as y."
+        )
+    if strategy in ("disagreement", "typical") or n_candidates > 1:
+        similarity = Similarity(estimator, X)
     if strategy == "typical":
-        return _typical_rows(Similarity(estimator, X), labeled, int(n_rows), rng)
-    pool = _safe_indexing(X, unlabeled)
-    probabilities = class_probabilities(estimator, pool)
-    similarity = Similarity(estimator, X)
+        return _typical_rows(similarity, labeled, int(n_rows), rng)
+    probabilities = class_probabilities(estimator, _safe_indexing(X, unlabeled))
     if strategy == "disagreement":
-        if not labeled.any():
-            raise ValueError(
-                f'strategy="disagreement" of {CALLER} fits a random forest on the labeled rows, '
-                "but there are none. Pass their labels as y."
-            )
         of_forest = _forest_probabilities(
             estimator.classes_, similarity, target.known_labels, labeled, rng
         )
