@@ -147,7 +147,11 @@ def test_no_warning_about_other_labels(y, unlabeled_value):
         pytest.param(pd.Series(["a", None], dtype="category"), ["y contains NaN"], id="category"),
         pytest.param(pl.Series(["a", None]), ["y contains NaN"], id="polars null"),
         pytest.param([0.0, np.inf], ["y contains infinity", "must be finite"], id="infinity"),
-        pytest.param([[0, 1], [1, 0]], ["y must hold one label", "MultiOutput"], id="multilabel"),
+        pytest.param(
+            [[0, 1], [1, 0]],
+            ["y must hold one label", "array or a DataFrame of floats", "MultiOutput"],
+            id="multilabel",
+        ),
         pytest.param(3, ["y must hold one label"], id="scalar"),
         pytest.param([0.5, 1.7, -1], ["Unknown label type: continuous"], id="continuous"),
         pytest.param(np.array([b"a", b"b"]), ["y must hold class labels", "decode"], id="bytes"),

@@ -189,10 +189,13 @@ def _read(y: Any, caller: str, name: str) -> tuple[np.ndarray, np.ndarray, np.nd
         else:
             missing = values != values  # NaN and NaT differ from themselves
     except (TypeError, ValueError) as error:
-        several = "; for several targets use MultiOutputClassifier(SGANClassifier())"
+        columns = (
+            "; class probabilities must be an array or a DataFrame of floats; for several targets "
+            "use MultiOutputClassifier(SGANClassifier())"
+        )
         raise ValueError(
             f"{error} {name} must hold one label for each row"
-            f"{several if caller == 'SGANClassifier' else ''}."
+            f"{columns if caller == 'SGANClassifier' else ''}."
         ) from error
     if nulls is not None:
         missing = missing | nulls
