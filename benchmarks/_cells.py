@@ -20,10 +20,12 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
+from _code import fingerprint
 from rich.progress import track
 from sklearn.base import clone
 
 RESULTS = Path(__file__).parent / "results"
+CODE = fingerprint()  # of the code that is imported: files may change during a run
 PACKAGES = ("sgan-sklearn", "scikit-learn", "torch", "skorch", "numpy", "scipy")
 
 
@@ -45,8 +47,8 @@ def run_cells(
 ) -> list[dict]:
     """Measure the cells that are not in `path` yet, and return all requested cells.
 
-    ``measure(key)`` returns the results of a cell; the cell contains the key, the results and the
-    time in seconds. It runs in `jobs` processes.
+    ``measure(key)`` returns the results of a cell; the cell contains the key, the results, the
+    time in seconds, and the state of the code. It runs in `jobs` processes.
     """
     keys = list(keys)
     stored = json.loads(path.read_text()) if path.exists() else {"cells": []}
@@ -146,7 +148,7 @@ def _timed(measure: Callable[[dict], dict], key: dict) -> dict:
     start = time.perf_counter()
     figures = measure(key)
     seconds = round(time.perf_counter() - start, 3)
-    return {"key": key, **figures, "seconds": seconds, "environment": environment()}
+    return {"key": key, **figures, "seconds": seconds, "code": CODE, "environment": environment()}
 
 
 def _name(key: dict) -> str:

@@ -118,6 +118,28 @@ def test_settings_of_a_cell_name_the_options_that_differ(benchmark):
     assert cells.settings(changed).endswith("{'training': Training(adversarial_every=4)}")
 
 
+def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path):
+    code = benchmark("_code")
+
+    def fingerprint_of(path, source):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(source, "utf-8")
+        code.fingerprint.cache_clear()
+        return code.fingerprint(tmp_path)
+
+    source = 'def scale(x):\n    """Return it."""\n    return 2 * x  # é\n'
+    first = fingerprint_of("scaling.py", source)
+    assert code.code_of(source) == "def scale(x):\n    return 2 * x"
+    edited = '"""Scales."""\n\n\ndef scale(x):\n    """Return\n    more."""\n    return 2 * x\n'
+    assert fingerprint_of("scaling.py", edited) == first
+    assert fingerprint_of("inspection/text.py", "A = 1") == first  # no part of training
+    changed = fingerprint_of("scaling.py", source.replace("2", "3"))
+    moved = fingerprint_of("_data/scaling.py", source)
+    assert len({first, changed, moved}) == 3
+    code.fingerprint.cache_clear()
+    assert code.fingerprint() == benchmark("_cells").CODE
+
+
 def test_stored_cells_of_the_ablation_are_valid(benchmark):
     systems = benchmark("published_systems")
     stored = json.loads((systems.RESULTS / "published_systems.json").read_text())["cells"]
