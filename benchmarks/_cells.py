@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -113,7 +114,8 @@ def settings(estimator: object) -> str:
         for name, value in sorted(estimator.get_params(deep=False).items())
         if name not in defaults or repr(value) != repr(defaults[name])
     }
-    return f"{package} {version(package)}: {chosen}"
+    # Objects without a text of their own have the address in memory in it.
+    return re.sub(r" at 0x[0-9a-f]+", "", f"{package} {version(package)}: {chosen}")
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

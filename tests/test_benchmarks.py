@@ -116,6 +116,8 @@ def test_settings_of_a_cell_name_the_options_that_differ(benchmark):
     assert cells.settings(SGANClassifier(training=None)) == plain
     changed = SGANClassifier(training=Training(adversarial_every=4))
     assert cells.settings(changed).endswith("{'training': Training(adversarial_every=4)}")
+    encoder = benchmark("tabular_suite").encoder
+    assert cells.settings(encoder()) == cells.settings(encoder())  # selectors of its columns
 
 
 def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path):
