@@ -4,6 +4,8 @@ ORDER = (
     "digits_few_labels",
     "does_it_help",
     "rows_to_label",
+    "probabilities",
+    "wrong_labels",
     "two_moons_over_time",
     "compare_label_spreading",
     "grid_search",
