@@ -20,7 +20,7 @@ PYTEST = -m pytest $(PYTEST_ARGS)
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: $(VENV)/.stamp-demo ## Classify digits from a few labels
@@ -57,6 +57,10 @@ docs: $(VENV)/.stamp-docs ## Build the documentation, with every example, into d
 check-docs: $(VENV)/.stamp-docs ## Look at the built documentation in a browser: links, search, console
 	$(BIN)/python docs/check_site.py docs/_build/html
 
+.PHONY: release-check
+release-check: $(VENV)/.stamp-release ## Build the distributions and check them
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN)/python .ci/check_release.py
+
 .PHONY: lint
 lint: $(VENV)/.stamp-test ## Check style, format and types
 	$(BIN)/ruff check .
@@ -75,24 +79,31 @@ clean: ## Remove build output and caches, but not the environments
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf __pycache__ */__pycache__ */*/__pycache__
 
+# Dependency groups need pip 25.1.
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
 
 $(VENV_OLDEST)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV_OLDEST)
+	$(BIN_OLDEST)/python -m pip install -q --upgrade "pip>=25.1"
 
 $(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install -q -e ".[examples]" -c constraints.txt
 	@touch $@
 
 $(VENV)/.stamp-docs: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install -q -e ".[docs]" -c constraints.txt
+	$(BIN)/python -m pip install -q -e . --group docs -c constraints.txt
+	@touch $@
+
+$(VENV)/.stamp-release: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install -q -e . --group release -c constraints.txt
 	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install -q -e ".[test-onnx]" -c constraints.txt
+	$(BIN)/python -m pip install -q -e . --group test-onnx -c constraints.txt
 	@touch $@
 
 $(VENV_OLDEST)/.stamp-test: pyproject.toml constraints-oldest.txt | $(VENV_OLDEST)/pyvenv.cfg
-	$(BIN_OLDEST)/python -m pip install -q -e ".[test]" -c constraints-oldest.txt
+	$(BIN_OLDEST)/python -m pip install -q -e . --group test -c constraints-oldest.txt
 	@touch $@

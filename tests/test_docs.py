@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def results(monkeypatch):
     """Return the extension that makes tables of the results; Sphinx need not be installed."""
-    pytest.importorskip("sphinx", reason="the extra docs is not installed")
+    pytest.importorskip("sphinx", reason="the group docs is not installed")
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
     return import_module("benchmark_results")
 
@@ -49,9 +49,13 @@ def test_every_result_has_a_table_on_a_page(results, name):
 
 
 def test_tables_need_no_package_of_the_tests(results):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    named = {name: {re.split("[><=;[ ]", row)[0] for row in rows} for name, rows in extras.items()}
+    toml = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras, groups = toml["project"]["optional-dependencies"], toml["dependency-groups"]
+    listed = {name: [*extras.get(name, []), *groups.get(name, [])] for name in [*extras, *groups]}
+    named = {
+        name: {re.split("[><=;[ ]", row)[0] for row in rows if isinstance(row, str)}
+        for name, rows in listed.items()
+    }
     absent = sorted(named["test"] - named["docs"] - named["examples"])
     assert "pytest" in absent
     folder = str(ROOT / "docs" / "_ext")
