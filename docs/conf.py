@@ -20,6 +20,7 @@ version = release = sgan_sklearn.__version__
 
 extensions = [
     "benchmark_results",
+    "code_links",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",

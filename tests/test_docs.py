@@ -81,6 +81,17 @@ def test_every_plot_can_be_drawn(results, tmp_path):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
+def test_pages_have_no_roles_which_github_would_show_as_text():
+    pages = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").glob("[a-z]*/*.md"),
+    ]
+    assert len(pages) > 30
+    for page in pages:
+        assert not re.search(r"\{[a-z:]+\}`[^`]", page.read_text("utf-8")), page
+
+
 def test_cells_have_a_key_and_seconds():
     for path in RESULTS.glob("*.json"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
