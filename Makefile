@@ -101,7 +101,7 @@ $(VENV)/.stamp-release: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install -q -e . --group test-onnx -c constraints.txt
+	$(BIN)/python -m pip install -q -e . --group test-all -c constraints.txt
 	@touch $@
 
 $(VENV_OLDEST)/.stamp-test: pyproject.toml constraints-oldest.txt | $(VENV_OLDEST)/pyvenv.cfg

@@ -258,3 +258,20 @@ def test_selection_of_columns_with_a_frozen_classifier(irises):
     assert model.score(X, y) > 0.85
     # With the unlabeled rows, it solves another problem.
     assert (clone(select).fit(X, few).scores_ != select.scores_).all()
+
+
+def test_table_vectorizer_of_skrub():
+    pd = pytest.importorskip("pandas")
+    skrub = pytest.importorskip("skrub", reason="older NumPy than skrub needs")
+    rng = np.random.RandomState(0)
+    y = rng.randint(0, 2, 300)
+    stems = np.array(["plum tree", "river bank"], dtype=object)[y]
+    typed = [f"{rng.choice(['the ', 'a ', ''])}{stem} {rng.randint(1000)}" for stem in stems]
+    table = pd.DataFrame({"text": typed, "size": rng.normal(size=300)})
+    table.loc[::9, "size"] = np.nan
+    few = mask_labels(y, per_class=10, random_state=0)
+    for pipeline in (
+        make_pipeline(skrub.TableVectorizer(), quick()),
+        skrub.tabular_pipeline(quick()),
+    ):
+        assert pipeline.fit(table[:200], few[:200]).score(table[200:], y[200:]) > 0.9

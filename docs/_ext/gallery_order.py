@@ -10,6 +10,7 @@ ORDER = (
     "compare_label_spreading",
     "grid_search",
     "census_dataframe",
+    "raw_table_skrub",
     "generated_by_class",
     "text_newsgroups",
     "photographs",
