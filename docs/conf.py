@@ -23,6 +23,7 @@ extensions = [
     "code_links",
     "myst_parser",
     "numpydoc",
+    "package_plot",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",

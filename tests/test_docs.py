@@ -82,6 +82,28 @@ def test_every_plot_can_be_drawn(results, tmp_path):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
+def test_picture_of_the_package(results, tmp_path):
+    plot = import_module("package_plot")
+    for name, text in {
+        "_runtime/random.py": "",
+        "_data/labels.py": "from pack._runtime import random",
+        "_data/rows.py": "from pack._data.labels import codes",
+        "fit.py": "from pack._data.rows import rows\nfrom pack._runtime.random import seeded",
+        "__init__.py": "from pack.fit import fit",
+    }.items():
+        path = tmp_path / "pack" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = plot.imports(tmp_path / "pack")
+    assert found == {"_runtime": set(), "_data": {"_runtime"}, "fit": {"_data", "_runtime"}}
+    assert plot.levels(found) == {"_runtime": 0, "_data": 1, "fit": 2}
+    assert plot.direct(found) == {("fit", "_data"), ("_data", "_runtime")}
+    matplotlib = pytest.importorskip("matplotlib")
+    with matplotlib.rc_context({"backend": "Agg"}):
+        plot.draw(tmp_path / "package.png")
+    assert (tmp_path / "package.png").stat().st_size > 10_000
+
+
 def test_pages_have_no_roles_which_github_would_show_as_text():
     pages = [
         *ROOT.glob("*.md"),
