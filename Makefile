@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_OLDEST ?= .venv-oldest
 # One worker a core, four at most, and one torch thread in each.
-PYTEST_ARGS ?= -n auto --maxprocesses 4
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadgroup
 OMP_NUM_THREADS ?= 1
 # "sysmon" is the fastest on Python 3.12 or newer.
 COVERAGE_CORE ?= ctrace

@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import functools
 import importlib
 import signal
 import sys
@@ -47,6 +48,20 @@ def _small_ensembles():
         patch.setattr(ensemble, "N_TREES", 5)
         patch.setattr(ensemble, "MIN_STEPS", 20)
         patch.setattr(ensemble, "MAX_STEPS", 20)
+        patch.setattr(ensemble, "MAX_FOLDS", 2)
+        patch.setattr(ensemble, "N_ROUNDS", 2)
+        yield
+
+
+@pytest.fixture(scope="session")
+def one_onnx_registry():
+    """Let all exports share PyTorch's registry, whose making takes a third of their time."""
+    registration = pytest.importorskip(
+        "torch.onnx._internal.exporter._registration", reason="another version of PyTorch"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        make = functools.cache(registration.ONNXRegistry.from_torchlib)
+        patch.setattr(registration.ONNXRegistry, "from_torchlib", staticmethod(make))
         yield
 
 

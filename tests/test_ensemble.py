@@ -192,6 +192,7 @@ def test_forests_are_small_in_cross_validation(wine, monkeypatch):
         "fit",
         lambda self, *args: counts.append(self.n_estimators) or fit(self, *args),
     )
+    monkeypatch.setattr(ensemble_module, "MAX_FOLDS", 3)
     small(ensemble=[Watched(70), Watched(20), boosting]).fit(X, few)
     assert sorted(sizes) == [20] * 4 + [30] * 3 + [70]
     assert counts == [40] * 4  # fewer steps would be another model

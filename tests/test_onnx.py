@@ -24,6 +24,8 @@ onnx = pytest.importorskip("onnx", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 onnxruntime = pytest.importorskip("onnxruntime", exc_type=ImportError)
 
+pytestmark = pytest.mark.usefixtures("one_onnx_registry")
+
 
 @pytest.fixture
 def run(tmp_path):

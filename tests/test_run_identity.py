@@ -1,5 +1,6 @@
 """Fingerprint of a training run: it depends on all that determines the model, and nothing else."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -245,38 +246,49 @@ print(fingerprint(Own(), schedule))
 """
 
 
-def printed(program, seed="0"):
-    command = [sys.executable, "-c", program]
-    env = {"PYTHONHASHSEED": seed, "PATH": ""}
-    result = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
-    return result.stdout.strip()
+# Each program of a list in a namespace of its own.
+PROGRAMS = """
+import json, sys
+for program in json.load(sys.stdin):
+    exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+"""
 
 
-@pytest.fixture(scope="module")
-def run_of_program():
-    return printed(PROGRAM)
+def printed(programs, seed="0"):
+    """Return what each of several programs prints, all in one process."""
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAMS],
+        input=json.dumps(programs),
+        capture_output=True,
+        text=True,
+        env={"PYTHONHASHSEED": seed, "PATH": ""},
+        check=True,
+    )
+    return result.stdout.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "same"),
-    [
-        ("", "", True),
-        ("# a comment", "# another one\n    # of two lines", True),
-        ("UNUSED = 1", "UNUSED = 2", True),
-        ("FACTOR = 2.0", "FACTOR = 3.0", False),
-        ("margin = 1.0", "margin = 2.0", False),
-        ('"c", "d"', '"c", "e"', False),
-        ("return x * FACTOR", "return x + FACTOR", False),
-        ("return 0.5", "return 0.25", False),
-        ("self.scale(losses", "(losses", False),
-        ("1 - passed", "2 - passed", False),
-        ("return helper(x)", "return helper(helper(x))", False),
-    ],
-)
-def test_run_depends_on_the_code(run_of_program, old, new, same):
-    # In a separate process, with other hashes of strings.
-    after = printed(PROGRAM.replace(old, new, 1), seed="1")
-    assert (run_of_program == after) == same
+CHANGES = [
+    ("", "", True),
+    ("# a comment", "# another one\n    # of two lines", True),
+    ("UNUSED = 1", "UNUSED = 2", True),
+    ("FACTOR = 2.0", "FACTOR = 3.0", False),
+    ("margin = 1.0", "margin = 2.0", False),
+    ('"c", "d"', '"c", "e"', False),
+    ("return x * FACTOR", "return x + FACTOR", False),
+    ("return 0.5", "return 0.25", False),
+    ("self.scale(losses", "(losses", False),
+    ("1 - passed", "2 - passed", False),
+    ("return helper(x)", "return helper(helper(x))", False),
+]
+
+
+def test_run_depends_on_the_code():
+    # In another process, with other hashes of strings.
+    (before,) = printed([PROGRAM])
+    after = printed([PROGRAM.replace(old, new, 1) for old, new, _ in CHANGES], seed="1")
+    assert len(after) == len(CHANGES)
+    for (old, new, same), fingerprint_after in zip(CHANGES, after, strict=True):
+        assert (fingerprint_after == before) == same, (old, new)
 
 
 def test_fingerprint_of_functions_that_call_each_other():
@@ -297,4 +309,4 @@ def test_fingerprint_of_functions_that_call_each_other():
 
         print(fingerprint(one), fingerprint(outer()))
     """)
-    assert len(printed(program).split()) == 2
+    assert len(printed([program])[0].split()) == 2

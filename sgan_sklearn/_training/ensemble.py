@@ -60,6 +60,7 @@ LEARNING_RATE = 3e-3
 REALNESS_WEIGHT = 0.1
 
 N_TREES = 200
+N_ROUNDS = 5  # of self-training
 
 
 class BalancedSelfTraining(ClassifierMixin, BaseEstimator):
@@ -149,7 +150,7 @@ def _logistic_regression() -> Any:
 
 
 def _self_training() -> Any:
-    return BalancedSelfTraining(_logistic_regression())
+    return BalancedSelfTraining(_logistic_regression(), n_rounds=N_ROUNDS)
 
 
 def _is_forest(classifier: Any) -> bool:
