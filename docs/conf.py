@@ -74,7 +74,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
-    "matplotlib_animations": False,
+    "matplotlib_animations": (True, "jshtml"),
     "min_reported_time": 1,
     "reference_url": {"sgan_sklearn": None},
     "doc_module": ("sgan_sklearn",),
