@@ -115,6 +115,26 @@ def test_pages_have_no_roles_which_github_would_show_as_text():
         assert not re.search(r"\{[a-z:]+\}`[^`]", page.read_text("utf-8")), page
 
 
+# Words that readers found archaic, vague, or translated.
+UNWANTED = (
+    "amongst|hence|hereby|in order to|leverag|made[ -]up|obviously|of course|simply|thereof|upon"
+    "|utiliz|very|whereby|whilst"
+)
+
+
+def test_pages_and_docstrings_use_plain_words():
+    pages = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").glob("[a-z]*/*.md"),
+    ]
+    modules = [*(ROOT / "sgan_sklearn").rglob("*.py"), *(ROOT / "examples").glob("*.py")]
+    for path in [*pages, *modules]:
+        if path.name != "CODE_OF_CONDUCT.md":  # a text of others
+            found = re.search(rf"\b({UNWANTED})\w*\b", path.read_text("utf-8"), re.IGNORECASE)
+            assert found is None, (path, found)
+
+
 def test_cells_have_a_key_and_seconds():
     for path in RESULTS.glob("*.json"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:

@@ -41,7 +41,7 @@ ORDERED = 0.9
 MAX_COMPARED_ROWS = 2_000
 
 # A column is heavy-tailed if a value is further from the mean than this many standard deviations.
-# That is very rare in a million normal samples.
+# That is rare in a million normal samples.
 HEAVY_TAIL = 6.0
 
 # Scaled values are clipped to this magnitude, since larger ones could overflow in the networks.

@@ -63,7 +63,7 @@ default="auto"
           sample.
         - "predicted": the proportions that a logistic regression on the labeled rows predicts for
           all rows (those of the labels if all rows are labeled). This rough estimate is useful if
-          rare classes have as many labels as common ones, but can be very inaccurate if classes
+          rare classes have as many labels as common ones, but can be inaccurate if classes
           overlap.
         - "uniform": the same proportion for each class.
     weight : float, default=1.0

@@ -58,7 +58,7 @@ PENALTY_EVERY = 4
 # Decay of the moving average of the generator's weights.
 DECAY = 0.999
 
-# Made up rows that the calibration looks at, and rounds in which the shares of levels are brought
+# Generated rows that the calibration looks at, and rounds in which the shares of levels are brought
 # to those of the training rows.
 N_CALIBRATION_ROWS = 20_000
 N_CALIBRATION_ROUNDS = 8
