@@ -80,6 +80,7 @@ TABLES: dict[str, Callable[[], str]] = {
             "soak",
             "text",
             "throughput",
+            "verdicts",
         )
     },
 }
