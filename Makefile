@@ -79,31 +79,35 @@ clean: ## Remove build output and caches, but not the environments
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf __pycache__ */__pycache__ */*/__pycache__
 
-# Dependency groups need pip 25.1.
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
 
 $(VENV_OLDEST)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV_OLDEST)
-	$(BIN_OLDEST)/python -m pip install -q --upgrade "pip>=25.1"
+
+# Dependency groups need pip 25.1.
+PIP_WITH_GROUPS = pip install -q --upgrade "pip>=25.1"
 
 $(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install -q -e ".[examples]" -c constraints.txt
 	@touch $@
 
 $(VENV)/.stamp-docs: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m $(PIP_WITH_GROUPS)
 	$(BIN)/python -m pip install -q -e . --group docs -c constraints.txt
 	@touch $@
 
 $(VENV)/.stamp-release: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m $(PIP_WITH_GROUPS)
 	$(BIN)/python -m pip install -q -e . --group release -c constraints.txt
 	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m $(PIP_WITH_GROUPS)
 	$(BIN)/python -m pip install -q -e . --group test-all -c constraints.txt
 	@touch $@
 
 $(VENV_OLDEST)/.stamp-test: pyproject.toml constraints-oldest.txt | $(VENV_OLDEST)/pyvenv.cfg
+	$(BIN_OLDEST)/python -m $(PIP_WITH_GROUPS)
 	$(BIN_OLDEST)/python -m pip install -q -e . --group test -c constraints-oldest.txt
 	@touch $@

@@ -29,17 +29,19 @@ def check_versions(tag: str | None) -> str:
     cited = _found(r"^version: (.+)$", ROOT / "CITATION.cff")
     if cited != version:
         raise SystemExit(f"CITATION.cff has the version {cited}, and the package {version}.")
-    section = "Unreleased" if tag is None else version
+    section = "Unreleased" if tag is None and "dev" in version else version
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
     if not re.search(rf"^## \[{re.escape(section)}\]", changelog, re.MULTILINE):
         raise SystemExit(f"CHANGELOG.md has no section [{section}].")
-    if tag is not None and (tag != f"v{version}" or "dev" in version):
-        raise SystemExit(f"The tag {tag} does not fit the version {version} of the package.")
+    if tag is not None and "dev" in version:
+        raise SystemExit(f"A release needs a version without dev, not {version}.")
+    if tag is not None and tag != f"v{version}":
+        raise SystemExit(f"The tag {tag} must be v{version}, from the version of the package.")
     return version
 
 
 def check_contents(wheel: Path, sdist: Path) -> None:
-    """Exit unless the distributions hold all modules and files, and nothing else."""
+    """Exit unless the wheel holds the package alone, and the sources all that tests need."""
     package = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "sgan_sklearn").rglob("*")
@@ -99,6 +101,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="empty folder for the distributions")
     options = parser.parse_args()
     if options.output is not None:
+        if options.output.exists() and any(options.output.iterdir()):
+            raise SystemExit(f"The folder {options.output} of --output must be empty.")
         _check(options.tag, options.output.resolve())
         return
     with TemporaryDirectory() as folder:

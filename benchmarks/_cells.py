@@ -26,7 +26,8 @@ from rich.progress import track
 from sklearn.base import clone
 
 RESULTS = Path(__file__).parent / "results"
-CODE = fingerprint()  # of the code that is imported: files may change during a run
+# Fingerprints of the code that is imported: files may change during a run.
+CODE = {"training": fingerprint(), "package": fingerprint(())}
 PACKAGES = ("sgan-sklearn", "scikit-learn", "torch", "skorch", "numpy", "scipy")
 
 
@@ -115,7 +116,7 @@ def settings(estimator: object) -> str:
         if name not in defaults or repr(value) != repr(defaults[name])
     }
     # Objects without a text of their own have the address in memory in it.
-    return re.sub(r" at 0x[0-9a-f]+", "", f"{package} {version(package)}: {chosen}")
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", f"{package} {version(package)}: {chosen}")
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -127,9 +127,9 @@ def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(source, "utf-8")
         code.fingerprint.cache_clear()
-        return code.fingerprint(tmp_path)
+        return code.fingerprint(package=tmp_path)
 
-    source = 'def scale(x):\n    """Return it."""\n    return 2 * x  # é\n'
+    source = 'def scale(x):\n    """Return it."""  # a comment\n    return 2 * x  # é\n'
     first = fingerprint_of("scaling.py", source)
     assert code.code_of(source) == "def scale(x):\n    return 2 * x"
     edited = '"""Scales."""\n\n\ndef scale(x):\n    """Return\n    more."""\n    return 2 * x\n'
@@ -139,7 +139,9 @@ def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path
     moved = fingerprint_of("_data/scaling.py", source)
     assert len({first, changed, moved}) == 3
     code.fingerprint.cache_clear()
-    assert code.fingerprint() == benchmark("_cells").CODE
+    expected = {"training": code.fingerprint(), "package": code.fingerprint(())}
+    assert expected == benchmark("_cells").CODE
+    assert expected["training"] != expected["package"]
 
 
 def test_stored_cells_of_the_ablation_are_valid(benchmark):

@@ -73,7 +73,7 @@ for table in benchmark_results.TABLES.values():
 
 def test_every_plot_can_be_drawn(results, tmp_path):
     matplotlib = pytest.importorskip(
-        "matplotlib", minversion="3.7", reason="the extra docs asks for matplotlib 3.7"
+        "matplotlib", minversion="3.7", reason="the group docs asks for matplotlib 3.7"
     )
     plots = import_module("benchmark_plots")
     for name, draw in plots.PLOTTERS.items():
@@ -102,6 +102,38 @@ def test_picture_of_the_package(results, tmp_path):
     with matplotlib.rc_context({"backend": "Agg"}):
         plot.draw(tmp_path / "package.png")
     assert (tmp_path / "package.png").stat().st_size > 10_000
+
+
+PAGE = """# `SGANClassifier` in a title
+
+`SGANClassifier` and `fit`, `SGANClassifier` again and `SGANClassifier(max_epochs=1).fit(X, y)`.
+
+## Another section
+
+`SGANClassifier.sample`, `"stacked"`, `sgan_sklearn.inspection`, `LabelSpreading()`, `clone(x)`.
+"""
+
+
+def test_links_of_code_on_a_page(results, tmp_path):
+    pytest.importorskip("myst_parser", reason="the group docs is not installed")
+    from sphinx import addnodes
+    from sphinx.testing.util import SphinxTestApp
+
+    (tmp_path / "conf.py").write_text('extensions = ["myst_parser", "code_links"]\n')
+    (tmp_path / "index.md").write_text(PAGE, encoding="utf-8")
+    app = SphinxTestApp(srcdir=tmp_path, buildername="dummy")
+    try:
+        app.build()
+        links = list(app.env.get_doctree("index").findall(addnodes.pending_xref))
+    finally:
+        app.cleanup()
+    assert [(link.astext(), link["reftarget"]) for link in links] == [
+        ("SGANClassifier", "sgan_sklearn.SGANClassifier"),
+        ("SGANClassifier.sample", "sgan_sklearn.SGANClassifier.sample"),
+        ('"stacked"', "sgan_sklearn.objectives.Stacked"),
+        ("sgan_sklearn.inspection", "sgan_sklearn.inspection"),
+        ("LabelSpreading()", "sklearn.semi_supervised.LabelSpreading"),
+    ]
 
 
 def test_pages_have_no_roles_which_github_would_show_as_text():

@@ -59,6 +59,7 @@ def test_conda_recipe_has_the_requirements_of_the_package(project):
     wanted = {
         row.replace("torch>", "pytorch>").replace(">=", " >=") for row in project["dependencies"]
     }
+    assert project["requires-python"] in recipe.replace('python_min: "', ">=")
     run = recipe.split("  run:\n")[1].split("\n\n")[0]
     listed = {line.strip().removeprefix("- ") for line in run.splitlines()}
     assert wanted == {line for line in listed if not line.startswith("python ")}
@@ -73,13 +74,20 @@ def test_version_of_a_release(check_release, monkeypatch, tmp_path):
     changelog = tmp_path / "CHANGELOG.md"
     changelog.write_text("## [Unreleased]\n")
     monkeypatch.setattr(check_release, "ROOT", tmp_path)
-    assert check_release.check_versions(None) == "0.1.0"
+    with pytest.raises(SystemExit, match=r"no section \[0\.1\.0\]"):
+        check_release.check_versions(None)
     with pytest.raises(SystemExit, match=r"no section \[0\.1\.0\]"):
         check_release.check_versions("v0.1.0")
     changelog.write_text("## [0.1.0] - 2027-01-01\n")
-    assert check_release.check_versions("v0.1.0") == "0.1.0"
-    with pytest.raises(SystemExit, match=r"tag v0\.2\.0 does not fit"):
+    assert check_release.check_versions("v0.1.0") == check_release.check_versions(None) == "0.1.0"
+    with pytest.raises(SystemExit, match=r"tag v0\.2\.0 must be v0\.1\.0"):
         check_release.check_versions("v0.2.0")
+    init.write_text('__version__ = "0.1.0.dev0"\n')
+    cited.write_text("version: 0.1.0.dev0\n")
+    changelog.write_text("## [Unreleased]\n## [0.1.0.dev0]\n")
+    assert check_release.check_versions(None) == "0.1.0.dev0"
+    with pytest.raises(SystemExit, match="without dev"):
+        check_release.check_versions("v0.1.0.dev0")
     cited.write_text("version: 0.1.1\n")
     with pytest.raises(SystemExit, match=r"CITATION\.cff has the version 0\.1\.1"):
         check_release.check_versions("v0.1.0")

@@ -262,7 +262,7 @@ def test_selection_of_columns_with_a_frozen_classifier(irises):
 
 def test_table_vectorizer_of_skrub():
     pd = pytest.importorskip("pandas")
-    skrub = pytest.importorskip("skrub", reason="older NumPy than skrub needs")
+    skrub = pytest.importorskip("skrub", reason="skrub is not installed")
     rng = np.random.RandomState(0)
     y = rng.randint(0, 2, 300)
     stems = np.array(["plum tree", "river bank"], dtype=object)[y]

@@ -151,7 +151,7 @@ def _plot_number_of_labels(path: Path) -> None:
     for method, marker, shade in zip(IN_CURVES, "os^vDPX", shades, strict=True):
         means = values[methods.index(method)].mean(axis=0)
         ax.plot(LABELS_PER_CLASS, means, f"{marker}-", color=shade, label=method)
-    ax.set(xlabel="labels per class", ylabel="balanced accuracy, %", xticks=LABELS_PER_CLASS)
+    ax.set(xlabel="labels per class", ylabel="balanced accuracy, %")
     ax.set_xscale("log")
     ax.set_xticks(LABELS_PER_CLASS, list(map(str, LABELS_PER_CLASS)))
     ax.minorticks_off()

@@ -7,6 +7,7 @@ name is a link.
 from __future__ import annotations
 
 import inspect
+import re
 from functools import cache
 from importlib import import_module
 
@@ -69,6 +70,12 @@ def targets() -> dict[str, str]:
     return {**found, **{f'"{name}"': found[part] for part, name in classes.items()}}
 
 
+def target_of(code: str) -> str | None:
+    """Return the documented name of a piece of code: a name, or a call of it."""
+    called = re.match(r"([\w.]+)\(", code)
+    return targets().get(called[1] if called else code)
+
+
 class CodeLinks(SphinxTransform):
     """Make links of the names in backticks."""
 
@@ -82,7 +89,7 @@ class CodeLinks(SphinxTransform):
             linked = set()
             for literal in section.findall(nodes.literal):
                 place = _section_of(literal)
-                target = targets().get(literal.astext().removesuffix("()"))
+                target = target_of(literal.astext())
                 if place is not section or target is None or target in linked:
                     continue
                 if isinstance(literal.parent, nodes.title | nodes.reference):

@@ -101,7 +101,7 @@ class Defaults:
 # Labels per class below which "auto" may choose other regularizers.
 FEW_LABELS = 10
 
-# What the defaults of gray images and photographs have in common. With few labels, the first
+# What the defaults of gray images and photographs have in common. With fewer labels, the first
 # predictions are so often wrong that only confident ones are of use.
 RESIDUAL = Defaults(
     ResNetArchitecture(),

@@ -284,7 +284,7 @@ def compare_with_labels_alone(
     confidence_level : float, default=0.8
         Probability that the interval contains the difference. The higher, the fewer verdicts are
         wrong, and the more are "cannot tell". With the default, if the unlabeled rows make no
-        difference, one in ten verdicts is "helps" and one in ten "harms".
+        difference, about one in ten verdicts is "helps" and one in ten "harms".
     n_jobs : int or None, default=None
         Number of processes.
     random_state : int, RandomState instance or None, default=None
