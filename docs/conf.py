@@ -21,13 +21,13 @@ version = release = sgan_sklearn.__version__
 extensions = [
     "benchmark_results",
     "code_links",
+    "mathml",
     "myst_parser",
     "numpydoc",
     "package_plot",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -49,6 +49,7 @@ numpydoc_show_class_members = False
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+html_math_renderer = "mathml"
 
 # --- links to other projects --------------------------------------------------------------------
 
