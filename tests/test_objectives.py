@@ -352,6 +352,34 @@ def test_custom_objectives_may_use_no_generator(make_classifier, data):
     assert "generator_loss" not in last
 
 
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [
+        ({"other": torch.zeros(())}, r"'loss' is minimized. Got \['other'\]"),
+        (torch.zeros(()), "must return a dict of losses, .* Got Tensor"),
+        ({"loss": torch.zeros(5)}, r"The term 'loss' .* shape \(\), .* Got shape \(5,\)"),
+        ({"loss": torch.zeros(()), "more": 0.5}, "The term 'more' .* Got float"),
+    ],
+)
+@pytest.mark.parametrize("method", ["discriminator_loss", "generator_loss", "supervised_loss"])
+def test_losses_of_another_form_are_refused_by_name(make_classifier, data, method, returned, got):
+    own = type("Own", (FeatureMatching,), {method: lambda *args: returned})()
+    weight = 0.0 if method == "supervised_loss" else 1.0
+    classifier = make_classifier(objective=own, unsupervised_weight=weight)
+    with pytest.raises(TypeError, match=rf"Own\.{method}.*{got}" if "term" not in got else got):
+        classifier.fit(*data)
+    assert not hasattr(classifier, "classes_")
+
+
+def test_outputs_without_a_logit_of_each_class_are_refused(make_classifier, data):
+    class Own(FeatureMatching):
+        def n_outputs(self, n_classes):
+            return n_classes + 2
+
+    with pytest.raises(ValueError, match=r"Own\.class_logits must return one column .* \(2, 5\)"):
+        make_classifier(objective=Own()).fit(*data)
+
+
 # --- closed forms -----------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,6 +16,8 @@ from sgan_sklearn.architectures import ARCHITECTURES
 from sgan_sklearn.augmentations import AUGMENTATIONS
 from sgan_sklearn.objectives import OBJECTIVES
 from sgan_sklearn.regularizers import REGULARIZERS
+
+API = Path(__file__).parents[1] / "docs" / "api" / "index.rst"
 
 PUBLIC_MODULES = [
     "sgan_sklearn",
@@ -249,3 +252,14 @@ def test_import_loads_no_heavy_module():
         [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
     )
     assert loaded.stdout.split() == []
+
+
+@pytest.mark.skipif(not API.exists(), reason="an installed package has no documentation")
+def test_everything_public_has_an_api_page():
+    pages = set(re.findall(r"^   ([\w.]+)$", API.read_text("utf-8"), re.MULTILINE))
+    public = {
+        name.removeprefix("sgan_sklearn.")
+        for name, value in PUBLIC.items()
+        if inspect.isclass(value) or inspect.isfunction(value)
+    }
+    assert public - pages == set()

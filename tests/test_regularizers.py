@@ -719,3 +719,18 @@ def test_invalid_regularizer_is_refused(digits, wrong):
 def test_invalid_option_of_a_regularizer_is_refused(digits, wrong):
     with pytest.raises(ValueError, match=f"parameter of {type(wrong).__name__}"):
         fit(digits, regularizer=wrong)
+
+
+def test_a_loss_for_each_row_is_refused_by_name(make_classifier, data):
+    class PerRow(Regularizer):
+        name = "per_row"
+
+        def __init__(self, weight=1.0, ramp_up=0):
+            self.weight = weight
+            self.ramp_up = ramp_up
+
+        def loss(self, unlabeled):
+            return unlabeled.classify_noisy(unlabeled.rows).square().mean(dim=1)
+
+    with pytest.raises(TypeError, match=r"PerRow\.loss must be .* \(20,\)\. Take the mean"):
+        make_classifier(regularizer=PerRow()).fit(*data)

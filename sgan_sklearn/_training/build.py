@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import torch
 from sklearn.utils import check_random_state
 
 from sgan_sklearn._data.batches import SemiSupervisedDataset
@@ -59,6 +60,7 @@ def build_net(
     known, codes, _ = dataset.sample(check_random_state(estimator.random_state))
     n_classes, space = len(given.labels.classes), given.space
     n_outputs = plan.objective.n_outputs(n_classes)
+    _check_outputs(plan.objective, n_outputs, n_classes)
     with threads_for():  # simple classifiers of few rows
         regularizers = [item.prepare(known, codes, n_classes) for item in plan.regularizers]
     return SGANNet(
@@ -73,3 +75,15 @@ def build_net(
         device=plan.device,
         **options,
     )
+
+
+def _check_outputs(objective: Any, n_outputs: int, n_classes: int) -> None:
+    """Raise ValueError unless an objective finds a logit of each class among the outputs."""
+    shape = tuple(objective.class_logits(torch.zeros(2, n_outputs)).shape)
+    if shape != (2, n_classes):
+        name = type(objective).__name__
+        raise ValueError(
+            f"{name}.class_logits must return one column for each of the {n_classes} classes. Got "
+            f"the shape {shape} for 2 rows of {n_outputs} outputs, the number that "
+            f"{name}.n_outputs returns. Override both methods, or neither."
+        )

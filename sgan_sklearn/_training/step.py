@@ -156,10 +156,12 @@ class TrainingStep:
         with normalized_once(net.module_):
             if generated is None:
                 losses = net.objective.supervised_loss(discriminator, batch)
+                _check_terms(losses, net.objective, "supervised_loss")
             else:
                 losses = net.objective.discriminator_loss(
                     discriminator, batch, generated.detach(), net.unsupervised_weight
                 )
+                _check_terms(losses, net.objective, "discriminator_loss")
             if net.regularizers and net.unsupervised_weight > 0:
                 self._regularize(losses, given, factors)
         return self._minimize(losses, "discriminator_loss", batch)
@@ -182,6 +184,7 @@ class TrainingStep:
             if regularizer.ramp(net.n_steps_) == 0:
                 continue
             term = regularizer.loss(unlabeled)
+            _check_is_number(term, f"{type(regularizer).__name__}.loss")
             losses["loss"] = losses["loss"] + factor * term
             if regularizer.name in losses:
                 raise ValueError(
@@ -199,6 +202,7 @@ class TrainingStep:
         with _frozen(net.module_), frozen_statistics(net.module_):
             with normalized_once(net.module_):
                 losses = net.objective.generator_loss(self._wrapped(net.module_), batch, generated)
+            _check_terms(losses, net.objective, "generator_loss")
             return self._minimize(losses, "generator_loss", batch)
 
     def _check_names(self, terms: dict[str, Tensor], generator_terms: dict[str, Tensor]) -> None:
@@ -228,6 +232,29 @@ class TrainingStep:
         return {
             loss_name if name == "loss" else name: value.detach() for name, value in losses.items()
         }
+
+
+def _check_terms(losses: Any, objective: Any, method: str) -> None:
+    """Raise TypeError unless a method of an objective has returned a dict of losses."""
+    method = f"{type(objective).__name__}.{method}"
+    if not isinstance(losses, dict) or "loss" not in losses:
+        got = sorted(losses) if isinstance(losses, dict) else type(losses).__name__
+        raise TypeError(
+            f"{method} must return a dict of losses, of which 'loss' is minimized. Got {got}. "
+            'Return {"loss": ...}, with further terms for the history.'
+        )
+    for name, value in losses.items():
+        _check_is_number(value, f"The term {name!r} of {method}")
+
+
+def _check_is_number(value: Any, name: str) -> None:
+    """Raise TypeError unless a loss is a tensor of one number."""
+    if not isinstance(value, Tensor) or value.ndim:
+        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise TypeError(
+            f"{name} must be a tensor of shape (), a single number. Got {got}. Take the mean over "
+            "the rows."
+        )
 
 
 @contextmanager
