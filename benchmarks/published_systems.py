@@ -323,7 +323,8 @@ def summarize(cells: list[dict], planned: Sequence[Row] = ()) -> str:
         if (row.dataset, row.n_labels, row.system) not in known:
             runs[row.dataset, row.n_labels, row.system, "cuda" if row in GPU else ""] = []
     rows = []
-    for (dataset, n_labels, system, device), draws in runs.items():
+    ordered = sorted(runs.items(), key=lambda run: (run[0][0], run[0][1] or np.inf, run[0][2:]))
+    for (dataset, n_labels, system, device), draws in ordered:
         row = find(system, dataset, n_labels)
         minutes = [cell["fit_seconds"] / 60 for cell in draws]
         threads = sorted({cell["threads"] for cell in draws})
