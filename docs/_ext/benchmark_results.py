@@ -69,6 +69,7 @@ TABLES: dict[str, Callable[[], str]] = {
             "active",
             "audio",
             "fit_cost",
+            "foreign_rows",
             "fuzz_load",
             "interrupts",
             "kill_and_resume",
