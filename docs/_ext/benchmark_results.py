@@ -74,6 +74,7 @@ TABLES: dict[str, Callable[[], str]] = {
             "interrupts",
             "kill_and_resume",
             "kill_save",
+            "label_doubts",
             "latency",
             "mutants",
             "prior_shift",
