@@ -69,12 +69,14 @@ def _plot_published_systems(path: Path) -> None:
     """Draw what the unlabeled images add, beside the same network without them."""
     pairs: dict[tuple[str, int, str], dict[str, list[float]]] = {}
     spreading: dict[tuple[str, int], list[float]] = {}
+    budgets = {row[:3] for row in benchmark("published_systems").BUDGETS}
     for cell in cells("published_systems"):
         system, key = cell["key"]["system"], cell["key"]
+        is_budget = (system, key["dataset"], key["n_labels"]) in budgets
         accuracy = 100 * cell["accuracy"]
         if system.startswith("LabelSpreading"):
             spreading.setdefault((key["dataset"], key["n_labels"]), []).append(accuracy)
-        elif system.startswith(("default", "labels alone", "conv")) and key["device"] == "cpu":
+        elif (is_budget or system.startswith("conv")) and key["device"] == "cpu":
             networks = "conv" if system.startswith("conv") else "default"
             name = LABELS if LABELS in system else UNLABELED
             place = key["dataset"], key["n_labels"], networks
