@@ -1,4 +1,4 @@
-"""Hashes of the models of fourteen settings, to check whether a change of the code changes a model.
+"""Hashes of the models of eighteen settings, to check whether a change of the code changes a model.
 
 Each model is fitted on a data set of scikit-learn; its hash covers the weights of the four
 networks, the history without its times, the probabilities, and the generated rows. Run it before
@@ -26,7 +26,8 @@ import pandas as pd
 import torch
 from _cells import environment, few_labels, table
 from rich.progress import track
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer, load_digits, load_sample_image, load_wine
 
 from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn.objectives import Complement
@@ -48,6 +49,25 @@ def images(n_rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
 def numbers() -> tuple[np.ndarray, np.ndarray]:
     X, y = load_breast_cancer(return_X_y=True)
     return X, few_labels(y, 10, 0)
+
+
+def photographs(n_rows: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    """Return parts of a photograph, with its upper and lower half as classes."""
+    photo, rng = load_sample_image("china.jpg"), np.random.RandomState(0)
+    top, left = rng.randint(0, 427 - 24, n_rows), rng.randint(0, 640 - 24, n_rows)
+    parts = [photo[i : i + 24, j : j + 24] for i, j in zip(top, left, strict=True)]
+    return np.stack(parts), few_labels((top > 200).astype(int), 10, 0)
+
+
+def wide() -> tuple[np.ndarray, np.ndarray]:
+    X, y = digits()
+    return np.hstack([X, X[:, ::-1] ** 2]), y
+
+
+def terms() -> tuple[sparse.csr_matrix, np.ndarray]:
+    X, y = digits()
+    counts = np.hstack([level < X for level in range(1, 10)]).astype(np.float32)
+    return sparse.csr_matrix(counts), y
 
 
 def frame() -> tuple[pd.DataFrame, np.ndarray]:
@@ -80,6 +100,10 @@ def in_parts() -> tuple[SGANClassifier, Any]:
     return model, X
 
 
+def _gray(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return X.mean(axis=3).astype(np.uint8), y
+
+
 def continued() -> tuple[SGANClassifier, Any]:
     model, X = fitted(numbers, warm_start=True)
     return model.fit(*numbers()), X
@@ -100,6 +124,10 @@ SETTINGS: dict[str, Callable[[], tuple[SGANClassifier, Any]]] = {
     "table": lambda: fitted(numbers),
     "frame": lambda: fitted(frame, unlabeled_value="unknown"),
     "images": lambda: fitted(images),
+    "photographs": lambda: fitted(photographs),
+    "gray photographs": lambda: fitted(lambda: _gray(*photographs())),
+    "wide table": lambda: fitted(wide),
+    "sparse": lambda: fitted(terms),
     "images as rows, perceptron": lambda: fitted(
         images, architecture="mlp", image_shape=(8, 8), regularizer=None
     ),
