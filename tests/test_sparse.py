@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
 
 from sgan_sklearn import SamplesDisplay, SGANClassifier, export_onnx, load, save
 from sgan_sklearn._data.space import restore_space
@@ -54,6 +56,17 @@ def test_default_learns_from_text():
     unlabeled = FEW == -1
     assert model.plan_.architecture.get_params()["input_noise"] == 1.0
     assert model.score(X[unlabeled], TRUE[unlabeled]) > 0.85
+
+
+def test_model_does_not_depend_on_the_threads_of_blas():
+    rows, y = load_digits(return_X_y=True)
+    rows = np.hstack([level < rows[:400] for level in range(1, 10)]).astype(np.float32)
+    few, found = mask_labels(y[:400], per_class=10, random_state=0), []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, user_api="blas"):
+            model = classifier(n_components=500).fit(sparse.csr_matrix(rows), few)
+            found.append((model.predict_proba(sparse.csr_matrix(rows)), model.predict_proba(rows)))
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_attributes(fitted):

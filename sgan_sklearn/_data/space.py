@@ -24,6 +24,7 @@ from sgan_sklearn._data.scaling import MANY_COLUMNS, FeatureScaler, TableScaler
 from sgan_sklearn._data.stratification import sample_indices
 from sgan_sklearn._data.table import SparseTable, Table, as_table
 from sgan_sklearn._data.validation import check_range, is_missing
+from sgan_sklearn._runtime.threads import threads_for
 
 __all__ = [
     "ImageSpace",
@@ -361,13 +362,15 @@ class SparseSpace(TableSpace):
                 "Input X contains NaN or infinity. Rows with more columns than n_components must "
                 "hold finite numbers if X was sparse in fit. Replace them, for example with 0."
             )
-        if reset:
-            check_range(values)
-            largest = max(np.abs(values).max(initial=0), np.finfo(float).tiny)
-            # Its random numbers are those of an approximate algorithm, and the same for each seed.
-            svd = TruncatedSVD(min(self.n_components, *X.shape), random_state=0).fit(X / largest)
-            self.components_ = np.nan_to_num(svd.components_).astype(np.float32)
-        rows = normalize(X, norm="max") @ self.components_.T.astype(np.float64)
+        with threads_for():  # one: sums depend on the number of threads of BLAS
+            if reset:
+                check_range(values)
+                largest = max(np.abs(values).max(initial=0), np.finfo(float).tiny)
+                # Its random numbers are those of an approximation, and the same for each seed.
+                svd = TruncatedSVD(min(self.n_components, *X.shape), random_state=0)
+                svd.fit(X / largest)
+                self.components_ = np.nan_to_num(svd.components_).astype(np.float32)
+            rows = normalize(X, norm="max") @ self.components_.T.astype(np.float64)
         unit_rows: np.ndarray = normalize(np.asarray(rows)).astype(np.float32)
         return unit_rows
 
