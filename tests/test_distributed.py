@@ -97,6 +97,7 @@ if n_processes > 1:
 """
 
 
+# It trains for half a minute, so the tests that use it are slow, and run in one process.
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributed")
@@ -121,17 +122,8 @@ def results(tmp_path_factory):
     return {**results, "printed": [output.stdout for output in outputs]}
 
 
-# The fixture trains for half a minute, in one process for all of these tests.
-of_two_processes = [pytest.mark.slow, pytest.mark.xdist_group("distributed")]
-
-
-def uses_two_processes(test):
-    for mark in of_two_processes:
-        test = mark(test)
-    return test
-
-
-@uses_two_processes
+@pytest.mark.slow
+@pytest.mark.xdist_group("distributed")
 @pytest.mark.parametrize("system", [*OBJECTIVES, "images", "early stopping"])
 @pytest.mark.parametrize("process", ["2_0", "2_1"])
 def test_two_processes_train_the_same_model_as_one_process(results, process, system):
@@ -139,14 +131,16 @@ def test_two_processes_train_the_same_model_as_one_process(results, process, sys
         np.testing.assert_allclose(results[process][system][name], values, rtol=1e-3, atol=1e-4)
 
 
-@uses_two_processes
+@pytest.mark.slow
+@pytest.mark.xdist_group("distributed")
 def test_both_processes_have_the_same_statistics_and_learning_rates(results):
     first, second = (results[name]["photographs"] for name in ("2_0", "2_1"))
     np.testing.assert_array_equal(first["probabilities"], second["probabilities"])
     assert first["n_steps"] == second["n_steps"] > 1
 
 
-@uses_two_processes
+@pytest.mark.slow
+@pytest.mark.xdist_group("distributed")
 def test_both_processes_end_with_the_same_model(results):
     first, second, alone = (results[name]["noisy"] for name in ("2_0", "2_1", "1_0"))
     np.testing.assert_array_equal(first["probabilities"], second["probabilities"])
@@ -155,7 +149,8 @@ def test_both_processes_end_with_the_same_model(results):
     assert first["n_steps"] == 3  # of twice as many rows
 
 
-@uses_two_processes
+@pytest.mark.slow
+@pytest.mark.xdist_group("distributed")
 @pytest.mark.parametrize("process", ["2_0", "2_1"])
 def test_processes_with_different_parameters_are_refused(results, process):
     assert (
@@ -163,7 +158,8 @@ def test_processes_with_different_parameters_are_refused(results, process):
     )
 
 
-@uses_two_processes
+@pytest.mark.slow
+@pytest.mark.xdist_group("distributed")
 def test_only_the_first_process_prints(results):
     assert [text.count("discriminator") for text in results["printed"]] == [1, 1]
 

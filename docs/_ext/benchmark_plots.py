@@ -133,8 +133,11 @@ def _suite() -> tuple[np.ndarray, list[str], list[str]]:
     The axes are those of methods, tables and numbers of labels; each is a mean over draws.
     """
     found: dict[tuple, list[float]] = {}
+    settings: dict[str, str] = {}
     for cell in cells("tabular_suite"):
         key = cell["key"]
+        if settings.setdefault(key["method"], key["settings"]) != key["settings"]:
+            raise ValueError(f"The cells of {key['method']} have different settings.")
         place = key["method"], key["dataset"], key["labels_per_class"]
         found.setdefault(place, []).append(100 * cell["balanced_accuracy"])
     methods, tables = (sorted({place[axis] for place in found}) for axis in (0, 1))

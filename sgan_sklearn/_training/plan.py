@@ -101,8 +101,8 @@ class Defaults:
 # Labels per class below which "auto" may choose other regularizers.
 FEW_LABELS = 10
 
-# What the defaults of gray images and photographs have in common. With fewer labels, the first
-# predictions are so often wrong that only confident ones are of use.
+# What the defaults of gray images and photographs have in common. With fewer labels than that, the
+# first predictions are so often wrong that only confident ones are of use.
 RESIDUAL = Defaults(
     ResNetArchitecture(),
     (PseudoLabel("adaptive", start=300, ramp_up=300),),
