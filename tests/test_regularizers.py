@@ -592,11 +592,42 @@ def test_distillation_after_unpickling_and_on_other_rows(digits):
         (LogisticRegression, r"write LogisticRegression\(\)"),
         (KNeighborsClassifier(99), "from 15 labeled rows .* raised: Expected n_neighbors"),
         (MultinomialNB(), "raised: Negative values"),
+        (Constant(np.nan), "raised: its class probabilities are negative or not finite"),
+        (Constant(-0.5), "raised: its class probabilities are negative or not finite"),
     ],
 )
 def test_invalid_teachers_are_refused(digits, estimator, message):
     with pytest.raises(ValueError, match=f"'estimator' parameter of Distillation.*{message}"):
         fit(digits, regularizer=Distillation(estimator, adaptive=False))
+
+
+class Flagged(LogisticRegression):
+    """Linear model on a BLAS that reports invalid values in products of finite numbers."""
+
+    def fit(self, X, y, sample_weight=None):
+        np.zeros(1) / np.zeros(1)
+        return super().fit(X, y, sample_weight)
+
+    def predict_proba(self, X):
+        np.zeros(1) / np.zeros(1)
+        return super().predict_proba(X)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"regularizer": ClassPrior(), "ensemble": None},
+        {"regularizer": Distillation(Flagged(), adaptive=False), "ensemble": None},
+        {"regularizer": None, "ensemble": [Flagged()]},
+    ],
+    ids=["class_prior", "distillation", "ensemble"],
+)
+def test_simple_classifiers_may_report_invalid_values(rng, params, monkeypatch):
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Flagged)
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        Flagged().fit([[0.0], [1.0]], [0, 1])
+    noise = rng.normal(size=(60, 3)), np.where(np.arange(60) < 20, np.arange(60) % 2, -1)
+    assert np.isfinite(fit(noise, **params).label_distributions_).all()
 
 
 # --- in the classifier --------------------------------------------------------------------

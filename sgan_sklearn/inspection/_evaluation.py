@@ -295,5 +295,5 @@ def _with_few_warnings(is_required: bool) -> Iterator[None]:
         if is_required:
             yield
             return
-        with ignore_fit_warnings(), np.errstate(all="ignore"):
+        with ignore_fit_warnings():
             yield

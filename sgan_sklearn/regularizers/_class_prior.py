@@ -182,6 +182,6 @@ def _predicted_shares(rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, 
     model = LogisticRegression(max_iter=1000)
     with ignore_fit_warnings():
         model.fit(rows[labeled].reshape(len(labeled), -1), codes[labeled])
-    probabilities = model.predict_proba(rows[asked].reshape(len(asked), -1))
+        probabilities = model.predict_proba(rows[asked].reshape(len(asked), -1))
     shares = np.bincount(probabilities.argmax(axis=1), minlength=n_classes) / len(probabilities)
     return shares, float(1.0 - probabilities.max(axis=1).mean())

@@ -180,12 +180,13 @@ class Distillation(Regularizer):
         teacher = _simple_classifier() if self.estimator is None else self.estimator
         teacher = seeded_clone(teacher, next_seed)
         probabilities = np.full((len(rows), self.n_classes_), MIN_PROBABILITY, dtype=np.float32)
-        with released_lock(rows.device):
-            with ignore_fit_warnings():
-                teacher.fit(flat_rows(rows, labeled), codes)
+        with released_lock(rows.device), ignore_fit_warnings():
+            teacher.fit(flat_rows(rows, labeled), codes)
             known = teacher.classes_
             for part in gen_batches(len(rows), ROWS_AT_A_TIME):
                 probabilities[part, known] += teacher.predict_proba(flat_rows(rows, part))
+        if not (np.isfinite(probabilities).all() and (probabilities > 0).all()):
+            raise ValueError("its class probabilities are negative or not finite.")
         return np.log(probabilities, out=probabilities)
 
     def loss(self, unlabeled: UnlabeledRows) -> Tensor:

@@ -39,9 +39,10 @@ SPREADING_STEPS = 100
 def ignore_fit_warnings() -> Iterator[None]:
     """Suppress the warnings of simple classifiers.
 
-    They need not converge, and few labels per class are expected.
+    They need not converge, and few labels per class are expected. Some BLAS kernels report invalid
+    values in products of finite numbers, so callers check the results instead.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
