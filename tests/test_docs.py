@@ -35,6 +35,62 @@ def test_table_of_the_readme_matches_the_results(results):
     assert table_lines(readme) == table_lines(results.TABLES["digits"]())
 
 
+# --- figures in the text ------------------------------------------------------------------
+
+
+@pytest.fixture
+def prose(monkeypatch):
+    """Return the module that compares the figures of a page with the results."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
+    return import_module("prose_figures")
+
+
+# These hold the results of trials, whose cells are not kept, or no results.
+WITHOUT_RESULTS = ("notebook.md", "references.md", "whats_new.md")
+PAGES = [
+    page
+    for page in [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs").glob("[a-z]*/*.md")),
+    ]
+    if page.name not in WITHOUT_RESULTS
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_figures_in_the_text_match_the_results(prose, page):
+    assert list(prose.problems(page)) == []
+
+
+def test_figures_that_differ_from_the_results_or_have_no_source(prose, tmp_path):
+    def found(text):
+        (tmp_path / "page.md").write_text(text, encoding="utf-8")
+        return [problem.split(" in: ")[0] for problem in prose.problems(tmp_path / "page.md")]
+
+    gain = 'gain("digits", dataset="digits")'
+    text = "The unlabeled rows improve it\nby {} points.\n<!-- figures:\n{}\n-->\n"
+    assert found(text.format("ten", f"ten = {gain}")) == []
+    assert found(text.format("10.4", f"10.4 = {gain}")) == []
+    assert found(text.format("10.3", f"10.3 = {gain}")) == [f"page.md:1: 10.3 is 10.37 by {gain}"]
+    assert found(text.format("ten", "ten: a goal")) == []
+    assert found(text.format("ten", f"ten = {gain}\n11: a goal")) == ["page.md:1: 11 is not"]
+    assert found(text.format("ten to 12", f"ten = {gain}")) == ["page.md:1: 12 has no source"]
+    assert found("# Title\n\n- 5 rows\n- from 78.9 to\n  80 %") == [
+        "page.md:4: 78.9 has no source",
+        "page.md:4: 80 has no source",
+    ]
+    assert found("`max_time=60` [45 %](page.md), scikit-learn 1.6\n\n```\n7 seconds\n```\n") == [
+        "page.md:1: 45 has no source"
+    ]
+    with pytest.raises(ValueError, match="No cell of digits has accuracy and"):
+        found(text.format("ten", 'ten = gain("digits", dataset="iris")'))
+    with pytest.raises(ValueError, match=r"page\.md:3: a line is 'figure = expr"):
+        found(text.format("ten", "ten"))
+
+
+# --- tables and plots ---------------------------------------------------------------------
+
 # A figure that the text of the page of published systems mentions.
 WITHOUT_TABLE = {"published_systems_two_threads"}
 
