@@ -20,7 +20,7 @@ PYTEST = -m pytest $(PYTEST_ARGS)
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: $(VENV)/.stamp-demo ## Classify digits from a few labels
@@ -56,6 +56,10 @@ docs: $(VENV)/.stamp-docs ## Build the documentation, with every example, into d
 .PHONY: check-docs
 check-docs: $(VENV)/.stamp-docs ## Look at the built documentation in a browser: links, search, console
 	$(BIN)/python docs/check_site.py docs/_build/html
+
+.PHONY: check-figures
+check-figures: $(VENV)/.stamp-test ## List results of earlier code, and figures in the text without a result
+	$(BIN)/python benchmarks/check_figures.py
 
 .PHONY: release-check
 release-check: $(VENV)/.stamp-release ## Build the distributions and check them

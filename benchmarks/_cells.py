@@ -7,6 +7,7 @@ interrupted at any time and resumed.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -22,6 +23,7 @@ import joblib
 import numpy as np
 import torch
 from _code import fingerprint
+from _states import is_stale
 from rich.progress import track
 from sklearn.base import clone
 
@@ -44,19 +46,38 @@ def environment() -> dict:
     }
 
 
+def add_run_options(parser: argparse.ArgumentParser, name: str, *, jobs: bool = True) -> None:
+    """Add the options of every benchmark with cells: where they are, and which are measured."""
+    if jobs:
+        parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument(
+        "--output", type=Path, default=RESULTS / f"{name}.json", help="file of the cells"
+    )
+    parser.add_argument(
+        "--rerun-stale",
+        action="store_true",
+        help="also measure cells of earlier code anew (see check_figures.py)",
+    )
+
+
 def run_cells(
-    path: Path, keys: Iterable[dict], measure: Callable[[dict], dict], *, jobs: int = 1
+    options: argparse.Namespace, keys: Iterable[dict], measure: Callable[[dict], dict]
 ) -> list[dict]:
-    """Measure the cells that are not in `path` yet, and return all requested cells.
+    """Measure the cells that are not stored yet, and return all requested cells.
 
     ``measure(key)`` returns the results of a cell; the cell contains the key, the results, the
-    time in seconds, and the state of the code. It runs in `jobs` processes.
+    time in seconds, and the state of the code.
     """
-    keys = list(keys)
+    keys, path = list(keys), options.output
     stored = json.loads(path.read_text()) if path.exists() else {"cells": []}
     cells = {_name(cell["key"]): cell for cell in stored["cells"]}
-    missing = [key for key in keys if _name(key) not in cells]
-    run = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    missing = [
+        key
+        for key in keys
+        if (cell := cells.get(_name(key))) is None
+        or (options.rerun_stale and is_stale(cell, path.stem))
+    ]
+    run = joblib.Parallel(n_jobs=getattr(options, "jobs", 1), return_as="generator_unordered")
     new = run(joblib.delayed(_timed)(measure, key) for key in missing)
     path.parent.mkdir(parents=True, exist_ok=True)
     for cell in track(new, f"{len(missing)} cells", total=len(missing)):

@@ -7,9 +7,11 @@ import hashlib
 import io
 import tokenize
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "sgan_sklearn"
+# Found without importing it: the benchmark of mutants imports its own copy.
+PACKAGE = Path(find_spec("sgan_sklearn").origin).parent
 # Parts that read, save, show or compare models, and do not train them.
 NOT_TRAINING = (
     "_display",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from _cells import RESULTS, run_cells, settings
+from _cells import add_run_options, run_cells, settings
 from sklearn.datasets import fetch_openml
 from sklearn.model_selection import train_test_split
 
@@ -130,10 +130,7 @@ def suite_options(
     parser.add_argument(
         "--draws", type=int, default=n_draws, help=f"number of draws (default: {n_draws})"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / f"{name}.json", help="file of the cells"
-    )
+    add_run_options(parser, name)
     return parser.parse_args()
 
 
@@ -155,4 +152,4 @@ def suite_cells(
         for method in options.methods
     ]
     run = partial(measure, folder=options.data)
-    return run_cells(options.output, wanted, run, jobs=options.jobs)
+    return run_cells(options, wanted, run)

@@ -37,7 +37,7 @@ import numpy as np
 import torch
 from _audio import Recordings, load_recordings, load_spectrograms, make_features
 from _cells import (
-    RESULTS,
+    add_run_options,
     few_labels,
     learn_and_predict,
     mean_and_deviation,
@@ -188,10 +188,7 @@ def main() -> None:
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--draws", type=int, default=3, help="number of draws (default: 3)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "audio.json", help="file of the cells"
-    )
+    add_run_options(parser, "audio")
     options = parser.parse_args()
     try:
         load_recordings(options.data)
@@ -199,7 +196,7 @@ def main() -> None:
         parser.error(str(error))
     wanted = keys(options.settings, options.labels, options.methods, options.draws)
     run = partial(measure, folder=options.data)
-    print(summarize(run_cells(options.output, wanted, run, jobs=options.jobs)))
+    print(summarize(run_cells(options, wanted, run)))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from _cells import (
-    RESULTS,
+    add_run_options,
     few_labels,
     learn_and_predict,
     mean_and_deviation,
@@ -138,13 +137,10 @@ def main() -> None:
     )
     parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     parser.add_argument("--draws", type=int, default=10, help="number of draws (default: 10)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "digits.json", help="file of the cells"
-    )
+    add_run_options(parser, "digits")
     options = parser.parse_args()
     wanted = keys(options.datasets, options.draws)
-    cells = run_cells(options.output, wanted, measure, jobs=options.jobs)
+    cells = run_cells(options, wanted, measure)
     print(summarize(cells, options.datasets, options.draws))
 
 

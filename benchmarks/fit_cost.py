@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _cells import RESULTS, few_labels, run_cells, table
+from _cells import add_run_options, few_labels, run_cells, table
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -271,7 +271,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--old", default="4d5826f", help="commit to compare with")
     parser.add_argument("--runs", type=int, default=5, help="runs of each measurement")
-    parser.add_argument("--output", type=Path, default=RESULTS / "fit_cost.json")
+    add_run_options(parser, "fit_cost", jobs=False)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -280,7 +280,7 @@ def main() -> None:
         return
     with checkout(options.old) as path:
         wanted = keys(options.parts, options.old, options.runs)
-        print(summarize(run_cells(options.output, wanted, partial(measure, old_checkout=path))))
+        print(summarize(run_cells(options, wanted, partial(measure, old_checkout=path))))
 
 
 if __name__ == "__main__":

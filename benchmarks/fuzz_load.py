@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from _cells import RESULTS, run_cells, table
+from _cells import add_run_options, run_cells, table
 from _forgeries import CANARY, forge, use
 from safetensors import SafetensorError
 from sklearn.compose import make_column_transformer
@@ -378,8 +378,7 @@ def main() -> None:
     parser.add_argument("--forged", action="store_true", help="forged files, not damaged ones")
     parser.add_argument("--files", type=int, help="total number (default: 5004; 20000 forged)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the mutations (default: 0)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--output", type=Path, default=RESULTS / "fuzz_load.json")
+    add_run_options(parser, "fuzz_load")
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS, help="forged kinds")
     parser.add_argument("--model", help=argparse.SUPPRESS)
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
@@ -396,7 +395,7 @@ def main() -> None:
             for seed in range(options.seed, options.seed + PARTS)
             for model in options.models
         ]
-        print(summarize_forged(run_cells(options.output, keys, measure_forged, jobs=options.jobs)))
+        print(summarize_forged(run_cells(options, keys, measure_forged)))
         return
     n_files = (options.files or 5_004) // len(DAMAGES)
     keys = [{"kind": kind, "files": n_files, **shared} for kind in DAMAGES]
@@ -404,7 +403,7 @@ def main() -> None:
         for name in MODELS[:-1]:
             write_model(name, Path(folder))
         run = partial(measure_damaged, folder=Path(folder))
-        print(summarize(run_cells(options.output, keys, run, jobs=options.jobs)))
+        print(summarize(run_cells(options, keys, run)))
 
 
 if __name__ == "__main__":

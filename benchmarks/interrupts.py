@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, run_cells, table
+from _cells import add_run_options, few_labels, run_cells, table
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
@@ -161,7 +161,7 @@ def main() -> None:
     )
     parser.add_argument("--signals", type=int, default=200, help="total number (default: 200)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the times (default: 0)")
-    parser.add_argument("--output", type=Path, default=RESULTS / "interrupts.json")
+    add_run_options(parser, "interrupts", jobs=False)
     options = parser.parse_args()
     shared = {
         "signals": options.signals // len(KINDS),
@@ -169,7 +169,7 @@ def main() -> None:
         "version": sgan_sklearn.__version__,
     }
     keys = [{"kind": kind, **shared} for kind in KINDS]
-    print(summarize(run_cells(options.output, keys, measure)))
+    print(summarize(run_cells(options, keys, measure)))
 
 
 if __name__ == "__main__":

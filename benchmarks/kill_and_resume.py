@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import numpy as np
-from _cells import RESULTS, few_labels, run_cells, table
+from _cells import add_run_options, few_labels, run_cells, table
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
@@ -226,8 +226,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=6, help="runs of each kind (default: 6)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--output", type=Path, default=RESULTS / "kill_and_resume.json")
+    add_run_options(parser, "kill_and_resume")
     parser.add_argument("--train", nargs=2, metavar=("KIND", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
@@ -241,7 +240,7 @@ def main() -> None:
     ]
     with TemporaryDirectory() as folder:
         run = partial(measure, folder=Path(folder))
-        print(summarize(run_cells(options.output, keys, run, jobs=options.jobs)))
+        print(summarize(run_cells(options, keys, run)))
 
 
 if __name__ == "__main__":

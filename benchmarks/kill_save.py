@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _cells import RESULTS, run_cells, table
+from _cells import add_run_options, run_cells, table
 from sklearn.datasets import load_digits
 
 import sgan_sklearn
@@ -115,14 +115,14 @@ def main() -> None:
     )
     parser.add_argument("--saves", type=int, help="of each kind (default: 200 killed, 50 full)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the times (default: 0)")
-    parser.add_argument("--output", type=Path, default=RESULTS / "kill_save.json")
+    add_run_options(parser, "kill_save", jobs=False)
     options = parser.parse_args()
     shared = {"seed": options.seed, "version": sgan_sklearn.__version__}
     keys = [
         {"kind": kind, "saves": options.saves or number, **shared} for kind, number in KINDS.items()
     ]
     with TemporaryDirectory() as folder:
-        print(summarize(run_cells(options.output, keys, partial(measure, folder=Path(folder)))))
+        print(summarize(run_cells(options, keys, partial(measure, folder=Path(folder)))))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from _cells import RESULTS, run_cells, table
+from _cells import add_run_options, run_cells, table
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
@@ -233,12 +233,10 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=20, help="minimum of rounds (default: 20)")
     parser.add_argument("--processes", type=int, default=3, help="processes (default: 3)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "latency.json", help="file of the cells"
-    )
+    add_run_options(parser, "latency", jobs=False)
     options = parser.parse_args()
     wanted = keys(options.parts, options.inputs, options.sizes, options.threads)
-    print(summarize(run_cells(options.output, wanted, partial(measure, options=options))))
+    print(summarize(run_cells(options, wanted, partial(measure, options=options))))
 
 
 if __name__ == "__main__":

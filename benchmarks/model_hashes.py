@@ -7,6 +7,9 @@ and after a change, on the same machine:
     python benchmarks/model_hashes.py --output before.json
     python benchmarks/model_hashes.py --compare before.json
 
+With `--record`, the hashes are added to `states.json`, so that stored results of other code with
+the same hashes stay valid (see `check_figures.py`). PYTHONPATH may lead to another checkout.
+
 It takes about a minute. The exit status is 1 if a hash differs.
 """
 
@@ -24,7 +27,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from _cells import environment, few_labels, table
+from _cells import CODE, environment, few_labels, table
+from _states import record as record_state
 from rich.progress import track
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_sample_image, load_wine
@@ -189,12 +193,15 @@ def main() -> int:
     )
     parser.add_argument("--output", type=Path, help="file for the hashes")
     parser.add_argument("--compare", type=Path, help="file of hashes to compare with")
+    parser.add_argument("--record", action="store_true", help="add the hashes to states.json")
     options = parser.parse_args()
     torch.set_num_threads(1)  # sums depend on the number of threads
     hashes = {name: digest(*SETTINGS[name]()) for name in track(SETTINGS, "models")}
     if options.output is not None:
         content = {"environment": environment(), "hashes": hashes}
         options.output.write_text(json.dumps(content, indent=1) + "\n")
+    if options.record:
+        record_state(CODE["training"], environment(), hashes)
     if options.compare is None:
         print(table(["setting", "hash"], [[*item] for item in hashes.items()]))
         return 0

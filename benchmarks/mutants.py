@@ -39,7 +39,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
-from _cells import RESULTS, run_cells, table
+from _cells import add_run_options, run_cells, table
 
 if TYPE_CHECKING:  # the documentation prints the table without pytest
     import pytest
@@ -296,7 +296,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=40, help="mutants per module")
     parser.add_argument("--modules", nargs="+", choices=TESTS, default=list(TESTS))
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
-    parser.add_argument("--output", type=Path, default=RESULTS / "mutants.json")
+    add_run_options(parser, "mutants", jobs=False)
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in SHARED:
@@ -316,7 +316,7 @@ def main() -> None:
             becomes = changed_lines(bench.sources[module], code)
             return {"becomes": becomes, **bench.test(module, code)}
 
-        cells = run_cells(options.output, keys, measure)
+        cells = run_cells(options, keys, measure)
     print(survivors(cells), "", summarize(cells), sep="\n")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, run_cells, table
+from _cells import add_run_options, few_labels, run_cells, table
 from _images import load_images
 
 from sgan_sklearn import SGANClassifier, Training
@@ -77,16 +77,12 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=4_000, help="number of labels")
     parser.add_argument("--minutes", type=int, default=60, help="time budget (default: 60)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default: 1)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "photograph_samples.json", help="file of the cells"
-    )
+    add_run_options(parser, "photograph_samples", jobs=False)
     options = parser.parse_args()
     names = ("labels", "minutes", "threads")
     key = {**{name: getattr(options, name) for name in names}, "draw": 0}
     picture = options.output.with_suffix(".png")
-    (cell,) = run_cells(
-        options.output, [key], lambda key: measure(key, options.data, picture), jobs=1
-    )
+    (cell,) = run_cells(options, [key], lambda key: measure(key, options.data, picture))
     epochs = cell["frechet_distance"]
     rows = [[str(i + 1), f"{value:.3f}"] for i, value in enumerate(epochs)]
     print(f"{cell['steps']} steps, accuracy {100 * cell['accuracy']:.1f} %\n")

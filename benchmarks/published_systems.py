@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, mean_and_deviation, run_cells, settings, table
+from _cells import add_run_options, few_labels, mean_and_deviation, run_cells, settings, table
 from _images import OPENML, load_images
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -417,15 +417,9 @@ def main() -> None:
     )
     parser.add_argument("--datasets", nargs="+", choices=OPENML, default=list(OPENML))
     parser.add_argument("--draws", type=int, default=3, help="number of draws (default: 3)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--threads", type=int, default=1, help="threads per process (default: 1)")
     parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=RESULTS / "published_systems.json",
-        help="file of the cells",
-    )
+    add_run_options(parser, "published_systems")
     options = parser.parse_args()
     rows = [
         row
@@ -438,7 +432,7 @@ def main() -> None:
     # Draw by draw, so that an interrupted run has some results for every row.
     wanted.sort(key=lambda key: key["draw"])
     run = partial(measure, folder=options.data, svhn=options.svhn, threads=options.threads)
-    cells = run_cells(options.output, wanted, run, jobs=options.jobs)
+    cells = run_cells(options, wanted, run)
     of_ablation = [cell for cell in cells if is_ablation(cell["key"])]
     if len(of_ablation) < len(cells):
         print(summarize(cells))

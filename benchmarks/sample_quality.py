@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from _cells import RESULTS, few_labels, run_cells, settings, table
+from _cells import add_run_options, few_labels, run_cells, settings, table
 from _tables import Draw, draw_rows, load_table
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
@@ -335,14 +335,11 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--draws", type=int, default=1, help="number of draws (default: 1)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "sample_quality.json", help="file of the cells"
-    )
+    add_run_options(parser, "sample_quality")
     options = parser.parse_args()
     wanted = keys(options.tables, options.shares, options.methods, options.draws)
     run = partial(measure, folder=options.data)
-    print(summarize(run_cells(options.output, wanted, run, jobs=options.jobs)))
+    print(summarize(run_cells(options, wanted, run)))
 
 
 if __name__ == "__main__":

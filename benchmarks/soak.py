@@ -17,11 +17,10 @@ import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, run_cells, table
+from _cells import add_run_options, few_labels, run_cells, table
 from rich.progress import track
 from sklearn.datasets import load_digits
 
@@ -142,10 +141,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--output", type=Path, default=RESULTS / "soak.json")
+    add_run_options(parser, "soak", jobs=False)
     options = parser.parse_args()
     keys = [{"part": part, "version": sgan_sklearn.__version__} for part in options.parts]
-    print(summarize(run_cells(options.output, keys, measure)))
+    print(summarize(run_cells(options, keys, measure)))
 
 
 if __name__ == "__main__":

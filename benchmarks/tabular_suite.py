@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, learn_and_predict, run_cells, settings, table
+from _cells import add_run_options, few_labels, learn_and_predict, run_cells, settings, table
 from _tables import draw_rows, load_table, names
 from scipy.stats import rankdata, studentized_range
 from sklearn.calibration import CalibratedClassifierCV
@@ -324,16 +324,13 @@ def main() -> None:
         "such as catboost:CatBoostClassifier",
     )
     parser.add_argument("--draws", type=int, default=5, help="number of draws (default: 5)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "tabular_suite.json", help="file of the cells"
-    )
+    add_run_options(parser, "tabular_suite")
     options = parser.parse_args()
     datasets = options.datasets or names(options.data)
     methods = [*options.methods, *options.peer]
     wanted = keys(datasets, options.labels, methods, options.draws)
     run = partial(measure, folder=options.data)
-    cells = run_cells(options.output, wanted, run, jobs=options.jobs)
+    cells = run_cells(options, wanted, run)
     print(summarize(cells, methods))
     draw_ranks(cells, methods, options.output.with_suffix(".png"))
 

@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _cells import (
-    RESULTS,
+    add_run_options,
     few_labels,
     learn_and_predict,
     mean_and_deviation,
@@ -159,14 +159,11 @@ def main() -> None:
     parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS_PER_CLASS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--draws", type=int, default=3, help="number of draws (default: 3)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "text.json", help="file of the cells"
-    )
+    add_run_options(parser, "text")
     options = parser.parse_args()
     wanted = keys(options.labels, options.methods, options.draws)
     run = partial(measure, folder=options.data)
-    print(summarize(run_cells(options.output, wanted, run, jobs=options.jobs)))
+    print(summarize(run_cells(options, wanted, run)))
 
 
 if __name__ == "__main__":

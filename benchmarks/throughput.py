@@ -38,7 +38,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _cells import RESULTS, few_labels, run_cells, table
+from _cells import add_run_options, few_labels, run_cells, table
 from _images import load_images
 from _loops import plain_loop, tight_loop
 from sklearn.linear_model import LogisticRegression
@@ -630,9 +630,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="steps per epoch (default: 60)")
     parser.add_argument("--rounds", type=int, default=7, help="epochs of each (default: 7)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds (default: 1800)")
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS / "throughput.json", help="file of the cells"
-    )
+    add_run_options(parser, "throughput", jobs=False)
     parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
@@ -648,7 +646,7 @@ def main() -> None:
         options.systems,
     )
     run = partial(measure, folder=options.data, options=options)
-    print(summarize(run_cells(options.output, wanted, run)))
+    print(summarize(run_cells(options, wanted, run)))
 
 
 if __name__ == "__main__":

@@ -144,9 +144,98 @@ def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path
     assert expected["training"] != expected["package"]
 
 
+@pytest.fixture
+def states(benchmark, tmp_path, monkeypatch):
+    """Return the module of the states of the code, with a file of its own."""
+    states = benchmark("_states")
+    monkeypatch.setattr(states, "STATES", tmp_path / "states.json")
+    monkeypatch.setattr(states, "fingerprint", lambda *left_out: "whole" if left_out else "now")
+    states._states.cache_clear()
+    yield states
+    states._states.cache_clear()
+
+
+def cell_of(training, settings="sgan-sklearn 0.1.0: {}", **others):
+    code = {} if training is None else {"code": {"training": training, **others}}
+    return {"key": {"settings": settings}, **code}
+
+
+def test_state_of_a_cell(states):
+    hashes = {"table": "a", "frame": "b", "labels alone": "c", "critic": "d"}
+    states.record("now", {"cpu": "x"}, hashes)
+    states.record("critic changed", {"cpu": "x"}, {**hashes, "critic": "e"})
+    states.record("tables changed", {"cpu": "x"}, {**hashes, "table": "e"})
+    states.record("elsewhere", {"cpu": "y"}, hashes)
+    found = {
+        training: states.state_of(cell_of(training), "digits")
+        for training in ("now", "critic changed", "tables changed", "elsewhere", "never", None)
+    }
+    assert found == {
+        "now": "present",
+        "critic changed": "same models",
+        "tables changed": "earlier",
+        "elsewhere": "earlier",
+        "never": "earlier",
+        None: "unknown",
+    }
+    # Results that depend on all models, or on the code of the whole package.
+    assert states.state_of(cell_of("critic changed"), "throughput") == "earlier"
+    assert states.state_of(cell_of("now", package="whole"), "soak") == "present"
+    assert states.state_of(cell_of("now", package="other"), "soak") == "earlier"
+    states.record("tables changed", {"cpu": "x"}, hashes)  # in place of the former hashes
+    assert states.state_of(cell_of("tables changed"), "digits") == "same models"
+
+
+def test_stale_cells_are_measured_anew_on_request(benchmark, states, tmp_path):
+    cells = benchmark("_cells")
+    keys = [{"settings": f"{package}: {{}}"} for package in ("sgan-sklearn 0.1.0", "lightgbm 4")]
+    options = Namespace(output=tmp_path / "digits.json", rerun_stale=False)
+    cells.run_cells(options, keys, lambda key: {"run": 1})
+    stored = json.loads(options.output.read_text())
+    for cell in stored["cells"]:
+        cell["code"]["training"] = "earlier"
+    options.output.write_text(json.dumps(stored))
+    assert [cell["run"] for cell in cells.run_cells(options, keys, lambda key: {"run": 2})] == [
+        1,
+        1,
+    ]
+    options.rerun_stale = True
+    assert [cell["run"] for cell in cells.run_cells(options, keys, lambda key: {"run": 3})] == [
+        3,
+        1,
+    ]
+
+
+def test_report_of_stale_cells(benchmark, states, tmp_path, monkeypatch, capsys):
+    check = benchmark("check_figures")
+    monkeypatch.setattr(check, "RESULTS", tmp_path / "results")
+    (tmp_path / "results").mkdir()
+    cells = [cell_of("now"), cell_of("before"), cell_of(None), cell_of(None, "lightgbm 4: {}")]
+    path = tmp_path / "results" / "digits.json"
+    path.write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(check, "wrong_figures", lambda: ["page.md:3: ten has no source"])
+    monkeypatch.setattr(sys, "argv", ["check_figures.py"])
+    assert check.main() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [entry.strip() for entry in lines[2].split("|")[1:-1]] == [
+        "digits",
+        "1",
+        "1",
+        "",
+        "1",
+        "1",
+    ]
+    assert lines[-2:] == ["page.md:3: ten has no source", "2 stale, 1 unbacked"]
+    path.write_text(json.dumps({"cells": [cells[0], cells[3]]}))
+    monkeypatch.setattr(check, "wrong_figures", list)
+    assert check.main() == 0
+
+
 def test_stored_cells_of_the_ablation_are_valid(benchmark):
     systems = benchmark("published_systems")
-    stored = json.loads((systems.RESULTS / "published_systems.json").read_text())["cells"]
+    stored = json.loads((benchmark("_cells").RESULTS / "published_systems.json").read_text())[
+        "cells"
+    ]
     known = {cell["key"]["settings"] for cell in stored}
     assert all(systems.settings(row.estimator) in known for row in systems.ABLATION)
 
@@ -480,8 +569,8 @@ def test_recorded_steps_can_be_selected(throughput):
     assert throughput.classifier("mlp", "cpu").training.record_steps is False
 
 
-def test_stored_cells_of_steps_can_be_selected(throughput):
-    stored = json.loads((throughput.RESULTS / "throughput.json").read_text())["cells"]
+def test_stored_cells_of_steps_can_be_selected(benchmark, throughput):
+    stored = json.loads((benchmark("_cells").RESULTS / "throughput.json").read_text())["cells"]
     for key in (cell["key"] for cell in stored):
         assert key.get("network", "mlp") in throughput.NETWORKS
         assert key.get("system", "conv") in throughput.SYSTEMS

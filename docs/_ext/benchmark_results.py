@@ -88,6 +88,17 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
+def state_of(name: str) -> str:
+    """Return a sentence on the cells of this package, if some are not of the present code."""
+    states = benchmark("_states")
+    own = [cell for cell in cells(name) if not states.is_of_a_peer(cell)]
+    n_stale = sum(states.is_stale(cell, name) for cell in own)
+    if n_stale == 0:
+        return ""
+    which = "The" if n_stale == len(own) else f"{n_stale:,} of the {len(own):,}"
+    return f"{which} records of this package were measured with earlier code."
+
+
 # Benchmarks of tables that have another name.
 BENCHMARK_OF = {"ablation": "published_systems", "forged": "fuzz_load"}
 
@@ -107,7 +118,7 @@ class BenchmarkTable(SphinxDirective):
             raise self.error(f"There is no {results.name}: run benchmarks/{name}.py.")
         text = TABLES[table]()
         container = nodes.container(classes=["benchmark-table"])
-        lines = StringList(text.splitlines(), source=f"{name}.json")
+        lines = StringList([*text.splitlines(), "", state_of(name)], source=f"{name}.json")
         self.state.nested_parse(lines, self.content_offset, container)
         return [container]
 

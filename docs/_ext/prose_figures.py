@@ -27,6 +27,10 @@ from typing import Any
 import numpy as np
 from benchmark_cells import benchmark, cells
 
+ROOT = Path(__file__).parents[2]
+# These hold the results of trials, whose cells are not kept, or no results.
+WITHOUT_RESULTS = ("notebook.md", "references.md", "whats_new.md")
+
 SGAN = "SGANClassifier"
 TWIN = "the same network on the labels alone"
 # The parts of a key that tell one method from another.
@@ -74,6 +78,16 @@ class Block:
     text: str
     sources: list[tuple[str, str]] = field(default_factory=list)
     reasons: list[tuple[str, str]] = field(default_factory=list)
+
+
+def pages() -> list[Path]:
+    """Return the README and the pages of the documentation whose figures are results."""
+    found = [
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").glob("[a-z]*/*.md"),
+    ]
+    return sorted(page for page in found if page.name not in WITHOUT_RESULTS)
 
 
 def blocks(page: Path) -> list[Block]:
