@@ -17,6 +17,7 @@ from torch import nn
 from sgan_sklearn import SGANClassifier, Training, load, save
 from sgan_sklearn.architectures import MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
+from sgan_sklearn.objectives import OBJECTIVES
 from sgan_sklearn.regularizers import (
     REGULARIZERS,
     ClassPrior,
@@ -644,6 +645,24 @@ def digits():
 def fit(digits, **params):
     params = {"max_epochs": 1, "random_state": 0, "device": "cpu"} | params
     return SGANClassifier(**params).fit(*digits)
+
+
+@each_regularizer
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_works_with_each_regularizer(rng, objective, name):
+    rows = rng.normal(size=(40, 3)), np.where(np.arange(40) < 10, np.arange(40) % 2, -1)
+    params = {
+        "objective": objective,
+        "regularizer": REGULARIZERS[name](),
+        "architecture": MLPArchitecture((8,), (8,)),
+        "max_epochs": 3,  # the weights of some increase from zero
+        "ensemble": None,
+    }
+    if (objective, name) == ("complement", "entropy"):  # which the objective has itself
+        with pytest.raises(ValueError, match="leave it out if it is the same term"):
+            fit(rows, **params)
+    else:
+        assert np.isfinite(fit(rows, **params).label_distributions_).all()
 
 
 @each_regularizer

@@ -189,8 +189,8 @@ class TrainingStep:
             if regularizer.name in losses:
                 raise ValueError(
                     f"The name of {type(regularizer).__name__} must differ from the terms of the "
-                    f"objective, {sorted(losses)}. Got {regularizer.name!r}: give your class "
-                    "another `name`."
+                    f"objective, {sorted(losses)}. Got {regularizer.name!r}: leave it out if it "
+                    "is the same term, or give your own class another `name`."
                 )
             losses[regularizer.name] = term
 
