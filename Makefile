@@ -38,7 +38,8 @@ coverage: $(VENV)/.stamp-test ## Run the tests and the doctests, and measure the
 
 .PHONY: test-oldest
 test-oldest: $(VENV_OLDEST)/.stamp-test ## Run the tests against the lowest supported versions
-	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN_OLDEST)/python $(PYTEST) -m "not slow" tests
+	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN_OLDEST)/python $(PYTEST) \
+		-m "not slow" --hypothesis-profile=oldest tests
 
 .PHONY: examples
 examples: $(VENV)/.stamp-demo ## Run every example, headless

@@ -29,6 +29,8 @@ settings.register_profile(
     report_multiple_bugs=False,
 )
 settings.register_profile("nightly", settings.get_profile("sgan_sklearn"), max_examples=2_000)
+# The lowest supported versions get a third of the cases; `make test` runs all of them.
+settings.register_profile("oldest", settings.get_profile("sgan_sklearn"), max_examples=33)
 settings.load_profile("sgan_sklearn")
 
 

@@ -49,9 +49,10 @@ ALLOWED_WARNINGS = (
 
 
 def cases(n):
-    """Return the settings of a test with `n` cases, or ten times as many in the nightly run."""
+    """Return the settings of a test with `n` cases, or as many more or fewer as the profile has."""
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=10 * n if IS_NIGHTLY else n, suppress_health_check=slow)
+    factor = 10 if IS_NIGHTLY else min(1.0, settings.default.max_examples / 100)
+    return settings(max_examples=math.ceil(factor * n), suppress_health_check=slow)
 
 
 def classifier(**params):
