@@ -186,6 +186,13 @@ def test_state_of_a_cell(states):
     assert states.state_of(cell_of("tables changed"), "digits") == "same models"
 
 
+takes_cells_as_they_finish = pytest.mark.skipif(
+    parse_version(joblib.__version__) < parse_version("1.4"),
+    reason="the benchmarks take the cells as they finish, which joblib does from 1.4 on",
+)
+
+
+@takes_cells_as_they_finish
 def test_stale_cells_are_measured_anew_on_request(benchmark, states, tmp_path):
     cells = benchmark("_cells")
     keys = [{"settings": f"{package}: {{}}"} for package in ("sgan-sklearn 0.1.0", "lightgbm 4")]
@@ -273,10 +280,7 @@ def test_cells_of_the_published_systems_are_measured_and_reported(benchmark, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    parse_version(joblib.__version__) < parse_version("1.4"),
-    reason="the benchmarks take the cells as they finish, which joblib does from 1.4 on",
-)
+@takes_cells_as_they_finish
 def test_published_systems_run_in_two_processes(tmp_path):
     rng = np.random.RandomState(0)
     y = np.arange(120) % 10
