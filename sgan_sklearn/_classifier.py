@@ -99,8 +99,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         The losses of the two networks; the guide page *Objectives and regularizers* compares them.
         "supervised" trains no generator. Pass an instance from `sgan_sklearn.objectives` to choose
         its options.
-    regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", \
-"pseudo_label", "virtual_adversarial"}, Regularizer, list or tuple of these, or None, default="auto"
+    regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", "pseudo_label",\
+ "spread_labels", "virtual_adversarial"}, Regularizer, list of these, or None, default="auto"
         Loss terms on unlabeled rows, added to the discriminator's loss. "auto" is "pseudo_label"
         for images, otherwise "virtual_adversarial" and, without a `class_weight`, "class_prior"
         and "distillation", or "pseudo_label" in its place for wide tables: all columns, 100 or

@@ -25,6 +25,7 @@ __all__ = [
     "real_loss",
     "realness",
     "relative_logits",
+    "soft_cross_entropy",
     "squared_difference",
     "supervised_loss",
 ]
@@ -120,6 +121,11 @@ def prior_divergence(mean: Tensor, prior: Tensor) -> Tensor:
 def squared_difference(logits: Tensor, other_logits: Tensor) -> Tensor:
     """Squared distance between predictions: ``mean(sum_k (p_k - q_k)^2)``."""
     return (logits.softmax(dim=1) - other_logits.softmax(dim=1)).square().sum(dim=1).mean()
+
+
+def soft_cross_entropy(logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Cross-entropy with the probabilities of a teacher: ``mean(sum_k -q_k log p_k)``."""
+    return F.cross_entropy(logits, teacher_logits.softmax(dim=1))
 
 
 def pseudo_label_loss(logits: Tensor, teacher_logits: Tensor, threshold: float | Tensor) -> Tensor:

@@ -26,10 +26,15 @@ from sgan_sklearn.regularizers import (
     Distillation,
     PseudoLabel,
     Regularizer,
+    SpreadLabels,
     UnlabeledRows,
     VirtualAdversarial,
+    _spread_labels,
 )
 from sgan_sklearn.regularizers._class_prior import MAX_PRIOR_ROWS
+from sgan_sklearn.regularizers._patches import PatchFeatures
+from sgan_sklearn.regularizers._simple_classifiers import ignore_fit_warnings
+from sgan_sklearn.regularizers._spread_labels import calibrated, neighbor_graph, spread
 
 N_CLASSES, N_FEATURES = 3, 4
 
@@ -46,10 +51,10 @@ def linear(weight, bias=None):
     return module
 
 
-def view(rows, module, averaged=None, augment=None):
+def view(rows, module, averaged=None, augment=None, indices=None):
     averaged = module if averaged is None else averaged
     identity = nn.Identity()
-    indices = torch.arange(len(rows))
+    indices = torch.arange(len(rows)) if indices is None else indices
     return UnlabeledRows(rows, module, averaged, identity, augment or identity, indices)
 
 
@@ -600,6 +605,123 @@ def test_distillation_after_unpickling_and_on_other_rows(digits):
 def test_invalid_teachers_are_refused(digits, estimator, message):
     with pytest.raises(ValueError, match=f"'estimator' parameter of Distillation.*{message}"):
         fit(digits, regularizer=Distillation(estimator, adaptive=False))
+
+
+# --- label spreading ----------------------------------------------------------------------
+
+
+def two_moons(n_rows=300, per_class=4):
+    X, y = make_moons(n_rows, noise=0.05, random_state=0)
+    few = np.full(n_rows, -1)
+    for code in (0, 1):
+        few[np.flatnonzero(y == code)[:per_class]] = code
+    return X.astype(np.float32), y, few
+
+
+def test_labels_spread_among_neighbors():
+    X, y, few = two_moons()
+    shares = taught(SpreadLabels(), X, few, 2).log_shares_.exp().numpy()
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-4)
+    assert (shares.argmax(axis=1) == y).mean() > 0.98
+
+
+def test_rows_outside_the_graph_have_the_mean_of_their_neighbors(monkeypatch):
+    X, y, few = two_moons()
+    monkeypatch.setattr(_spread_labels, "MAX_GRAPH_ROWS", 80)
+    monkeypatch.setattr(_spread_labels, "ROWS_AT_A_TIME", 7)
+    shares = taught(SpreadLabels(), X, few, 2).log_shares_.exp().numpy()
+    assert (shares.argmax(axis=1) == y).mean() > 0.95
+
+
+def test_spreading_is_the_cross_entropy_with_the_product_of_the_predictions():
+    X, _, few = two_moons()
+    X = X.astype(np.float64)
+    teacher = taught(SpreadLabels(), X, few, 2)
+    batch = torch.tensor([150, 3, 77])
+    module = linear([[1.0, 2.0], [0.5, -1.0]])
+    loss = teacher.loss(view(torch.from_numpy(X)[batch], module, indices=batch))
+    p = softmax(X[batch] @ module.weight.detach().numpy().T)
+    target = p * teacher.log_shares_[batch].exp().numpy()
+    target /= target.sum(axis=1, keepdims=True)
+    assert loss.item() == pytest.approx(-(target * np.log(p)).sum(axis=1).mean(), rel=1e-4)
+
+
+def test_graph_of_neighbors():
+    rows = np.array([[0.0], [1.0], [3.0], [3.0], [3.0]], dtype=np.float32)
+    graph = neighbor_graph(rows, 2).toarray()
+    np.testing.assert_array_equal(graph, graph.T)
+    assert (graph.diagonal() == 0).all()
+    assert graph[2, 3] == graph[3, 4] == 1  # equal rows
+    assert graph[0, 1] == pytest.approx(np.exp(-4 / 9))  # of distances 1 and 3, or 1 and 2
+
+
+def test_spread_probabilities_are_calibrated(rng):
+    y = np.arange(300) % 3
+    rows = (np.eye(3)[y] + rng.normal(scale=0.6, size=(300, 3))).astype(np.float32)
+    few = np.where(np.arange(300) < 60, y, -1)
+    graph = neighbor_graph(rows, 10)
+    plain, better = spread(graph, few, 3)[60:], calibrated(graph, few, 3)[60:]
+
+    def log_loss(shares):
+        return -np.log(shares[np.arange(240), y[60:]]).mean()
+
+    np.testing.assert_array_equal(plain.argmax(axis=1), better.argmax(axis=1))
+    assert log_loss(better) < log_loss(plain)
+    single = np.where(np.arange(300) < 3, y, -1)  # too few labels for cross-validation
+    assert np.isfinite(calibrated(graph, single, 3)).all()
+
+
+def test_nothing_spreads_without_unlabeled_rows_or_with_a_single_class():
+    X, y, few = two_moons()
+    assert taught(SpreadLabels(), X, y, 2).log_shares_ is None
+    assert taught(SpreadLabels(), X, np.where(few == 1, -1, few), 2).log_shares_ is None
+    assert taught(SpreadLabels(weight=0), X, few, 2).log_shares_ is None
+
+
+def patch_features(images, seed=0):
+    rows = torch.from_numpy(images)
+    return PatchFeatures(rows, seed).transform(np.arange(len(rows)))
+
+
+@pytest.fixture(scope="module")
+def strokes():
+    """Return images of a horizontal or a vertical line at a random place, and their classes."""
+    rng = np.random.RandomState(0)
+    images, y = rng.uniform(0, 0.2, size=(160, 1, 12, 12)), np.arange(160) % 2
+    for image, code in zip(images[:, 0], y, strict=True):
+        place, start = rng.randint(12), rng.randint(5)
+        line = (place, slice(start, start + 7))
+        image[line if code == 0 else line[::-1]] = 1
+    return images.astype(np.float32), y
+
+
+def test_features_of_patches_describe_images(strokes):
+    images, y = strokes
+    features = patch_features(images)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(features, patch_features(images))
+
+    def accuracy(rows):
+        return KNeighborsClassifier(3).fit(rows[:40], y[:40]).score(rows[40:], y[40:])
+
+    assert accuracy(features) > 0.9 > accuracy(images.reshape(160, -1))
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 2, 9), (40, 3, 8, 5), (5, 2, 6, 6)])
+def test_features_of_few_and_small_images(rng, shape):
+    with ignore_fit_warnings():
+        features = patch_features(rng.uniform(size=shape))
+        constant = patch_features(np.ones(shape))
+    assert len(features) == len(constant) == shape[0]
+    assert np.isfinite(features).all()
+    assert np.isfinite(constant).all()
+
+
+def test_labels_spread_among_images(strokes):
+    images, y = strokes
+    few = np.where(np.arange(160) < 20, y, -1)
+    shares = taught(SpreadLabels(), images, few, 2).log_shares_
+    assert (shares.argmax(dim=1).numpy() == y).mean() > 0.9
 
 
 class Flagged(LogisticRegression):

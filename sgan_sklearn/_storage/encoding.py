@@ -50,7 +50,7 @@ MAX_ESTIMATORS = 1_000
 MAX_NUMBER_KEYS = 10_000
 
 # Fitted attributes of the classes of this package.
-_LEARNED = {"Distillation": ("factor_", "n_classes_")}
+_LEARNED = {"Distillation": ("factor_", "n_classes_"), "SpreadLabels": ("n_classes_",)}
 
 
 def encode(value: Any, name: str) -> tuple[dict[str, np.ndarray], Any, list[Any]]:

@@ -9,6 +9,7 @@ from sgan_sklearn.regularizers._class_prior import ClassPrior
 from sgan_sklearn.regularizers._consistency import Consistency, PseudoLabel
 from sgan_sklearn.regularizers._distillation import Distillation
 from sgan_sklearn.regularizers._entropy import ConditionalEntropy
+from sgan_sklearn.regularizers._spread_labels import SpreadLabels
 from sgan_sklearn.regularizers._virtual_adversarial import VirtualAdversarial
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Distillation",
     "PseudoLabel",
     "Regularizer",
+    "SpreadLabels",
     "UnlabeledRows",
     "VirtualAdversarial",
 ]
@@ -31,6 +33,7 @@ REGULARIZERS: dict[str, type[Regularizer]] = {
         Consistency,
         Distillation,
         PseudoLabel,
+        SpreadLabels,
         VirtualAdversarial,
     )
 }

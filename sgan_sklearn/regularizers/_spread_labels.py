@@ -1,0 +1,254 @@
+"""Label spreading among similar rows, as a teacher of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import Interval
+
+from sgan_sklearn import _losses
+from sgan_sklearn._runtime.random import next_seed, released_lock
+from sgan_sklearn._storage.state import is_tensor_of
+from sgan_sklearn.regularizers._base import Regularizer, UnlabeledRows
+from sgan_sklearn.regularizers._patches import PatchFeatures
+from sgan_sklearn.regularizers._simple_classifiers import (
+    balanced_subset,
+    flat_rows,
+    ignore_fit_warnings,
+    random_subset,
+)
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from torch import Tensor
+
+    from sgan_sklearn._data.rows import Rows
+
+__all__ = ["SpreadLabels"]
+
+# Maximum number of rows of the graph, since finding neighbors takes the square of it.
+MAX_GRAPH_ROWS = 60_000
+ROWS_AT_A_TIME = 500
+
+# Clamping factor and steps of label spreading.
+ALPHA = 0.99
+N_STEPS = 100
+
+# Powers of the probabilities, from which cross-validation on the labels chooses, and its folds.
+POWERS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+DEFAULT_POWER = 3.0
+MAX_FOLDS = 5
+MIN_PROBABILITY = 1e-5
+
+
+class SpreadLabels(Regularizer):
+    """Label spreading: learn what similar rows tell about the class of a row.
+
+    Before the first step, the labels spread on a graph of nearest neighbors. Images are compared by
+    features of their patches, which are learned without labels; other rows are compared as the
+    networks see them. With the class probabilities ``g`` of label spreading, ``q`` of the averaged
+    network, and ``p`` of the network, the term is::
+
+        t_k(x_i) = q_k(x_i) g_k(x_i) / sum_j q_j(x_i) g_j(x_i)
+        mean_i sum_k -t_k(x_i) log p_k(view(x_i))
+
+    The probabilities of label spreading are too moderate, so ``g`` is a power of them. The power is
+    the one with the best log loss in cross-validation on the labels.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    n_neighbors : int, default=10
+        Number of neighbors of each row in the graph. More neighbors spread the labels farther, also
+        across the borders of classes.
+    weight : float, default=1.0
+        Weight of the term.
+    start : int, default=0
+        Number of training steps before the term is computed for the first time.
+    ramp_up : int, default=300
+        Number of training steps after ``start`` in which the weight increases to its full value.
+
+    Attributes
+    ----------
+    n_classes_ : int
+        Number of classes, set by training in the copy of the regularizer in
+        ``SGANClassifier.net_.regularizers``.
+
+    References
+    ----------
+    Zhou et al., "Learning with Local and Global Consistency", 2004 (label spreading).
+
+    Iscen et al., "Label Propagation for Deep Semi-supervised Learning", 2019, arXiv:1904.04717.
+
+    Coates, Ng and Lee, "An Analysis of Single-Layer Networks in Unsupervised Feature Learning",
+    2011 (features of images).
+
+    Examples
+    --------
+    >>> from sgan_sklearn import SGANClassifier
+    >>> from sgan_sklearn.regularizers import SpreadLabels
+    >>> SGANClassifier(regularizer=SpreadLabels(n_neighbors=20))
+    SGANClassifier(regularizer=SpreadLabels(n_neighbors=20))
+    """
+
+    name = "spread_labels"
+    transient = ("log_shares_",)
+
+    n_classes_: int
+    log_shares_: Tensor | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Regularizer._parameter_constraints,
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self, n_neighbors: int = 10, *, weight: float = 1.0, start: int = 0, ramp_up: int = 300
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.weight = weight
+        self.start = start
+        self.ramp_up = ramp_up
+
+    def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> SpreadLabels:
+        """Return a copy that knows the number of classes."""
+        prepared: SpreadLabels = clone(self)
+        prepared.n_classes_ = n_classes
+        return prepared
+
+    def _check_prepared(self, n_classes: int) -> None:
+        """Raise ValueError if the number of classes differs."""
+        if type(self.n_classes_) is not int or self.n_classes_ != n_classes:
+            raise ValueError(f"Label spreading among {n_classes} classes knows their number.")
+
+    def _check_training_state(self, values: dict[str, Any], n_rows: int, n_classes: int) -> None:
+        """Raise ValueError if the probabilities do not match the rows."""
+        shares = values["log_shares_"]
+        if shares is not None and not is_tensor_of(shares, n_rows, n_classes):
+            raise ValueError(f"There are no class probabilities for {n_rows} rows.")
+
+    def start_training(self, rows: Rows, codes: Tensor) -> None:
+        """Spread the labels, and store the class probabilities of all rows."""
+        self.log_shares_ = None
+        y, seed = codes.cpu().numpy(), next_seed()
+        if self.weight == 0 or (y >= 0).all() or len(np.unique(y[y >= 0])) < 2:
+            return
+        with released_lock(rows.device), ignore_fit_warnings():
+            shares = self._shares(rows, y, seed)
+        self.log_shares_ = torch.from_numpy(np.log(shares + MIN_PROBABILITY)).to(rows.device)
+
+    def _shares(self, rows: Rows, y: np.ndarray, seed: int) -> np.ndarray:
+        """Return calibrated class probabilities of all rows by label spreading."""
+        is_image = len(rows.shape) == 4
+        features = PatchFeatures(rows, seed).transform if is_image else partial(flat_rows, rows)
+        labeled = balanced_subset(y, MAX_GRAPH_ROWS // 2)
+        unlabeled = random_subset(np.flatnonzero(y < 0), MAX_GRAPH_ROWS - len(labeled))
+        seen = np.sort(np.append(labeled, unlabeled))
+        known = in_parts(features, seen)
+        shares = np.zeros((len(y), self.n_classes_), dtype=np.float32)
+        graph = neighbor_graph(known, self.n_neighbors)
+        shares[seen] = calibrated(graph, y[seen], self.n_classes_)
+        # The rows that are not in the graph have the mean of their neighbors in it.
+        others = np.setdiff1d(np.arange(len(y)), seen)
+        if len(others) > 0:
+            for part in gen_batches(len(others), ROWS_AT_A_TIME):
+                _, neighbors = nearest(features(others[part]), known, self.n_neighbors)
+                shares[others[part]] = shares[seen][neighbors].mean(axis=1)
+        return shares
+
+    def loss(self, unlabeled: UnlabeledRows) -> Tensor:
+        """Return the cross-entropy with the product of both predictions."""
+        if self.log_shares_ is None:
+            return 0.0 * unlabeled.logits.sum()
+        teacher = unlabeled.averaged_logits + self.log_shares_[unlabeled.indices]
+        view = unlabeled.classify_noisy(unlabeled.augment_strongly(unlabeled.rows))
+        return _losses.soft_cross_entropy(view, teacher)
+
+
+def in_parts(features: Callable[[np.ndarray], np.ndarray], indices: np.ndarray) -> np.ndarray:
+    """Return the features of rows, which are computed for some of them at a time."""
+    parts = gen_batches(len(indices), ROWS_AT_A_TIME)
+    return np.concatenate([features(indices[part]) for part in parts])
+
+
+def nearest(queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the squared distances to the nearest rows, and their indices, each (n, k)."""
+    found = []
+    for part in gen_batches(len(queries), ROWS_AT_A_TIME):
+        distances = torch.cdist(torch.from_numpy(queries[part]), torch.from_numpy(rows))
+        found.append(distances.topk(min(k, len(rows)), dim=1, largest=False))
+    distances = torch.cat([values for values, _ in found]).square()
+    return distances.numpy(), torch.cat([indices for _, indices in found]).numpy()
+
+
+def neighbor_graph(rows: np.ndarray, n_neighbors: int) -> csr_matrix:
+    """Return the weights ``exp(-4 d^2 / d_k^2)`` of neighbors, with the distance of the last one.
+
+    A pair has the larger weight of both directions. A row is no neighbor of itself.
+    """
+    from scipy.sparse import csr_matrix
+
+    n = len(rows)
+    squares, indices = nearest(rows, rows, n_neighbors + 1)
+    scale = np.maximum(squares[:, -1:], np.finfo(np.float32).tiny)
+    pairs = np.repeat(np.arange(n), indices.shape[1]), indices.ravel()
+    graph = csr_matrix((np.exp(-4 * squares / scale).ravel(), pairs), shape=(n, n))
+    graph.setdiag(0)
+    return graph.maximum(graph.T)
+
+
+def spread(graph: csr_matrix, y: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return class probabilities by label spreading, with an equal sum for each class.
+
+    Otherwise classes whose labels spread farther would take over the rows between.
+    """
+    from scipy.sparse import diags
+
+    labeled = np.flatnonzero(y >= 0)
+    start = np.zeros((len(y), n_classes), dtype=np.float32)
+    start[labeled, y[labeled]] = 1
+    root = diags(1 / np.sqrt(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12)))
+    similarity = (root @ graph @ root).astype(np.float32)
+    shares = start
+    for _ in range(N_STEPS):
+        shares = ALPHA * (similarity @ shares) + (1 - ALPHA) * start
+    shares /= np.maximum(shares.sum(axis=0), 1e-12)  # a class may have no label
+    shares += 1e-12  # equal for rows that no label reaches
+    spread_shares: np.ndarray = shares / shares.sum(axis=1, keepdims=True)
+    return spread_shares
+
+
+def calibrated(graph: csr_matrix, y: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return a power of the probabilities with the best log loss in cross-validation."""
+    from sklearn.model_selection import StratifiedKFold
+
+    labeled = np.flatnonzero(y >= 0)
+    true = y[labeled]
+    power, n_folds = DEFAULT_POWER, min(MAX_FOLDS, np.bincount(true).max())
+    if n_folds > 1:
+        held_out = np.empty((len(labeled), n_classes), dtype=np.float32)
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
+        for _, hidden in folds.split(true, true):
+            shown = y.copy()
+            shown[labeled[hidden]] = -1
+            held_out[hidden] = spread(graph, shown, n_classes)[labeled[hidden]]
+        power = min(POWERS, key=lambda power: _log_loss(_to_power(held_out, power), true))
+    return _to_power(spread(graph, y, n_classes), power)
+
+
+def _to_power(shares: np.ndarray, power: float) -> np.ndarray:
+    powers = shares**power
+    normalized: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return normalized
+
+
+def _log_loss(shares: np.ndarray, true: np.ndarray) -> float:
+    return -float(np.log(shares[np.arange(len(true)), true] + MIN_PROBABILITY).mean())
