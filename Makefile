@@ -36,10 +36,11 @@ coverage: $(VENV)/.stamp-test ## Run the tests and the doctests, and measure the
 	OMP_NUM_THREADS=$(OMP_NUM_THREADS) COVERAGE_CORE=$(COVERAGE_CORE) \
 		$(BIN)/python $(PYTEST) --cov
 
+# The benchmarks need more recent versions than the package.
 .PHONY: test-oldest
 test-oldest: $(VENV_OLDEST)/.stamp-test ## Run the tests against the lowest supported versions
 	OMP_NUM_THREADS=$(OMP_NUM_THREADS) $(BIN_OLDEST)/python $(PYTEST) \
-		-m "not slow" --hypothesis-profile=oldest tests
+		-m "not slow" --hypothesis-profile=oldest --ignore=tests/test_benchmarks.py tests
 
 .PHONY: examples
 examples: $(VENV)/.stamp-demo ## Run every example, headless

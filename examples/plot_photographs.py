@@ -56,7 +56,7 @@ sgan = SGANClassifier(
     ResNetArchitecture(width=(32, 64, 64)),
     regularizer=PseudoLabel(start=100, ramp_up=100),
     unlabeled_value="unlabeled",
-    max_epochs=20,
+    max_epochs=12,
     training=Training(adversarial_every=2),
     callbacks=[FrechetDistanceCallback(n_samples=500)],
     random_state=0,
