@@ -37,7 +37,7 @@ OF_THE_PACKAGE = ("fuzz_load", "kill_and_resume", "kill_save", "latency", "mutan
 
 
 def is_of_a_peer(cell: dict) -> bool:
-    """Return whether a cell is that of another package, whose version is in its key."""
+    """Return whether a cell measures another package; the version is in its key."""
     return not cell["key"].get("settings", "sgan-sklearn").startswith("sgan-sklearn")
 
 

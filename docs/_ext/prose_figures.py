@@ -45,7 +45,7 @@ WORDS = [
 ]
 UNITS = "%|percent|points?|(?:milli)?seconds?|minutes?|hours?|times|MB|GB|MiB|GiB"
 
-# Longer words first: "nine" is the beginning of another one.
+# Longer words come first, so that "nineteen" is not read as "nine".
 NUMBER = rf"(?:\d[\d,]*(?:\.\d+)?|{'|'.join(sorted(WORDS, key=len, reverse=True))})"
 BETWEEN = r"(?:,? (?:and|or|to) |, |; )"
 WITH_UNIT = re.compile(rf"(?<![\w.-])({NUMBER}(?:{BETWEEN}{NUMBER})*)[ -]?(?:{UNITS})(?!\w)")

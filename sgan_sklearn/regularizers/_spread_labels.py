@@ -82,6 +82,14 @@ class SpreadLabels(Regularizer):
         Number of classes, set by training in the copy of the regularizer in
         ``SGANClassifier.net_.regularizers``.
 
+    Notes
+    -----
+    Each class has the same sum of probabilities over all rows. In a trial with classes of sizes up
+    to ten to one, this was better for rare classes and about equal over all rows.
+
+    The graph has up to 60,000 rows. Any other rows have the mean probabilities of their nearest
+    neighbors in the graph.
+
     References
     ----------
     Zhou et al., "Learning with Local and Global Consistency", 2004 (label spreading).
@@ -208,7 +216,8 @@ def neighbor_graph(rows: np.ndarray, n_neighbors: int) -> csr_matrix:
 def spread(graph: csr_matrix, y: np.ndarray, n_classes: int) -> np.ndarray:
     """Return class probabilities by label spreading, with an equal sum for each class.
 
-    Otherwise classes whose labels spread farther would take over the rows between.
+    Otherwise classes whose labels spread farther would take over the rows between. scikit-learn's
+    ``LabelSpreading`` scales each row to the sum one, so that these sums are lost.
     """
     from scipy.sparse import diags
 
