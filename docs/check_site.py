@@ -1,9 +1,10 @@
 """Look at the built site as a person would, and complain.
 
-- every link and picture within the site leads somewhere, anchors included
-- the front page, a page of the guide, one of the gallery, one of the API and the benchmarks are
-  opened in headless Chromium at the widths of a desktop and a phone: no error on the console,
-  nothing wider than the window; their pictures are written for a person to look at
+- every link and picture within the site leads somewhere, anchors included, and every picture has
+  a text alternative
+- every page is opened in headless Chromium at the widths of a desktop and a phone: no error on the
+  console, nothing beyond the edge of the window except in a box that scrolls
+- screenshots of some pages are written for a person to look at
 - the search finds a word
 
     python docs/check_site.py docs/_build/html
@@ -31,7 +32,8 @@ from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-PAGES = {
+# Pages with a screenshot.
+SCREENSHOTS = {
     "front": "index.html",
     "guide": "guide/how_it_works.html",
     "gallery": "auto_examples/index.html",
@@ -39,19 +41,42 @@ PAGES = {
     "api": "api/generated/sgan_sklearn.SGANClassifier.html",
     "benchmarks": "benchmarks/tabular_suite.html",
 }
-WIDTHS = {"desktop": (1400, 1000), "phone": (420, 900)}
+WIDTHS = {"desktop": (1400, 1000), "phone": (400, 900)}
 QUERY, FOUND = "pseudo-labels", "guide"
+
+# The first parts of the article whose right edge lies outside of the window, and which no box
+# around them lets a reader scroll to.
+CUT_OFF = """
+const scrolls = (element) => {
+  for (let box = element.parentElement; box && box.tagName !== "BODY"; box = box.parentElement)
+    if (["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowX)
+        && box.tagName !== "ARTICLE" && !box.classList.contains("bd-main")
+        && !box.classList.contains("bd-content") && !box.classList.contains("bd-article-container"))
+      return true;
+  return false;
+};
+return [...document.querySelectorAll("article *")]
+  .filter((element) => element.getBoundingClientRect().right > window.innerWidth + 1)
+  .filter((element) => element.getClientRects().length && !scrolls(element))
+  .slice(0, 3)
+  .map((element) => `${element.tagName.toLowerCase()} "${element.textContent.trim().slice(0, 40)}"`
+    + ` to ${Math.round(element.getBoundingClientRect().right)} pixels`);
+"""
 
 # What the pages take from elsewhere may be missing where there is no network.
 ELSEWHERE = ("http://", "https://", "mailto:", "data:", "javascript:")
+
+
+def html_pages(site: Path) -> list[Path]:
+    """Return the files of all pages."""
+    return [path for path in sorted(site.rglob("*.html")) if "_static" not in path.parts]
 
 
 def broken_links(site: Path) -> list[str]:
     """Return the links and pictures of all pages that lead nowhere within the site."""
     pages = {
         path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        for path in site.rglob("*.html")
-        if "_static" not in path.parts
+        for path in html_pages(site)
     }
     anchors = {
         path: {tag["id"] for tag in page.find_all(id=True)}
@@ -72,6 +97,10 @@ def broken_links(site: Path) -> list[str]:
                 problems.append(f"{path.relative_to(site)}: {target} does not exist")
             elif anchor and found in anchors and unquote(anchor) not in anchors[found]:
                 problems.append(f"{path.relative_to(site)}: {target} has no such anchor")
+        problems += [
+            f"{path.relative_to(site)}: {picture.get('src')} has no text alternative"
+            for picture in page.find_all("img", alt=None)  # empty beside a text
+        ]
     return problems
 
 
@@ -135,18 +164,19 @@ def console_errors(driver: webdriver.Chrome, address: str) -> list[str]:
     ]
 
 
-def look(driver: webdriver.Chrome, address: str, pictures: Path) -> list[str]:
-    """Open each page at each width, write its picture, and return what is wrong."""
+def look(driver: webdriver.Chrome, address: str, site: Path, pictures: Path) -> list[str]:
+    """Open each page at each width, write some screenshots, and return what is wrong."""
     problems = []
-    for name, page in PAGES.items():
-        for kind, (width, height) in WIDTHS.items():
-            resize(driver, width, height)
-            driver.get(address + page)
-            problems += [f"{page}, {kind}: {e}" for e in console_errors(driver, address)]
-            needed = driver.execute_script("return document.documentElement.scrollWidth")
-            if needed > width:
-                problems.append(f"{page}, {kind}: {needed} pixels wide, the window has {width}")
-            driver.save_screenshot(str(pictures / f"{name}-{kind}.png"))
+    names = {page: name for name, page in SCREENSHOTS.items()}
+    for kind, (width, height) in WIDTHS.items():
+        resize(driver, width, height)
+        for page in html_pages(site):
+            name = page.relative_to(site).as_posix()
+            driver.get(address + name)
+            problems += [f"{name}, {kind}: {e}" for e in console_errors(driver, address)]
+            problems += [f"{name}, {kind}: {part}" for part in driver.execute_script(CUT_OFF)]
+            if name in names:
+                driver.save_screenshot(str(pictures / f"{names[name]}-{kind}.png"))
     return problems
 
 
@@ -183,7 +213,7 @@ def main() -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     problems = broken_links(site)
     with served(site) as address, browser() as driver:
-        problems += look(driver, address, pictures)
+        problems += look(driver, address, site, pictures)
         problems += search(driver, address, pictures)
     print(*problems, f"{len(problems)} problems. Pictures: {pictures}", sep="\n")
     sys.exit(bool(problems))

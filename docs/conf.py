@@ -77,6 +77,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "matplotlib_animations": (True, "jshtml"),
     "min_reported_time": 1,
+    "write_computation_times": False,
     "reference_url": {"sgan_sklearn": None},
     "doc_module": ("sgan_sklearn",),
     "backreferences_dir": "api/backreferences",
