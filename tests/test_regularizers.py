@@ -629,8 +629,23 @@ def test_rows_outside_the_graph_have_the_mean_of_their_neighbors(monkeypatch):
     X, y, few = two_moons()
     monkeypatch.setattr(_spread_labels, "MAX_GRAPH_ROWS", 80)
     monkeypatch.setattr(_spread_labels, "ROWS_AT_A_TIME", 7)
-    shares = taught(SpreadLabels(), X, few, 2).log_shares_.exp().numpy()
-    assert (shares.argmax(axis=1) == y).mean() > 0.95
+    monkeypatch.setattr(_spread_labels, "MIN_PROBABILITY", 0.0)
+    monkeypatch.setattr(_spread_labels, "random_subset", lambda indices, size: indices[:size])
+    graph_rows = np.arange(80)  # the first of the moons' rows, labeled ones among them
+    few[80:] = -1
+    shares = taught(SpreadLabels(n_neighbors=3), X, few, 2).log_shares_.exp().numpy()
+    neighbors = KNeighborsClassifier(3).fit(X[:80], y[:80]).kneighbors(X[80:])[1]
+    np.testing.assert_allclose(shares[80:], shares[graph_rows[neighbors]].mean(axis=1), rtol=1e-4)
+
+
+def test_labels_spread_among_equal_rows(rng):
+    # A row with more equal rows than neighbors would have no other neighbors.
+    counts = np.repeat(np.arange(12), 40)
+    X = np.column_stack([counts, np.zeros(480)]).astype(np.float32)
+    y = (counts > 5).astype(int)
+    few = np.where(np.isin(np.arange(480), [0, 1, 478, 479]), y, -1)
+    shares = taught(SpreadLabels(n_neighbors=2), X, few, 2).log_shares_.exp().numpy()
+    np.testing.assert_array_equal(shares.argmax(axis=1), y)
 
 
 def test_spreading_is_the_cross_entropy_with_the_product_of_the_predictions():
@@ -655,6 +670,20 @@ def test_graph_of_neighbors():
     assert graph[0, 1] == pytest.approx(np.exp(-4 / 9))  # of distances 1 and 3, or 1 and 2
 
 
+def test_spreading_is_the_sum_of_all_steps():
+    rows = np.array([[0.0], [1.0], [3.0], [3.5], [6.0]], dtype=np.float32)
+    graph, y = neighbor_graph(rows, 2), np.array([0, -1, -1, 1, 1])
+    root = np.diag(1 / np.sqrt(graph.toarray().sum(axis=1)))
+    similarity = root @ graph.toarray() @ root
+    labels = np.eye(2)[y] * (y >= 0)[:, None]
+    alpha, n_steps = _spread_labels.ALPHA, _spread_labels.N_STEPS
+    steps = [alpha**k * np.linalg.matrix_power(similarity, k) @ labels for k in range(n_steps + 1)]
+    expected = (1 - alpha) * sum(steps[:-1]) + steps[-1]
+    expected /= expected.sum(axis=0)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(spread(graph, y, 2), expected, rtol=1e-3)
+
+
 def test_spread_probabilities_are_calibrated(rng):
     y = np.arange(300) % 3
     rows = (np.eye(3)[y] + rng.normal(scale=0.6, size=(300, 3))).astype(np.float32)
@@ -667,12 +696,32 @@ def test_spread_probabilities_are_calibrated(rng):
 
     np.testing.assert_array_equal(plain.argmax(axis=1), better.argmax(axis=1))
     assert log_loss(better) < log_loss(plain)
-    single = np.where(np.arange(300) < 3, y, -1)  # too few labels for cross-validation
-    assert np.isfinite(calibrated(graph, single, 3)).all()
 
 
-def test_nothing_spreads_without_unlabeled_rows_or_with_a_single_class():
+def test_power_of_the_probabilities_depends_on_the_labels(rng):
+    powers = []
+    for noise in (0.3, 1.5):
+        y = np.arange(300) % 3
+        rows = (np.eye(3)[y] + rng.normal(scale=noise, size=(300, 3))).astype(np.float32)
+        graph, few = neighbor_graph(rows, 10), np.where(np.arange(300) < 60, y, -1)
+        plain, power = np.log(spread(graph, few, 3)[99]), np.log(calibrated(graph, few, 3)[99])
+        powers.append(np.ptp(power) / np.ptp(plain))
+    assert powers[0] > powers[1] + 0.5
+
+
+@pytest.mark.parametrize("n_labels", [3, 4])
+def test_power_of_the_probabilities_with_too_few_labels_for_cross_validation(rng, n_labels):
+    y = np.arange(60) % 3
+    graph = neighbor_graph((np.eye(3)[y] + rng.normal(scale=0.3, size=(60, 3))), 5)
+    few = np.where(np.arange(60) < n_labels, y, -1)  # at most one class has two labels
+    cubes = spread(graph, few, 3) ** _spread_labels.DEFAULT_POWER
+    expected = cubes / cubes.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(calibrated(graph, few, 3), expected, rtol=1e-5)
+
+
+def test_nothing_spreads_without_unlabeled_rows_or_without_labels_of_a_class():
     X, y, few = two_moons()
+    assert taught(SpreadLabels(), X, few, 3).log_shares_ is None  # as in parts of the rows
     assert taught(SpreadLabels(), X, y, 2).log_shares_ is None
     assert taught(SpreadLabels(), X, np.where(few == 1, -1, few), 2).log_shares_ is None
     assert taught(SpreadLabels(weight=0), X, few, 2).log_shares_ is None
@@ -705,6 +754,48 @@ def test_features_of_patches_describe_images(strokes):
         return KNeighborsClassifier(3).fit(rows[:40], y[:40]).score(rows[40:], y[40:])
 
     assert accuracy(features) > 0.9 > accuracy(images.reshape(160, -1))
+
+
+def test_activations_of_patches(strokes):
+    images, _ = strokes
+    features = PatchFeatures(torch.from_numpy(images * 5 - 2), 0)  # any range of pixels
+    centers, side = features._centers.numpy(), 6
+    maps = np.empty((7, 7, len(centers)))
+    for i, j in np.ndindex(7, 7):
+        patch = images[3, 0, i : i + side, j : j + side].ravel().astype(np.float64)
+        pixels = (patch - images.min()) / (images.max() - images.min())
+        normal = (pixels - pixels.mean()) / np.sqrt(pixels.var() + 0.01)
+        white = (normal - features._mean.numpy()) @ features._whitening.numpy()
+        distances = np.linalg.norm(white - centers, axis=1)
+        maps[i, j] = np.maximum(distances.mean() - distances, 0)
+    # Seven rows and columns in three overlapping parts, as torch's adaptive pooling has them.
+    parts = [slice(0, 3), slice(2, 5), slice(4, 7)]
+    grid = [[maps[rows, columns].mean(axis=(0, 1)) for columns in parts] for rows in parts]
+    expected = np.sqrt(np.transpose(grid, (2, 0, 1)).ravel())
+    np.testing.assert_allclose(features._activations(np.array([3]))[0], expected, atol=2e-3)
+
+
+def test_patches_and_features_are_whitened(rng):
+    features = PatchFeatures(torch.from_numpy(rng.uniform(size=(700, 1, 7, 7))).float(), 0)
+    patches, _ = features._patches(features._images(np.arange(700)))
+    patches = patches.flatten(0, 1)
+    variances = torch.linalg.eigvalsh(torch.cov(patches.T))
+    whitened = torch.linalg.eigvalsh(torch.cov(features._whiten(patches).T))
+    np.testing.assert_allclose(whitened, variances / (variances + 0.1), atol=0.05)
+    reduced = features._pca.transform(features._activations(np.arange(700)))
+    assert reduced.shape == (700, 60)
+    np.testing.assert_allclose(reduced.std(axis=0), 1, rtol=0.01)
+
+
+def test_features_do_not_depend_on_the_parts(strokes, monkeypatch):
+    images, _ = strokes
+    whole = patch_features(images)
+    monkeypatch.setattr("sgan_sklearn.regularizers._patches.PATCHES_AT_A_TIME", 500)
+    np.testing.assert_allclose(patch_features(images), whole, atol=1e-3)
+
+
+def test_few_images_differ(rng):
+    assert len(np.unique(patch_features(rng.uniform(size=(12, 1, 8, 8))), axis=0)) == 12
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 2, 9), (40, 3, 8, 5), (5, 2, 6, 6)])

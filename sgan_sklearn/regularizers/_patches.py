@@ -22,25 +22,30 @@ __all__ = ["PatchFeatures"]
 PATCH = 6
 N_CLUSTERS = 100
 GRID = 3
-N_COMPONENTS = 60
 
 # Numbers of images and of patches from which the features are learned.
 MAX_IMAGES = 10_000
 MAX_PATCHES = 40_000
-IMAGES_AT_A_TIME = 200
+PATCHES_AT_A_TIME = 100_000
 
-# Added to the variance of a patch, of pixels from 0 to 1, and to the variances of whitened ones.
-MIN_VARIANCE = 0.01
-MIN_WHITENED = 0.1
+# Added to the variance of a patch, of pixels from 0 to 1, and to the variances of their principal
+# components before the whitening, which would otherwise amplify noise.
+PATCH_VARIANCE = 0.01
+COMPONENT_VARIANCE = 0.1
+
+# Principal components of the features: at least three, as one would leave two different rows of
+# length one, but no more than a tenth of the images, since the last ones would be noise.
+MIN_COMPONENTS = 3
+MAX_COMPONENTS = 60
 
 
 class PatchFeatures:
     """Features of images by their similarity to frequent patches, learned without labels.
 
     Each patch is normalized and whitened, and compared with the centers of k-means clusters: its
-    activation ``max(0, mean_j d_j - d_k)`` depends on the distance ``d_k`` to center k. The
-    activations are averaged over the parts of a grid, and reduced to principal components of unit
-    variance.
+    activation ``max(0, mean_j d_j - d_k)`` depends on the distance ``d_k`` to center k. The square
+    roots of the averages over the parts of a grid are reduced to principal components of unit
+    variance, and each row is scaled to the length one.
 
     Parameters
     ----------
@@ -64,14 +69,14 @@ class PatchFeatures:
         self._rows = rows
         self._side = min(PATCH, *rows.shape[2:])
         sample = random_subset(np.arange(len(rows)), MAX_IMAGES)
-        images = [self._images(part) for part in _parts(sample)]
+        images = [self._images(part) for part in self._parts(sample)]
         self._low = min(float(part.min()) for part in images)
         self._range = max(max(float(part.max()) for part in images) - self._low, 1e-12)
         per_image = -(-MAX_PATCHES // len(sample))
         patches = torch.cat([self._some_patches(part, per_image, rng) for part in images])
         self._mean = patches.mean(dim=0)
         variances, axes = torch.linalg.eigh(torch.cov(patches.T))
-        self._whitening = (axes / (variances + MIN_WHITENED).sqrt()) @ axes.T
+        self._whitening = (axes / (variances + COMPONENT_VARIANCE).sqrt()) @ axes.T
         whitened = self._whiten(patches).cpu().numpy()
         clusters = MiniBatchKMeans(
             min(N_CLUSTERS, len(whitened)),
@@ -82,8 +87,8 @@ class PatchFeatures:
         ).fit(whitened)
         self._centers = torch.from_numpy(clusters.cluster_centers_).to(patches)
         learned = self._activations(sample)
-        # With few images, the last components would be noise, which the whitening amplifies.
-        n_components = max(1, min(N_COMPONENTS, len(learned) // 10, learned.shape[1]))
+        n_components = max(MIN_COMPONENTS, min(MAX_COMPONENTS, len(learned) // 10))
+        n_components = max(1, min(n_components, len(learned) - 1, learned.shape[1]))
         self._pca = PCA(n_components, whiten=True, svd_solver="covariance_eigh").fit(learned)
 
     def transform(self, indices: np.ndarray) -> np.ndarray:
@@ -96,7 +101,7 @@ class PatchFeatures:
     def _activations(self, indices: np.ndarray) -> np.ndarray:
         """Return the square roots of the averaged activations of images."""
         found = []
-        for part in _parts(indices):
+        for part in self._parts(indices):
             patches, height = self._patches(self._images(part))
             distances = torch.cdist(self._whiten(patches), self._centers)
             active = (distances.mean(dim=2, keepdim=True) - distances).clamp(min=0)
@@ -112,7 +117,9 @@ class PatchFeatures:
         pixels = (images - self._low) / self._range
         patches = F.unfold(pixels, self._side).transpose(1, 2)
         variance, mean = torch.var_mean(patches, dim=2, correction=0, keepdim=True)
-        return (patches - mean) / (variance + MIN_VARIANCE).sqrt(), images.shape[2] - self._side + 1
+        return (patches - mean) / (variance + PATCH_VARIANCE).sqrt(), images.shape[
+            2
+        ] - self._side + 1
 
     def _some_patches(self, images: Tensor, n: int, rng: np.random.RandomState) -> Tensor:
         patches, _ = self._patches(images)
@@ -123,6 +130,9 @@ class PatchFeatures:
     def _whiten(self, patches: Tensor) -> Tensor:
         return (patches - self._mean) @ self._whitening
 
-
-def _parts(indices: np.ndarray) -> list[np.ndarray]:
-    return [indices[part] for part in gen_batches(len(indices), IMAGES_AT_A_TIME)]
+    def _parts(self, indices: np.ndarray) -> list[np.ndarray]:
+        """Return the indices in parts with a limited number of patches."""
+        height, width = self._rows.shape[2:]
+        n_patches = (height - self._side + 1) * (width - self._side + 1)
+        size = max(1, PATCHES_AT_A_TIME // n_patches)
+        return [indices[part] for part in gen_batches(len(indices), size)]

@@ -21,6 +21,7 @@ __all__ = [
     "flat_rows",
     "ignore_fit_warnings",
     "label_spreading_accuracy",
+    "most_frequent",
     "random_subset",
     "seeded_clone",
 ]
@@ -116,7 +117,7 @@ def label_spreading_accuracy(X: Rows, codes: np.ndarray) -> float:
     with ignore_fit_warnings():
         for _, hidden in splits.split(evaluated, true):
             shown = np.setdiff1d(np.arange(len(y)), evaluated[hidden])
-            spreading.fit(rows, _most_frequent(y[shown], places[shown], len(rows), n_classes))
+            spreading.fit(rows, most_frequent(y[shown], places[shown], len(rows), n_classes))
             shares = np.zeros((len(hidden), n_classes))
             shares[:, spreading.classes_] = spreading.label_distributions_[
                 places[evaluated[hidden]]
@@ -130,7 +131,7 @@ def label_spreading_accuracy(X: Rows, codes: np.ndarray) -> float:
     return max(0.0, float((np.mean(recalls) - chance) / (1 - chance)))
 
 
-def _most_frequent(y: np.ndarray, places: np.ndarray, n_places: int, n_classes: int) -> np.ndarray:
+def most_frequent(y: np.ndarray, places: np.ndarray, n_places: int, n_classes: int) -> np.ndarray:
     """Return the most frequent class of the labels of each distinct row, -1 without labels."""
     counts = np.zeros((n_places, n_classes))
     np.add.at(counts, (places, y), 1)
