@@ -29,7 +29,7 @@ from sklearn.base import clone
 
 RESULTS = Path(__file__).parent / "results"
 # Fingerprints of the code that is imported: files may change during a run.
-CODE = {"training": fingerprint(), "package": fingerprint(())}
+CODE = {part: fingerprint(part) for part in ("training", "tools", "package")}
 PACKAGES = ("sgan-sklearn", "scikit-learn", "torch", "skorch", "numpy", "scipy")
 
 

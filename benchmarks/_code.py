@@ -12,30 +12,28 @@ from pathlib import Path
 
 # Found without importing it: the benchmark of mutants imports its own copy.
 PACKAGE = Path(find_spec("sgan_sklearn").origin).parent
-# Parts that read, save, show or compare models, and do not train them.
-NOT_TRAINING = (
-    "_display",
-    "_saving.py",
-    "_storage",
-    "calibration.py",
-    "callbacks.py",
-    "inspection",
-    "metrics.py",
-    "model_selection.py",
-)
+# Functions that take any classifier.
+TOOLS = ("calibration.py", "inspection", "metrics.py", "model_selection.py")
+# What does not train models: those functions, and what reads, saves and shows models.
+NOT_TRAINING = (*TOOLS, "_display", "_saving.py", "_storage", "callbacks.py")
 
 
 @cache
-def fingerprint(left_out: tuple[str, ...] = NOT_TRAINING, package: Path = PACKAGE) -> str:
-    """Return a hash of the code of the package without some of its files and folders.
+def fingerprint(part: str = "training", package: Path = PACKAGE) -> str:
+    """Return a hash of the code of a part of the package: "training", "tools" or "package".
 
-    By default it is that of the code that trains a model. Comments, docstrings and blank lines do
-    not change it.
+    Comments, docstrings and blank lines do not change it.
     """
     found = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         place = path.relative_to(package)
-        if place.parts[0] not in left_out:
+        top = place.parts[0]
+        belongs = {
+            "training": top not in NOT_TRAINING,
+            "tools": top in TOOLS,
+            "package": True,
+        }
+        if belongs[part]:
             found.update(f"{place.as_posix()}\n{code_of(path.read_text('utf-8'))}\n".encode())
     return found.hexdigest()[:16]
 

@@ -1,8 +1,9 @@
 """Which stored cells were measured with another state of the code than the present one.
 
-A cell holds the fingerprint of the code that trains models. If the code has changed since, the cell
-is still valid if the present code trains the same models: `states.json` holds the hashes of some
-models for each fingerprint, and `model_hashes.py --record` adds those of the present code.
+A cell holds fingerprints of the parts of the code. If the code that trains models has changed
+since, most results are still valid if the present code trains the same models: `states.json` holds
+the hashes of some models for each fingerprint, and `model_hashes.py --record` adds those of the
+present code.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from _code import fingerprint
 STATES = Path(__file__).parent / "states.json"
 
 TABLES = ("table", "frame", "labels alone")
-IMAGES = ("images", "photographs", "gray photographs", "complement, VAT, bfloat16")
+IMAGES = ("images", "photographs", "gray photographs")
 # The settings of `model_hashes.py` that tell of a benchmark; of the others, all do.
 SETTINGS_OF = {
     "active": TABLES,
@@ -25,7 +26,12 @@ SETTINGS_OF = {
     "foreign_rows": TABLES,
     "label_doubts": TABLES,
     "prior_shift": TABLES,
-    "published_systems": (*IMAGES, "images as rows, perceptron", "stacked, consistency"),
+    "published_systems": (
+        *IMAGES,
+        "images as rows, perceptron",
+        "stacked, consistency",
+        "complement, VAT, bfloat16",
+    ),
     "sample_quality": (*TABLES, "critic"),
     "tabular_suite": TABLES,
     "text": (*TABLES, "wide table", "sparse"),
@@ -34,29 +40,45 @@ SETTINGS_OF = {
 
 # Benchmarks of more than models, whose cells are those of the code of the whole package.
 OF_THE_PACKAGE = ("fuzz_load", "kill_and_resume", "kill_save", "latency", "mutants", "soak")
+# Benchmarks of functions of this package that take any classifier; cleanlab is compared with them.
+OF_TOOLS = ("active", "foreign_rows", "label_doubts", "prior_shift", "verdicts")
+# Benchmarks of times, which may change although the models do not.
+OF_TIMES = ("fit_cost", "throughput")
 
 
-def is_of_a_peer(cell: dict) -> bool:
-    """Return whether a cell measures another package; the version is in its key."""
-    return not cell["key"].get("settings", "sgan-sklearn").startswith("sgan-sklearn")
+def parts_of(cell: dict, name: str) -> tuple[str, ...]:
+    """Return the parts of the code on which a cell depends: none for those of other packages."""
+    if name in OF_THE_PACKAGE:
+        return ("package",)
+    key = cell["key"]
+    is_own = key.get("settings", "sgan-sklearn").startswith("sgan-sklearn")
+    is_of_tools = name in OF_TOOLS and not key.get("method", "").startswith("cleanlab")
+    return (*(["training"] if is_own else []), *(["tools"] if is_of_tools else []))
 
 
 def state_of(cell: dict, name: str) -> str:
-    """Return "present", "same models", "earlier" or "unknown" for a cell of a benchmark."""
-    if "code" not in cell:
+    """Return the state of the code of a cell of a benchmark.
+
+    One of "other packages", "present", "same models", "earlier", and "unknown" if the cell does not
+    hold all fingerprints.
+    """
+    parts, code = parts_of(cell, name), cell.get("code", {})
+    if not parts:
+        return "other packages"
+    if not code.keys() >= set(parts):
         return "unknown"
-    if name in OF_THE_PACKAGE:
-        return "present" if cell["code"]["package"] == fingerprint(()) else "earlier"
-    trained_with = cell["code"]["training"]
-    if trained_with == fingerprint():
+    changed = [part for part in parts if code[part] != fingerprint(part)]
+    if not changed:
         return "present"
-    is_same = _trains_the_same(trained_with, fingerprint(), SETTINGS_OF.get(name))
+    if changed != ["training"] or name in OF_TIMES:
+        return "earlier"
+    is_same = _trains_the_same(code["training"], fingerprint("training"), SETTINGS_OF.get(name))
     return "same models" if is_same else "earlier"
 
 
 def is_stale(cell: dict, name: str) -> bool:
     """Return whether the present code may give another result than that of a cell."""
-    return not is_of_a_peer(cell) and state_of(cell, name) in ("earlier", "unknown")
+    return state_of(cell, name) in ("earlier", "unknown")
 
 
 def _trains_the_same(first: str, second: str, settings: tuple[str, ...] | None) -> bool:
@@ -65,7 +87,7 @@ def _trains_the_same(first: str, second: str, settings: tuple[str, ...] | None) 
     return any(
         a["environment"] == b["environment"]
         and all(
-            a["hashes"].get(name) == b["hashes"].get(name) is not None
+            name in a["hashes"] and a["hashes"][name] == b["hashes"].get(name)
             for name in settings or sorted({*a["hashes"], *b["hashes"]})
         )
         for a in states.get(first, [])

@@ -25,27 +25,24 @@ from collections import Counter
 from pathlib import Path
 
 from _cells import RESULTS, table
-from _states import is_of_a_peer, state_of
+from _states import state_of
 
-STATES = ("present", "same models", "earlier", "unknown")
+STATES = ("other packages", "present", "same models", "earlier", "unknown")
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 def count(path: Path) -> Counter[str]:
     """Return the number of cells of a result file in each state."""
     cells = json.loads(path.read_text("utf-8"))["cells"]
-    return Counter(
-        "other packages" if is_of_a_peer(cell) else state_of(cell, path.stem) for cell in cells
-    )
+    return Counter(state_of(cell, path.stem) for cell in cells)
 
 
 def summarize(counts: dict[str, Counter[str]]) -> str:
     """Return the table of the states, one row for each result file."""
-    columns = ("other packages", *STATES)
     rows = [
-        [name, *(str(found[column] or "") for column in columns)] for name, found in counts.items()
+        [name, *(str(found[state] or "") for state in STATES)] for name, found in counts.items()
     ]
-    return table(["results", *columns], rows)
+    return table(["results", *STATES], rows)
 
 
 def wrong_figures() -> list[str]:

@@ -123,11 +123,11 @@ def test_settings_of_a_cell_name_the_options_that_differ(benchmark):
 def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path):
     code = benchmark("_code")
 
-    def fingerprint_of(path, source):
+    def fingerprint_of(path, source, part="training"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(source, "utf-8")
         code.fingerprint.cache_clear()
-        return code.fingerprint(package=tmp_path)
+        return code.fingerprint(part, tmp_path)
 
     source = 'def scale(x):\n    """Return it."""  # a comment\n    return 2 * x  # é\n'
     first = fingerprint_of("scaling.py", source)
@@ -138,10 +138,11 @@ def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path
     changed = fingerprint_of("scaling.py", source.replace("2", "3"))
     moved = fingerprint_of("_data/scaling.py", source)
     assert len({first, changed, moved}) == 3
+    tools = [fingerprint_of("inspection/text.py", f"A = {i}", "tools") for i in (1, 2)]
+    assert len({*tools, fingerprint_of("scaling.py", "x = 0", "tools")}) == 2
     code.fingerprint.cache_clear()
-    expected = {"training": code.fingerprint(), "package": code.fingerprint(())}
-    assert expected == benchmark("_cells").CODE
-    assert expected["training"] != expected["package"]
+    assert list(benchmark("_cells").CODE) == ["training", "tools", "package"]
+    assert len(set(benchmark("_cells").CODE.values())) == 3
 
 
 @pytest.fixture
@@ -149,7 +150,8 @@ def states(benchmark, tmp_path, monkeypatch):
     """Return the module of the states of the code, with a file of its own."""
     states = benchmark("_states")
     monkeypatch.setattr(states, "STATES", tmp_path / "states.json")
-    monkeypatch.setattr(states, "fingerprint", lambda *left_out: "whole" if left_out else "now")
+    present = {"training": "now", "tools": "these", "package": "whole"}
+    monkeypatch.setattr(states, "fingerprint", present.get)
     states._states.cache_clear()
     yield states
     states._states.cache_clear()
@@ -178,12 +180,44 @@ def test_state_of_a_cell(states):
         "never": "earlier",
         None: "unknown",
     }
-    # Results that depend on all models, or on the code of the whole package.
-    assert states.state_of(cell_of("critic changed"), "throughput") == "earlier"
-    assert states.state_of(cell_of("now", package="whole"), "soak") == "present"
-    assert states.state_of(cell_of("now", package="other"), "soak") == "earlier"
+    # Times may change although the models do not.
+    states.record("refactored", {"cpu": "x"}, hashes)
+    assert states.state_of(cell_of("refactored"), "sample_quality") == "same models"
+    assert states.state_of(cell_of("refactored"), "throughput") == "earlier"
+    assert states.state_of(cell_of("now"), "throughput") == "present"
     states.record("tables changed", {"cpu": "x"}, hashes)  # in place of the former hashes
     assert states.state_of(cell_of("tables changed"), "digits") == "same models"
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "settings", "code", "state"),
+    [
+        ("soak", "", "sgan-sklearn 0.1.0: {}", {"package": "whole"}, "present"),
+        ("soak", "", "sgan-sklearn 0.1.0: {}", {"training": "now", "package": "other"}, "earlier"),
+        (
+            "verdicts",
+            "",
+            "sgan-sklearn 0.1.0: {}",
+            {"training": "now", "tools": "these"},
+            "present",
+        ),
+        ("verdicts", "", "sgan-sklearn 0.1.0: {}", {"training": "now", "tools": "x"}, "earlier"),
+        ("verdicts", "", "sgan-sklearn 0.1.0: {}", {"training": "now"}, "unknown"),
+        ("verdicts", "", "scikit-learn 1.9.1: {}", {"training": "x", "tools": "these"}, "present"),
+        ("verdicts", "", "scikit-learn 1.9.1: {}", {"training": "now", "tools": "x"}, "earlier"),
+        ("label_doubts", "cleanlab, RandomForest", "scikit-learn 1.9.1: {}", {}, "other packages"),
+        ("digits", "LabelSpreading", "scikit-learn 1.9.1: {}", {}, "other packages"),
+    ],
+)
+def test_parts_of_the_code_of_a_cell(states, name, method, settings, code, state):
+    cell = {"key": {"method": method, "settings": settings}, "code": code}
+    assert states.state_of(cell, name) == state
+    assert states.is_stale(cell, name) == (state in ("earlier", "unknown"))
+
+
+def test_states_name_settings_of_the_models(benchmark):
+    names = {name for names in benchmark("_states").SETTINGS_OF.values() for name in names}
+    assert names <= set(benchmark("model_hashes").SETTINGS)
 
 
 takes_cells_as_they_finish = pytest.mark.skipif(

@@ -71,9 +71,16 @@ def test_figures_that_differ_from_the_results_or_have_no_source(prose, tmp_path)
         "page.md:4: 78.9 has no source",
         "page.md:4: 80 has no source",
     ]
+    assert found("With -3.5 points, in half a minute, 1.5 or 20 times") == [
+        f"page.md:1: {figure} has no source" for figure in ("3.5", "1.5", "20", "half")
+    ]
     assert found("`max_time=60` [45 %](page.md), scikit-learn 1.6\n\n```\n7 seconds\n```\n") == [
         "page.md:1: 45 has no source"
     ]
+    right_method = 'lead("digits", over="LabelSpreading", dataset="digits")'
+    assert found(text.format("two", f"two = {right_method}")) == []
+    with pytest.raises(ValueError, match="best other method in digits .* is LabelSpreading"):
+        prose.evaluate('lead("digits", over="RandomForest", dataset="digits")')
     with pytest.raises(ValueError, match="No cell of digits has accuracy and"):
         found(text.format("ten", 'ten = gain("digits", dataset="iris")'))
     with pytest.raises(ValueError, match=r"page\.md:3: a line is 'figure = expr"):
@@ -85,7 +92,7 @@ def test_figures_that_differ_from_the_results_or_have_no_source(prose, tmp_path)
 
 def test_pages_tell_of_records_of_earlier_code(results, monkeypatch):
     states = results.benchmark("_states")
-    present = {"key": {}, "code": {"training": states.fingerprint()}}
+    present = {"key": {}, "code": {"training": states.fingerprint("training")}}
     peer = {"key": {"settings": "lightgbm 4: {}"}}
     end = "records of this package were measured with earlier code."
     for cells, sentence in (

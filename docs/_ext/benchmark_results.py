@@ -91,7 +91,7 @@ TABLES: dict[str, Callable[[], str]] = {
 def state_of(name: str) -> str:
     """Return a sentence on the cells of this package, if some are not of the present code."""
     states = benchmark("_states")
-    own = [cell for cell in cells(name) if not states.is_of_a_peer(cell)]
+    own = [cell for cell in cells(name) if states.parts_of(cell, name)]
     n_stale = sum(states.is_stale(cell, name) for cell in own)
     if n_stale == 0:
         return ""
@@ -113,7 +113,8 @@ class BenchmarkTable(SphinxDirective):
         table = self.arguments[0]
         name = BENCHMARK_OF.get(table, table)
         results = BENCHMARKS / "results" / f"{name}.json"
-        self.env.note_dependency(str(results))
+        for path in (results, benchmark("_states").STATES):
+            self.env.note_dependency(str(path))
         if not results.exists():
             raise self.error(f"There is no {results.name}: run benchmarks/{name}.py.")
         text = TABLES[table]()

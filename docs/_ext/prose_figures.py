@@ -10,8 +10,8 @@ the reason why it has none::
     94: a goal
     -->
 
-A figure is a number with a unit, such as percent, points or seconds, or a decimal number of at
-least 10, such as 94.7. Smaller ones without a unit are often values of parameters.
+A figure is a number or a fraction with a unit, such as percent, points or seconds, or a decimal
+number of at least 10, such as 94.7. Smaller ones without a unit are often values of parameters.
 """
 
 from __future__ import annotations
@@ -43,15 +43,19 @@ WORDS = [
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
     *("nineteen", "twenty"),
 ]
+FRACTIONS = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fifth": 1 / 5, "tenth": 1 / 10}
 UNITS = "%|percent|points?|(?:milli)?seconds?|minutes?|hours?|times|MB|GB|MiB|GiB"
 
 # Longer words come first, so that "nineteen" is not read as "nine".
 NUMBER = rf"(?:\d[\d,]*(?:\.\d+)?|{'|'.join(sorted(WORDS, key=len, reverse=True))})"
 BETWEEN = r"(?:,? (?:and|or|to) |, |; )"
-WITH_UNIT = re.compile(rf"(?<![\w.-])({NUMBER}(?:{BETWEEN}{NUMBER})*)[ -]?(?:{UNITS})(?!\w)")
-DECIMAL = re.compile(r"(?<![\w.:/-])\d\d+\.\d+(?![\w.]*\w)")
+WITH_UNIT = re.compile(rf"(?<![\w.])(?<!\w-)({NUMBER}(?:{BETWEEN}{NUMBER})*)[ -]?(?:{UNITS})(?!\w)")
+FRACTION = re.compile(rf"\b({'|'.join(FRACTIONS)})(?: of)?(?: an?)? (?:{UNITS})(?!\w)")
+DECIMAL = re.compile(r"(?<![\w.:/])(?<!\w-)\d\d+\.\d+(?![\w.]*\w)")
 # Code, targets of links, and versions of packages are no figures.
-NO_FIGURES = re.compile(r"`[^`]*`|\]\([^)]*\)|https?://\S+|arXiv:\S+|[A-Z][\w-]+ \d+(?:\.\d+)+")
+NO_FIGURES = re.compile(
+    r"`[^`]*`|\]\([^)]*\)|https?://\S+|arXiv:\S+|(?:Python|PyTorch|NumPy|scikit-learn) [\d.]*\d"
+)
 
 COMMENT = re.compile(r"(<!--.*?-->)", re.DOTALL)
 SOURCE = re.compile(r"(\S+) = (.+)")
@@ -137,6 +141,7 @@ def figures(text: str) -> Counter[str]:
     for match in WITH_UNIT.finditer(text):
         for number in re.finditer(NUMBER, match[1]):
             places[match.start() + number.start()] = number[0]
+    places |= {match.start(): match[1] for match in FRACTION.finditer(text)}
     return Counter(places.values())
 
 
@@ -160,8 +165,8 @@ def problems(page: Path) -> Iterator[str]:
 
 def _number(figure: str) -> tuple[float, float]:
     """Return the value of a figure, and the unit that it is rounded to."""
-    if figure == "half":
-        return 0.5, 0.1
+    if figure in FRACTIONS:
+        return FRACTIONS[figure], 0.1
     if figure in WORDS:
         return WORDS.index(figure), 1.0
     return float(figure.replace(",", "")), 10.0 ** -len(figure.partition(".")[2])
@@ -173,11 +178,12 @@ def _number(figure: str) -> tuple[float, float]:
 def evaluate(expression: str) -> float:
     """Return the value of an expression of the functions below."""
     names = {
+        "np": np,
         "SGAN": SGAN,
         "TWIN": TWIN,
         "HELD_OUT": benchmark("tabular_suite").HELD_OUT,
-        **{function.__name__: function for function in (values, percent, gain, lead, others)},
-        **{function.__name__: function for function in (abs, len, max, min, round, sum)},
+        **{function.__name__: function for function in (datasets, values, percent, gain, lead)},
+        **{function.__name__: function for function in (len, max, min, sum)},
         "mean": lambda *args, **key: float(np.mean(values(*args, **key))),
         "median": lambda *args, **key: float(np.median(values(*args, **key))),
     }
@@ -195,6 +201,11 @@ def values(name: str, figure: str = "accuracy", **key: Any) -> np.ndarray:
     if not found:
         raise ValueError(f"No cell of {name} has {figure} and {key}.")
     return np.array(found, dtype=float)
+
+
+def datasets(name: str) -> list[str]:
+    """Return the names of the data sets of a benchmark."""
+    return sorted({cell["key"]["dataset"] for cell in _cells(name)})
 
 
 def _at(value: Any, path: list[str]) -> Any:
@@ -219,24 +230,24 @@ def percent(name: str, figure: str = "accuracy", **key: Any) -> float:
     return 100 * float(values(name, figure, **key).mean())
 
 
-def others(name: str, **key: Any) -> list[float]:
-    """Return the accuracies of the methods but SGANClassifier and its twin, in percent.
-
-    A method whose features are scaled in several ways is several methods.
-    """
-    variants = {_method(cell["key"]) for cell in _cells(name) if _has(cell["key"], key)}
-    return [
-        percent(name, **dict(zip(VARIANT, variant, strict=True)), **key)
-        for variant in variants
-        if variant[0] not in (SGAN, TWIN)
-    ]
-
-
 def gain(name: str, **key: Any) -> float:
     """Return how much the unlabeled rows improve accuracy, in points."""
     return percent(name, method=SGAN, **key) - percent(name, method=TWIN, **key)
 
 
-def lead(name: str, **key: Any) -> float:
-    """Return by how many points SGANClassifier is better than the best other method."""
-    return percent(name, method=SGAN, **key) - max(others(name, **key))
+def lead(name: str, over: str | None = None, **key: Any) -> float:
+    """Return by how many points SGANClassifier is better than the best other method.
+
+    Its name must begin with `over`. A method whose features are scaled in several ways is several
+    methods.
+    """
+    variants = {_method(cell["key"]) for cell in _cells(name) if _has(cell["key"], key)}
+    others = {
+        variant: percent(name, **dict(zip(VARIANT, variant, strict=True)), **key)
+        for variant in variants
+        if variant[0] not in (SGAN, TWIN)
+    }
+    best = max(others, key=lambda variant: others[variant])
+    if over is not None and not best[0].startswith(over):
+        raise ValueError(f"The best other method in {name} with {key} is {best[0]}, not {over}.")
+    return percent(name, method=SGAN, **key) - others[best]
