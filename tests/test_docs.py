@@ -79,7 +79,7 @@ def test_figures_that_differ_from_the_results_or_have_no_source(prose, tmp_path)
     ]
     right_method = 'lead("digits", over="LabelSpreading", dataset="digits")'
     assert found(text.format("two", f"two = {right_method}")) == []
-    with pytest.raises(ValueError, match="best other method in digits .* is LabelSpreading"):
+    with pytest.raises(ValueError, match=r"best other method in digits .* is LabelSpreading"):
         prose.evaluate('lead("digits", over="RandomForest", dataset="digits")')
     with pytest.raises(ValueError, match="No cell of digits has accuracy and"):
         found(text.format("ten", 'ten = gain("digits", dataset="iris")'))
