@@ -48,9 +48,6 @@ STEPS_PER_CLASS = 100
 # Upper limit on the number of steps of max_epochs="auto".
 MAX_STEPS = 10_000
 
-# Regularizers that depend on the class shares in all rows, or on labels of all classes.
-SHARES_MATTER = ("class_prior", "distillation")
-
 # Images of at least this many pixels per side are trained with residual networks.
 MIN_RESNET_SIDE = 24
 
@@ -65,6 +62,9 @@ class Defaults:
         Recipe for the networks.
     regularizers : tuple of str or Regularizer
         Further losses of the discriminator.
+    aligned : tuple of str or Regularizer
+        The regularizers that depend on the class shares in all rows, or on labels of all classes,
+        and all others to use with them; empty for the same ones.
     augmentation : Augmentation or None
         Random changes of the real rows.
     batch_size, labeled_batch_size : int
@@ -81,7 +81,8 @@ class Defaults:
     min_steps, many_steps : int
         Lower limit on the number of steps: `many_steps`, or fewer for few classes.
     few_labels : tuple of str or Regularizer
-        The regularizers with fewer than `FEW_LABELS` labels per class; empty for the same ones.
+        Regularizers in place of `regularizers` with fewer than `FEW_LABELS` labels per class; empty
+        for the same ones.
     """
 
     architecture: Architecture
@@ -95,6 +96,7 @@ class Defaults:
     min_epochs: int = 10
     min_steps: int = 2_000
     many_steps: int = 2_000
+    aligned: tuple[str | Regularizer, ...] = ()
     few_labels: tuple[str | Regularizer, ...] = ()
 
 
@@ -118,12 +120,14 @@ RESIDUAL = Defaults(
 DEFAULTS = {
     "table": Defaults(
         MLPArchitecture(),
-        ("virtual_adversarial", "class_prior", "distillation"),
+        ("virtual_adversarial",),
+        aligned=("virtual_adversarial", "class_prior", "distillation"),
         min_steps=500,
     ),
     "wide table": Defaults(
         MLPArchitecture((256,), (256,), input_noise=1.0),
-        (
+        (VirtualAdversarial(3.0, ramp_up=300), PseudoLabel(0.6, ramp_up=300)),
+        aligned=(
             VirtualAdversarial(3.0, ramp_up=300),
             ClassPrior(weight=2.0, ramp_up=300),
             PseudoLabel(0.6, ramp_up=300),
@@ -240,8 +244,8 @@ def make_plan(
     # class probabilities have others than the most probable classes.
     aligned = estimator.class_weight is None and not in_parts and has_shares
     few = n_labeled < FEW_LABELS * n_classes
-    automatic = defaults.few_labels if few and defaults.few_labels else defaults.regularizers
-    regularizers = _regularizers(estimator.regularizer, automatic, aligned)
+    automatic = (aligned and defaults.aligned) or (few and defaults.few_labels)
+    regularizers = _regularizers(estimator.regularizer, automatic or defaults.regularizers)
     batch_size = int(_given_or(defaults.batch_size, estimator.batch_size))
     steps_per_epoch = -(-n_rows // (n_processes() * batch_size))
     n_epochs = 1
@@ -352,14 +356,10 @@ def _sampler(choice: Any, space: ModelSpace) -> Sampler | None:
     return sampler
 
 
-def _regularizers(
-    choice: Any, automatic: tuple[str | Regularizer, ...], aligned: bool
-) -> tuple[Regularizer, ...]:
-    """Return the regularizers, not yet prepared; "auto" aligns the shares of classes or not."""
+def _regularizers(choice: Any, automatic: tuple[str | Regularizer, ...]) -> tuple[Regularizer, ...]:
+    """Return the regularizers, not yet prepared."""
     if _is_auto(choice):
         choice = automatic
-        if not aligned:
-            choice = [item for item in choice if getattr(item, "name", item) not in SHARES_MATTER]
     choices = choice if isinstance(choice, list | tuple) else [] if choice is None else [choice]
     for item in choices:
         known = item in REGULARIZERS if isinstance(item, str) else isinstance(item, Regularizer)
