@@ -776,7 +776,7 @@ def test_activations_of_patches(strokes):
 
 
 def test_patches_and_features_are_whitened(rng):
-    features = PatchFeatures(torch.from_numpy(rng.uniform(size=(700, 1, 7, 7))).float(), 0)
+    features = PatchFeatures(torch.from_numpy(rng.uniform(size=(700, 1, 12, 12))).float(), 0)
     patches, _ = features._patches(features._images(np.arange(700)))
     patches = patches.flatten(0, 1)
     variances = torch.linalg.eigvalsh(torch.cov(patches.T))

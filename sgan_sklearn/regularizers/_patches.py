@@ -67,12 +67,14 @@ class PatchFeatures:
 
         rng = np.random.RandomState(seed)
         self._rows = rows
-        self._side = min(PATCH, *rows.shape[2:])
+        height, width = rows.shape[2:]
+        self._side = min(PATCH, height, width)
+        self._n_patches = (height - self._side + 1) * (width - self._side + 1)
         sample = random_subset(np.arange(len(rows)), MAX_IMAGES)
         images = [self._images(part) for part in self._parts(sample)]
         self._low = min(float(part.min()) for part in images)
         self._range = max(max(float(part.max()) for part in images) - self._low, 1e-12)
-        per_image = -(-MAX_PATCHES // len(sample))
+        per_image = min(-(-MAX_PATCHES // len(sample)), self._n_patches)
         patches = torch.cat([self._some_patches(part, per_image, rng) for part in images])
         self._mean = patches.mean(dim=0)
         variances, axes = torch.linalg.eigh(torch.cov(patches.T))
@@ -132,7 +134,5 @@ class PatchFeatures:
 
     def _parts(self, indices: np.ndarray) -> list[np.ndarray]:
         """Return the indices in parts with a limited number of patches."""
-        height, width = self._rows.shape[2:]
-        n_patches = (height - self._side + 1) * (width - self._side + 1)
-        size = max(1, PATCHES_AT_A_TIME // n_patches)
+        size = max(1, PATCHES_AT_A_TIME // self._n_patches)
         return [indices[part] for part in gen_batches(len(indices), size)]
