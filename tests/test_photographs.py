@@ -153,13 +153,23 @@ def test_defaults_for_gray_images(make_tiny, photographs):
 def test_thresholds_are_adaptive_from_ten_labels_per_class_on(make_tiny, photographs):
     X, y = photographs
     n_classes = len(np.unique(y[y != -1]))
+    balanced = {"class_weight": "balanced"}  # so that the shares of the classes are not aligned
     for n_labels, threshold in ((10 * n_classes - 1, 0.95), (10 * n_classes, "adaptive")):
         labels = np.full(len(X), -1)
         labels[:n_labels] = np.arange(n_labels) % n_classes
-        for images in (X, X[..., 0]):
-            (pseudo_label,) = make_tiny().fit(images, labels).plan_.regularizers
+        for classifier, images in ((make_tiny(), X), (make_tiny(**balanced), X[..., 0])):
+            (pseudo_label,) = classifier.fit(images, labels).plan_.regularizers
             assert pseudo_label.threshold == threshold
             assert (pseudo_label.start, pseudo_label.ramp_up) == (300, 300)
+
+
+def test_labels_spread_among_gray_images(make_tiny, photographs):
+    X, y = photographs
+    spread_labels, pseudo_label = make_tiny().fit(X[..., 0], y).plan_.regularizers
+    assert repr(spread_labels) == "SpreadLabels(end=900)"
+    assert (pseudo_label.threshold, pseudo_label.start) == ("adaptive", 600)
+    parts = make_tiny().partial_fit(X[..., 0], y, classes=[0, 1])
+    assert [regularizer.name for regularizer in parts.plan_.regularizers] == ["pseudo_label"]
 
 
 def test_the_generator_repeats_pixels():

@@ -140,6 +140,8 @@ def test_ramp():
     assert [late.ramp(step + 40) for step in (0, 50)] == [regularizer.ramp(s) for s in (0, 50)]
     assert late.ramp(140) == 1
     assert [PseudoLabel(start=1, ramp_up=0).ramp(step) for step in (0, 1)] == [0, 1]
+    early = SpreadLabels(start=2, ramp_up=0, end=4)
+    assert [early.ramp(step) for step in range(6)] == [0, 0, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("record_steps", [False, True])
@@ -717,6 +719,18 @@ def test_power_of_the_probabilities_with_too_few_labels_for_cross_validation(rng
     cubes = spread(graph, few, 3) ** _spread_labels.DEFAULT_POWER
     expected = cubes / cubes.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(calibrated(graph, few, 3), expected, rtol=1e-5)
+
+
+def test_labels_do_not_spread_again_after_the_end(digits, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(SpreadLabels, "start_training", lambda self, *args: prepared.append(self))
+    monkeypatch.setattr(SpreadLabels, "loss", lambda self, unlabeled: unlabeled.logits.sum() * 0)
+    classifier = fit(digits, regularizer=SpreadLabels(end=20), max_epochs=1, warm_start=True)
+    assert len(prepared) == 1
+    assert 10 < classifier.n_steps_ < 20
+    for n_preparations in (2, 2):  # the second fit makes the step 20
+        classifier.fit(*digits)
+        assert len(prepared) == n_preparations
 
 
 def test_nothing_spreads_without_unlabeled_rows_or_without_labels_of_a_class():

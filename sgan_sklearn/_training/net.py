@@ -351,7 +351,8 @@ class SGANNet(ClassifierMixin, NeuralNet):
         broadcast_state(getattr(self, name) for name in self.network_names)
         if self.unsupervised_weight > 0:
             for regularizer in self.regularizers:
-                regularizer.start_training(X.rows, X.codes)
+                if not regularizer.has_ended(self.n_steps_):
+                    regularizer.start_training(X.rows, X.codes)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Compute the batch statistics of the averaged generator, which averaging does not give."""

@@ -36,6 +36,7 @@ from sgan_sklearn.regularizers import (
     ClassPrior,
     PseudoLabel,
     Regularizer,
+    SpreadLabels,
     VirtualAdversarial,
 )
 from sgan_sklearn.samplers import SAMPLERS, Sampler
@@ -145,6 +146,7 @@ DEFAULTS = {
     ),
     "gray images": replace(
         RESIDUAL,
+        aligned=(SpreadLabels(end=900), PseudoLabel("adaptive", start=600, ramp_up=300)),
         augmentation=AffineAugmentation(cutout=0.3, interpolated=0.5),
         min_epochs=4,
         min_steps=4_000,

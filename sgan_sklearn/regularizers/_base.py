@@ -154,7 +154,7 @@ class Regularizer(BaseEstimator, ABC):
     ``regularizer__name``, as in a grid search.
 
     A subclass defines `loss` and sets the ``name`` of its term. It may have the parameters
-    ``weight``, ``start`` and ``ramp_up``, which are otherwise 1, 0 and 0.
+    ``weight``, ``start``, ``ramp_up`` and ``end``, which are otherwise 1, 0, 0 and None.
 
     .. versionadded:: 0.1
 
@@ -193,6 +193,7 @@ class Regularizer(BaseEstimator, ABC):
         "weight": [Interval(Real, 0, None, closed="left")],
         "start": [Interval(Integral, 0, None, closed="left")],
         "ramp_up": [Interval(Integral, 0, None, closed="left")],
+        "end": [Interval(Integral, 0, None, closed="left"), None],
     }
 
     name: ClassVar[str] = "regularizer"
@@ -204,12 +205,14 @@ class Regularizer(BaseEstimator, ABC):
     weight: float = 1.0
     start: int = 0
     ramp_up: int = 0
+    end: int | None = None
 
     def ramp(self, step: int) -> float:
         """Return the factor of the weight at a training step.
 
-        It is zero before the step ``start``, so that the term is not computed, and with the number
-        of steps ``s`` since then ``exp(-5 (1 - s / ramp_up)^2)``.
+        It is zero before the step ``start`` and from the step ``end`` on, so that the term is not
+        computed. Between them it is ``exp(-5 (1 - s / ramp_up)^2)``, with the number of steps ``s``
+        since ``start``.
 
         Parameters
         ----------
@@ -219,14 +222,18 @@ class Regularizer(BaseEstimator, ABC):
         Returns
         -------
         factor : float
-            Factor from 0 to 1; 1 from step ``start + ramp_up`` on.
+            Factor from 0 to 1; 1 from step ``start + ramp_up`` to ``end``.
         """
-        step -= self.start
-        if step < 0:
+        if step < self.start or self.has_ended(step):
             return 0.0
+        step -= self.start
         if step >= self.ramp_up:
             return 1.0
         return math.exp(-5 * (1 - step / self.ramp_up) ** 2)
+
+    def has_ended(self, step: int) -> bool:
+        """Return whether the term is not computed at a training step nor after it."""
+        return self.end is not None and step >= self.end
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> Regularizer:
         """Return a regularizer adapted to the training rows (default: the regularizer itself).

@@ -77,6 +77,10 @@ class SpreadLabels(Regularizer):
         Number of training steps before the term is computed for the first time.
     ramp_up : int, default=300
         Number of training steps after ``start`` in which the weight increases to its full value.
+    end : int or None, default=None
+        Number of training steps after which the term is no longer computed. A network that has
+        learned from the graph may then learn more from its own predictions, with `PseudoLabel`.
+        None means until the end of the training.
 
     Attributes
     ----------
@@ -126,12 +130,19 @@ class SpreadLabels(Regularizer):
     }
 
     def __init__(
-        self, n_neighbors: int = 10, *, weight: float = 1.0, start: int = 0, ramp_up: int = 300
+        self,
+        n_neighbors: int = 10,
+        *,
+        weight: float = 1.0,
+        start: int = 0,
+        ramp_up: int = 300,
+        end: int | None = None,
     ) -> None:
         self.n_neighbors = n_neighbors
         self.weight = weight
         self.start = start
         self.ramp_up = ramp_up
+        self.end = end
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> SpreadLabels:
         """Return a copy that knows the number of classes."""
