@@ -26,6 +26,7 @@ from sgan_sklearn.regularizers import (
     Consistency,
     Distillation,
     PseudoLabel,
+    SpreadLabels,
     VirtualAdversarial,
 )
 
@@ -71,6 +72,7 @@ ALL = [
     Consistency(),
     VirtualAdversarial(),
     Distillation(adaptive=False),
+    SpreadLabels(start=2, end=9),
 ]
 TRAININGS = {
     "table with categories": (table, {"architecture": MLP}),
@@ -79,6 +81,16 @@ TRAININGS = {
     "adaptive thresholds": (
         images,
         {"architecture": CONV, "regularizer": PseudoLabel("adaptive", start=2, ramp_up=0)},
+    ),
+    "label spreading, then pseudo-labels": (
+        images,
+        {
+            "architecture": CONV,
+            "regularizer": [
+                SpreadLabels(ramp_up=2, end=10),
+                PseudoLabel("adaptive", start=8, ramp_up=0),
+            ],
+        },
     ),
     "bfloat16": (images, {"architecture": CONV, "training__precision": "bfloat16"}),
     "complement": (digits, {"architecture": MLP, "objective": "complement"}),

@@ -184,7 +184,7 @@ class SpreadLabels(Regularizer):
         places = places.ravel()
         is_labeled = y[seen] >= 0
         codes = most_frequent(y[seen][is_labeled], places[is_labeled], len(known), self.n_classes_)
-        graph = neighbor_graph(known, self.n_neighbors)
+        graph = neighbor_graph(known, self.n_neighbors, rows.device)
         found = calibrated(graph, codes, self.n_classes_)
         shares = np.empty((len(y), self.n_classes_), dtype=np.float32)
         shares[seen] = found[places]
@@ -192,7 +192,8 @@ class SpreadLabels(Regularizer):
         others = np.setdiff1d(np.arange(len(y)), seen)
         if len(others) > 0:
             for part in gen_batches(len(others), ROWS_AT_A_TIME):
-                _, neighbors = nearest(features(others[part]), known, self.n_neighbors)
+                queries = features(others[part])
+                _, neighbors = nearest(queries, known, self.n_neighbors, rows.device)
                 shares[others[part]] = found[neighbors].mean(axis=1)
         return shares
 
@@ -211,17 +212,22 @@ def in_parts(features: Callable[[np.ndarray], np.ndarray], indices: np.ndarray) 
     return np.concatenate([features(indices[part]) for part in parts])
 
 
-def nearest(queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    queries: np.ndarray, rows: np.ndarray, k: int, device: torch.device | str
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the squared distances to the nearest rows, and their indices, each (n, k)."""
     found = []
+    candidates = torch.from_numpy(rows).to(device)
     for part in gen_batches(len(queries), ROWS_AT_A_TIME):
-        distances = torch.cdist(torch.from_numpy(queries[part]), torch.from_numpy(rows))
+        distances = torch.cdist(torch.from_numpy(queries[part]).to(device), candidates)
         found.append(distances.topk(min(k, len(rows)), dim=1, largest=False))
-    distances = torch.cat([values for values, _ in found]).square()
-    return distances.numpy(), torch.cat([indices for _, indices in found]).numpy()
+    squares = torch.cat([values for values, _ in found]).square()
+    return squares.cpu().numpy(), torch.cat([indices for _, indices in found]).cpu().numpy()
 
 
-def neighbor_graph(rows: np.ndarray, n_neighbors: int) -> csr_matrix:
+def neighbor_graph(
+    rows: np.ndarray, n_neighbors: int, device: torch.device | str = "cpu"
+) -> csr_matrix:
     """Return the weights ``exp(-4 d^2 / d_k^2)`` of neighbors, with the distance of the last one.
 
     A pair has the larger weight of both directions. A row is no neighbor of itself.
@@ -229,7 +235,7 @@ def neighbor_graph(rows: np.ndarray, n_neighbors: int) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
     n = len(rows)
-    squares, indices = nearest(rows, rows, n_neighbors + 1)
+    squares, indices = nearest(rows, rows, n_neighbors + 1, device)
     scale = np.maximum(squares[:, -1:], np.finfo(np.float32).tiny)
     pairs = np.repeat(np.arange(n), indices.shape[1]), indices.ravel()
     graph = csr_matrix((np.exp(-4 * squares / scale).ravel(), pairs), shape=(n, n))
