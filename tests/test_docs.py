@@ -90,18 +90,30 @@ def test_figures_that_differ_from_the_results_or_have_no_source(prose, tmp_path)
 # --- tables and plots ---------------------------------------------------------------------
 
 
-def test_pages_tell_of_records_of_earlier_code(results, monkeypatch):
-    states = results.benchmark("_states")
-    present = {"key": {}, "code": {"training": states.fingerprint("training")}}
-    peer = {"key": {"settings": "lightgbm 4: {}"}}
-    end = "records of this package were measured with earlier code."
-    for cells, sentence in (
-        ([present, peer], ""),
-        ([present, {"key": {}}], f"1 of the 2 {end}"),
-        ([{"key": {}}, peer], f"The {end}"),
-    ):
-        monkeypatch.setattr(results, "cells", lambda name, cells=cells: cells)
-        assert results.state_of("digits") == sentence
+def test_tables_mark_records_of_earlier_code(results, monkeypatch):
+    code = {"training": results.benchmark("_states").fingerprint("training")}
+    text = "Accuracy\n\n| data | labels | system |\n| --- | --- | --- |\n"
+    rows = ["| a | all | conv |", "| a | 20 | conv |", "| b | 20 | mlp |"]
+    text += "\n".join(rows)
+
+    def key(dataset, n_labels, system):
+        return {"key": {"dataset": dataset, "n_labels": n_labels, "system": system}}
+
+    present = {**key("b", 20, "mlp"), "code": code}
+    peer = {"key": {"settings": "lightgbm 4: {}", "system": "conv"}}
+
+    def shown(*cells):
+        monkeypatch.setattr(results, "cells", lambda name: cells)
+        return results.with_states("published_systems", text)
+
+    assert shown(present, peer) == text
+    end = "records of this package were measured with earlier code"
+    assert shown(key("a", 20, "conv"), peer) == f"{text}\n\nThe {end}."
+    for number, stale in enumerate((key("a", None, "conv"), key("a", 20, "conv"))):
+        marked = text.replace(rows[number], rows[number].replace("conv", "conv †"))
+        sentence = f"1 of the 2 {end}, in part or all of those of the rows with †."
+        assert shown(present, stale) == f"{marked}\n\n{sentence}"
+    assert shown(present, key("c", 20, "conv")) == f"{text}\n\n1 of the 2 {end}."
 
 
 # A figure that the text of the page of published systems mentions.

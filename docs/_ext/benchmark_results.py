@@ -11,7 +11,7 @@ the published systems.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmark_cells import BENCHMARKS, benchmark, cells
@@ -88,15 +88,49 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def state_of(name: str) -> str:
-    """Return a sentence on the cells of this package, if some are not of the present code."""
+# The parts of a key that the columns of a table show, and the columns that take a mark.
+KEY_OF = {"method": "method", "system": "system", "data": "dataset", "labels": "n_labels"}
+NAMES = ("method", "system")
+MARK = "†"
+
+
+def with_states(name: str, text: str) -> str:
+    """Return a table with a mark on each row with cells of earlier code, and a sentence on them.
+
+    If all cells of this package are of earlier code, the sentence is enough.
+    """
     states = benchmark("_states")
     own = [cell for cell in cells(name) if states.parts_of(cell, name)]
-    n_stale = sum(states.is_stale(cell, name) for cell in own)
-    if n_stale == 0:
-        return ""
-    which = "The" if n_stale == len(own) else f"{n_stale:,} of the {len(own):,}"
-    return f"{which} records of this package were measured with earlier code."
+    stale = [cell for cell in own if states.is_stale(cell, name)]
+    if not stale:
+        return text
+    if len(stale) == len(own):
+        return f"{text}\n\nThe records of this package were measured with earlier code."
+    marked = "\n".join(_marked(text.splitlines(), [cell["key"] for cell in stale]))
+    sentence = f"{len(stale):,} of the {len(own):,} records of this package were measured with"
+    which = f", in part or all of those of the rows with {MARK}" if MARK in marked else ""
+    return f"{marked}\n\n{sentence} earlier code{which}."
+
+
+def _marked(lines: list[str], stale: list[dict]) -> Iterator[str]:
+    columns: list[str] = []
+    for line in lines:
+        entries = [entry.strip() for entry in line.split("|")[1:-1]]
+        row = dict(zip(columns, entries, strict=False))
+        name = next((row[column] for column in NAMES if column in row), None)
+        if name and any(_shows(row, key) for key in stale):
+            yield line.replace(f"| {name} ", f"| {name} {MARK} ", 1)
+        else:
+            yield line
+        columns = (columns or entries) if line.startswith("|") else []
+
+
+def _shows(row: dict[str, str], key: dict) -> bool:
+    """Return whether a row of a table shows the cells of a key."""
+    shown = {column: key[part] for column, part in KEY_OF.items() if column in row and part in key}
+    return any(column in shown for column in NAMES) and all(
+        row[column] == ("all" if value is None else str(value)) for column, value in shown.items()
+    )
 
 
 # Benchmarks of tables that have another name.
@@ -117,9 +151,9 @@ class BenchmarkTable(SphinxDirective):
             self.env.note_dependency(str(path))
         if not results.exists():
             raise self.error(f"There is no {results.name}: run benchmarks/{name}.py.")
-        text = TABLES[table]()
+        text = with_states(name, TABLES[table]())
         container = nodes.container(classes=["benchmark-table"])
-        lines = StringList([*text.splitlines(), "", state_of(name)], source=f"{name}.json")
+        lines = StringList(text.splitlines(), source=f"{name}.json")
         self.state.nested_parse(lines, self.content_offset, container)
         return [container]
 
