@@ -49,7 +49,7 @@ QUERY, FOUND = "pseudo-labels", "guide"
 CUT_OFF = """
 const scrolls = (element) => {
   for (let box = element.parentElement; box && box.tagName !== "BODY"; box = box.parentElement)
-    if (["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowX)
+    if (["auto", "scroll"].includes(getComputedStyle(box).overflowX)
         && box.tagName !== "ARTICLE" && !box.classList.contains("bd-main")
         && !box.classList.contains("bd-content") && !box.classList.contains("bd-article-container"))
       return true;
@@ -175,6 +175,9 @@ def look(driver: webdriver.Chrome, address: str, site: Path, pictures: Path) -> 
             driver.get(address + name)
             problems += [f"{name}, {kind}: {e}" for e in console_errors(driver, address)]
             problems += [f"{name}, {kind}: {part}" for part in driver.execute_script(CUT_OFF)]
+            needed = driver.execute_script("return document.documentElement.scrollWidth")
+            if needed > width:
+                problems.append(f"{name}, {kind}: {needed} pixels wide, the window has {width}")
             if name in names:
                 driver.save_screenshot(str(pictures / f"{names[name]}-{kind}.png"))
     return problems

@@ -101,10 +101,10 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         its options.
     regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", "pseudo_label",\
  "spread_labels", "virtual_adversarial"}, Regularizer, list of these, or None, default="auto"
-        Loss terms on unlabeled rows, added to the discriminator's loss. "auto" is "pseudo_label"
-        for images, otherwise "virtual_adversarial" and, without a `class_weight`, "class_prior"
-        and "distillation", or "pseudo_label" in its place for wide tables: all columns, 100 or
-        more, are numbers. Pass an instance from `sgan_sklearn.regularizers` for its options.
+        Loss terms on unlabeled rows. "auto" is "pseudo_label" for images, after "spread_labels" for
+        gray ones of 24 pixels or more, "virtual_adversarial", "class_prior" and "pseudo_label" for
+        wide tables (100 numbers or more), and for others "distillation" in its place. With weights,
+        "pseudo_label" and "virtual_adversarial" remain. `sgan_sklearn.regularizers` has options.
     ensemble : {"auto", "extra_trees", "logistic_regression", "random_forest", "self_training"}, \
 classifier, list or tuple of these, or None, default="auto"
         Classifiers, fitted on the labeled rows, whose class probabilities are averaged with those

@@ -81,7 +81,8 @@ class Augmentation(BaseEstimator, ABC):
     def strong(self, x: Tensor) -> Tensor:
         """Return more strongly transformed images (default: the same as a call).
 
-        Pseudo-labels, which come from images without augmentation, are learned on these.
+        Pseudo-labels and the labels of label spreading, which come from images without
+        augmentation, are learned on these.
 
         Parameters
         ----------
@@ -372,8 +373,8 @@ class TransformAugmentation(Augmentation):
         1, and returns such a tensor of the same shape. Its random numbers must come from torch's
         global generator, so that `random_state` determines them.
     strong_transform : callable, default=None
-        The same for the strong views, on which pseudo-labels are learned; None stands for
-        `transform`.
+        The same for the strong views, on which the labels of unlabeled images are learned; None
+        stands for `transform`.
 
     Examples
     --------

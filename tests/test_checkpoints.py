@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
@@ -29,7 +30,7 @@ from sgan_sklearn.architectures import (
     ResNetArchitecture,
 )
 from sgan_sklearn.objectives import FeatureMatching
-from sgan_sklearn.regularizers import PseudoLabel
+from sgan_sklearn.regularizers import PseudoLabel, SpreadLabels
 from sgan_sklearn.samplers import CriticSampler
 
 
@@ -78,6 +79,7 @@ def assert_same_to_the_bit(a, b, X):
         {},
         {"objective": "complement", "regularizer": ["virtual_adversarial", "class_prior"]},
         {"regularizer": PseudoLabel("adaptive")},
+        {"regularizer": SpreadLabels(ramp_up=3, end=9)},
         {"early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 2},
         {
             "training__lr_schedule": "cosine",
@@ -306,6 +308,14 @@ def test_state_of_objectives_is_resumed(make_classifier, data, tmp_path):
         objective=Counting(), training__checkpoint_dir=tmp_path, training__resume=True, **options
     ).fit(X, y)
     assert_same_to_the_bit(uninterrupted, resumed, X)
+
+
+def test_training_without_unlabeled_losses_is_resumed(make_classifier, data, tmp_path):
+    clf = make_classifier(unsupervised_weight=0, regularizer=["distillation", "spread_labels"])
+    clf.set_params(training__checkpoint_dir=tmp_path, training__resume=True).fit(*data)
+    again = clone(clf).fit(*data)
+    assert again.net_.n_epochs_resumed_ == 3
+    np.testing.assert_array_equal(clf.predict_proba(data[0]), again.predict_proba(data[0]))
 
 
 def test_optimizers_keep_the_memory_order(make_classifier, tmp_path):

@@ -74,6 +74,9 @@ def test_figures_that_differ_from_the_results_or_have_no_source(prose, tmp_path)
     assert found("With -3.5 points, in half a minute, 1.5 or 20 times") == [
         f"page.md:1: {figure} has no source" for figure in ("3.5", "1.5", "20", "half")
     ]
+    assert found("Half a point, two and a half hours, three quarters of an hour") == [
+        f"page.md:1: {figure} has no source" for figure in ("half", "half", "two", "quarters")
+    ]
     assert found("`max_time=60` [45 %](page.md), scikit-learn 1.6\n\n```\n7 seconds\n```\n") == [
         "page.md:1: 45 has no source"
     ]

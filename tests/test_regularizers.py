@@ -721,6 +721,22 @@ def test_power_of_the_probabilities_with_too_few_labels_for_cross_validation(rng
     np.testing.assert_allclose(calibrated(graph, few, 3), expected, rtol=1e-5)
 
 
+def test_nothing_spreads_if_equal_rows_hide_a_class():
+    X = np.array([[0.0], [0.0], [0.0], [1.0], [2.0]], dtype=np.float32)
+    few = np.array([0, 0, 1, 2, -1])
+    assert taught(SpreadLabels(), X, few, 3).log_shares_ is None
+    few[2] = 0
+    few[4] = 1
+    X = np.append(X, [[1.5]], axis=0).astype(np.float32)
+    assert taught(SpreadLabels(), X, np.append(few, -1), 3).log_shares_ is not None
+
+
+@pytest.mark.parametrize("end", [0, 5, 7])
+def test_end_before_the_start_is_refused(digits, end):
+    with pytest.raises(ValueError, match=f"'end' parameter .* Got end={end} and start=7"):
+        fit(digits, regularizer=SpreadLabels(start=7, end=end))
+
+
 def test_labels_do_not_spread_again_after_the_end(digits, monkeypatch):
     prepared = []
     monkeypatch.setattr(SpreadLabels, "start_training", lambda self, *args: prepared.append(self))

@@ -147,7 +147,7 @@ class BenchmarkTable(SphinxDirective):
         table = self.arguments[0]
         name = BENCHMARK_OF.get(table, table)
         results = BENCHMARKS / "results" / f"{name}.json"
-        for path in (results, benchmark("_states").STATES):
+        for path in filter(Path.exists, (results, benchmark("_states").STATES)):
             self.env.note_dependency(str(path))
         if not results.exists():
             raise self.error(f"There is no {results.name}: run benchmarks/{name}.py.")

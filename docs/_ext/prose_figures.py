@@ -50,7 +50,10 @@ UNITS = "%|percent|points?|(?:milli)?seconds?|minutes?|hours?|times|MB|GB|MiB|Gi
 NUMBER = rf"(?:\d[\d,]*(?:\.\d+)?|{'|'.join(sorted(WORDS, key=len, reverse=True))})"
 BETWEEN = r"(?:,? (?:and|or|to) |, |; )"
 WITH_UNIT = re.compile(rf"(?<![\w.])(?<!\w-)({NUMBER}(?:{BETWEEN}{NUMBER})*)[ -]?(?:{UNITS})(?!\w)")
-FRACTION = re.compile(rf"\b({'|'.join(FRACTIONS)})(?: of)?(?: an?)? (?:{UNITS})(?!\w)")
+FRACTION = re.compile(
+    rf"\b(?:({NUMBER}) and a )?((?:{'|'.join(FRACTIONS)})s?)(?: of)?(?: an?)? (?:{UNITS})(?!\w)",
+    re.IGNORECASE,
+)
 DECIMAL = re.compile(r"(?<![\w.:/])(?<!\w-)\d\d+\.\d+(?![\w.]*\w)")
 # Code, targets of links, and versions of packages are no figures.
 NO_FIGURES = re.compile(
@@ -141,7 +144,8 @@ def figures(text: str) -> Counter[str]:
     for match in WITH_UNIT.finditer(text):
         for number in re.finditer(NUMBER, match[1]):
             places[match.start() + number.start()] = number[0]
-    places |= {match.start(): match[1] for match in FRACTION.finditer(text)}
+    for match in FRACTION.finditer(text):
+        places |= {match.start(i): match[i].lower() for i in (1, 2) if match[i]}
     return Counter(places.values())
 
 
@@ -165,8 +169,8 @@ def problems(page: Path) -> Iterator[str]:
 
 def _number(figure: str) -> tuple[float, float]:
     """Return the value of a figure, and the unit that it is rounded to."""
-    if figure in FRACTIONS:
-        return FRACTIONS[figure], 0.1
+    if figure.rstrip("s") in FRACTIONS:
+        return FRACTIONS[figure.rstrip("s")], 0.1
     if figure in WORDS:
         return WORDS.index(figure), 1.0
     return float(figure.replace(",", "")), 10.0 ** -len(figure.partition(".")[2])

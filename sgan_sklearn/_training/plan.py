@@ -64,8 +64,8 @@ class Defaults:
     regularizers : tuple of str or Regularizer
         Further losses of the discriminator.
     aligned : tuple of str or Regularizer
-        The regularizers that depend on the class shares in all rows, or on labels of all classes,
-        and all others to use with them; empty for the same ones.
+        Regularizers in place of `regularizers` and `few_labels` if the labels tell the shares of
+        the classes in all rows; empty to use those.
     augmentation : Augmentation or None
         Random changes of the real rows.
     batch_size, labeled_batch_size : int
@@ -83,7 +83,7 @@ class Defaults:
         Lower limit on the number of steps: `many_steps`, or fewer for few classes.
     few_labels : tuple of str or Regularizer
         Regularizers in place of `regularizers` with fewer than `FEW_LABELS` labels per class; empty
-        for the same ones.
+        to use those.
     """
 
     architecture: Architecture

@@ -222,7 +222,7 @@ class Regularizer(BaseEstimator, ABC):
         Returns
         -------
         factor : float
-            Factor from 0 to 1; 1 from step ``start + ramp_up`` to ``end``.
+            Factor from 0 to 1; 1 from step ``start + ramp_up`` until before ``end``.
         """
         if step < self.start or self.has_ended(step):
             return 0.0

@@ -146,9 +146,9 @@ class Distillation(Regularizer):
 
     def _check_training_state(self, values: dict[str, Any], n_rows: int, n_classes: int) -> None:
         """Raise ValueError if the targets do not match the rows."""
-        if values["targets_"] is not None and not (
-            is_tensor_of(values["targets_"], n_rows, n_classes)
-            and is_tensor_of(values["weights_"], n_rows)
+        targets, weights = values.get("targets_"), values.get("weights_")
+        if targets is not None and not (
+            is_tensor_of(targets, n_rows, n_classes) and is_tensor_of(weights, n_rows)
         ):
             raise ValueError(f"There are no targets for {n_rows} rows.")
 

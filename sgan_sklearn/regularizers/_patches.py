@@ -71,11 +71,13 @@ class PatchFeatures:
         self._side = min(PATCH, height, width)
         self._n_patches = (height - self._side + 1) * (width - self._side + 1)
         sample = random_subset(np.arange(len(rows)), MAX_IMAGES)
-        images = [self._images(part) for part in self._parts(sample)]
-        self._low = min(float(part.min()) for part in images)
-        self._range = max(max(float(part.max()) for part in images) - self._low, 1e-12)
+        parts = self._parts(sample)
+        bounds = [torch.aminmax(self._images(part)) for part in parts]
+        self._low = min(float(bound.min) for bound in bounds)
+        self._range = max(max(float(bound.max) for bound in bounds) - self._low, 1e-12)
         per_image = min(-(-MAX_PATCHES // len(sample)), self._n_patches)
-        patches = torch.cat([self._some_patches(part, per_image, rng) for part in images])
+        chosen = [self._some_patches(self._images(part), per_image, rng) for part in parts]
+        patches = torch.cat(chosen)
         self._mean = patches.mean(dim=0)
         variances, axes = torch.linalg.eigh(torch.cov(patches.T))
         self._whitening = (axes / (variances + COMPONENT_VARIANCE).sqrt()) @ axes.T

@@ -78,9 +78,9 @@ class SpreadLabels(Regularizer):
     ramp_up : int, default=300
         Number of training steps after ``start`` in which the weight increases to its full value.
     end : int or None, default=None
-        Number of training steps after which the term is no longer computed. A network that has
-        learned from the graph may then learn more from its own predictions, with `PseudoLabel`.
-        None means until the end of the training.
+        Number of training steps after which the term is no longer computed, larger than `start`. A
+        network that has learned from the graph may then learn more from its own predictions, with
+        `PseudoLabel`. None means until the end of the training.
 
     Attributes
     ----------
@@ -99,7 +99,8 @@ class SpreadLabels(Regularizer):
     the graph takes about 90 seconds of one core, and for color images several minutes. This time is
     not part of `Training.max_time`.
 
-    The term is zero if a class has no label, as is possible in `SGANClassifier.partial_fit`.
+    The term is zero without unlabeled rows, and if a class has no label, as is possible in
+    `SGANClassifier.partial_fit`, or only labels on rows that equal rows of another class.
 
     References
     ----------
@@ -146,6 +147,11 @@ class SpreadLabels(Regularizer):
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> SpreadLabels:
         """Return a copy that knows the number of classes."""
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(
+                "The 'end' parameter of SpreadLabels must be larger than 'start', or None. "
+                f"Got end={self.end} and start={self.start}."
+            )
         prepared: SpreadLabels = clone(self)
         prepared.n_classes_ = n_classes
         return prepared
@@ -157,7 +163,7 @@ class SpreadLabels(Regularizer):
 
     def _check_training_state(self, values: dict[str, Any], n_rows: int, n_classes: int) -> None:
         """Raise ValueError if the probabilities do not match the rows."""
-        shares = values["log_shares_"]
+        shares = values.get("log_shares_")
         if shares is not None and not is_tensor_of(shares, n_rows, n_classes):
             raise ValueError(f"There are no class probabilities for {n_rows} rows.")
 
@@ -165,15 +171,16 @@ class SpreadLabels(Regularizer):
         """Spread the labels, and store the class probabilities of all rows."""
         self.log_shares_ = None
         y, seed = codes.cpu().numpy(), next_seed()
-        n_labeled_classes = len(np.unique(y[y >= 0]))
-        if self.weight == 0 or (y >= 0).all() or n_labeled_classes < max(2, self.n_classes_):
+        is_complete = n_labeled_classes(y) >= max(2, self.n_classes_)
+        if self.weight == 0 or (y >= 0).all() or not is_complete:
             return
         with released_lock(rows.device), ignore_fit_warnings():
             shares = self._shares(rows, y, seed)
-        self.log_shares_ = torch.from_numpy(np.log(shares + MIN_PROBABILITY)).to(rows.device)
+        if shares is not None:
+            self.log_shares_ = torch.from_numpy(np.log(shares + MIN_PROBABILITY)).to(rows.device)
 
-    def _shares(self, rows: Rows, y: np.ndarray, seed: int) -> np.ndarray:
-        """Return calibrated class probabilities of all rows by label spreading."""
+    def _shares(self, rows: Rows, y: np.ndarray, seed: int) -> np.ndarray | None:
+        """Return calibrated class probabilities of all rows, or None if a class has no label."""
         is_image = len(rows.shape) == 4
         features = PatchFeatures(rows, seed).transform if is_image else partial(flat_rows, rows)
         labeled = balanced_subset(y, MAX_GRAPH_ROWS // 2)
@@ -184,6 +191,8 @@ class SpreadLabels(Regularizer):
         places = places.ravel()
         is_labeled = y[seen] >= 0
         codes = most_frequent(y[seen][is_labeled], places[is_labeled], len(known), self.n_classes_)
+        if len(np.unique(codes[codes >= 0])) < n_labeled_classes(y):
+            return None  # equal rows have labels of several classes
         graph = neighbor_graph(known, self.n_neighbors, rows.device)
         found = calibrated(graph, codes, self.n_classes_)
         shares = np.empty((len(y), self.n_classes_), dtype=np.float32)
@@ -204,6 +213,11 @@ class SpreadLabels(Regularizer):
         teacher = unlabeled.averaged_logits + self.log_shares_[unlabeled.indices]
         view = unlabeled.classify_noisy(unlabeled.augment_strongly(unlabeled.rows))
         return _losses.soft_cross_entropy(view, teacher)
+
+
+def n_labeled_classes(y: np.ndarray) -> int:
+    """Return the number of classes with a label."""
+    return len(np.unique(y[y >= 0]))
 
 
 def in_parts(features: Callable[[np.ndarray], np.ndarray], indices: np.ndarray) -> np.ndarray:
