@@ -105,7 +105,8 @@ class Defaults:
 FEW_LABELS = 10
 
 # What the defaults of gray images and photographs have in common. With fewer labels than that, the
-# first predictions are so often wrong that only confident ones are of use.
+# first predictions are so often wrong that only confident ones are of use, unless the network
+# learns from label spreading first.
 RESIDUAL = Defaults(
     ResNetArchitecture(),
     (PseudoLabel("adaptive", start=300, ramp_up=300),),
@@ -144,6 +145,7 @@ DEFAULTS = {
         adversarial_every=4,
         averaging_decay=0.99,
     ),
+    # Label spreading among gray images is better than the network at first, and worse later.
     "gray images": replace(
         RESIDUAL,
         aligned=(SpreadLabels(end=900), PseudoLabel("adaptive", start=600, ramp_up=300)),

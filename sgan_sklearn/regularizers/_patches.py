@@ -121,9 +121,8 @@ class PatchFeatures:
         pixels = (images - self._low) / self._range
         patches = F.unfold(pixels, self._side).transpose(1, 2)
         variance, mean = torch.var_mean(patches, dim=2, correction=0, keepdim=True)
-        return (patches - mean) / (variance + PATCH_VARIANCE).sqrt(), images.shape[
-            2
-        ] - self._side + 1
+        n_high = images.shape[2] - self._side + 1
+        return (patches - mean) / (variance + PATCH_VARIANCE).sqrt(), n_high
 
     def _some_patches(self, images: Tensor, n: int, rng: np.random.RandomState) -> Tensor:
         patches, _ = self._patches(images)

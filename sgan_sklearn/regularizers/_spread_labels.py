@@ -78,8 +78,8 @@ class SpreadLabels(Regularizer):
     ramp_up : int, default=300
         Number of training steps after ``start`` in which the weight increases to its full value.
     end : int or None, default=None
-        Number of training steps after which the term is no longer computed, larger than `start`. A
-        network that has learned from the graph may then learn more from its own predictions, with
+        Number of training steps after which the term is no longer computed, larger than ``start``.
+        A network that has learned from the graph may then learn more from its own predictions, with
         `PseudoLabel`. None means until the end of the training.
 
     Attributes
