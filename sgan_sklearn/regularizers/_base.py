@@ -232,7 +232,18 @@ class Regularizer(BaseEstimator, ABC):
         return math.exp(-5 * (1 - step / self.ramp_up) ** 2)
 
     def has_ended(self, step: int) -> bool:
-        """Return whether the term is not computed at a training step nor after it."""
+        """Return whether the term is no longer computed from a training step on.
+
+        Parameters
+        ----------
+        step : int
+            Number of steps before this one.
+
+        Returns
+        -------
+        ended : bool
+            True from step ``end`` on; False if ``end`` is None.
+        """
         return self.end is not None and step >= self.end
 
     def prepare(self, rows: np.ndarray, codes: np.ndarray, n_classes: int) -> Regularizer:
