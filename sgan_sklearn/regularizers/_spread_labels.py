@@ -99,8 +99,9 @@ class SpreadLabels(Regularizer):
     the graph takes about 90 seconds of one core, and for color images several minutes. This time is
     not part of `Training.max_time`.
 
-    The term is zero without unlabeled rows, and if a class has no label, as is possible in
-    `SGANClassifier.partial_fit`, or only labels on rows that equal rows of another class.
+    The term is zero if there are no unlabeled rows, or if a class has no labels, which can happen
+    in `SGANClassifier.partial_fit`. Equal rows with different labels count for the class that most
+    of them have.
 
     References
     ----------
@@ -191,8 +192,8 @@ class SpreadLabels(Regularizer):
         places = places.ravel()
         is_labeled = y[seen] >= 0
         codes = most_frequent(y[seen][is_labeled], places[is_labeled], len(known), self.n_classes_)
-        if len(np.unique(codes[codes >= 0])) < n_labeled_classes(y):
-            return None  # equal rows have labels of several classes
+        if n_labeled_classes(codes) < n_labeled_classes(y):
+            return None  # all labels of a class are on rows that equal rows of another class
         graph = neighbor_graph(known, self.n_neighbors, rows.device)
         found = calibrated(graph, codes, self.n_classes_)
         shares = np.empty((len(y), self.n_classes_), dtype=np.float32)
