@@ -12,6 +12,7 @@ import sys
 import time
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -355,6 +356,32 @@ def test_plain_models_of_rows(benchmark, mixed_rows):
         )
     assert copula["x"].corr(copula["y"]) > 0.95
     assert abs(alone["x"].corr(alone["y"])) < 0.2
+
+
+def test_adversarial_forest_gets_what_it_can_read(benchmark, mixed_rows, monkeypatch):
+    """Columns are named by position, and a missing category is a level of its own."""
+    quality = benchmark("sample_quality")
+    given = []
+
+    class Forest:
+        def __init__(self, rows, **_):
+            given.append(rows)
+
+        def forde(self):
+            pass
+
+        def forge(self, n):
+            return given[0].sample(n, replace=True, ignore_index=True)
+
+    monkeypatch.setitem(sys.modules, "arfpy", SimpleNamespace(arf=SimpleNamespace(arf=Forest)))
+    mixed_rows.loc[:99, "side"] = None
+    make = quality.adversarial_forest(mixed_rows, 0)
+    assert list(given[0]) == [0, 1, 2]
+    assert (given[0][2][:100] == "missing").all()
+    generated = make(0)
+    assert generated.dtypes.equals(mixed_rows.dtypes)
+    assert 60 <= generated["side"].isna().sum() <= 140
+    pd.testing.assert_frame_equal(generated, make(0))
 
 
 def test_real_rows_are_not_distinguished_from_themselves(benchmark, mixed_rows):
@@ -871,7 +898,6 @@ def test_outcome_of_a_mutant(benchmark):
 RUN_MUTANTS = """
 import sys
 from pathlib import Path
-
 import mutants
 
 root, folder = map(Path, sys.argv[1:])
