@@ -30,7 +30,7 @@ from sgan_sklearn.architectures import (
     ResNetArchitecture,
 )
 from sgan_sklearn.objectives import FeatureMatching
-from sgan_sklearn.regularizers import PseudoLabel, SpreadLabels
+from sgan_sklearn.regularizers import Distillation, PseudoLabel, SpreadLabels
 from sgan_sklearn.samplers import CriticSampler
 
 
@@ -292,6 +292,23 @@ class Counting(FeatureMatching):
         self.n_calls_ = getattr(self, "n_calls_", 0) + 1
         losses = super().generator_loss(discriminator, batch, generated)
         return {"loss": losses["loss"] / self.n_calls_}
+
+
+def test_regularizers_are_not_prepared_again(make_classifier, data, tmp_path, monkeypatch):
+    """What label spreading or a forest found among the rows is in the checkpoint."""
+    options = {"regularizer": ["spread_labels", "distillation"], "training__resume": True}
+    started = []
+    for cls in (SpreadLabels, Distillation):
+        start = cls.start_training
+        monkeypatch.setattr(
+            cls,
+            "start_training",
+            lambda self, *args, start=start: (started.append(self.name), start(self, *args)),
+        )
+    kill(make_classifier(training__checkpoint_dir=tmp_path, **options), 7, *data)
+    assert started == ["spread_labels", "distillation"]
+    make_classifier(training__checkpoint_dir=tmp_path, **options).fit(*data)
+    assert len(started) == 2
 
 
 def test_state_of_objectives_is_resumed(make_classifier, data, tmp_path):

@@ -257,9 +257,8 @@ class SGANNet(ClassifierMixin, NeuralNet):
         run = self._current_run()
         self.diverged_ = self.interrupted_ = self.stop_training_ = False
         run.complete_epoch()
-        n_epochs = run.load_checkpoint()
         try:
-            super().fit_loop(X, y, n_epochs, **kwargs)
+            super().fit_loop(X, y, run.n_epochs_left, **kwargs)
             run.write_checkpoint(is_last=True)
         except StoppedError:
             pass
@@ -349,7 +348,10 @@ class SGANNet(ClassifierMixin, NeuralNet):
             self.module_.train().initialize_from_data(X.rows[chosen])
             self.averaged_module_.load_state_dict(self.module_.state_dict())
         broadcast_state(getattr(self, name) for name in self.network_names)
-        if self.unsupervised_weight > 0:
+        run = self._current_run()
+        run.load_checkpoint()
+        # A checkpoint holds what a regularizer has learned from the rows.
+        if self.unsupervised_weight > 0 and not run.resumes:
             for regularizer in self.regularizers:
                 if not regularizer.has_ended(self.n_steps_):
                     regularizer.start_training(X.rows, X.codes)

@@ -107,14 +107,23 @@ class Run:
         has_begun = len(self._net.history) > self._first_epoch
         return has_begun and time.perf_counter() >= self._end
 
-    def load_checkpoint(self) -> int:
-        """Look for a checkpoint of this training; return the number of epochs still to train."""
+    @property
+    def resumes(self) -> bool:
+        """Whether the training loop will start from a checkpoint."""
+        return self._checkpoint is not None
+
+    @property
+    def n_epochs_left(self) -> int:
+        """Number of epochs still to train when the training loop starts."""
+        return self._n_epochs - int(self._net.n_epochs_resumed_)
+
+    def load_checkpoint(self) -> None:
+        """Look for a checkpoint of this training."""
         net = self._net
         if net.checkpoints is not None:
             check = self.check_state
             self._checkpoint = net.checkpoints.begin(self._device, self._n_epochs, check)
         net.n_epochs_resumed_ = 0 if self._checkpoint is None else len(self._checkpoint["history"])
-        return self._n_epochs - net.n_epochs_resumed_
 
     def write_checkpoint(self, *, is_last: bool) -> None:
         """Write the state after the last epoch, if a checkpoint is due."""
