@@ -25,6 +25,7 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "package_plot",
+    "parameter_groups",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",

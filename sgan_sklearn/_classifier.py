@@ -110,6 +110,10 @@ classifier, list or tuple of these, or None, default="auto"
         Classifiers, fitted on the labeled rows, whose class probabilities are averaged with those
         of the discriminator, which learns the averages after its training. "auto" is all four, or
         None for images and wide tables. Their weights depend on cross-validation.
+    sampler : {"generator", "critic"} or Sampler, default="generator"
+        Source of the rows of `sample`. "generator" is the classifier's own. "critic" trains a
+        second generator after the classifier, for tables only, in one to five minutes; its rows
+        resemble the training rows more closely. See the guide page *Sampling*.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows, at most 65,536. A small
         value limits the variety of the rows.
@@ -133,6 +137,12 @@ default="auto"
         How columns are scaled for the networks; `sample` inverts it. "auto" is "image" for images
         in convolutional networks, and depends on the columns otherwise. A transformer needs an
         ``inverse_transform`` and must keep the number of columns. See the guide page *Tables*.
+    unlabeled_value : int, float, str or None, default=-1
+        Label of the unlabeled rows. NaN stands for NaN, None, ``pd.NA`` and ``pd.NaT``. None
+        means that all rows are labeled.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the loss on labeled rows, scaled to a mean of one over these rows;
+        classes missing from a dict have weight one. "balanced" uses inverse frequencies.
     max_epochs : int or "auto", default="auto"
         Number of passes over all rows. "auto" is 10 (4 for wide tables), increased to reach 100
         steps for each class (500 to 2,000; 900 for wide tables, 2,000 in convolutional networks; in
@@ -147,24 +157,14 @@ default="auto"
     unsupervised_weight : float, default=1.0
         Weight of all losses on unlabeled and generated rows relative to the loss on labeled rows.
         0 trains the discriminator on the labeled rows only, and no generator.
-    class_weight : dict, "balanced" or None, default=None
-        Weight of each class in the loss on labeled rows, scaled to a mean of one over these rows;
-        classes missing from a dict have weight one. "balanced" uses inverse frequencies.
-    sampler : {"generator", "critic"} or Sampler, default="generator"
-        Source of the rows of `sample`. "generator" is the classifier's own. "critic" trains a
-        second generator after the classifier, for tables only, in one to five minutes; its rows
-        resemble the training rows more closely. See the guide page *Sampling*.
-    unlabeled_value : int, float, str or None, default=-1
-        Label of the unlabeled rows. NaN stands for NaN, None, ``pd.NA`` and ``pd.NaT``. None
-        means that all rows are labeled.
-    device : str, default="auto"
-        Device of the networks, such as "cpu" or "cuda:1". "auto" is the first CUDA GPU, or "cpu".
     training : Training, default=None
         Options of the training loop, such as schedules and checkpoints. None is ``Training()``.
     warm_start : bool, default=False
         Whether `fit` continues the training of a fitted model for another `max_epochs`. Classes
         and columns must be the same. Networks, objective, regularizers, scaling and device remain
         those of the first fit.
+    device : str, default="auto"
+        Device of the networks, such as "cpu" or "cuda:1". "auto" is the first CUDA GPU, or "cpu".
     early_stopping : bool, default=False
         Whether to hold out labeled rows, stop when the accuracy on them has not improved for
         `n_iter_no_change` epochs, and keep the best epoch, the latest of equal ones. See the guide
@@ -264,6 +264,7 @@ default="auto"
         "objective": [StrOptions(set(OBJECTIVES)), Objective],
         "regularizer": [StrOptions({"auto", *REGULARIZERS}), Regularizer, list, tuple, None],
         "ensemble": [StrOptions({"auto", *MEMBERS}), HasMethods(["fit"]), list, tuple, None],
+        "sampler": [StrOptions({"generator", *SAMPLERS}), Sampler],
         "latent_dim": [Interval(Integral, 1, MAX_LATENT_DIM, closed="both")],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "n_components": [Interval(Integral, 1, MANY, closed="both"), None],
@@ -273,17 +274,16 @@ default="auto"
             StrOptions(set(SCALINGS)),
             HasMethods(["fit", "transform", "inverse_transform"]),
         ],
+        "unlabeled_value": [Real, str, None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, MANY, closed="both")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, MANY, closed="both")],
         "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
         "unsupervised_weight": [Interval(Real, 0, None, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "sampler": [StrOptions({"generator", *SAMPLERS}), Sampler],
-        "unlabeled_value": [Real, str, None],
-        "device": [str],
         "training": [Training, None],
         "warm_start": ["boolean"],
+        "device": [str],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -313,23 +313,23 @@ default="auto"
         *,
         regularizer: Any = "auto",
         ensemble: Any = "auto",
+        sampler: str | Sampler = "generator",
         latent_dim: int = 64,
         categorical_features: Any = "from_dtype",
         n_components: int | None = 500,
         image_shape: tuple[int, ...] | None = None,
         augment: str | Augmentation | None = "auto",
         scaling: Any = "auto",
+        unlabeled_value: Any = -1,
+        class_weight: dict[Any, float] | str | None = None,
         max_epochs: int | str = "auto",
         batch_size: int | str = "auto",
         discriminator_lr: float = 5e-3,
         generator_lr: float = 5e-3,
         unsupervised_weight: float = 1.0,
-        class_weight: dict[Any, float] | str | None = None,
-        sampler: str | Sampler = "generator",
-        unlabeled_value: Any = -1,
-        device: str = "auto",
         training: Training | None = None,
         warm_start: bool = False,
+        device: str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -341,23 +341,23 @@ default="auto"
         self.objective = objective
         self.regularizer = regularizer
         self.ensemble = ensemble
+        self.sampler = sampler
         self.latent_dim = latent_dim
         self.categorical_features = categorical_features
         self.n_components = n_components
         self.image_shape = image_shape
         self.augment = augment
         self.scaling = scaling
+        self.unlabeled_value = unlabeled_value
+        self.class_weight = class_weight
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.discriminator_lr = discriminator_lr
         self.generator_lr = generator_lr
         self.unsupervised_weight = unsupervised_weight
-        self.class_weight = class_weight
-        self.sampler = sampler
-        self.unlabeled_value = unlabeled_value
-        self.device = device
         self.training = training
         self.warm_start = warm_start
+        self.device = device
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
