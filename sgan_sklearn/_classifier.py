@@ -102,8 +102,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", "pseudo_label",\
  "spread_labels", "virtual_adversarial"}, Regularizer, list of these, or None, default="auto"
         Loss terms on unlabeled rows. "auto" is "pseudo_label" for images, after "spread_labels" for
-        gray ones of 24 pixels or more; "virtual_adversarial", "class_prior" and "pseudo_label" for
-        wide tables (100 numbers or more); and for other tables "distillation" in place of the last.
+        24 pixels or more per side; "virtual_adversarial", "class_prior" and "pseudo_label" for wide
+        tables (100 numbers or more); and for other tables "distillation" in place of the last.
         With weights, some are omitted. Instances from `sgan_sklearn.regularizers` have options.
     ensemble : {"auto", "extra_trees", "logistic_regression", "random_forest", "self_training"}, \
 classifier, list or tuple of these, or None, default="auto"

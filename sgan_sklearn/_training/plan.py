@@ -104,12 +104,13 @@ class Defaults:
 # Labels per class below which "auto" may choose other regularizers.
 FEW_LABELS = 10
 
-# What the defaults of gray images and photographs have in common. With fewer labels than that, the
-# first predictions are so often wrong that only confident ones are of use, unless the network
-# learns from label spreading first.
+# What the defaults of gray images and photographs have in common. With few labels, the first
+# predictions of the network are worse than label spreading, and so often wrong that only confident
+# ones are of use. The later ones are better.
 RESIDUAL = Defaults(
     ResNetArchitecture(),
     (PseudoLabel("adaptive", start=300, ramp_up=300),),
+    aligned=(SpreadLabels(end=900), PseudoLabel("adaptive", start=600, ramp_up=300)),
     few_labels=(PseudoLabel(start=300, ramp_up=300),),
     batch_size=100,
     lr_schedule="one_cycle",
@@ -145,10 +146,8 @@ DEFAULTS = {
         adversarial_every=4,
         averaging_decay=0.99,
     ),
-    # Label spreading among gray images is better than the network at first, and worse later.
     "gray images": replace(
         RESIDUAL,
-        aligned=(SpreadLabels(end=900), PseudoLabel("adaptive", start=600, ramp_up=300)),
         augmentation=AffineAugmentation(cutout=0.3, interpolated=0.5),
         min_epochs=4,
         min_steps=4_000,
