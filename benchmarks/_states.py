@@ -38,6 +38,9 @@ SETTINGS_OF = {
     "verdicts": TABLES,
 }
 
+# Data sets of color images; cells of the others do not depend on the defaults for photographs.
+IN_COLOR = ("cifar10", "svhn")
+
 # Benchmarks of more than models, whose cells are those of the code of the whole package.
 OF_THE_PACKAGE = ("fuzz_load", "kill_and_resume", "kill_save", "latency", "mutants", "soak")
 # Benchmarks of functions of this package that take any classifier; cleanlab is compared with them.
@@ -72,7 +75,11 @@ def state_of(cell: dict, name: str) -> str:
         return "present"
     if changed != ["training"] or name in OF_TIMES:
         return "earlier"
-    is_same = _trains_the_same(code["training"], fingerprint("training"), SETTINGS_OF.get(name))
+    settings = SETTINGS_OF.get(name)
+    if settings and (dataset := cell["key"].get("dataset")):
+        other = "gray photographs" if dataset in IN_COLOR else "photographs"
+        settings = tuple(setting for setting in settings if setting != other)
+    is_same = _trains_the_same(code["training"], fingerprint("training"), settings)
     return "same models" if is_same else "earlier"
 
 

@@ -190,6 +190,18 @@ def test_state_of_a_cell(states):
     assert states.state_of(cell_of("tables changed"), "digits") == "same models"
 
 
+def test_cells_of_gray_images_do_not_depend_on_the_defaults_for_photographs(states):
+    hashes = dict.fromkeys(states.SETTINGS_OF["published_systems"], "a")
+    states.record("now", {"cpu": "x"}, hashes)
+    states.record("before", {"cpu": "x"}, {**hashes, "photographs": "b"})
+    found = []
+    for dataset in ("mnist", "fashion_mnist", "cifar10", "svhn"):
+        cell = cell_of("before")
+        cell["key"]["dataset"] = dataset
+        found.append(states.state_of(cell, "published_systems"))
+    assert found == ["same models", "same models", "earlier", "earlier"]
+
+
 @pytest.mark.parametrize(
     ("name", "method", "settings", "code", "state"),
     [
