@@ -32,7 +32,7 @@ from sgan_sklearn.regularizers import (
     _spread_labels,
 )
 from sgan_sklearn.regularizers._class_prior import MAX_PRIOR_ROWS
-from sgan_sklearn.regularizers._patches import PatchFeatures
+from sgan_sklearn.regularizers._patches import PatchFeatures, reduced_size
 from sgan_sklearn.regularizers._simple_classifiers import ignore_fit_warnings
 from sgan_sklearn.regularizers._spread_labels import calibrated, neighbor_graph, spread
 
@@ -822,6 +822,27 @@ def test_features_do_not_depend_on_the_parts(strokes, monkeypatch):
     whole = patch_features(images)
     monkeypatch.setattr("sgan_sklearn.regularizers._patches.PATCHES_AT_A_TIME", 500)
     np.testing.assert_allclose(patch_features(images), whole, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "reduced"),
+    [
+        ((28, 28), (28, 28)),
+        ((32, 32), (32, 32)),
+        ((24, 42), (24, 42)),
+        ((64, 64), (32, 32)),
+        ((96, 24), (64, 16)),
+        ((2, 2_048), (1, 1_024)),
+    ],
+)
+def test_size_of_larger_images(size, reduced):
+    assert reduced_size(*size) == reduced
+
+
+def test_larger_images_have_the_features_of_smaller_ones(rng):
+    images = rng.uniform(size=(30, 1, 32, 32)).astype(np.float32)
+    larger = images.repeat(3, axis=2).repeat(3, axis=3)
+    np.testing.assert_allclose(patch_features(larger), patch_features(images), atol=1e-2)
 
 
 def test_few_images_differ(rng):

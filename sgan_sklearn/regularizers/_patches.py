@@ -23,6 +23,9 @@ PATCH = 6
 N_CLUSTERS = 100
 GRID = 3
 
+# Number of pixels to which larger images are reduced, since each pixel has a patch.
+MAX_PIXELS = 32 * 32
+
 # Numbers of images and of patches from which the features are learned.
 MAX_IMAGES = 10_000
 MAX_PATCHES = 40_000
@@ -45,7 +48,8 @@ class PatchFeatures:
     Each patch is normalized and whitened, and compared with the centers of k-means clusters: its
     activation ``max(0, mean_j d_j - d_k)`` depends on the distance ``d_k`` to center k. The square
     roots of the averages over the parts of a grid are reduced to principal components of unit
-    variance, and each row is scaled to the length one.
+    variance, and each row is scaled to the length one. Images of more than 32 x 32 pixels are made
+    smaller before.
 
     Parameters
     ----------
@@ -67,7 +71,7 @@ class PatchFeatures:
 
         rng = np.random.RandomState(seed)
         self._rows = rows
-        height, width = rows.shape[2:]
+        height, width = self._size = reduced_size(*rows.shape[2:])
         self._side = min(PATCH, height, width)
         self._n_patches = (height - self._side + 1) * (width - self._side + 1)
         sample = random_subset(np.arange(len(rows)), MAX_IMAGES)
@@ -114,7 +118,10 @@ class PatchFeatures:
         return np.concatenate(found)
 
     def _images(self, indices: np.ndarray) -> Tensor:
-        return self._rows[torch.from_numpy(indices).to(self._rows.device)].float()
+        images = self._rows[torch.from_numpy(indices).to(self._rows.device)].float()
+        if images.shape[2:] != self._size:
+            images = F.interpolate(images, self._size, mode="area")
+        return images
 
     def _patches(self, images: Tensor) -> tuple[Tensor, int]:
         """Return all patches, normalized, of shape (n, n_patches, size), and rows of patches."""
@@ -137,3 +144,9 @@ class PatchFeatures:
         """Return the indices in parts with a limited number of patches."""
         size = max(1, PATCHES_AT_A_TIME // self._n_patches)
         return [indices[part] for part in gen_batches(len(indices), size)]
+
+
+def reduced_size(height: int, width: int) -> tuple[int, int]:
+    """Return the size with about `MAX_PIXELS` pixels or fewer, in the same proportions."""
+    scale = min(1.0, (MAX_PIXELS / (height * width)) ** 0.5)
+    return max(1, round(scale * height)), max(1, round(scale * width))
