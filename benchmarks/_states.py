@@ -75,7 +75,7 @@ def state_of(cell: dict, name: str) -> str:
         return "present"
     if changed != ["training"] or name in OF_TIMES:
         return "earlier"
-    settings = SETTINGS_OF.get(name)
+    settings = SETTINGS_OF.get(name.removesuffix("_two_threads"))
     if settings and (dataset := cell["key"].get("dataset")):
         other = "gray photographs" if dataset in IN_COLOR else "photographs"
         settings = tuple(setting for setting in settings if setting != other)

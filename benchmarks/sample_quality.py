@@ -13,9 +13,10 @@ method generates as many rows as it was trained on, five times, and is scored by
 - seconds of training and of generating the rows once
 
 "real rows" are the training rows themselves. The peers have their own defaults, with one exception:
-ForestDiffusion would take hours. It is fitted to the tables of numbers alone, with a tenth of the
-noise (duplicate_K=10) and fewer steps (n_t=20). SDMetrics and the peers must be installed
-separately: pip install sdmetrics ctgan arfpy ForestDiffusion
+ForestDiffusion would take hours. It is fitted only to tables whose columns are all numeric, with a
+tenth of the noise (duplicate_K=10) and fewer steps (n_t=20). Its columns of whole numbers and those
+of ARF are rounded. SDMetrics and the peers must be installed separately:
+pip install sdmetrics ctgan arfpy ForestDiffusion
 
     python benchmarks/sample_quality.py --data DIR
 
@@ -153,8 +154,11 @@ def adversarial_forest(rows: pd.DataFrame, seed: int) -> Maker:
     def make(seed: int) -> pd.DataFrame:
         seed_numpy(seed)
         drawn = model.forge(len(rows)).set_axis(rows.columns, axis=1)
-        for column in categories_of(rows):  # "missing" is not among their levels
-            drawn[column] = drawn[column].cat.set_categories(rows[column].cat.categories)
+        for column in rows.columns:
+            if rows[column].dtype == "category":  # "missing" is not among its levels
+                drawn[column] = drawn[column].cat.set_categories(rows[column].cat.categories)
+            elif is_whole(rows[column]):
+                drawn[column] = drawn[column].round()
         return drawn
 
     return make
@@ -168,12 +172,11 @@ def forest_diffusion(rows: pd.DataFrame, seed: int) -> Maker:
     model = ForestDiffusionModel(
         rows[columns].to_numpy(dtype=float),
         label_y=rows[TARGET].cat.codes.to_numpy(),
-        n_t=20,
-        duplicate_K=10,
-        n_batch=0,
+        int_indexes=[i for i, name in enumerate(columns) if is_whole(rows[name])],
         n_jobs=1,
         seed=seed,
         nthread=1,
+        **LIGHT,
     )
 
     def make(seed: int) -> pd.DataFrame:
@@ -194,6 +197,11 @@ def categories_of(rows: pd.DataFrame) -> list[str]:
     return [column for column in rows.columns if rows[column].dtype == "category"]
 
 
+def is_whole(column: pd.Series) -> bool:
+    """Return whether a column of numbers has whole numbers only."""
+    return bool((column.dropna() % 1 == 0).all())
+
+
 PEERS: dict[str, Learner] = {
     "CTGAN": partial(of_package, "CTGAN"),
     "TVAE": partial(of_package, "TVAE"),
@@ -210,8 +218,9 @@ PACKAGES = {
     "ARF": "arfpy",
     "ForestDiffusion": "ForestDiffusion",
 }
-# Tables of numbers alone.
+# Tables whose columns are all numeric, and options of ForestDiffusion that take less time.
 NUMERIC = ("magic04", "page_blocks", "pendigits")
+LIGHT = {"n_t": 20, "duplicate_K": 10}
 
 
 def keys(tables: list[str], shares: list[float], methods: list[str], n_draws: int) -> list[dict]:
@@ -235,7 +244,8 @@ def _settings(method: str) -> str:
     if method in OURS:
         return settings(OURS[method])
     package = PACKAGES.get(method)
-    return f"{package} {version(package)}" if package else ""
+    options = f": {LIGHT}" if method == "ForestDiffusion" else ""
+    return f"{package} {version(package)}{options}" if package else ""
 
 
 def measure(key: dict, folder: Path | None) -> dict:

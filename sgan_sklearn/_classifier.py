@@ -101,10 +101,10 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         its options.
     regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", "pseudo_label",\
  "spread_labels", "virtual_adversarial"}, Regularizer, list of these, or None, default="auto"
-        Loss terms on unlabeled rows. "auto" is "pseudo_label" for images, after "spread_labels" for
-        24 pixels or more per side; "virtual_adversarial", "class_prior" and "pseudo_label" for wide
-        tables (100 numbers or more); and for other tables "distillation" in place of the last.
-        With weights, some are omitted. Instances from `sgan_sklearn.regularizers` have options.
+        Loss terms on unlabeled rows. "auto" is "pseudo_label" for images, after "spread_labels" if
+        they have 24 pixels or more per side; for tables "virtual_adversarial", "class_prior" and
+        "distillation", or "pseudo_label" in its place for wide tables (100 numbers or more). With
+        weights, some are omitted. Instances from `sgan_sklearn.regularizers` have options.
     ensemble : {"auto", "extra_trees", "logistic_regression", "random_forest", "self_training"}, \
 classifier, list or tuple of these, or None, default="auto"
         Classifiers, fitted on the labeled rows, whose class probabilities are averaged with those

@@ -193,13 +193,19 @@ def test_state_of_a_cell(states):
 def test_cells_of_gray_images_do_not_depend_on_the_defaults_for_photographs(states):
     hashes = dict.fromkeys(states.SETTINGS_OF["published_systems"], "a")
     states.record("now", {"cpu": "x"}, hashes)
-    states.record("before", {"cpu": "x"}, {**hashes, "photographs": "b"})
-    found = []
-    for dataset in ("mnist", "fashion_mnist", "cifar10", "svhn"):
-        cell = cell_of("before")
-        cell["key"]["dataset"] = dataset
-        found.append(states.state_of(cell, "published_systems"))
-    assert found == ["same models", "same models", "earlier", "earlier"]
+    states.record("photographs changed", {"cpu": "x"}, {**hashes, "photographs": "b"})
+    states.record("gray ones changed", {"cpu": "x"}, {**hashes, "gray photographs": "b"})
+
+    def found(training, name="published_systems"):
+        cells = [cell_of(training) for _ in range(4)]
+        for cell, dataset in zip(cells, ("mnist", "fashion_mnist", "cifar10", "svhn"), strict=True):
+            cell["key"]["dataset"] = dataset
+        return [states.state_of(cell, name) for cell in cells]
+
+    same, other = ["same models"] * 2, ["earlier"] * 2
+    assert found("photographs changed") == same + other
+    assert found("gray ones changed") == other + same
+    assert found("photographs changed", "published_systems_two_threads") == same + other
 
 
 @pytest.mark.parametrize(
@@ -394,6 +400,41 @@ def test_adversarial_forest_gets_what_it_can_read(benchmark, mixed_rows, monkeyp
     assert generated.dtypes.equals(mixed_rows.dtypes)
     assert 60 <= generated["side"].isna().sum() <= 140
     pd.testing.assert_frame_equal(generated, make(0))
+
+
+def test_forest_diffusion_of_numeric_tables(benchmark, mixed_rows, monkeypatch):
+    quality = benchmark("sample_quality")
+    given = {}
+
+    class Model:
+        def __init__(self, X, **options):
+            given.update(options, X=X)
+
+        def generate(self, n):
+            chosen = np.random.permutation(len(given["X"]))[:n]  # noqa: NPY002
+            return np.column_stack([given["X"], given["label_y"]])[chosen]
+
+    module = SimpleNamespace(ForestDiffusionModel=Model)
+    name = "ForestDiffusion.diffusion_with_trees_class"
+    monkeypatch.setitem(sys.modules, "ForestDiffusion", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, name, module)
+    side = mixed_rows.pop("side")
+    rows = mixed_rows.assign(**{"n": np.arange(400.0), quality.TARGET: side})
+    make = quality.forest_diffusion(rows, 0)
+    assert (given["n_t"], given["duplicate_K"], given["int_indexes"]) == (20, 10, [2])
+    generated = make(0)
+    assert generated.dtypes.equals(rows.dtypes)
+    assert ((generated["x"] > 0) == (generated[quality.TARGET] == "right")).all()
+    pd.testing.assert_frame_equal(generated, make(0))
+
+    monkeypatch.setattr(quality, "version", lambda name: "1")
+    keys = quality.keys(["adult", "pendigits"], [1.0], ["ARF", "ForestDiffusion"], 1)
+    found = [(key["table"], key["settings"]) for key in keys]
+    assert found == [
+        ("adult", "arfpy 1"),
+        ("pendigits", "arfpy 1"),
+        ("pendigits", "ForestDiffusion 1: {'n_t': 20, 'duplicate_K': 10}"),
+    ]
 
 
 def test_real_rows_are_not_distinguished_from_themselves(benchmark, mixed_rows):

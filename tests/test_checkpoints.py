@@ -307,8 +307,11 @@ def test_regularizers_are_not_prepared_again(make_classifier, data, tmp_path, mo
         )
     kill(make_classifier(training__checkpoint_dir=tmp_path, **options), 7, *data)
     assert started == ["spread_labels", "distillation"]
-    make_classifier(training__checkpoint_dir=tmp_path, **options).fit(*data)
+    resumed = make_classifier(training__checkpoint_dir=tmp_path, **options).fit(*data)
     assert len(started) == 2
+    uninterrupted = make_classifier(regularizer=options["regularizer"]).fit(*data)
+    assert len(started) == 4
+    assert_same_to_the_bit(uninterrupted, resumed, data[0])
 
 
 def test_state_of_objectives_is_resumed(make_classifier, data, tmp_path):

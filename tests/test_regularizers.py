@@ -832,7 +832,8 @@ def test_features_do_not_depend_on_the_parts(strokes, monkeypatch):
         ((24, 42), (24, 42)),
         ((64, 64), (32, 32)),
         ((96, 24), (64, 16)),
-        ((2, 2_048), (1, 1_024)),
+        ((2, 2_048), (2, 1_024)),
+        ((24, 13_000), (8, 745)),
     ],
 )
 def test_size_of_larger_images(size, reduced):
@@ -840,9 +841,22 @@ def test_size_of_larger_images(size, reduced):
 
 
 def test_larger_images_have_the_features_of_smaller_ones(rng):
-    images = rng.uniform(size=(30, 1, 32, 32)).astype(np.float32)
+    images = rng.uniform(size=(30, 3, 32, 32)).astype(np.float32)
     larger = images.repeat(3, axis=2).repeat(3, axis=3)
     np.testing.assert_allclose(patch_features(larger), patch_features(images), atol=1e-2)
+    halves = torch.nn.functional.interpolate(torch.from_numpy(larger), (48, 48), mode="area")
+    assert patch_features(halves.numpy()).shape == patch_features(images).shape
+
+
+@pytest.mark.parametrize("size", [(1, 40), (2, 2_048), (24, 3_000)])
+def test_labels_spread_among_narrow_images(rng, size):
+    images = rng.uniform(size=(12, 1, *size)).astype(np.float32)
+    y = np.where(np.arange(12) < 4, np.arange(12) % 2, -1)
+    found = taught(SpreadLabels(), images, y, 2).log_shares_
+    if size[0] == 1:  # patches of a single pixel are equal
+        assert found is None
+    else:
+        assert torch.isfinite(found).all()
 
 
 def test_few_images_differ(rng):

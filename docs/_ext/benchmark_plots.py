@@ -109,20 +109,29 @@ def _plot_sample_quality(path: Path) -> None:
     chosen = [cell for cell in cells("sample_quality") if cell["key"]["share_of_labels"] == 1]
     tables = sorted({cell["key"]["table"] for cell in chosen})
     methods = list(dict.fromkeys(cell["key"]["method"] for cell in chosen))
-    markers = dict(zip(methods, "ovs^DPX", strict=False))
-    fig, axes = plt.subplots(1, len(tables), figsize=(10, 3.4), layout="constrained")
-    for ax, name in zip(axes, tables, strict=True):
+    markers = dict(zip(methods, "ovs^DPXp*"[: len(methods)], strict=True))
+    n_lines = -(-len(tables) // 4)
+    n_columns = -(-len(tables) // n_lines)
+    fig, grid = plt.subplots(
+        n_lines, n_columns, figsize=(2.5 * n_columns, 2.7 * n_lines + 0.7), layout="constrained"
+    )
+    axes, handles = np.ravel(grid), {}
+    for ax, name in zip(axes, tables, strict=False):
         for method in methods:
             own = [c for c in chosen if c["key"]["table"] == name and c["key"]["method"] == method]
+            if not own:  # ForestDiffusion is fitted to some of the tables
+                continue
             told = 100 * np.mean([cell["told_apart"] for cell in own])
             accuracy = 100 * np.mean([cell["accuracy"] for cell in own])
             ours = OURS if method == "SGANClassifier" else TWIN
             shade = ours if method.startswith("SGAN") else "black" if method[0] == "r" else OTHER
-            ax.plot(told, accuracy, markers[method], ms=8, color=shade, label=method)
+            (handles[method],) = ax.plot(told, accuracy, markers[method], ms=8, color=shade)
         ax.set(title=name, xlabel="detection AUC, % (50: perfect)")
         ax.grid(alpha=0.3)
-    axes[0].set_ylabel("accuracy learned from the rows, %")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    for ax in axes[len(tables) :]:
+        ax.set_axis_off()
+    fig.supylabel("accuracy learned from the rows, %", size="medium")
+    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=n_columns)
     fig.savefig(path, dpi=110)
     plt.close(fig)
 

@@ -24,11 +24,12 @@ def add_headings(
     """Insert a heading before the first parameter of each group, after numpydoc."""
     if name != CLASS:
         return
-    start = lines.index(":Parameters:")
     for parameter, heading in GROUPS.items():
         prefix = f"    **{parameter}** : "
-        place = next(i for i in range(start, len(lines)) if lines[i].startswith(prefix))
-        lines[place:place] = [f"    .. rubric:: {heading}", ""]
+        places = [i for i, line in enumerate(lines) if line.startswith(prefix)]
+        if len(places) != 1:
+            raise ValueError(f"{CLASS} has no parameter {parameter!r}, where a group begins.")
+        lines[places[0] : places[0]] = [f"    .. rubric:: {heading}", ""]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -105,8 +105,8 @@ class Defaults:
 FEW_LABELS = 10
 
 # What the defaults of gray images and photographs have in common. With few labels, the first
-# predictions of the network are worse than label spreading, and so often wrong that only confident
-# ones are of use. The later ones are better.
+# predictions of the network are so often wrong that only confident ones are of use, unless it
+# learns from label spreading. Later, the network is better than label spreading.
 RESIDUAL = Defaults(
     ResNetArchitecture(),
     (PseudoLabel("adaptive", start=300, ramp_up=300),),

@@ -268,7 +268,8 @@ class Regularizer(BaseEstimator, ABC):
     def start_training(self, rows: Rows, codes: Tensor) -> None:
         """Prepare for training, or for its continuation (default: do nothing).
 
-        It is not called if the training resumes from a checkpoint, which holds the attributes.
+        It is not called if the training resumes from a checkpoint, which restores the attributes,
+        except for the parameters.
 
         Parameters
         ----------

@@ -48,8 +48,8 @@ class PatchFeatures:
     Each patch is normalized and whitened, and compared with the centers of k-means clusters: its
     activation ``max(0, mean_j d_j - d_k)`` depends on the distance ``d_k`` to center k. The square
     roots of the averages over the parts of a grid are reduced to principal components of unit
-    variance, and each row is scaled to the length one. Images of more than 32 x 32 pixels are made
-    smaller before.
+    variance, and each row is scaled to the length one. Images of more pixels are first
+    reduced to about 32 x 32.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class PatchFeatures:
         chosen = [self._some_patches(self._images(part), per_image, rng) for part in parts]
         patches = torch.cat(chosen)
         self._mean = patches.mean(dim=0)
-        variances, axes = torch.linalg.eigh(torch.cov(patches.T))
+        variances, axes = torch.linalg.eigh(torch.atleast_2d(torch.cov(patches.T)))
         self._whitening = (axes / (variances + COMPONENT_VARIANCE).sqrt()) @ axes.T
         whitened = self._whiten(patches).cpu().numpy()
         clusters = MiniBatchKMeans(
@@ -147,6 +147,8 @@ class PatchFeatures:
 
 
 def reduced_size(height: int, width: int) -> tuple[int, int]:
-    """Return the size with about `MAX_PIXELS` pixels or fewer, in the same proportions."""
+    """Return the size with about `MAX_PIXELS` pixels, in the same proportions if possible."""
     scale = min(1.0, (MAX_PIXELS / (height * width)) ** 0.5)
-    return max(1, round(scale * height)), max(1, round(scale * width))
+    least = PATCH + GRID - 1  # as many patches as the grid has parts
+    new = [min(side, max(least, round(scale * side))) for side in (height, width)]
+    return new[0], new[1]

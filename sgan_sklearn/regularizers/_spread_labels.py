@@ -96,9 +96,9 @@ class SpreadLabels(Regularizer):
 
     The graph has up to 60,000 rows, equal ones counted once. Any other rows have the mean
     probabilities of their nearest neighbors in the graph. For 60,000 gray images of 28 x 28 pixels,
-    the graph takes about 90 seconds of one core, and for as many color images of 32 x 32 pixels
-    about three minutes. Images of more pixels are made smaller before. This time is not part of
-    `Training.max_time`.
+    the graph takes about 90 seconds of one core, and for 50,000 color images of 32 x 32 pixels
+    about three minutes. Images of more pixels are first reduced to about 32 x 32. This time is not
+    part of `Training.max_time`.
 
     The term is zero if there are no unlabeled rows, or if a class has no labels, which can happen
     in `SGANClassifier.partial_fit`. Equal rows with different labels count for the class that most
