@@ -50,7 +50,7 @@ y = np.concatenate([np.repeat(list(REGIONS), 5), np.full(len(unlabeled), "unlabe
 # %%
 # Training
 # --------
-# The default takes 10,000 steps, an hour on two cores. Here, a smaller network is trained for a
+# The default takes 10,000 steps, hours without a GPU. Here, a smaller network is trained for a
 # minute. The callback records how far generated patches are from real ones.
 sgan = SGANClassifier(
     ResNetArchitecture(width=(32, 64, 64)),
