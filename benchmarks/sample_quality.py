@@ -189,11 +189,12 @@ def forest_diffusion(rows: pd.DataFrame, seed: int) -> Maker:
 
 
 def seed_numpy(seed: int) -> None:
-    """Seed the global generator, from which some of the packages draw."""
-    np.random.seed(seed)  # noqa: NPY002
+    """Seed NumPy's global generator."""
+    np.random.seed(seed)  # noqa: NPY002  (arfpy and ForestDiffusion draw from it)
 
 
 def categories_of(rows: pd.DataFrame) -> list[str]:
+    """Return the names of the categorical columns."""
     return [column for column in rows.columns if rows[column].dtype == "category"]
 
 
