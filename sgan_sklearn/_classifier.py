@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import _safe_indexing, check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -21,12 +20,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sgan_sklearn._data.batches import SemiSupervisedDataset
-from sgan_sklearn._data.labels import Labels, check_scored_labels, codes_to_sample
+from sgan_sklearn._data.labels import codes_to_sample
 from sgan_sklearn._data.rows import Rows, StreamedRows, training_rows
 from sgan_sklearn._data.scaling import SCALINGS
 from sgan_sklearn._data.space import ModelSpace
-from sgan_sklearn._data.targets import check_mark, check_target
-from sgan_sklearn._data.validation import check_collected, check_same_length
+from sgan_sklearn._data.targets import check_mark
 from sgan_sklearn._fitted_state import (
     fitted_state,
     restore_fitted_state,
@@ -51,7 +49,7 @@ from sgan_sklearn._training.generation import (
     sampled_rows,
     within_memory,
 )
-from sgan_sklearn._training.inputs import check_inputs
+from sgan_sklearn._training.inputs import Inputs, check_inputs
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import OF_ONE_RUN, Training
 from sgan_sklearn._training.plan import Plan
@@ -74,16 +72,13 @@ MAX_LATENT_DIM = 2**16
 # Upper bound of all counts.
 MANY = 2**31 - 1
 
-# Number of rows that are scored at a time, since rows of a memory map are copied.
-MAX_SCORED_ROWS = 2**16
-
 
 class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Classifier that learns from unlabeled rows through a semi-supervised GAN.
 
-    Two networks are trained together. A discriminator classifies the labeled rows and tells real
-    rows from generated ones, and a generator produces such rows. This shows the discriminator
-    where the unlabeled rows lie, so that the borders between the classes run where there are few.
+    Two networks are trained together. A discriminator classifies the labeled rows and distinguishes
+    real rows from generated ones, and a generator produces such rows. The discriminator thereby
+    learns the distribution of the unlabeled rows, and places decision boundaries where few are.
 
     .. versionadded:: 0.1
 
@@ -101,8 +96,8 @@ class SGANClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         its options.
     regularizer : {"auto", "class_prior", "consistency", "distillation", "entropy", "pseudo_label",\
  "spread_labels", "virtual_adversarial"}, Regularizer, list of these, or None, default="auto"
-        Loss terms on unlabeled rows. "auto" is "pseudo_label" for images, after "spread_labels" if
-        they have 24 pixels or more per side; for tables "virtual_adversarial", "class_prior" and
+        Loss terms on unlabeled rows. "auto" is "pseudo_label" for images, after "spread_labels" in
+        residual networks; for tables "virtual_adversarial", "class_prior" and
         "distillation", or "pseudo_label" in its place for wide tables (100 numbers or more). With
         weights, some are omitted. Instances from `sgan_sklearn.regularizers` have options.
     ensemble : {"auto", "extra_trees", "logistic_regression", "random_forest", "self_training"}, \
@@ -112,7 +107,7 @@ classifier, list or tuple of these, or None, default="auto"
         None for images and wide tables. Their weights depend on cross-validation.
     sampler : {"generator", "critic"} or Sampler, default="generator"
         Source of the rows of `sample`. "generator" is the classifier's own. "critic" trains a
-        second generator after the classifier, for tables only, in one to five minutes; its rows
+        second generator after the classifier, for tables only, in one to four minutes; its rows
         resemble the training rows more closely. See the guide page *Sampling*.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows, at most 65,536. A small
@@ -144,9 +139,10 @@ default="auto"
         Weight of each class in the loss on labeled rows, scaled to a mean of one over these rows;
         classes missing from a dict have weight one. "balanced" uses inverse frequencies.
     max_epochs : int or "auto", default="auto"
-        Number of passes over all rows. "auto" is 10 (4 for wide tables), increased to reach 100
-        steps for each class (500 to 2,000; 900 for wide tables, 2,000 in convolutional networks; in
-        residual ones 4,000, or 10,000 with color), and decreased to stay within 10,000 steps.
+        Number of passes over all rows. "auto" is 10 (4 for wide tables and in residual networks),
+        increased to reach 100 steps for each class (500 to 2,000; 900 for wide tables, 2,000 in
+        convolutional networks; in residual ones 4,000, or 10,000 with color), and decreased to
+        stay within 10,000 steps, but at least 1.
     batch_size : int or "auto", default="auto"
         Number of generated rows in a step, and at most of unlabeled and of labeled rows, of which
         there are half as many in residual networks. "auto" is 100 in these, and 50 otherwise.
@@ -200,6 +196,11 @@ default="auto"
     label_distributions_ : ndarray of shape (n_samples, n_classes)
         Class probabilities behind `transduction_`; given labels have probability one, and
         given probabilities are kept.
+    labeled_mask_ : ndarray of bool of shape (n_samples,)
+        Whether a training row had a label, or class probabilities.
+    class_prior_ : ndarray of shape (n_classes,)
+        Class proportions of the training rows: the means of `label_distributions_` over the rows
+        that were trained on, weighted by `sample_weight`.
     history_ : list of dict
         A record for each epoch: its number ("epoch"), the means of the loss terms over the steps
         that have them, "generated_spread" (the mean standard deviation of generated columns
@@ -379,8 +380,8 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             in the unlabeled rows; the columns of a frame are the classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of labeled rows in their loss, scaled to a mean of one over these rows, and how
-            often each row is drawn without its label. A row of weight 0 is not used; None is a
-            weight of one for all. With weights, "auto" omits the class prior and distillation.
+            often each row is drawn without its label. A row of weight 0 is not trained on; None is
+            a weight of one for all. With weights, "auto" omits some regularizers.
 
         Returns
         -------
@@ -484,8 +485,9 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
         self : SGANClassifier
             The estimator.
         """
-        if self.training is None and any(name.startswith("training__") for name in params):
-            params = {"training": Training(), **params}
+        training = params.get("training", self.training)
+        if training is None and any(name.startswith("training__") for name in params):
+            params = {**params, "training": Training()}
         return super().set_params(**params)
 
     def _validate_params(self) -> None:
@@ -573,17 +575,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             If no row is labeled.
         """
         check_is_fitted(self)
-        check_collected(X)
-        X = X.tocsr() if sparse.issparse(X) else X
-        target = check_target(y, self.unlabeled_value)
-        check_same_length("y", target.values, X)
-        labeled, true = check_scored_labels(target, self.unlabeled_value)
-        if sample_weight is not None:
-            check_same_length("sample_weight", sample_weight, X)
-            sample_weight = np.asarray(sample_weight)[labeled]
-        parts = [labeled[part] for part in gen_batches(len(labeled), MAX_SCORED_ROWS)]
-        predicted = np.concatenate([self.predict(_safe_indexing(X, part)) for part in parts])
-        return ClassTarget.score(true, predicted, sample_weight)
+        return ClassTarget.score_labeled(self.predict, X, y, sample_weight, self.unlabeled_value)
 
     @with_plain_settings
     def score_samples(self, X: Any) -> np.ndarray:
@@ -755,7 +747,7 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             net.checkpoints = None  # of this training only
             for name, value in {**fitted, "net_": net}.items():
                 setattr(self, name, value)
-            self._set_training_results(rows, labels, n_epochs_before)
+            self._set_training_results(rows, given, n_epochs_before)
             interrupted = net.interrupted_
             self.sampler_ = None if interrupted else plan.sampler
             if self.sampler_ is not None:
@@ -778,10 +770,16 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
         if net.interrupted_ and net.n_steps_ == n_steps_before:
             raise KeyboardInterrupt  # nothing was learned
 
-    def _set_training_results(self, rows: Rows, labels: Labels, n_epochs_before: int) -> None:
-        labeled = ClassTarget.is_labeled(labels.codes)
+    def _set_training_results(self, rows: Rows, given: Inputs, n_epochs_before: int) -> None:
+        labels, trained, weights = given.labels, given.trained, given.frequencies
+        self.labeled_mask_ = ClassTarget.is_labeled(labels.codes)
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
-        self.label_distributions_[labeled] = ClassTarget.distributions(labels)
+        self.label_distributions_[self.labeled_mask_] = ClassTarget.distributions(labels)
+        self.class_prior_ = np.average(
+            self.label_distributions_[trained],
+            axis=0,
+            weights=None if weights is None else weights[trained],
+        )
         set_history(self)
         self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping:

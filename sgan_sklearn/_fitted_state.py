@@ -66,6 +66,8 @@ def fitted_state(classifier: Any) -> dict[str, Any]:
         "validation_seed": classifier._validation_seed,
         "validation_scores": classifier.validation_scores_,
         "label_distributions": classifier.label_distributions_,
+        "labeled_mask": classifier.labeled_mask_,
+        "class_prior": classifier.class_prior_,
     }
 
 
@@ -160,8 +162,20 @@ def _restore_results(classifier: Any, state: dict[str, Any]) -> None:
         raise ValueError("The label distributions have a column for each class.")
     if not ((shares >= 0).all() and np.allclose(shares.sum(axis=1), 1, atol=1e-3)):
         raise ValueError("The label distributions are not probabilities.")
+    # Format 3 has neither of these.
+    labeled = state.get("labeled_mask", shares.max(axis=1) == 1)
+    if not (isinstance(labeled, np.ndarray) and labeled.dtype == bool):
+        raise ValueError("The mask of the labeled rows is not an array of booleans.")
+    prior = state.get("class_prior", shares.mean(axis=0))
+    known = isinstance(prior, np.ndarray) and prior.shape == shares.shape[1:]
+    if labeled.shape != shares.shape[:1] or not (known and prior.dtype.kind == "f"):
+        raise ValueError("The labeled rows and the class proportions have another shape.")
+    if not ((prior >= 0).all() and np.isclose(prior.sum(), 1, atol=1e-3)):
+        raise ValueError("The class proportions do not sum to one.")
     classifier._validation_seed = seed
     classifier.label_distributions_ = shares
+    classifier.labeled_mask_ = labeled
+    classifier.class_prior_ = prior
     classifier.validation_scores_ = scores
     classifier.best_validation_score_ = None if scores is None else max(scores, default=np.nan)
     set_history(classifier)

@@ -42,6 +42,8 @@ def save(estimator: BaseEstimator, path: FilePath) -> None:
     TypeError
         If the estimator holds what only pickle can keep, such as trees of a forest or the modules
         of a `ModuleArchitecture`.
+    ValueError
+        If what is not an array takes more than 8 MiB, such as a vocabulary of millions of words.
     PermissionError
         If there is such a file that must not be written.
 
@@ -74,8 +76,8 @@ def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     """Read an estimator from a file that `save` has written.
 
     Nothing in a file is ever executed. It may name classes of this package, the transformers of
-    scikit-learn that the user guide lists, and what you pass. A file that describes what no `fit`
-    could have learned is refused.
+    scikit-learn that the user guide lists, and what you pass. Names, types, shapes and ranges are
+    checked; a forged file that passes these checks may predict anything or raise errors.
 
     .. versionadded:: 0.1
 
@@ -96,8 +98,9 @@ def load(path: FilePath, custom_objects: Sequence[Any] = ()) -> Any:
     ------
     ValueError
         If the file is damaged, is none that `save` has written, was written by a newer version,
-        names a class or a function that is not known, or describes what no `fit` could have
-        learned.
+        names a class or a function that is not known, or does not pass the checks.
+    TypeError
+        If `path` is not a path, or `custom_objects` are not classes and functions.
 
     See Also
     --------

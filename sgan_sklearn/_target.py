@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.metrics import accuracy_score
+from sklearn.utils import _safe_indexing, gen_batches
 from torch import Tensor
 
-from sgan_sklearn._data.labels import Labels, check_labels
+from sgan_sklearn._data.labels import Labels, check_labels, check_scored_labels
+from sgan_sklearn._data.targets import check_target
+from sgan_sklearn._data.validation import check_collected, check_same_length
 from sgan_sklearn._losses import supervised_loss
 
 __all__ = ["ClassTarget"]
+
+# Number of rows that are scored at a time, since rows of a memory map are copied.
+MAX_SCORED_ROWS = 2**16
 
 
 class ClassTarget:
@@ -53,6 +61,27 @@ class ClassTarget:
     def score(true: np.ndarray, predicted: np.ndarray, sample_weight: Any = None) -> float:
         """Return the accuracy of predicted labels."""
         return float(accuracy_score(true, predicted, sample_weight=sample_weight))
+
+    @staticmethod
+    def score_labeled(
+        predict: Callable[[Any], np.ndarray],
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        unlabeled_value: Any,
+    ) -> float:
+        """Return the accuracy of predictions for the labeled rows."""
+        check_collected(X)
+        X = X.tocsr() if sparse.issparse(X) else X
+        target = check_target(y, unlabeled_value)
+        check_same_length("y", target.values, X)
+        labeled, true = check_scored_labels(target, unlabeled_value)
+        if sample_weight is not None:
+            check_same_length("sample_weight", sample_weight, X)
+            sample_weight = np.asarray(sample_weight)[labeled]
+        parts = [labeled[part] for part in gen_batches(len(labeled), MAX_SCORED_ROWS)]
+        predicted = np.concatenate([predict(_safe_indexing(X, part)) for part in parts])
+        return ClassTarget.score(true, predicted, sample_weight)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Return the labels of class codes, or of the largest of the logits in each row."""

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sgan_sklearn._runtime.user_warnings import warn_user
+from sgan_sklearn._target import ClassTarget
 
 __all__ = ["PriorAdjustedClassifier", "adjust_to_prior"]
 
@@ -53,9 +54,9 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
     training_prior : dict, array-like of shape (n_classes,) or None, default=None
         Shares of the classes in the training, which the probabilities of the classifier assume. For
         a classifier that was fitted on labeled rows only, these are the shares of the labels: equal
-        ones with as many labels of each class, and not those of other rows. None takes the means
-        of ``label_distributions_``, the class probabilities for labeled and unlabeled training
-        rows, of a classifier that learns from both, such as `SGANClassifier`.
+        ones with as many labels of each class, and not those of other rows. None takes those of a
+        classifier that learns from unlabeled rows: ``class_prior_`` of `SGANClassifier`, or the
+        means of ``label_distributions_``.
     shrinkage : float, default=1.0
         Weight of the training shares in the estimate of "em", compared with the new rows: 1 counts
         them as much. A smaller value follows large changes of the shares more closely, if the
@@ -75,10 +76,11 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         The shares in the training.
     p_value_ : float or None
         Result of a test whether the class probabilities of the new rows have the same means as the
-        ``label_distributions_`` of the training rows. A small one, such as 0.01, means that the
-        rows have changed: the shares of the classes, or the rows of a class. None if the
-        classifier does not store these, or with fewer than two rows. After `partial_fit`, they
-        are those of the last part.
+        ``label_distributions_`` of the unlabeled training rows. A small one, such as 0.01, means
+        that the rows have changed: the shares of the classes, or the rows of a class. None if the
+        classifier does not store these, or with fewer than two different rows. After
+        `partial_fit`, they are those of the last part. With scikit-learn's `LabelSpreading`, it is
+        too small, since those probabilities differ from the ones of ``predict_proba``.
     n_features_in_ : int
         Number of columns, if the classifier stores it.
     n_iter_ : int
@@ -179,10 +181,15 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
             )
         check_is_fitted(classifier)
         self.classes_ = classifier.classes_
-        distributions = getattr(_inner(classifier), "label_distributions_", None)
+        inner = _inner(classifier)
+        distributions = getattr(inner, "label_distributions_", None)
         if distributions is not None:  # nan in LabelSpreading for rows that no label reaches
-            distributions = distributions[np.isfinite(distributions).all(axis=1)]
-        self.training_prior_ = self._training_shares(distributions)
+            finite = np.isfinite(distributions).all(axis=1)
+            shares = getattr(inner, "class_prior_", distributions[finite].mean(axis=0))
+            # Labels that are given are not predictions.
+            labeled = getattr(inner, "labeled_mask_", np.zeros(len(distributions), dtype=bool))
+            distributions = distributions[finite & ~labeled]
+        self.training_prior_ = self._training_shares(None if distributions is None else shares)
         probabilities = self._probabilities(X)
         if isinstance(self.prior, str):
             self.prior_, self.n_iter_ = self._estimated(probabilities / self.training_prior_)
@@ -190,9 +197,7 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
             self.prior_, self.n_iter_ = self._checked(self.prior, "prior", smallest=0.0), 0
         self.p_value_ = None
         if distributions is not None:
-            # Labels that are given are not predictions.
-            predicted = distributions[distributions.max(axis=1) < 1]
-            self.p_value_ = _p_value_of_means(predicted, probabilities)
+            self.p_value_ = _p_value_of_means(distributions, probabilities)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(classifier, name):
                 setattr(self, name, getattr(classifier, name))
@@ -209,16 +214,16 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         clipped: np.ndarray = np.clip(probabilities, SMALLEST, None)
         return clipped
 
-    def _training_shares(self, distributions: np.ndarray | None) -> np.ndarray:
+    def _training_shares(self, stored: np.ndarray | None) -> np.ndarray:
         if self.training_prior is not None:
             return self._checked(self.training_prior, "training_prior", smallest=SMALLEST)
-        if distributions is None:
+        if stored is None:
             raise ValueError(
                 "The 'training_prior' parameter of PriorAdjustedClassifier must hold the shares of "
                 f"the classes in the training of {self.classifier!r}, which does not store "
                 "label_distributions_. Got None: pass the shares of its labels."
             )
-        shares: np.ndarray = np.clip(distributions.mean(axis=0), SMALLEST, None)
+        shares: np.ndarray = np.clip(stored, SMALLEST, None)
         return shares
 
     def _checked(self, choice: Any, name: str, *, smallest: float) -> np.ndarray:
@@ -292,6 +297,29 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         codes = self.predict_proba(X).argmax(axis=1)
         labels: np.ndarray = self.classes_[codes]
         return labels
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy, on the labeled rows if the classifier knows unlabeled ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,)
+            True labels; rows with the `unlabeled_value` of an `SGANClassifier` are ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        accuracy : float
+            Weighted share of the rows that `predict` gets right.
+        """
+        inner = _inner(self.classifier)
+        if not hasattr(inner, "unlabeled_value"):
+            return float(super().score(X, y, sample_weight))
+        mark = inner.unlabeled_value
+        return ClassTarget.score_labeled(self.predict, X, y, sample_weight, mark)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -384,6 +412,8 @@ def _p_value_of_means(probabilities: np.ndarray, others: np.ndarray) -> float | 
         return None
     difference = probabilities.mean(axis=0) - others.mean(axis=0)
     covariance = sum(np.cov(rows.T) / len(rows) for rows in (probabilities, others))
+    if not np.any(covariance):
+        return None
     # The probabilities sum to one, so that one of the classes is redundant.
     variances, directions = np.linalg.eigh(covariance)
     kept = variances > 1e-6 * variances[-1]

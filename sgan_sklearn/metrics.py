@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -16,6 +15,7 @@ from sklearn.utils.validation import _num_samples, indexable
 from sgan_sklearn._data.labels import labels_of, warn_about_marks
 from sgan_sklearn._data.targets import as_code, check_mark, check_target
 from sgan_sklearn._data.validation import check_same_length
+from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = ["labeled_scorer"]
 
@@ -93,12 +93,10 @@ class _LabeledScorer:
         (X,) = indexable(X)
         labeled = np.flatnonzero(target.labeled)
         if len(labeled) == 0:
-            warnings.warn(
+            warn_user(
                 f"None of the {n_rows} rows to score has a label (unlabeled_value="
                 f"{as_code(self.unlabeled_value)}), so the score is nan. Split with "
-                "SemiSupervisedSplit, whose test rows are all labeled.",
-                UserWarning,
-                stacklevel=2,
+                "SemiSupervisedSplit, whose test rows are all labeled."
             )
             return np.nan
         warn_about_marks(labels_of(target), self.unlabeled_value, needs_unlabeled=False)

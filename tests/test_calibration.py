@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -250,3 +250,52 @@ def test_invalid_classifiers(shifted):
         adjust_to_prior(LinearSVC().fit(X, y), X, training_prior=[1, 1, 1])
     with pytest.raises(NotFittedError):
         adjust_to_prior(LogisticRegression(), X, training_prior=[1, 1, 1])
+
+
+class Certain(WithDistributions):
+    """Classifier with many class probabilities of exactly one, more of them for the first class."""
+
+    def predict_proba(self, X):
+        margin = X[:, 0] * np.where(X[:, 0] > 0, 40, 8)
+        return np.column_stack([p := special.expit(margin).astype(np.float32), 1 - p])
+
+
+def test_certain_predictions_are_no_shift():
+    rng = np.random.RandomState(0)
+    X = rng.randn(2000, 1)
+    classifier = Certain().fit(X[:1000], (X[:1000, 0] > 0).astype(int))
+    assert (classifier.label_distributions_ == 1).mean() > 0.1
+    assert adjust_to_prior(classifier, X[1000:]).p_value_ > 0.05
+
+
+def test_labels_are_not_predictions():
+    """Labels of other shares than the rows do not count as a shift."""
+    X, y = make_blobs([900, 100], centers=[[0, 0], [2, 0]], random_state=0)
+    few = np.where((y == 1) | (np.arange(1000) % 30 == 0), y, -1)
+    classifier = LogisticRegression().fit(X[few >= 0], few[few >= 0])
+    classifier.label_distributions_ = classifier.predict_proba(X)
+    classifier.label_distributions_[few >= 0] = np.eye(2)[few[few >= 0]]
+    X_new = X[few < 0]
+    assert adjust_to_prior(classifier, X_new).p_value_ < 1e-3
+    classifier.labeled_mask_ = few >= 0
+    assert adjust_to_prior(classifier, X_new).p_value_ == pytest.approx(1)
+
+
+def test_equal_probabilities_have_no_p_value():
+    X, y = draw([20, 20, 0], seed=0)
+    classifier = WithDistributions(C=1e-12, fit_intercept=False).fit(np.zeros_like(X), y)
+    assert adjust_to_prior(classifier, X * 0).p_value_ is None
+
+
+def test_score_of_labeled_rows():
+    X, y = draw([60, 60, 60], seed=0)
+    few = np.where(np.arange(180) % 3 == 0, y, "?").astype(object)
+    sgan = SGANClassifier(max_epochs=1, ensemble=None, unlabeled_value="?", random_state=0)
+    adjusted = adjust_to_prior(sgan.fit(X, few), X, [1, 1, 1])
+    known = few != "?"
+    score = adjusted.score(X, few)
+    assert score == np.mean(adjusted.predict(X[known]) == y[known])
+    weights = np.where(y == "a", 1.0, 0.0)
+    chosen = known & (y == "a")
+    weighted = adjusted.score(X, few, sample_weight=weights)
+    assert weighted == np.mean(adjusted.predict(X[chosen]) == "a")

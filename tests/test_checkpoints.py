@@ -22,6 +22,7 @@ from torch import nn
 
 from sgan_sklearn import SGANClassifier, Training, load
 from sgan_sklearn._storage import checkpoints as checkpoints_module
+from sgan_sklearn._storage import files
 from sgan_sklearn._storage.checkpoints import Checkpoints
 from sgan_sklearn.architectures import (
     ConvArchitecture,
@@ -239,6 +240,15 @@ def test_verbose_reports_a_resumed_training(make_classifier, data, tmp_path, cap
     assert f"\nno checkpoint of this run in {tmp_path}" in capsys.readouterr().out
     assert re.search(r"^ +3/4 ", printed, re.MULTILINE)
     assert not re.search(r"^ +[12]/4 ", printed, re.MULTILINE)
+
+
+def test_checkpoint_that_is_too_large_does_not_end_a_training(
+    make_classifier, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(files, "MAX_HEADER", 100)
+    with pytest.warns(UserWarning, match=r"checkpoint of epoch 1 could not be written.*at most 50"):
+        classifier = make_classifier(training__checkpoint_dir=tmp_path, max_epochs=2).fit(*data)
+    assert classifier.n_iter_ == 2
 
 
 def test_full_disk_does_not_end_a_training(make_classifier, data, tmp_path, monkeypatch):

@@ -298,6 +298,9 @@ def test_warm_start_on_flat_rows_continues_augmentation(make_images, make_small)
     classifier.set_params(architecture="mlp", image_shape=(8, 8)).fit(X, y)
     assert isinstance(classifier.net_.augment, AffineAugmentation)
     assert classifier.net_.adversarial_every == 4
+    classifier.set_params(regularizer=None).fit(X, y)
+    assert len(classifier.plan_.regularizers) == 1
+    assert classifier.plan_.adversarial_every == 4
 
 
 def test_learning_from_images(rng, make_small):
@@ -523,6 +526,11 @@ def test_images_as_pictures_span_a_gray_scale():
     np.testing.assert_allclose(as_picture(np.array([[[-1, 0, 3, 9]]]), -1, 3), [[[0, 0.25, 1, 1]]])
     np.testing.assert_array_equal(as_picture(np.full((2, 3, 3, 1), 7), 7, 7), np.zeros((2, 3, 3)))
     assert as_picture(np.zeros((2, 3, 3, 3), dtype=np.uint8), 0, 255).shape == (2, 3, 3, 3)
+    for dtype in (np.int8, np.int16, np.int64):
+        ends = np.iinfo(dtype)
+        images = np.array([[[ends.min, 0, ends.max]]], dtype=dtype)
+        gray = as_picture(images, images.min(), images.max())
+        np.testing.assert_allclose(gray, [[[0, 0.5, 1]]], atol=0.01)
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])

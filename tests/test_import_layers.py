@@ -64,10 +64,10 @@ MODULES = {
     ],
     "model_selection": [],
     "metrics": [],
-    "calibration": [],
     "callbacks": [],
     "_losses": [],
     "_target": [],
+    "calibration": [],
     "architectures": [
         "_base",
         "_layers",

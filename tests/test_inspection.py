@@ -1,6 +1,7 @@
 """Comparison with the labels alone and scores by number of labels, for any classifier."""
 
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -287,11 +288,22 @@ def test_table_and_html(wine):
     assert frame.loc["SelfTrainingClassifier", ["difference", "low", "high"]].isna().all()
     mean, low, high = comparison.difference("random forest")
     assert tuple(frame.loc["random forest", ["difference", "low", "high"]]) == (mean, low, high)
-    assert re.search("<p>.*labels alone.*</table>", comparison._repr_html_(), re.DOTALL)
+    html = comparison._repr_html_()
+    assert re.search("<p>.*labels alone.*</table>", html, re.DOTALL)
+    assert re.findall("<tr><th>(.*?)</th>", html)[1:] == frame.index.tolist()
+    assert f"<td>{frame['score'].iloc[0]:.3f}</td>" in html
     escaped = made([0.1, 0.2])
     escaped.scores["<b>"] = escaped.scores["ours"]
     escaped.seconds["<b>"] = escaped.seconds["ours"]
     assert "<b>" not in escaped._repr_html_()
+
+
+def test_table_without_pandas(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    comparison = made([0.1, 0.2])
+    assert "<table>" in comparison._repr_html_()
+    with pytest.raises(ImportError, match=r"Comparison\.frame requires pandas"):
+        comparison.frame()
 
 
 def test_progress(wine, capsys):
@@ -606,6 +618,19 @@ def test_doubts_of_an_unknown_class():
     doubts = label_doubts(LogisticRegression(), X, y, cv=folds, unlabeled_value=None, verbose=0)
     assert np.isnan(doubts[:4]).all()
     assert (doubts[4:] > 0.7).all()
+
+
+def test_doubts_without_probabilities():
+    """A label that no other one reaches is as doubtful as an equal probability says."""
+    X = np.array([0.0, 0.1, 0.2, 0.3, 5.0, 5.1, 5.2, 5.3, 100.0])[:, None]
+    y = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1])
+    spreading = LabelSpreading(kernel="rbf", gamma=1)
+    folds = PredefinedSplit([0, 0, 1, 1, 0, 0, 1, 1, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of its division by zero
+        doubts = label_doubts(spreading, X, y, cv=folds, unlabeled_value=None, verbose=0)
+    assert doubts[-1] == 0.5
+    assert (doubts[:-1] < 0.1).all()
 
 
 def test_doubts_need_probabilities(wine):

@@ -36,7 +36,9 @@ from torch import nn
 
 import sgan_sklearn
 from sgan_sklearn import SGANClassifier, Training, load, save
+from sgan_sklearn._storage.encoding import decode, encode
 from sgan_sklearn._storage.files import FORMAT, OLDEST_FORMAT, read_file, write_file
+from sgan_sklearn._storage.state import history_records, plain_history
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation
 from sgan_sklearn.objectives import OBJECTIVES, Complement, FeatureMatching
@@ -544,6 +546,44 @@ def test_network_sizes_must_match_the_weights(fitted, path):
     write_file(path, arrays, json.loads(huge))
     with pytest.raises(ValueError, match="weights do not match"):
         load(path)
+
+
+def test_history_of_many_epochs_is_small():
+    records = [
+        {"epoch": i + 1, "dur": 0.1, "loss": float(i), **({"rare": i / 7} if i % 9 == 8 else {})}
+        for i in range(100_000)
+    ]
+    arrays, tree, _ = encode(plain_history({**r, "batches": [{}]} for r in records), "history")
+    assert len(json.dumps(tree)) < 2_000_000
+    assert history_records(decode(arrays, tree)) == records
+    assert history_records(plain_history([])) == []
+    assert history_records(records[:3]) == records[:3]  # format 3
+
+
+EPOCHS = np.arange(3)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        7,
+        {"loss": (EPOCHS, np.ones(3))},
+        {"epoch": EPOCHS},
+        {"epoch": (EPOCHS, [1, 2])},
+        {"epoch": (EPOCHS[::-1], [1, 2, 3])},
+        {"epoch": (EPOCHS.astype(float), [1, 2, 3])},
+        {"epoch": (EPOCHS, [1, 2, 3]), "loss": (np.array([10**12]), np.ones(1))},
+        {"epoch": (EPOCHS, [1, 2, 3]), "loss": (np.array([-1]), np.ones(1))},
+        {"epoch": (EPOCHS, [1, 2, 3]), "loss": (EPOCHS, np.ones((3, 2)))},
+        {"epoch": (EPOCHS, [1, 2, 3]), "loss": (EPOCHS, ["a", "b", "c"])},
+        {"epoch": (EPOCHS, [1, 2, 3]), 3: (EPOCHS, np.ones(3))},
+        [{"epoch": "first"}],
+        [3],
+    ],
+)
+def test_forged_histories_are_refused(history):
+    with pytest.raises(ValueError, match="The history must have"):
+        history_records(history)
 
 
 # --- files of all former formats ------------------------------------------------------------------

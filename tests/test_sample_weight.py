@@ -16,7 +16,9 @@ from sgan_sklearn._runtime.random import seeded
 from sgan_sklearn._training.ensemble import Ensemble
 from sgan_sklearn._training.inputs import check_inputs
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
+from sgan_sklearn.calibration import adjust_to_prior
 from sgan_sklearn.model_selection import SemiSupervisedSplit
+from sgan_sklearn.samplers import Sampler
 
 
 def small(**params):
@@ -28,6 +30,22 @@ def small(**params):
         "random_state": 0,
     }
     return SGANClassifier(**{**defaults, **params})
+
+
+class Constant(Sampler):
+    """Sampler whose rows tell their class."""
+
+    def fit(self, rows, probabilities, heads, *, device, verbose=0):
+        self.means_ = torch.from_numpy(rows[:2])
+        return self
+
+    def sample(self, codes):
+        self.codes_ = codes
+        return self.means_[codes]
+
+    def codes_of(self, rows):
+        assert len(rows) == len(self.codes_)
+        return self.codes_
 
 
 @pytest.fixture(scope="module")
@@ -265,3 +283,32 @@ def test_weights_without_a_class_of_weight_above_zero(rows):
     weights = np.where(y == 1, 0.0, np.arange(200) + 1.0)
     with pytest.raises(ValueError, match="must give at least one class a weight above 0"):
         small(class_weight={0: 0, 1: 1}).fit(X, y, weights)
+
+
+def test_samplers_draw_the_weighted_classes(rows):
+    X, _ = rows
+    y = np.where(np.arange(200) < 40, (X[:, 0] > 1.5).astype(int), -1)
+    weights = np.where(X[:, 0] > 1.5, 9.0, 1.0)
+    classifier = small(sampler=Constant(), max_epochs=20).fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(classifier.class_prior_, [0.1, 0.9], atol=0.02)
+    counts = np.bincount(classifier.sampler_.codes_of(classifier.sample(1000, random_state=0)))
+    np.testing.assert_allclose(counts / 1000, [0.1, 0.9], atol=0.04)
+    assert adjust_to_prior(classifier, X).training_prior_[1] > 0.85
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("weight", [1.0, 2.0])
+def test_class_whose_labels_do_not_count(class_weight, weight):
+    X, y = make_blobs(90, centers=[[0, 0], [3, 0], [0, 3]], random_state=0)
+    few = np.where(np.arange(90) < 30, y, -1)
+    weights = np.where(few == 2, 0.0, np.where(few == 1, weight, 1.0))
+    classifier = SGANClassifier(
+        MLPArchitecture((8,), (8,)),
+        class_weight=class_weight,
+        max_epochs=2,
+        ensemble=None,
+        device="cpu",
+        random_state=0,
+    ).fit(X, few, sample_weight=weights)
+    assert classifier.classes_.tolist() == [0, 1, 2]
+    assert np.isfinite(classifier.predict_proba(X)).all()

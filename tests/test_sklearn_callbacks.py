@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -63,6 +64,16 @@ def test_labeled_rows_only(make_classifier, data, labels):
     for rows, known in watcher.handed:
         np.testing.assert_array_equal(rows, X[y != -1])
         np.testing.assert_array_equal(known, names[labels][y != -1])
+
+
+@pytest.mark.parametrize("form", ["coo", "dia", "csr"])
+def test_labeled_rows_of_sparse_matrices(make_classifier, data, form):
+    X, y = data
+    watcher = Watcher()
+    make_classifier(max_epochs=1).set_callbacks(watcher).fit(sparse.csr_matrix(X).asformat(form), y)
+    for rows, known in watcher.handed:
+        np.testing.assert_array_equal(rows.toarray(), X[y != -1])
+        assert len(known) == rows.shape[0]
 
 
 def test_estimator_of_an_epoch_does_not_change_later(make_classifier, data):

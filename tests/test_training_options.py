@@ -80,6 +80,8 @@ def test_nested_names_change_the_given_instance():
     assert classifier.training is given
     assert (given.tol, given.precision) == (0.1, "float32")
     assert SGANClassifier().set_params(verbose=1).training is None
+    classifier = SGANClassifier(training=given).set_params(training=None, training__tol=0.2)
+    assert (classifier.training.tol, given.tol) == (0.2, 0.1)
 
 
 def test_grid_of_a_classifier_without_options(data, labels):

@@ -141,6 +141,7 @@ def as_picture(images: np.ndarray, low: float, high: float) -> np.ndarray:
     """Scale images (n, height, width[, channels]) from [low, high] to [0, 1]; gray ones are 3-D."""
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
+    low, high = float(low), float(high)  # a difference of int8 could overflow
     return np.clip((images.astype(np.float64) - low) / ((high - low) or 1.0), 0.0, 1.0)
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "codes_to_sample",
     "labels_of",
     "warn_about_marks",
+    "with_sample_weight",
 ]
 
 # Text that often marks missing labels, in lowercase.
@@ -281,7 +282,10 @@ def check_class_weight(class_weight: Any, labels: Labels, scaled: bool = True) -
         class_weight = {classes.index(key): weight for key, weight in class_weight.items()}
     labeled = labels.codes >= 0
     codes = labels.codes[labeled]
-    by_class = compute_class_weight(class_weight, classes=np.arange(len(classes)), y=codes)
+    # Labels of the weight 0 do not count, so that a class may have none.
+    known = np.unique(codes) if isinstance(class_weight, str) else np.arange(len(classes))
+    by_class = np.ones(len(classes))
+    by_class[known] = compute_class_weight(class_weight, classes=known, y=codes)
     by_row = by_class[codes]
     if not (by_row if scaled else by_class).any():
         raise ValueError(

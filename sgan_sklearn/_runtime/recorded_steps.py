@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sgan_sklearn._runtime.processes import n_processes
 from sgan_sklearn._runtime.recorded_operations import n_new_bytes, record_operations
+from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = ["RecordedStep", "can_record", "is_recordable"]
 
@@ -184,11 +184,10 @@ class RecordedStep:
         self._warn_and_run_unrecorded(reason)
 
     def _warn_and_run_unrecorded(self, reason: str) -> None:
-        warnings.warn(
+        warn_user(
             "The steps of this training could not be recorded and run without "
             f"recording, which takes longer ({reason}). Set record_steps=False in Training to skip "
-            "the attempt.",
-            stacklevel=2,
+            "the attempt."
         )
         self._is_off = True
         self._recordings.clear()

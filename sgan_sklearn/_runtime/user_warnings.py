@@ -9,8 +9,8 @@ __all__ = ["warn_user"]
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the first caller outside this package, scikit-learn and skorch."""
-    inside = (__name__.split(".")[0], "contextlib", "sklearn", "skorch")
+    """Warn at the line of the first caller outside this package and the ones that call it."""
+    inside = (__name__.split(".")[0], "contextlib", "joblib", "sklearn", "skorch")
     stacklevel, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(inside):
         stacklevel, frame = stacklevel + 1, frame.f_back

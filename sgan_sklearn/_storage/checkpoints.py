@@ -89,7 +89,7 @@ class Checkpoints:
             # A longer run with the same first epochs may have left files of later epochs.
             for old in sorted(e for e in self._files() if e <= epoch)[:-N_KEPT]:
                 self._path(old).unlink(missing_ok=True)
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, ValueError) as error:
             if not self._warned:
                 warn_user(
                     f"The checkpoint of epoch {epoch} could not be written to {self.folder}; "

@@ -33,7 +33,7 @@ __all__ = ["read_file", "replace_file", "write_file"]
 
 # Version of the format, increased when older readers cannot read new files, and the oldest version
 # that can still be read.
-FORMAT = 3
+FORMAT = 4
 OLDEST_FORMAT = 3
 
 # Pattern of the checksum. Strings of the header cannot match it, since their quotation marks are

@@ -44,7 +44,7 @@ def write_onnx(
     space: ModelSpace,
     classes: np.ndarray,
 ) -> None:
-    """Write the graph to a file; see `SGANClassifier.export_onnx`."""
+    """Write the graph to a file; see `export_onnx`."""
     try:
         import onnx
         import onnxscript  # noqa: F401 (torch.onnx needs it)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 __all__ = [
     "RESULTS",
     "check_generator_state",
-    "check_history",
     "check_moments",
     "check_progress",
     "check_weights",
+    "history_records",
     "is_tensor_of",
     "moments",
     "plain_history",
@@ -167,26 +167,55 @@ def is_tensor_of(value: Any, *shape: int) -> bool:
     return matches and bool(value.isfinite().all())
 
 
-def check_history(history: Any) -> None:
-    """Raise ValueError if a history is not a list of dicts from names to numbers."""
-    if not isinstance(history, list) or not all(
+def plain_history(records: Iterable[dict[str, Any]]) -> dict[str, tuple[np.ndarray, Any]]:
+    """Return the epochs and the values of each name in a record for each epoch.
+
+    Floats are an array: with a number in JSON for each, files of 20,000 epochs would be too large.
+    """
+    columns: dict[str, tuple[list[int], list[Any]]] = {}
+    for epoch, record in enumerate(records):
+        for name, value in record.items():
+            if name != "batches":
+                epochs, values = columns.setdefault(name, ([], []))
+                epochs.append(epoch)
+                values.append(value)
+    return {
+        name: (
+            np.array(epochs, dtype=np.int64),
+            np.array(values) if all(isinstance(value, float) for value in values) else values,
+        )
+        for name, (epochs, values) in columns.items()
+    }
+
+
+def history_records(history: Any) -> list[dict[str, Any]]:
+    """Return a record for each epoch of a plain history, or raise ValueError."""
+    if isinstance(history, list):  # format 3
+        records = history
+    else:
+        try:
+            n_epochs = len(history["epoch"][0]) if history else 0
+            records = [{} for _ in range(n_epochs)]
+            for name, (epochs, values) in history.items():
+                is_complete = name != "epoch" or np.array_equal(epochs, np.arange(n_epochs))
+                if not (is_complete and epochs.dtype == np.int64 and (epochs >= 0).all()):
+                    raise ValueError
+                values = values.tolist() if isinstance(values, np.ndarray) else values
+                for epoch, value in zip(epochs.tolist(), values, strict=True):
+                    records[epoch][name] = value
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            raise ValueError("The history must have values for some of its epochs.") from None
+    if not all(
         isinstance(record, dict)
         and all(isinstance(name, str) and isinstance(v, Real) for name, v in record.items())
-        for record in history
+        for record in records
     ):
-        raise ValueError("The history must be a list of dicts from names to numbers.")
+        raise ValueError("The history must have numbers by name for each epoch.")
+    return records
 
 
-def plain_history(net: Any) -> list[dict[str, Any]]:
-    """Return the history of a net without the records of batches."""
-    return [
-        {name: value for name, value in record.items() if name != "batches"}
-        for record in net.history
-    ]
-
-
-def restore_history(net: Any, history: list[dict[str, Any]]) -> None:
-    """Append records to the history of a net."""
+def restore_history(net: Any, history: Any) -> None:
+    """Append the epochs of a plain history to the history of a net."""
     # The methods of History take seconds for ten thousand epochs. Callbacks of skorch expect that
     # each epoch has a batch.
-    net.history.extend({"batches": [{}], **record} for record in history)
+    net.history.extend({"batches": [{}], **record} for record in history_records(history))

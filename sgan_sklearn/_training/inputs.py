@@ -129,6 +129,8 @@ def check_inputs(
         check_same_classes(estimator.classes_, labels.classes)
     taught = _of_rows(labels, used)
     _check_has_labels(labels, taught, in_parts)
+    # A class whose labels all have the weight 0 has no share.
+    has_shares = frequencies is None and not np.setdiff1d(labels.codes, [-1, *taught.codes]).size
     held_out_mask, seed = _held_out_mask(estimator, taught, continued)
     trained = used if held_out_mask is None else used & ~held_out_mask
     taught = _of_rows(labels, trained)
@@ -144,9 +146,9 @@ def check_inputs(
         n_labeled=int(ClassTarget.is_labeled(taught.codes).sum()),
         n_classes=len(labels.classes),
         in_parts=in_parts,
-        has_shares=frequencies is None and labels.probabilities is None,
+        has_shares=has_shares and labels.probabilities is None,
+        before=estimator.plan_ if continued else None,
     )
-    plan = plan.continued_from(estimator.plan_) if continued else plan
     _check_has_loss(plan, taught if held_out_mask is None else labels)
     weights = check_class_weight(estimator.class_weight, taught, scaled=not in_parts)
     weights = with_sample_weight(weights, sample_weight, taught, scaled=not in_parts)

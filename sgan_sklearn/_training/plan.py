@@ -163,7 +163,8 @@ DEFAULTS = {
 class Plan:
     """The parameters of a fit, with a value in place of each "auto" and each name.
 
-    The attribute ``plan_`` of a fitted `SGANClassifier` holds one.
+    The attribute ``plan_`` of a fitted `SGANClassifier` holds one. What a regularizer chooses by
+    the rows, such as ``eps="auto"``, is in ``net_.regularizers``.
 
     Parameters
     ----------
@@ -240,8 +241,12 @@ def make_plan(
     n_classes: int,
     in_parts: bool,
     has_shares: bool,
+    before: Plan | None,
 ) -> Plan:
-    """Resolve the parameters of an estimator for training rows of a model space."""
+    """Resolve the parameters of an estimator for training rows of a model space.
+
+    The networks of the plan `before` continue their training.
+    """
     defaults = DEFAULTS[_kind_of_rows(space, architecture)]
     # A part of the rows need not have the shares of all classes, weights change the shares, and
     # class probabilities have others than the most probable classes.
@@ -249,6 +254,8 @@ def make_plan(
     few = n_labeled < FEW_LABELS * n_classes
     automatic = (aligned and defaults.aligned) or (few and defaults.few_labels)
     regularizers = _regularizers(estimator.regularizer, automatic or defaults.regularizers)
+    if before is not None:
+        regularizers = before.regularizers
     batch_size = int(_given_or(defaults.batch_size, estimator.batch_size))
     steps_per_epoch = -(-n_rows // (n_processes() * batch_size))
     n_epochs = 1
@@ -259,7 +266,7 @@ def make_plan(
         architecture = clone(defaults.architecture)
     interval = defaults.adversarial_every if regularizers else 1
     schedule = "constant" if in_parts else defaults.lr_schedule  # each part is one of many
-    return Plan(
+    plan = Plan(
         architecture=architecture,
         objective=_component(estimator.objective, OBJECTIVES),
         regularizers=regularizers,
@@ -283,6 +290,7 @@ def make_plan(
         record_steps=training.record_steps if can_record(device) else False,
         device=str(device),
     )
+    return plan if before is None else plan.continued_from(before)
 
 
 def restore_plan(estimator: Any, architecture: Architecture) -> Plan:

@@ -23,10 +23,10 @@ from sgan_sklearn._runtime.random import RandomStream, next_seed, reseed
 from sgan_sklearn._storage.state import (
     RESULTS,
     check_generator_state,
-    check_history,
     check_moments,
     check_progress,
     check_weights,
+    history_records,
     moments,
     plain_history,
     restore_history,
@@ -123,7 +123,8 @@ class Run:
         if net.checkpoints is not None:
             check = self.check_state
             self._checkpoint = net.checkpoints.begin(self._device, self._n_epochs, check)
-        net.n_epochs_resumed_ = 0 if self._checkpoint is None else len(self._checkpoint["history"])
+        history = [] if self._checkpoint is None else history_records(self._checkpoint["history"])
+        net.n_epochs_resumed_ = len(history)
 
     def write_checkpoint(self, *, is_last: bool) -> None:
         """Write the state after the last epoch, if a checkpoint is due."""
@@ -190,7 +191,7 @@ class Run:
         """Return everything that the rest of the training depends on, between two epochs."""
         net, on_gpu = self._net, self._device.type == "cuda"
         return {
-            "history": plain_history(net),
+            "history": plain_history(net.history),
             "results": {name: getattr(net, name) for name in RESULTS},
             "networks": {
                 name: to_arrays(getattr(net, name).state_dict()) for name in net.network_names
@@ -212,7 +213,7 @@ class Run:
         """Restore the state of an earlier run of the same training, before the first epoch."""
         net = self._net
         restore_history(net, state["history"])
-        vars(net).update(state["results"], n_epochs_resumed_=len(state["history"]))
+        vars(net).update(state["results"], n_epochs_resumed_=len(net.history))
         for name, arrays in state["networks"].items():
             getattr(net, name).load_state_dict(to_tensors(arrays))
         for name, kept in state["optimizers"].items():
@@ -234,9 +235,9 @@ class Run:
         Raises ValueError, or another error, if it is not a state of this training.
         """
         net = self._net
-        check_history(state["history"])
-        if len(state["history"]) != epoch:
-            raise ValueError(f"It has {len(state['history'])} epochs in place of {epoch}.")
+        n_epochs = len(history_records(state["history"]))
+        if n_epochs != epoch:
+            raise ValueError(f"It has {n_epochs} epochs in place of {epoch}.")
         _check_names(state["results"], RESULTS)
         check_progress(state["results"])
         if state["results"]["diverged_"] or state["results"]["interrupted_"]:

@@ -10,10 +10,10 @@ from sgan_sklearn._runtime.device import device_or_cpu
 from sgan_sklearn._runtime.random import seeded
 from sgan_sklearn._storage.state import (
     RESULTS,
-    check_history,
     check_moments,
     check_progress,
     check_weights,
+    history_records,
     moments,
     plain_history,
     restore_history,
@@ -47,7 +47,7 @@ def net_state(net: SGANNet) -> dict[str, Any]:
     return {
         "params": {name: getattr(net, name) for name in SAVED_PARAMS},
         "results": {name: getattr(net, name) for name in RESULTS},
-        "history": plain_history(net),
+        "history": plain_history(net.history),
         "networks": {
             name: to_arrays(getattr(net, name).state_dict()) for name in net.network_names
         },
@@ -106,4 +106,4 @@ def check_net_state(net: SGANNet, state: dict[str, Any]) -> None:
         network = generator if "generator" in name else discriminator
         check_moments(list(network.parameters()), kept)
     check_progress(state["results"])
-    check_history(state["history"])
+    history_records(state["history"])

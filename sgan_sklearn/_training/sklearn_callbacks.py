@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, indexable
 from skorch.callbacks import Callback
 
 from sgan_sklearn._data.labels import Labels
@@ -87,4 +87,5 @@ def epoch_reporters(
     if len(labeled) == 0:  # in partial_fit, where no row can be scored
         return [EpochReporter(estimator, None, None, fitted)]
     y = ClassTarget(labels.classes).decode(labels.codes[labeled])
-    return [EpochReporter(estimator, _safe_indexing(X, labeled), y, fitted)]
+    (rows,) = indexable(X)  # not all sparse matrices have indices
+    return [EpochReporter(estimator, _safe_indexing(rows, labeled), y, fitted)]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 from sklearn.utils import check_random_state
+from sklearn.utils._optional_dependencies import check_pandas_support
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from sgan_sklearn._data.labels import labels_of, warn_about_marks
@@ -31,6 +32,9 @@ __all__ = ["Comparison", "compare_with_labels_alone"]
 # is that for a verdict in 80 percent of the cases, that is, 0.84 standard errors more.
 MOST_LABELS = 20
 POWER = 0.84
+
+# The columns of the table of a comparison.
+COLUMNS = ["score", "deviation", "difference", "low", "high", "seconds"]
 
 
 class Difference(NamedTuple):
@@ -169,21 +173,28 @@ class Comparison:
         frame : DataFrame of shape (n_methods, 6)
             The mean and the standard deviation of the score, the mean difference of the classifier
             to the method and the ends of its interval, and the seconds of a fit.
-        """
-        import pandas as pd
 
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pd = check_pandas_support("Comparison.frame")
+        return pd.DataFrame.from_dict(self._statistics(), orient="index", columns=COLUMNS)
+
+    def _statistics(self) -> dict[str, list[float]]:
+        """Return the values of `COLUMNS` for each method, the best one first."""
         rows = {}
         for name, values in self.scores.items():
             difference = self.difference(name) if name != self.name else 3 * [np.nan]
             statistics = [values.mean(), values.std(), *difference]
             rows[name] = [*statistics, self.seconds[name].mean()]
-        columns = ["score", "deviation", "difference", "low", "high", "seconds"]
-        frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-        return frame.sort_values("score", ascending=False, kind="stable")
+        # Methods without a score come last.
+        order = sorted(rows, key=lambda name: (np.isnan(rows[name][0]), -rows[name][0]))
+        return {name: rows[name] for name in order}
 
     def __str__(self) -> str:
-        means = {name: values.mean() for name, values in self.scores.items()}
-        names = sorted(means, key=lambda name: (np.isnan(means[name]), -means[name]))
+        names = list(self._statistics())
         width = max(map(len, names))
         lines = [self._summary(), "", f"{'':{width}}  {'score':>14}  difference"]
         for name in names:
@@ -196,9 +207,15 @@ class Comparison:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self._summary())}</p>" + self.frame().to_html(
-            float_format="{:.3f}".format
-        )
+        header = "".join(f"<th>{name}</th>" for name in ("", *COLUMNS))
+        rows = [
+            f"<tr><th>{escape(name)}</th>"
+            + "".join("<td></td>" if np.isnan(v) else f"<td>{v:.3f}</td>" for v in values)
+            + "</tr>"
+            for name, values in self._statistics().items()
+        ]
+        table = f"<table><tr>{header}</tr>{''.join(rows)}</table>"
+        return f"<p>{escape(self._summary())}</p>{table}"
 
     def _summary(self) -> str:
         """Return the verdict in words."""
@@ -286,7 +303,8 @@ def compare_with_labels_alone(
         wrong, and the more are "cannot tell". With the default, if the unlabeled rows make no
         difference, about one in ten verdicts is "helps" and one in ten "harms".
     n_jobs : int or None, default=None
-        Number of processes.
+        Number of processes; None means 1, unless in a ``joblib.parallel_backend`` context, and
+        -1 all processors.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, unless `cv` is a splitter, and all random states that are None.
     verbose : int, default=1

@@ -15,6 +15,7 @@ from sgan_sklearn.inspection._evaluation import (
     split_tasks,
 )
 from sgan_sklearn.inspection._methods import check_has_probabilities, method_of, name_of
+from sgan_sklearn.inspection._numbers import class_probabilities
 
 __all__ = ["label_doubts"]
 
@@ -58,7 +59,8 @@ def label_doubts(
         Label of the unlabeled rows; NaN includes all missing values, and None means that there are
         none.
     n_jobs : int or None, default=None
-        Number of processes.
+        Number of processes; None means 1, unless in a ``joblib.parallel_backend`` context, and
+        -1 all processors.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, unless `cv` is a splitter, and all random states that are None.
     verbose : int, default=1
@@ -120,7 +122,7 @@ def label_doubts(
 
 def _doubts(classifier: Any, X: Any, labels: np.ndarray) -> np.ndarray:
     """Return the doubts of a fitted classifier; 1 for classes that it does not know."""
-    probabilities, classes = classifier.predict_proba(X), classifier.classes_
+    probabilities, classes = class_probabilities(classifier, X), classifier.classes_
     is_label = labels[:, np.newaxis] == classes
     given = np.where(is_label, probabilities, 0.0).sum(axis=1)
     other = np.where(is_label, 0.0, probabilities).max(axis=1)

@@ -289,7 +289,7 @@ def _fit_and_measure(
 
 @contextmanager
 def _with_few_warnings(is_required: bool) -> Iterator[None]:
-    """Suppress the warnings that are expected on the labels alone, and all those of baselines."""
+    """Suppress the warnings that are expected on the labels alone, and more of baselines."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "y contains no unlabeled samples", UserWarning)
         if is_required:

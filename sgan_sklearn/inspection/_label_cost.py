@@ -137,7 +137,8 @@ class LabelCostDisplay:
             Label of the unlabeled rows; NaN includes all missing values. None means that all rows
             are labeled, for classifiers that do not learn from unlabeled rows.
         n_jobs : int or None, default=None
-            Number of processes.
+            Number of processes; None means 1, unless in a ``joblib.parallel_backend`` context, and
+            -1 all processors.
         random_state : int, RandomState instance or None, default=None
             Determines the folds, unless `cv` is a splitter, the labels that are kept, and all
             random states that are None.

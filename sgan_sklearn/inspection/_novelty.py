@@ -83,7 +83,8 @@ def novelty_p_values(
         Label of the unlabeled rows; NaN includes all missing values, and None means that there are
         none.
     n_jobs : int or None, default=None
-        Number of processes.
+        Number of processes; None means 1, unless in a ``joblib.parallel_backend`` context, and
+        -1 all processors.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, unless `cv` is a splitter, and all random states that are None.
     verbose : int, default=1

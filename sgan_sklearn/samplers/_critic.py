@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral, Real
@@ -30,10 +29,12 @@ from sgan_sklearn._runtime.loops import (
 from sgan_sklearn._runtime.progress import EpochTable
 from sgan_sklearn._runtime.random import seeded, yield_lock
 from sgan_sklearn._runtime.settings import with_plain_settings
+from sgan_sklearn._runtime.user_warnings import warn_user
 from sgan_sklearn._storage.state import (
-    check_history,
     check_progress,
     check_weights,
+    history_records,
+    plain_history,
     to_arrays,
     to_tensors,
 )
@@ -280,11 +281,10 @@ class CriticSampler(Sampler):
 
     def _warn(self, epoch: int) -> None:
         kept = "the generator of the epoch before is kept" if epoch > 1 else "it is untrained"
-        warnings.warn(
+        warn_user(
             f"The training of the sampler diverged in epoch {epoch} and was stopped; {kept}. Lower "
             f"the learning_rate of CriticSampler (now {self.learning_rate}).",
             ConvergenceWarning,
-            stacklevel=6,
         )
 
     def _n_epochs(self, steps_per_epoch: int) -> int:
@@ -351,7 +351,7 @@ class CriticSampler(Sampler):
             "device": self._device,
             "weights": to_arrays(self.generator_.state_dict()),
             "map": self._map._plain_state(),
-            "history": self.history_,
+            "history": plain_history(self.history_),
             "n_steps": self.n_steps_,
         }
 
@@ -364,9 +364,9 @@ class CriticSampler(Sampler):
         self._n_numbers = heads.blocks[0].start if heads.blocks else n_features
         with torch.device("meta"):
             check_weights(self._build_generator(), state["weights"])
-        check_history(state["history"])
+        history = history_records(state["history"])
         check_progress({"n_steps_": state["n_steps"], "loss_names_": []})
-        self.history_, self.n_steps_ = state["history"], state["n_steps"]
+        self.history_, self.n_steps_ = history, state["n_steps"]
         self._map = ColumnMap._from_plain_state(state["map"], heads, n_features)
         self._set_generator(state["weights"])
 
