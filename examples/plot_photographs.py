@@ -50,13 +50,13 @@ y = np.concatenate([np.repeat(list(REGIONS), 5), np.full(len(unlabeled), "unlabe
 # %%
 # Training
 # --------
-# The default takes 10,000 steps, hours without a GPU. Here, a smaller network is trained for a
-# minute. The callback records how far generated patches are from real ones.
+# The default takes 10,000 steps, hours without a GPU. Here, a smaller network is trained for
+# less than a minute. The callback records how far generated patches are from real ones.
 sgan = SGANClassifier(
     ResNetArchitecture(width=(32, 64, 64)),
     regularizer=PseudoLabel(start=100, ramp_up=100),
     unlabeled_value="unlabeled",
-    max_epochs=12,
+    max_epochs=9,
     training=Training(adversarial_every=2),
     callbacks=[FrechetDistanceCallback(n_samples=500)],
     random_state=0,

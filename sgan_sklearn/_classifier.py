@@ -107,8 +107,8 @@ classifier, list or tuple of these, or None, default="auto"
         None for images and wide tables. Their weights depend on cross-validation.
     sampler : {"generator", "critic"} or Sampler, default="generator"
         Source of the rows of `sample`. "generator" is the classifier's own. "critic" trains a
-        second generator after the classifier, for tables only, in one to four minutes; its rows
-        resemble the training rows more closely. See the guide page *Sampling*.
+        second generator after the classifier, for tables only, in one to four minutes; on most
+        tables, its rows resemble the training rows more closely. See the guide page *Sampling*.
     latent_dim : int, default=64
         Length of the random vectors that the generator turns into rows, at most 65,536. A small
         value limits the variety of the rows.

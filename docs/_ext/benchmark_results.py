@@ -92,6 +92,8 @@ TABLES: dict[str, Callable[[], str]] = {
 KEY_OF = {"method": "method", "system": "system", "data": "dataset", "labels": "n_labels"}
 NAMES = ("method", "system")
 MARK = "†"
+# Systems of the table "ablation", which omits this part of their names.
+PREFIX = "ablation: "
 
 
 def with_states(name: str, text: str) -> str:
@@ -100,36 +102,45 @@ def with_states(name: str, text: str) -> str:
     If all cells of this package are of earlier code, the sentence is enough.
     """
     states = benchmark("_states")
+    rows = list(_rows(text.splitlines()))
     own = [cell for cell in cells(name) if states.parts_of(cell, name)]
+    # One table may show some of the cells of a benchmark, and another one the rest.
+    own = [cell for cell in own if any(_shows(row, cell["key"]) for _, row in rows)] or own
     stale = [cell for cell in own if states.is_stale(cell, name)]
     if not stale:
         return text
     if len(stale) == len(own):
         return f"{text}\n\nThe records of this package were measured with earlier code."
-    marked = "\n".join(_marked(text.splitlines(), [cell["key"] for cell in stale]))
+    marked = "\n".join(_marked(rows, [cell["key"] for cell in stale]))
     sentence = f"{len(stale):,} of the {len(own):,} records of this package were measured with"
     which = f", in part or all of those of the rows with {MARK}" if MARK in marked else ""
     return f"{marked}\n\n{sentence} earlier code{which}."
 
 
-def _marked(lines: list[str], stale: list[dict]) -> Iterator[str]:
+def _rows(lines: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each line and its entries by column; none for lines that are no rows of a table."""
     columns: list[str] = []
     for line in lines:
         entries = [entry.strip() for entry in line.split("|")[1:-1]]
-        row = dict(zip(columns, entries, strict=False))
+        yield line, dict(zip(columns, entries, strict=False))
+        columns = (columns or entries) if line.startswith("|") else []
+
+
+def _marked(rows: list[tuple[str, dict[str, str]]], stale: list[dict]) -> Iterator[str]:
+    for line, row in rows:
         name = next((row[column] for column in NAMES if column in row), None)
         if name and any(_shows(row, key) for key in stale):
             yield line.replace(f"| {name} ", f"| {name} {MARK} ", 1)
         else:
             yield line
-        columns = (columns or entries) if line.startswith("|") else []
 
 
 def _shows(row: dict[str, str], key: dict) -> bool:
     """Return whether a row of a table shows the cells of a key."""
     shown = {column: key[part] for column, part in KEY_OF.items() if column in row and part in key}
     return any(column in shown for column in NAMES) and all(
-        row[column] == ("all" if value is None else str(value)) for column, value in shown.items()
+        row[column] == ("all" if value is None else str(value).removeprefix(PREFIX))
+        for column, value in shown.items()
     )
 
 

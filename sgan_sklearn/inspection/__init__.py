@@ -1,4 +1,4 @@
-"""Tools for few labels that work with every scikit-learn classifier."""
+"""Tools for few labels that work with the classifiers of scikit-learn."""
 
 from sgan_sklearn.inspection._comparison import (
     Comparison,
