@@ -20,7 +20,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
-IN_SDIST = ("README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "Makefile", "pyproject.toml")
+IN_SDIST = (
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "CODE_OF_CONDUCT.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "SECURITY.md",
+    "pyproject.toml",
+)
 
 
 def check_versions(tag: str | None) -> str:
@@ -54,6 +63,11 @@ def check_contents(wheel: Path, sdist: Path) -> None:
         raise SystemExit(f"The wheel and the package differ in {sorted(in_wheel ^ package)}.")
     if not any(name.endswith("licenses/LICENSE") for name in names):
         raise SystemExit("The wheel has no license.")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        description = archive.read(metadata).decode()
+    if relative := re.findall(r"\]\((?!https:|#)([^)]+)\)", description):
+        raise SystemExit(f"The description for PyPI has relative links: {relative}.")
     with tarfile.open(sdist) as archive:
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
     tests = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*.py")}
