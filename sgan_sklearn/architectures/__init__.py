@@ -7,6 +7,7 @@ do not need a class: use :class:`ModuleArchitecture`.
 
 from sgan_sklearn.architectures._base import Architecture, Discriminator, Generator, Heads
 from sgan_sklearn.architectures._conv import ConvArchitecture
+from sgan_sklearn.architectures._layers import BatchNorm1d, Noise, TableHeads
 from sgan_sklearn.architectures._mlp import MLPArchitecture
 from sgan_sklearn.architectures._module import ModuleArchitecture
 from sgan_sklearn.architectures._resnet import ResNetArchitecture
@@ -14,13 +15,16 @@ from sgan_sklearn.architectures._resnet import ResNetArchitecture
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
+    "BatchNorm1d",
     "ConvArchitecture",
     "Discriminator",
     "Generator",
     "Heads",
     "MLPArchitecture",
     "ModuleArchitecture",
+    "Noise",
     "ResNetArchitecture",
+    "TableHeads",
 ]
 
 ARCHITECTURES: dict[str, type[Architecture]] = {

@@ -27,20 +27,52 @@ __all__ = [
 
 
 class Noise(nn.Module):
-    """Add Gaussian noise with standard deviation `std` in training mode."""
+    """Layer that adds Gaussian noise in training mode.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation of the noise. 0 adds none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sgan_sklearn.architectures import Noise
+    >>> Noise(0.5).eval()(torch.ones(2))
+    tensor([1., 1.])
+    """
 
     def __init__(self, std: float) -> None:
         super().__init__()
         self.std = std
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` with noise."""
+        """Return `x` with noise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Values of any shape.
+
+        Returns
+        -------
+        noisy : Tensor
+            `x` itself except in training mode.
+        """
         if not self.training or self.std == 0:
             return x
         return torch.add(x, torch.randn_like(x), alpha=self.std)
 
     def extra_repr(self) -> str:
-        """Return the standard deviation."""
+        """Return the standard deviation.
+
+        Returns
+        -------
+        text : str
+            Part of the ``repr`` of the layer.
+        """
         return f"std={self.std}"
 
 
@@ -161,7 +193,18 @@ class _DistributedBatchNorm(_BatchNorm):
     num_batches_tracked: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the standardized values, scaled and shifted."""
+        """Return the standardized values, scaled and shifted.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_columns, ...)
+            Values of the rows.
+
+        Returns
+        -------
+        y : Tensor
+            Values of the same shape and dtype.
+        """
         if self.training and len(x) == 0:  # no statistics can be computed
             return x
         if not self.training or n_processes() == 1:
@@ -190,7 +233,32 @@ class _DistributedBatchNorm(_BatchNorm):
 
 
 class BatchNorm1d(_DistributedBatchNorm, nn.BatchNorm1d):
-    """Batch normalization of rows."""
+    """Batch normalization of rows, over the batches of all processes in distributed training.
+
+    With one process, it is `torch.nn.BatchNorm1d`. `torch.nn.SyncBatchNorm` does the same, but only
+    on GPUs.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    num_features : int
+        Number of columns.
+    eps : float, default=1e-5
+        Number added to the variance.
+    momentum : float or None, default=0.1
+        Weight of a batch in the running mean and variance; None takes the mean of all batches.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sgan_sklearn.architectures import BatchNorm1d
+    >>> BatchNorm1d(1)(torch.tensor([[0.0], [2.0]])).detach().round(decimals=2).flatten()
+    tensor([-1.,  1.])
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
+        super().__init__(num_features, eps, momentum)
 
 
 class BatchNorm2d(_DistributedBatchNorm, nn.BatchNorm2d):
@@ -198,12 +266,34 @@ class BatchNorm2d(_DistributedBatchNorm, nn.BatchNorm2d):
 
 
 class TableHeads(nn.Module):
-    """Generate categories and missing values of a table in the form of the training rows.
+    """Layer that generates categories and missing values in the form of the training rows.
 
     A level of each category is sampled with the straight-through Gumbel-softmax estimator: for
     logits ``l`` and Gumbel noise ``g`` it is ``argmax(l + g)``, a sample from ``softmax(l)``, with
     the gradient of ``softmax((l + g) / TEMPERATURE)``. Missing numbers are set to the value that
     replaces missing values in the training rows.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    heads : Heads
+        Features that are levels of categories, with at least one block.
+
+    References
+    ----------
+    Jang et al., "Categorical Reparameterization with Gumbel-Softmax", 2017, arXiv:1611.01144.
+
+    Examples
+    --------
+    A number and a category with three levels:
+
+    >>> import torch
+    >>> from sgan_sklearn.architectures import Heads, TableHeads
+    >>> heads = TableHeads(Heads(blocks=(slice(1, 4),), missing=()))
+    >>> rows = heads(torch.zeros(2, 4), torch.full((2, 4), 0.5))
+    >>> rows[:, 0], rows[:, 1:].sum(dim=1)
+    (tensor([0.5000, 0.5000]), tensor([1., 1.]))
     """
 
     TEMPERATURE = 0.5
@@ -242,7 +332,20 @@ class TableHeads(nn.Module):
         self.register_buffer("fill", torch.tensor(fill, dtype=torch.float32), persistent=False)
 
     def forward(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Return rows with sampled levels and replaced missing values."""
+        """Return rows with sampled levels and replaced missing values.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_features)
+            Output of the last linear layer.
+        rows : Tensor of shape (n, n_features)
+            The same within the bounds of the model space.
+
+        Returns
+        -------
+        rows : Tensor of shape (n, n_features)
+            Rows with one level of each category.
+        """
         noise = -torch.empty_like(logits).exponential_().log()
         noisy = (logits + noise)[:, self.block_columns].masked_fill(~self.is_level, -torch.inf)
         soft = (noisy / self.TEMPERATURE).softmax(dim=2)
