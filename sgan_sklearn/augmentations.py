@@ -118,9 +118,9 @@ class AffineAugmentation(Augmentation):
     """Shift, rotate and scale each image by random amounts, and optionally cut out a square.
 
     Amounts are uniformly distributed between minus and plus the given values. Pixels are
-    interpolated, and pixels beyond the border take the value of the nearest pixel. Nothing is cut
-    out of the images that the generator imitates. The default for gray images in residual networks
-    is ``AffineAugmentation(cutout=0.3, interpolated=0.5)``.
+    interpolated, and pixels beyond the border take the value of the nearest pixel. The real
+    images that the generator learns from have no cut-out squares. The default for gray images in
+    residual networks is ``AffineAugmentation(cutout=0.3, interpolated=0.5)``.
 
     .. versionadded:: 0.1
 
@@ -238,8 +238,8 @@ class PhotoAugmentation(Augmentation):
     """Shift and flip each photograph, and cut out a square; strong views also change colors.
 
     Amounts are uniformly distributed between minus and plus the given values. Pixels beyond the
-    border are those of the mirrored image. Nothing is cut out of the images that the generator
-    imitates.
+    border are those of the mirrored image. The real images that the generator learns from have no
+    cut-out squares.
 
     .. versionadded:: 0.1
 

@@ -1,4 +1,4 @@
-"""Objectives: what the discriminator and the generator play for.
+"""Objectives: the losses of the discriminator and the generator.
 
 One class for each published system, and :data:`OBJECTIVES` at the bottom. To add one, derive
 from :class:`Objective`, then either add its line to the dict or pass an instance as
@@ -46,8 +46,8 @@ class Objective(BaseEstimator):
     The losses return a dict of scalar tensors. The entry ``"loss"`` is minimized; every
     other entry is a named term, recorded by epoch in ``SGANClassifier.history_``.
 
-    A subclass overrides what its paper does differently; the rest is the plain game of K
-    class logits, the generated class having the logit zero. With ``LSE = logsumexp(logits)``
+    A subclass overrides what its paper does differently; the rest is the standard objective with K
+    class logits, where the generated class has the logit zero. With ``LSE = logsumexp(logits)``
     the discriminator minimizes::
 
         CE(labeled) + w * 1/2 * [mean softplus(-LSE(unlabeled)) + mean softplus(LSE(generated))]
@@ -62,8 +62,8 @@ class Objective(BaseEstimator):
 
     - ``labeled``: labeled rows, with their class ``codes`` from 0 and their ``weights`` in the
       loss (None is all one);
-    - ``unlabeled``: rows whose label is not looked at, for the discriminator, with their places
-      among all rows as ``unlabeled_indices``;
+    - ``unlabeled``: rows without their labels, for the discriminator, with their places among all
+      rows as ``unlabeled_indices``;
     - ``real``: such rows drawn independently, for the generator.
 
     References
@@ -178,8 +178,8 @@ class Objective(BaseEstimator):
     def unsupervised_loss(self, unlabeled: Tensor, generated: Tensor) -> dict[str, Tensor]:
         """Return the discriminator's loss on unlabeled and generated rows.
 
-        It is all that `unsupervised_weight` multiplies: half of the sum of both terms, so that
-        this game weighs as much as the labels.
+        It is all that `unsupervised_weight` multiplies: half of the sum of both terms, so that it
+        has the same weight as the labels.
 
         Parameters
         ----------
@@ -366,23 +366,23 @@ class Complement(FeatureMatching):
         CE(labeled) + w * {1/2 * [mean softplus(-LSE(unlabeled)) + mean softplus(LSE(generated))]
                            + entropy_weight * H(unlabeled)}
 
-    which keeps the borders between the classes away from the unlabeled rows. The generator
-    minimizes, with the features ``f`` of `FeatureMatching`::
+    which keeps the decision boundaries away from the unlabeled rows. The generator minimizes, with the features ``f`` of `FeatureMatching`::
 
         distance(mean f(real), mean f(generated))
         + pull_away_weight * 1 / (n (n - 1)) * sum_{i != j} cos(f(generated_i), f(generated_j))^2
 
-    The second term drives the generated rows apart, so that they also fill the space between
-    the classes. The paper's third term, which bars the generator from dense regions with the
-    help of a density model, is left out.
+    The second term increases the distances of the generated rows, so that they also fill the space
+    between the classes. The paper's third term, which keeps the generator out of dense regions with
+    a density model, is omitted.
 
     .. versionadded:: 0.1
 
     Parameters
     ----------
     entropy_weight : float, default=0.1
-        Weight of the conditional entropy of the unlabeled rows. A larger one makes surer
-        predictions, right or wrong: with few labels it can settle on a bad border.
+        Weight of the conditional entropy of the unlabeled rows. A larger one makes
+        predictions more confident, right or wrong: with few labels, it can lead to a bad decision
+        boundary.
     pull_away_weight : float, default=0.8
         Weight of the pull-away term. A larger one makes generated rows more varied and
         matches the features less.

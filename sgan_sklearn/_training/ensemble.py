@@ -43,7 +43,7 @@ MAX_UNLABELED_IN_FOLDS = 500
 MAX_TREES_IN_FOLDS = 30
 
 # Scores of label spreading up to which the classifiers have full weight, and from which they have
-# none: where the unlabeled rows show the borders between the classes, the network is better alone.
+# none: where the unlabeled rows form clusters, the network is better alone.
 NEEDED, UNNEEDED = 0.7, 0.9
 
 # With more labels, the network needs no help; trees store a number for each class and label.

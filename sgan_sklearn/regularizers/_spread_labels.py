@@ -70,7 +70,7 @@ class SpreadLabels(Regularizer):
     ----------
     n_neighbors : int, default=10
         Number of neighbors of each row in the graph. More neighbors spread the labels farther, also
-        across the borders of classes.
+        to other classes.
     weight : float, default=1.0
         Weight of the term. With a larger one, the network follows the graph more closely.
     start : int, default=0
