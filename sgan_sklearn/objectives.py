@@ -366,7 +366,8 @@ class Complement(FeatureMatching):
         CE(labeled) + w * {1/2 * [mean softplus(-LSE(unlabeled)) + mean softplus(LSE(generated))]
                            + entropy_weight * H(unlabeled)}
 
-    which keeps the decision boundaries away from the unlabeled rows. The generator minimizes, with the features ``f`` of `FeatureMatching`::
+    which keeps the decision boundaries away from the unlabeled rows. The generator minimizes, with
+    the features ``f`` of `FeatureMatching`::
 
         distance(mean f(real), mean f(generated))
         + pull_away_weight * 1 / (n (n - 1)) * sum_{i != j} cos(f(generated_i), f(generated_j))^2
