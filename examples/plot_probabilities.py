@@ -51,35 +51,35 @@ for name, classifier in classifiers.items():
     )
     loss = log_loss(y_test, probabilities)
     print(f"{name:>20}{is_right.mean():>10.3f}{confidence.mean():>12.3f}{loss:>10.3f}")
-ax.set(xlabel="confidence", ylabel="share of right predictions")
+ax.set(xlabel="confidence", ylabel="accuracy")
 
 # %%
 # ``SGANClassifier`` is somewhat too careful, and the classifiers on the labeled rows alone are much
 # more so. ``LabelSpreading`` has a confidence near one for most rows, also for some of its errors.
 # The log loss punishes both errors and wrong confidence.
 #
-# New rows with other shares of the classes
+# New rows with other class proportions
 # -----------------------------------------
 # Each digit was about as frequent as the others in training. In these new rows, small digits are
-# frequent and large ones are rare. ``adjust_to_prior`` estimates the shares from the new rows
+# frequent and large ones are rare. ``adjust_to_prior`` estimates the proportions from the new rows
 # alone, without their labels, and returns a classifier with adjusted probabilities.
 weights = 0.7 ** np.arange(10)
 rng = np.random.default_rng(0)
 new = rng.choice(len(y_test), 600, p=weights[y_test] / weights[y_test].sum())
 adjusted = adjust_to_prior(sgan, X_test[new])
-print(f"Do the shares differ from those of the training? p = {adjusted.p_value_:.2g}")
+print(f"Do the proportions differ from those of the training? p = {adjusted.p_value_:.2g}")
 
-shares = {"true": np.bincount(y_test[new], minlength=10) / len(new)}
+proportions = {"true": np.bincount(y_test[new], minlength=10) / len(new)}
 for name, classifier in {"unchanged": sgan, "adjusted": adjusted}.items():
     probabilities = classifier.predict_proba(X_test[new])
-    shares[name] = probabilities.mean(axis=0)
+    proportions[name] = probabilities.mean(axis=0)
     loss = log_loss(y_test[new], probabilities)
     accuracy = classifier.score(X_test[new], y_test[new])
     print(f"{name:>20}: accuracy {accuracy:.3f}, log loss {loss:.3f}")
 
 fig, ax = plt.subplots(layout="constrained")
-for i, (name, values) in enumerate(shares.items()):
+for i, (name, values) in enumerate(proportions.items()):
     ax.bar(np.arange(10) + 0.27 * (i - 1), values, 0.27, label=name)
-ax.set(xticks=range(10), xlabel="digit", ylabel="share of the new rows")
-ax.legend(title="shares of the classes")
+ax.set(xticks=range(10), xlabel="digit", ylabel="proportion of the new rows")
+ax.legend(title="class proportions")
 plt.show()

@@ -1,4 +1,4 @@
-"""Class probabilities for rows with other shares of the classes than the training rows."""
+"""Class probabilities for rows with other class proportions than the training rows."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from sgan_sklearn._target import ClassTarget
 
 __all__ = ["PriorAdjustedClassifier", "adjust_to_prior"]
 
-# The smallest share of a class and the smallest probability that are divided or multiplied.
+# The smallest proportion of a class and the smallest probability that are divided or multiplied.
 SMALLEST = 1e-12
 
 
 class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
-    """A fitted classifier whose class probabilities are adjusted to other shares of the classes.
+    """A fitted classifier whose class probabilities are adjusted to other class proportions.
 
-    With the class probabilities ``p_k`` of the classifier, the shares ``t_k`` of the classes in its
-    training and the new shares ``s_k``, the adjusted probabilities are::
+    With the class probabilities ``p_k`` of the classifier, the class proportions ``t_k`` in its
+    training and the new ones ``s_k``, the adjusted probabilities are::
 
         p_k s_k / t_k / sum_j (p_j s_j / t_j)
 
-    "em" estimates the new shares from unlabeled rows. It repeats this with the means ``m_k`` of the
-    adjusted probabilities as the next shares, which it shrinks towards those of the training::
+    "em" estimates the new proportions from unlabeled rows. It repeats this with the means ``m_k``
+    of the adjusted probabilities as the next proportions, shrunk towards those of the training::
 
         s_k = (m_k + shrinkage * t_k) / (1 + shrinkage)
 
-    Without shrinkage, this maximizes the likelihood. It assumes that only the shares differ, while
-    the rows of each class are the same as in the training, and that the probabilities of the
-    classifier are right. With few labels they are not: shares of classes that are hard to
+    Without shrinkage, this maximizes the likelihood. It assumes that only the proportions differ,
+    while the rows of each class are the same as in the training, and that the probabilities of the
+    classifier are right. With few labels they are not: the proportions of classes that are hard to
     distinguish would be estimated as almost zero, which lowers the accuracy.
 
     .. versionadded:: 0.1
@@ -49,20 +49,20 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         A fitted classifier with ``predict_proba``. Wrap it in scikit-learn's ``FrozenEstimator``,
         as `adjust_to_prior` does, so that ``clone`` keeps it fitted.
     prior : "em", dict or array-like of shape (n_classes,), default="em"
-        The new shares of the classes, by class or in the order of ``classes_``; "em" estimates
+        The new class proportions, by class or in the order of ``classes_``; "em" estimates
         them from the rows passed to `fit`. Only their ratios matter.
     training_prior : dict, array-like of shape (n_classes,) or None, default=None
-        Shares of the classes in the training, which the probabilities of the classifier assume. For
-        a classifier that was fitted on labeled rows only, these are the shares of the labels: equal
-        ones with as many labels of each class, and not those of other rows. None takes those of a
+        Class proportions in the training, which the probabilities of the classifier assume. For a
+        classifier that was fitted on labeled rows only, these are those of the labels: equal ones
+        with as many labels of each class, and not those of other rows. None takes those of a
         classifier that learns from unlabeled rows: ``class_prior_`` of `SGANClassifier`, or the
         means of ``label_distributions_``.
     shrinkage : float, default=1.0
-        Weight of the training shares in the estimate of "em", compared with the new rows: 1 counts
-        them as much. A smaller value follows large changes of the shares more closely, if the
-        probabilities are right. 0 is the estimate of Saerens et al.
+        Weight of the training proportions in the estimate of "em", compared with the new rows: 1
+        counts them as much. A smaller value follows large changes of the proportions more closely,
+        if the probabilities are right. 0 is the estimate of Saerens et al.
     tol : float, default=1e-6
-        "em" ends when no share changes by more than this.
+        "em" ends when no proportion changes by more than this.
     max_iter : int, default=1000
         Maximum number of repetitions of "em".
 
@@ -71,20 +71,20 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         The classes.
     prior_ : ndarray of shape (n_classes,)
-        The new shares.
+        The new proportions.
     training_prior_ : ndarray of shape (n_classes,)
-        The shares in the training.
+        The proportions in the training.
     p_value_ : float or None
         Result of a test whether the class probabilities of the new rows have the same means as the
         ``label_distributions_`` of the unlabeled training rows. A small one, such as 0.01, means
-        that the rows have changed: the shares of the classes, or the rows of a class. None if the
+        that the rows have changed: the class proportions, or the rows of a class. None if the
         classifier does not store these, or with fewer than two different rows. After
         `partial_fit`, they are those of the last part. With scikit-learn's `LabelSpreading`, it is
         too small, since those probabilities differ from the ones of ``predict_proba``.
     n_features_in_ : int
         Number of columns, if the classifier stores it.
     n_iter_ : int
-        Number of repetitions; 0 if the shares were given.
+        Number of repetitions; 0 if the proportions were given.
 
     See Also
     --------
@@ -145,7 +145,7 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
 
     def fit(self, X: Any, y: Any = None) -> PriorAdjustedClassifier:
-        """Adjust the class probabilities to the shares of the classes in unlabeled rows.
+        """Adjust the class probabilities to the class proportions in unlabeled rows.
 
         Parameters
         ----------
@@ -162,8 +162,8 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is not as described, if the shares of the training are not known, or if a
-            class probability is nan.
+            If a parameter is not as described, if the class proportions of the training are not
+            known, or if a class probability is nan.
         TypeError
             If `classifier` is not a classifier with ``predict_proba``.
 
@@ -185,11 +185,13 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         distributions = getattr(inner, "label_distributions_", None)
         if distributions is not None:  # nan in LabelSpreading for rows that no label reaches
             finite = np.isfinite(distributions).all(axis=1)
-            shares = getattr(inner, "class_prior_", distributions[finite].mean(axis=0))
+            proportions = getattr(inner, "class_prior_", distributions[finite].mean(axis=0))
             # Labels that are given are not predictions.
             labeled = getattr(inner, "labeled_mask_", np.zeros(len(distributions), dtype=bool))
             distributions = distributions[finite & ~labeled]
-        self.training_prior_ = self._training_shares(None if distributions is None else shares)
+        self.training_prior_ = self._training_proportions(
+            None if distributions is None else proportions
+        )
         probabilities = self._probabilities(X)
         if isinstance(self.prior, str):
             self.prior_, self.n_iter_ = self._estimated(probabilities / self.training_prior_)
@@ -214,56 +216,56 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         clipped: np.ndarray = np.clip(probabilities, SMALLEST, None)
         return clipped
 
-    def _training_shares(self, stored: np.ndarray | None) -> np.ndarray:
+    def _training_proportions(self, stored: np.ndarray | None) -> np.ndarray:
         if self.training_prior is not None:
             return self._checked(self.training_prior, "training_prior", smallest=SMALLEST)
         if stored is None:
             raise ValueError(
-                "The 'training_prior' parameter of PriorAdjustedClassifier must hold the shares of "
-                f"the classes in the training of {self.classifier!r}, which does not store "
-                "label_distributions_. Got None: pass the shares of its labels."
+                "The 'training_prior' parameter of PriorAdjustedClassifier must hold the class "
+                f"proportions in the training of {self.classifier!r}, which does not store "
+                "label_distributions_. Got None: pass the proportions of its labels."
             )
-        shares: np.ndarray = np.clip(stored, SMALLEST, None)
-        return shares
+        proportions: np.ndarray = np.clip(stored, SMALLEST, None)
+        return proportions
 
     def _checked(self, choice: Any, name: str, *, smallest: float) -> np.ndarray:
-        """Return shares in the order of the classes, or raise ValueError."""
+        """Return proportions in the order of the classes, or raise ValueError."""
         if isinstance(choice, dict):
             classes = self.classes_.tolist()
             if set(choice) != set(classes):
                 raise ValueError(
-                    f"The '{name}' parameter of PriorAdjustedClassifier must hold a share for each "
-                    f"of the classes {classes}. Got {choice!r}."
+                    f"The '{name}' parameter of PriorAdjustedClassifier must hold a number for "
+                    f"each of the classes {classes}. Got {choice!r}."
                 )
             choice = [choice[label] for label in classes]
         try:
-            shares = np.asarray(choice, dtype=np.float64)
+            proportions = np.asarray(choice, dtype=np.float64)
         except (TypeError, ValueError):
-            shares = np.empty(0)
-        fits = shares.shape == self.classes_.shape and np.isfinite(shares).all()
-        if not (fits and (shares >= smallest).all() and shares.sum() > 0):
+            proportions = np.empty(0)
+        fits = proportions.shape == self.classes_.shape and np.isfinite(proportions).all()
+        if not (fits and (proportions >= smallest).all() and proportions.sum() > 0):
             raise ValueError(
                 f"The '{name}' parameter of PriorAdjustedClassifier must hold one "
-                f"{'positive' if smallest else 'nonnegative'} share for each of the "
+                f"{'positive' if smallest else 'nonnegative'} number for each of the "
                 f"{len(self.classes_)} classes. Got {choice!r}."
             )
-        normalized: np.ndarray = shares / shares.sum()
+        normalized: np.ndarray = proportions / proportions.sum()
         return normalized
 
     def _estimated(self, ratios: np.ndarray) -> tuple[np.ndarray, int]:
-        """Return the most likely shares and the number of repetitions."""
-        shares = self.training_prior_
+        """Return the most likely proportions and the number of repetitions."""
+        proportions = self.training_prior_
         for n_iter in range(1, self.max_iter + 1):
-            before, means = shares, _normalized(ratios * shares).mean(axis=0)
-            shares = (means + self.shrinkage * self.training_prior_) / (1 + self.shrinkage)
-            if np.abs(shares - before).max() <= self.tol:
-                return shares, n_iter
+            before, means = proportions, _normalized(ratios * proportions).mean(axis=0)
+            proportions = (means + self.shrinkage * self.training_prior_) / (1 + self.shrinkage)
+            if np.abs(proportions - before).max() <= self.tol:
+                return proportions, n_iter
         warn_user(
-            f"The shares of the classes have not converged after max_iter={self.max_iter} "
+            f"The class proportions have not converged after max_iter={self.max_iter} "
             "repetitions. Increase the max_iter or tol of PriorAdjustedClassifier.",
             ConvergenceWarning,
         )
-        return shares, self.max_iter
+        return proportions, self.max_iter
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the adjusted class probabilities.
@@ -313,7 +315,7 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         accuracy : float
-            Weighted share of the rows that `predict` gets right.
+            Weighted proportion of the rows that `predict` gets right.
         """
         inner = _inner(self.classifier)
         if not hasattr(inner, "unlabeled_value"):
@@ -338,7 +340,7 @@ def adjust_to_prior(
     training_prior: Any = None,
     shrinkage: float = 1.0,
 ) -> PriorAdjustedClassifier:
-    """Return a fitted classifier adjusted to the shares of the classes in new, unlabeled rows.
+    """Return a fitted classifier adjusted to the class proportions in new, unlabeled rows.
 
     .. versionadded:: 0.1
 
@@ -349,22 +351,22 @@ def adjust_to_prior(
     X : array-like of shape (n_samples, n_features)
         New rows, of the kind that will be predicted.
     prior : "em", dict or array-like of shape (n_classes,), default="em"
-        The new shares of the classes; "em" estimates them from `X`.
+        The new class proportions; "em" estimates them from `X`.
     training_prior : dict, array-like of shape (n_classes,) or None, default=None
-        Shares of the classes in the training, as in `PriorAdjustedClassifier`.
+        Class proportions in the training, as in `PriorAdjustedClassifier`.
     shrinkage : float, default=1.0
-        Weight of the training shares in the estimate of "em", compared with the new rows.
+        Weight of the training proportions in the estimate of "em", compared with the new rows.
 
     Returns
     -------
     adjusted : PriorAdjustedClassifier
-        The adjusted classifier, with the shares as ``prior_`` and a test for their change as
+        The adjusted classifier, with the proportions as ``prior_`` and a test for their change as
         ``p_value_``.
 
     Raises
     ------
     ValueError
-        If a parameter is not as described, or the shares of the training are not known.
+        If a parameter is not as described, or the proportions of the training are not known.
     TypeError
         If `classifier` is not a classifier with ``predict_proba``.
 

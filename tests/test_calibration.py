@@ -1,4 +1,4 @@
-"""Class probabilities that are adjusted to other shares of the classes."""
+"""Class probabilities that are adjusted to other class proportions."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def shifted():
     return draw([1600, 300, 100], seed=1)
 
 
-def test_shares_are_found(linear, shifted):
+def test_proportions_are_found(linear, shifted):
     X, y = shifted
     adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1], shrinkage=0)
     np.testing.assert_allclose(adjusted.prior_, [0.8, 0.15, 0.05], atol=0.02)
@@ -52,28 +52,30 @@ def test_shares_are_found(linear, shifted):
     assert adjusted.n_features_in_ == 2
 
 
-def test_shares_are_the_most_likely_ones(linear, shifted):
+def test_proportions_are_the_most_likely_ones(linear, shifted):
     X, _ = shifted
     adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1], shrinkage=0)
     ratios = 3 * linear.predict_proba(X)
 
-    def likelihood(shares):
-        return np.log(ratios @ shares).sum()
+    def likelihood(proportions):
+        return np.log(ratios @ proportions).sum()
 
     best = likelihood(adjusted.prior_)
     rng = np.random.RandomState(0)
-    others = [likelihood(shares) for shares in rng.dirichlet(50 * adjusted.prior_, size=200)]
+    others = [
+        likelihood(proportions) for proportions in rng.dirichlet(50 * adjusted.prior_, size=200)
+    ]
     assert best > max(others)
 
-    def posterior(shares):
+    def posterior(proportions):
         """With a Dirichlet prior that counts as much as the rows."""
-        return likelihood(shares) + len(X) * np.log(shares).sum() / 3
+        return likelihood(proportions) + len(X) * np.log(proportions).sum() / 3
 
     shrunken = adjust_to_prior(linear, X, training_prior=[1, 1, 1]).prior_
     assert posterior(shrunken) > max(map(posterior, rng.dirichlet(50 * shrunken, size=200)))
 
 
-def test_given_shares(linear, shifted):
+def test_given_proportions(linear, shifted):
     X, _ = shifted
     given = adjust_to_prior(linear, X, [8, 1.5, 0.5], training_prior=[1, 1, 1])
     by_class = {"b": 0.15, "c": 0.05, "a": 0.8}
@@ -86,7 +88,7 @@ def test_given_shares(linear, shifted):
     np.testing.assert_array_equal(given.predict(X), NAMES[p.argmax(axis=1)])
 
 
-def test_same_shares_change_little(linear):
+def test_same_proportions_change_little(linear):
     X, _ = draw([1000, 1000, 1000], seed=2)
     adjusted = adjust_to_prior(linear, X, training_prior=[1, 1, 1])
     np.testing.assert_allclose(adjusted.prior_, 1 / 3, atol=0.03)
@@ -122,7 +124,7 @@ def test_p_value_of_a_shift(shifted):
     assert given.p_value_ == adjust_to_prior(classifier, shifted[0]).p_value_
 
 
-def test_shares_of_balanced_labels_are_equal():
+def test_proportions_of_balanced_labels_are_equal():
     """The other rows of the training have no effect on a classifier of labeled rows."""
     X, y = draw([100, 100, 100], seed=5)
     linear = LogisticRegression().fit(X, y)
@@ -137,7 +139,7 @@ def test_shares_of_balanced_labels_are_equal():
     [SGANClassifier(max_epochs=5, device="cpu", random_state=0), LabelSpreading()],
     ids=str,
 )
-def test_shares_of_the_training_are_stored(classifier):
+def test_proportions_of_the_training_are_stored(classifier):
     X, y = draw([400, 200, 200], seed=3)
     codes = np.unique(y, return_inverse=True)[1]
     few = mask_labels(codes, per_class=20, random_state=0)
@@ -222,15 +224,18 @@ def test_slow_convergence(linear, shifted):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"prior": [0.5, 0.5]}, "'prior' parameter .* one nonnegative share for each of the 3"),
-        ({"prior": [1, 1, -1]}, "one nonnegative share"),
-        ({"prior": [0, 0, 0]}, "one nonnegative share"),
-        ({"prior": [1, 1, np.nan]}, "one nonnegative share"),
-        ({"prior": ["a", "b", "c"]}, "one nonnegative share"),
-        ({"prior": {"a": 1, "b": 1}}, r"a share for each of the classes \['a', 'b', 'c'\]"),
+        (
+            {"prior": [0.5, 0.5]},
+            "'prior' parameter .* one nonnegative number for each of the 3",
+        ),
+        ({"prior": [1, 1, -1]}, "one nonnegative number"),
+        ({"prior": [0, 0, 0]}, "one nonnegative number"),
+        ({"prior": [1, 1, np.nan]}, "one nonnegative number"),
+        ({"prior": ["a", "b", "c"]}, "one nonnegative number"),
+        ({"prior": {"a": 1, "b": 1}}, r"a number for each of the classes \['a', 'b', 'c'\]"),
         ({"prior": "auto"}, "'prior' parameter of PriorAdjustedClassifier"),
-        ({"training_prior": None}, "shares of the classes in the training of FrozenEstimator"),
-        ({"training_prior": [1, 0, 1]}, "'training_prior' parameter .* one positive share"),
+        ({"training_prior": None}, "class proportions in the training of FrozenEstimator"),
+        ({"training_prior": [1, 0, 1]}, "'training_prior' parameter .* one positive number"),
         ({"shrinkage": -1}, "'shrinkage' parameter of PriorAdjustedClassifier"),
         ({"tol": -1}, "'tol' parameter of PriorAdjustedClassifier"),
         ({"max_iter": 0}, "'max_iter' parameter of PriorAdjustedClassifier"),
@@ -269,7 +274,7 @@ def test_certain_predictions_are_no_shift():
 
 
 def test_labels_are_not_predictions():
-    """Labels of other shares than the rows do not count as a shift."""
+    """Labels of other proportions than the rows do not count as a shift."""
     X, y = make_blobs([900, 100], centers=[[0, 0], [2, 0]], random_state=0)
     few = np.where((y == 1) | (np.arange(1000) % 30 == 0), y, -1)
     classifier = LogisticRegression().fit(X[few >= 0], few[few >= 0])
