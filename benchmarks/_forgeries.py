@@ -141,7 +141,18 @@ def _shape(arrays: dict, content: Any, rng: np.random.RandomState) -> None:
     described = [t[k] for t, k in places(content) if isinstance(t[k], list) and len(t[k]) == 4]
     if described:
         chosen = _drawn(described, rng)
-        shapes = [[], [-1], [10**12], [0, 10**12], [2, -1], [1] * 70, "x", [2.0], [True]]
+        shapes = [
+            [],
+            [-1],
+            [10**12],
+            [0, 10**12],
+            [10**12, 0],
+            [2, -1],
+            [1] * 70,
+            "x",
+            [2.0],
+            [True],
+        ]
         chosen[1 + rng.randint(2)] = copy.deepcopy(_drawn(shapes, rng))
 
 

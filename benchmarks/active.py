@@ -3,7 +3,7 @@
 On the tables of the suite, a classifier gets three labels per class on average, and then more in
 batches, up to 25. The rows are random, or those of `suggest_labels`: typical rows for the first
 batch, and uncertain ones, according to the classifier of the previous batch, for the others. Labels
-of random rows have the shares of the classes in the table. The goal is the score with 25 random
+of random rows have the class proportions of the table. The goal is the score with 25 random
 labels of each class: how many labels are needed to reach it? The scores are the accuracy and the
 balanced accuracy on the test rows, as means over the draws of each table.
 

@@ -122,7 +122,7 @@ def summarize(cells: list[dict]) -> str:
         np.mean([cell[name] < 0.01 for cell in tested]) if tested else np.nan
         for name in ("p_value", "p_value_without_shift")
     )
-    title = f"New rows with random shares of the classes, {len(cells)} cells\n\n"
+    title = f"New rows with random class proportions, {len(cells)} cells\n\n"
     text = f"The test has p < 0.01 in {found:.0%} of the shifts, and in {alarms:.0%} without one."
     return f"{title}{table(header, rows)}\n\n{text}"
 

@@ -197,10 +197,10 @@ default="auto"
         Class probabilities behind `transduction_`; given labels have probability one, and
         given probabilities are kept.
     labeled_mask_ : ndarray of bool of shape (n_samples,)
-        Whether a training row had a label, or class probabilities.
+        Whether a training row had a label, or class probabilities; of the last `partial_fit`.
     class_prior_ : ndarray of shape (n_classes,)
-        Class proportions of the training rows: the means of `label_distributions_` over the rows
-        that were trained on, weighted by `sample_weight`.
+        Class proportions: the means of `label_distributions_` over the rows that were trained on,
+        weighted by `sample_weight`.
     history_ : list of dict
         A record for each epoch: its number ("epoch"), the means of the loss terms over the steps
         that have them, "generated_spread" (the mean standard deviation of generated columns
@@ -300,9 +300,12 @@ default="auto"
     )
 
     classes_: np.ndarray
+    class_prior_: np.ndarray
+    labeled_mask_: np.ndarray
     net_: SGANNet
     plan_: Plan
     _space: ModelSpace
+    _row_weights: np.ndarray | None
     _validation_seed: int | None
     sampler_: Sampler | None
     _column_map: ColumnMap | None
@@ -771,15 +774,11 @@ shape (n_samples, height, width) or (n_samples, height, width, channels)
             raise KeyboardInterrupt  # nothing was learned
 
     def _set_training_results(self, rows: Rows, given: Inputs, n_epochs_before: int) -> None:
-        labels, trained, weights = given.labels, given.trained, given.frequencies
+        labels, self._row_weights = given.labels, given.row_weights
         self.labeled_mask_ = ClassTarget.is_labeled(labels.codes)
         self.label_distributions_ = softmax(self._class_logits(rows), axis=1)
         self.label_distributions_[self.labeled_mask_] = ClassTarget.distributions(labels)
-        self.class_prior_ = np.average(
-            self.label_distributions_[trained],
-            axis=0,
-            weights=None if weights is None else weights[trained],
-        )
+        self.class_prior_ = ClassTarget.proportions(self.label_distributions_, self._row_weights)
         set_history(self)
         self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping:

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from sgan_sklearn._data.space import ModelSpace, restore_space
+from sgan_sklearn._target import ClassTarget
 from sgan_sklearn._training.net import SGANNet
 from sgan_sklearn._training.options import Training
 from sgan_sklearn._training.plan import heads_of, restore_plan
@@ -67,7 +68,7 @@ def fitted_state(classifier: Any) -> dict[str, Any]:
         "validation_scores": classifier.validation_scores_,
         "label_distributions": classifier.label_distributions_,
         "labeled_mask": classifier.labeled_mask_,
-        "class_prior": classifier.class_prior_,
+        "row_weights": classifier._row_weights,
     }
 
 
@@ -164,21 +165,26 @@ def _restore_results(classifier: Any, state: dict[str, Any]) -> None:
         raise ValueError("The label distributions are not probabilities.")
     # Format 3 has neither of these.
     labeled = state.get("labeled_mask", shares.max(axis=1) == 1)
-    if not (isinstance(labeled, np.ndarray) and labeled.dtype == bool):
-        raise ValueError("The mask of the labeled rows is not an array of booleans.")
-    prior = state.get("class_prior", shares.mean(axis=0))
-    known = isinstance(prior, np.ndarray) and prior.shape == shares.shape[1:]
-    if labeled.shape != shares.shape[:1] or not (known and prior.dtype.kind == "f"):
-        raise ValueError("The labeled rows and the class proportions have another shape.")
-    if not ((prior >= 0).all() and np.isclose(prior.sum(), 1, atol=1e-3)):
-        raise ValueError("The class proportions do not sum to one.")
+    weights = state.get("row_weights")
+    _check_row_values(labeled, "bool", len(shares))
+    if weights is not None:
+        _check_row_values(weights, "float64", len(shares))
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+            raise ValueError("The weights of the rows are not weights.")
     classifier._validation_seed = seed
     classifier.label_distributions_ = shares
     classifier.labeled_mask_ = labeled
-    classifier.class_prior_ = prior
+    classifier._row_weights = weights
+    classifier.class_prior_ = ClassTarget.proportions(shares, weights)
     classifier.validation_scores_ = scores
     classifier.best_validation_score_ = None if scores is None else max(scores, default=np.nan)
     set_history(classifier)
+
+
+def _check_row_values(values: Any, dtype: str, n_rows: int) -> None:
+    known = isinstance(values, np.ndarray) and values.dtype == dtype
+    if not known or values.shape != (n_rows,):
+        raise ValueError(f"There is no array of the dtype {dtype} with a value for each row.")
 
 
 def set_history(classifier: Any) -> None:

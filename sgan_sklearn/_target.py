@@ -83,6 +83,16 @@ class ClassTarget:
         predicted = np.concatenate([predict(_safe_indexing(X, part)) for part in parts])
         return ClassTarget.score(true, predicted, sample_weight)
 
+    @staticmethod
+    def proportions(distributions: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+        """Return the weighted mean of the class distributions of rows."""
+        if weights is None:
+            means = distributions.mean(axis=0, dtype=np.float64)
+        else:
+            means = weights @ distributions
+        proportions: np.ndarray = means / means.sum()
+        return proportions
+
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Return the labels of class codes, or of the largest of the logits in each row."""
         return self.classes[values.argmax(axis=1) if values.ndim == 2 else values]

@@ -75,12 +75,11 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
     training_prior_ : ndarray of shape (n_classes,)
         The proportions in the training.
     p_value_ : float or None
-        Result of a test whether the class probabilities of the new rows have the same means as the
-        ``label_distributions_`` of the unlabeled training rows. A small one, such as 0.01, means
-        that the rows have changed: the class proportions, or the rows of a class. None if the
-        classifier does not store these, or with fewer than two different rows. After
-        `partial_fit`, they are those of the last part. With scikit-learn's `LabelSpreading`, it is
-        too small, since those probabilities differ from the ones of ``predict_proba``.
+        Result of a test whether the class probabilities of the new rows have the same means as
+        those of the unlabeled training rows. A small one, such as 0.01, means that the rows have
+        changed: the class proportions, or the rows of a class. None if the classifier is no
+        `SGANClassifier`, or with fewer than two different rows, as if all training rows were
+        labeled. After `partial_fit`, the training rows are those of the last part.
     n_features_in_ : int
         Number of columns, if the classifier stores it.
     n_iter_ : int
@@ -182,24 +181,20 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(classifier)
         self.classes_ = classifier.classes_
         inner = _inner(classifier)
-        distributions = getattr(inner, "label_distributions_", None)
-        if distributions is not None:  # nan in LabelSpreading for rows that no label reaches
-            finite = np.isfinite(distributions).all(axis=1)
-            proportions = getattr(inner, "class_prior_", distributions[finite].mean(axis=0))
-            # Labels that are given are not predictions.
-            labeled = getattr(inner, "labeled_mask_", np.zeros(len(distributions), dtype=bool))
-            distributions = distributions[finite & ~labeled]
-        self.training_prior_ = self._training_proportions(
-            None if distributions is None else proportions
-        )
+        self.training_prior_ = self._training_proportions(inner)
         probabilities = self._probabilities(X)
         if isinstance(self.prior, str):
             self.prior_, self.n_iter_ = self._estimated(probabilities / self.training_prior_)
         else:
             self.prior_, self.n_iter_ = self._checked(self.prior, "prior", smallest=0.0), 0
         self.p_value_ = None
-        if distributions is not None:
-            self.p_value_ = _p_value_of_means(distributions, probabilities)
+        if hasattr(inner, "labeled_mask_"):
+            weights = getattr(inner, "_row_weights", None)
+            weights = np.ones(len(inner.labeled_mask_)) if weights is None else weights
+            # Labels that are given are not predictions.
+            tested = ~inner.labeled_mask_ & (weights > 0)
+            predicted = inner.label_distributions_[tested].astype(np.float64)
+            self.p_value_ = _p_value_of_means(predicted, weights[tested], probabilities)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(classifier, name):
                 setattr(self, name, getattr(classifier, name))
@@ -216,17 +211,23 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         clipped: np.ndarray = np.clip(probabilities, SMALLEST, None)
         return clipped
 
-    def _training_proportions(self, stored: np.ndarray | None) -> np.ndarray:
+    def _training_proportions(self, inner: Any) -> np.ndarray:
         if self.training_prior is not None:
             return self._checked(self.training_prior, "training_prior", smallest=SMALLEST)
-        if stored is None:
+        if not hasattr(inner, "label_distributions_"):
             raise ValueError(
                 "The 'training_prior' parameter of PriorAdjustedClassifier must hold the class "
                 f"proportions in the training of {self.classifier!r}, which does not store "
                 "label_distributions_. Got None: pass the proportions of its labels."
             )
-        proportions: np.ndarray = np.clip(stored, SMALLEST, None)
-        return proportions
+        proportions = getattr(inner, "class_prior_", None)
+        if proportions is None:
+            distributions = inner.label_distributions_
+            # nan in LabelSpreading for rows that no label reaches
+            finite = np.isfinite(distributions).all(axis=1)
+            proportions = ClassTarget.proportions(distributions[finite], None)
+        clipped: np.ndarray = np.clip(proportions, SMALLEST, None)
+        return clipped
 
     def _checked(self, choice: Any, name: str, *, smallest: float) -> np.ndarray:
         """Return proportions in the order of the classes, or raise ValueError."""
@@ -316,6 +317,11 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         -------
         accuracy : float
             Weighted proportion of the rows that `predict` gets right.
+
+        Raises
+        ------
+        ValueError
+            If no row is labeled.
         """
         inner = _inner(self.classifier)
         if not hasattr(inner, "unlabeled_value"):
@@ -408,14 +414,21 @@ def _inner(classifier: Any) -> Any:
             return classifier
 
 
-def _p_value_of_means(probabilities: np.ndarray, others: np.ndarray) -> float | None:
+def _p_value_of_means(
+    probabilities: np.ndarray, weights: np.ndarray, others: np.ndarray
+) -> float | None:
     """Return the p value of Hotelling's test for equal means of class probabilities."""
     if min(len(probabilities), len(others), probabilities.shape[1]) < 2:
         return None
-    difference = probabilities.mean(axis=0) - others.mean(axis=0)
-    covariance = sum(np.cov(rows.T) / len(rows) for rows in (probabilities, others))
-    if not np.any(covariance):
+    if not any(np.ptp(rows, axis=0).any() for rows in (probabilities, others)):
         return None
+    means, covariance = [], np.zeros(2 * probabilities.shape[1:])
+    for rows, counts in ((probabilities, weights), (others, np.ones(len(others)))):
+        shares = counts / counts.sum()
+        means.append(shares @ rows)
+        weighted = shares[:, np.newaxis] * (rows - means[-1])
+        covariance += weighted.T @ weighted * len(rows) / (len(rows) - 1)
+    difference = means[0] - means[1]
     # The probabilities sum to one, so that one of the classes is redundant.
     variances, directions = np.linalg.eigh(covariance)
     kept = variances > 1e-6 * variances[-1]

@@ -58,12 +58,15 @@ def _small_ensembles():
 # Modules in which "auto" is the ensemble of four classifiers, with a few trees. In the others, it
 # is logistic regression, which saves a third of the time of a small fit.
 WITH_ALL_MEMBERS = {
+    "test_checkpoints",
     "test_common",
+    "test_concurrency",
     "test_ensemble",
     "test_hostile_input",
     "test_label_types",
     "test_labels",
     "test_sample_weight",
+    "test_settings",
     "test_soft_labels",
     "test_sparse",
 }

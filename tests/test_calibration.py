@@ -102,6 +102,7 @@ class WithDistributions(LogisticRegression):
     def fit(self, X, y):
         super().fit(X, y)
         self.label_distributions_ = self.predict_proba(X)
+        self.labeled_mask_ = np.zeros(len(X), dtype=bool)
         return self
 
 
@@ -277,13 +278,38 @@ def test_labels_are_not_predictions():
     """Labels of other proportions than the rows do not count as a shift."""
     X, y = make_blobs([900, 100], centers=[[0, 0], [2, 0]], random_state=0)
     few = np.where((y == 1) | (np.arange(1000) % 30 == 0), y, -1)
-    classifier = LogisticRegression().fit(X[few >= 0], few[few >= 0])
+    classifier = WithDistributions().fit(X[few >= 0], few[few >= 0])
     classifier.label_distributions_ = classifier.predict_proba(X)
+    classifier.labeled_mask_ = np.zeros(len(X), dtype=bool)
     classifier.label_distributions_[few >= 0] = np.eye(2)[few[few >= 0]]
     X_new = X[few < 0]
     assert adjust_to_prior(classifier, X_new).p_value_ < 1e-3
     classifier.labeled_mask_ = few >= 0
     assert adjust_to_prior(classifier, X_new).p_value_ == pytest.approx(1)
+
+
+def test_p_value_of_weighted_rows():
+    """Rows of the weighted distribution are no shift, and the others do not count."""
+    X, y = draw([300, 300, 300], seed=7)
+    classifier = WithDistributions().fit(X, y)
+    X_new, y_new = draw([900, 300, 300], seed=8)
+    assert adjust_to_prior(classifier, X_new).p_value_ < 1e-3
+    classifier._row_weights = np.where(y == "a", 3.0, 1.0)
+    assert adjust_to_prior(classifier, X_new).p_value_ > 0.01
+    classifier._row_weights = np.where(y == "c", 0.0, 1.0)
+    assert adjust_to_prior(classifier, X_new).p_value_ < 1e-3
+    assert adjust_to_prior(classifier, X_new[(y_new == "b") | (y_new == "a")][::2]).p_value_ < 1e-3
+    two = np.append(np.flatnonzero(y_new == "a")[:300], np.flatnonzero(y_new == "b"))
+    assert adjust_to_prior(classifier, X_new[two]).p_value_ > 0.01
+
+
+def test_p_value_without_predictions():
+    X, y = draw([40, 40, 40], seed=0)
+    sgan = SGANClassifier(max_epochs=1, ensemble=None, unlabeled_value=None, random_state=0)
+    assert adjust_to_prior(sgan.fit(X, y), X).p_value_ is None
+    codes = np.unique(y, return_inverse=True)[1]
+    spreading = LabelSpreading().fit(X, mask_labels(codes, per_class=20, random_state=0))
+    assert adjust_to_prior(spreading, X).p_value_ is None
 
 
 def test_equal_probabilities_have_no_p_value():

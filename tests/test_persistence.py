@@ -36,9 +36,11 @@ from torch import nn
 
 import sgan_sklearn
 from sgan_sklearn import SGANClassifier, Training, load, save
+from sgan_sklearn._fitted_state import fitted_state, restore_fitted_state
 from sgan_sklearn._storage.encoding import decode, encode
 from sgan_sklearn._storage.files import FORMAT, OLDEST_FORMAT, read_file, write_file
 from sgan_sklearn._storage.state import history_records, plain_history
+from sgan_sklearn._target import ClassTarget
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
 from sgan_sklearn.augmentations import AffineAugmentation
 from sgan_sklearn.objectives import OBJECTIVES, Complement, FeatureMatching
@@ -577,6 +579,8 @@ EPOCHS = np.arange(3)
         {"epoch": (EPOCHS, [1, 2, 3]), "loss": (EPOCHS, np.ones((3, 2)))},
         {"epoch": (EPOCHS, [1, 2, 3]), "loss": (EPOCHS, ["a", "b", "c"])},
         {"epoch": (EPOCHS, [1, 2, 3]), 3: (EPOCHS, np.ones(3))},
+        {"epoch": (np.zeros((10**15, 0), dtype=np.int64), np.zeros((10**15, 0)))},
+        {"epoch": (EPOCHS, [1, 2, 3]), "loss": (EPOCHS, np.zeros((10**15, 0)))},
         [{"epoch": "first"}],
         [3],
     ],
@@ -584,6 +588,66 @@ EPOCHS = np.arange(3)
 def test_forged_histories_are_refused(history):
     with pytest.raises(ValueError, match="The history must have"):
         history_records(history)
+
+
+# --- class proportions and labeled rows -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["labels", "weights", "probabilities", "early stopping", "part"])
+def test_class_proportions_are_saved(make_classifier, data, path, kind):
+    X, y = data
+    classifier, weights = make_classifier(ensemble=None), None
+    labeled, trained = y != -1, np.ones(len(y), dtype=bool)
+    if kind == "weights":
+        weights = np.arange(len(y)) % 4.0
+    if kind == "early stopping":
+        classifier.set_params(early_stopping=True, validation_fraction=0.25)
+    if kind == "probabilities":
+        y = np.where(labeled[:, np.newaxis], [[0.5, 0.3, 0.2]], np.nan)
+    if kind == "part":
+        classifier.partial_fit(X[:20], y[:20], classes=[0, 1, 2]).partial_fit(X[20:], y[20:])
+        labeled, trained = labeled[20:], trained[20:]
+    else:
+        classifier.fit(X, y, sample_weight=weights)
+    loaded = saved_and_loaded(classifier, path)
+    for fitted in (classifier, loaded):
+        np.testing.assert_array_equal(fitted.labeled_mask_, labeled)
+        if kind != "early stopping":
+            expected = np.average(fitted.label_distributions_[trained], axis=0, weights=weights)
+            np.testing.assert_allclose(fitted.class_prior_, expected, rtol=1e-5)
+        assert fitted.class_prior_.sum() == pytest.approx(1, abs=1e-12)
+    np.testing.assert_array_equal(loaded.class_prior_, classifier.class_prior_)
+    if kind == "early stopping":  # held-out rows do not count
+        assert (classifier._row_weights[~labeled] == 1).all()
+        assert 0 < (classifier._row_weights == 0).sum() < labeled.sum()
+
+
+def test_class_proportions_of_many_rows():
+    distributions = np.broadcast_to(np.array([0.3, 0.7], dtype=np.float32), (3_000_000, 2))
+    np.testing.assert_allclose(ClassTarget.proportions(distributions, None), [0.3, 0.7], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("labeled_mask", None),
+        ("labeled_mask", np.zeros(60)),
+        ("labeled_mask", np.zeros(59, dtype=bool)),
+        ("labeled_mask", np.zeros((60, 1), dtype=bool)),
+        ("labeled_mask", np.array([False] * 60, dtype=object)),
+        ("row_weights", np.ones(59)),
+        ("row_weights", np.ones(60, dtype=np.float32)),
+        ("row_weights", np.zeros(60)),
+        ("row_weights", np.full(60, np.nan)),
+        ("row_weights", np.append(np.ones(59), -1)),
+        ("row_weights", "none"),
+    ],
+)
+def test_forged_values_of_rows_are_refused(make_classifier, data, name, value):
+    classifier = make_classifier(ensemble=None, max_epochs=1).fit(*data)
+    state = {**fitted_state(classifier), name: value}
+    with pytest.raises(ValueError, match=r"each row|not weights"):
+        restore_fitted_state(clone(classifier), state)
 
 
 # --- files of all former formats ------------------------------------------------------------------
@@ -599,8 +663,11 @@ def test_models_of_older_versions_are_loaded(name, version):
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         loaded = load(DATA / f"{name}_format{version}.sgan")
     expected = json.loads((DATA / f"predicted_format{version}.json").read_text())[name]
-    X, _ = inputs(name)
+    X, y = inputs(name)
     np.testing.assert_allclose(loaded.predict_proba(X[:5]), expected, atol=1e-5)
+    np.testing.assert_array_equal(loaded.labeled_mask_, y.astype(str) != "-1")
+    means = loaded.label_distributions_.mean(axis=0)
+    np.testing.assert_allclose(loaded.class_prior_, means, atol=1e-6)
     made = loaded.sample(4, random_state=0)
     assert made.shape == X[:4].shape
     if name == "frame":

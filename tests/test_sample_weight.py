@@ -312,3 +312,6 @@ def test_class_whose_labels_do_not_count(class_weight, weight):
     ).fit(X, few, sample_weight=weights)
     assert classifier.classes_.tolist() == [0, 1, 2]
     assert np.isfinite(classifier.predict_proba(X)).all()
+    classifier.set_params(regularizer="class_prior")
+    with pytest.raises(ValueError, match=r"1 of 3 classes have none \(labels of weight 0"):
+        classifier.fit(X, few, sample_weight=weights)

@@ -194,17 +194,23 @@ def history_records(history: Any) -> list[dict[str, Any]]:
         records = history
     else:
         try:
+            # An array of 10**12 rows of no columns needs no bytes in a file.
+            for epochs, values in history.values():
+                if epochs.ndim != 1 or epochs.dtype != np.int64 or np.ndim(values) != 1:
+                    raise ValueError
             n_epochs = len(history["epoch"][0]) if history else 0
             records = [{} for _ in range(n_epochs)]
             for name, (epochs, values) in history.items():
                 is_complete = name != "epoch" or np.array_equal(epochs, np.arange(n_epochs))
-                if not (is_complete and epochs.dtype == np.int64 and (epochs >= 0).all()):
+                if not (is_complete and (epochs >= 0).all()):
                     raise ValueError
                 values = values.tolist() if isinstance(values, np.ndarray) else values
                 for epoch, value in zip(epochs.tolist(), values, strict=True):
                     records[epoch][name] = value
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            raise ValueError("The history must have values for some of its epochs.") from None
+            raise ValueError(
+                "The history must have an array of epochs and as many values for each name."
+            ) from None
     if not all(
         isinstance(record, dict)
         and all(isinstance(name, str) and isinstance(v, Real) for name, v in record.items())

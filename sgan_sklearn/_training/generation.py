@@ -173,7 +173,7 @@ def sampled_rows(estimator: Any, n_samples: int, codes: np.ndarray | None, seed:
     with seeded(seed, torch.device(net.device)):
         if estimator.sampler_ is not None:
             if codes is None:
-                codes = draw_codes(estimator.class_prior_, n_samples)
+                codes = draw_codes(estimator.class_prior_.astype(np.float32), n_samples)
             rows = rows_of_sampler(estimator.sampler_, codes, net.row_shape_[0])
         elif codes is None:
             rows = generate(net, n_samples, column_map)

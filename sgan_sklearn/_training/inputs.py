@@ -80,6 +80,14 @@ class Inputs(NamedTuple):
         mask = np.ones(len(self.rows), dtype=bool) if self.used is None else self.used
         return mask if self.held_out_mask is None else mask & ~self.held_out_mask
 
+    @property
+    def row_weights(self) -> np.ndarray | None:
+        """How much each row counts among those that the networks learn from; None for equally."""
+        trained = self.trained
+        if self.frequencies is None and trained.all():
+            return None
+        return np.where(trained, 1.0 if self.frequencies is None else self.frequencies, 0.0)
+
 
 # Parameters that do not change the result of a training.
 IRRELEVANT_PARAMS = ("device", "verbose", "callbacks")
@@ -130,7 +138,7 @@ def check_inputs(
     taught = _of_rows(labels, used)
     _check_has_labels(labels, taught, in_parts)
     # A class whose labels all have the weight 0 has no share.
-    has_shares = frequencies is None and not np.setdiff1d(labels.codes, [-1, *taught.codes]).size
+    has_shares = frequencies is None and (used.all() or _n_classes(taught) == _n_classes(labels))
     held_out_mask, seed = _held_out_mask(estimator, taught, continued)
     trained = used if held_out_mask is None else used & ~held_out_mask
     taught = _of_rows(labels, trained)
@@ -219,6 +227,11 @@ def _row_weights(
 def _probabilities(labels: Labels) -> list[np.ndarray]:
     """Return the class probabilities of the labels, if any."""
     return [] if labels.probabilities is None else [labels.probabilities]
+
+
+def _n_classes(labels: Labels) -> int:
+    """Return the number of classes with a label."""
+    return len(np.unique(labels.codes[labels.codes >= 0]))
 
 
 def _of_rows(labels: Labels, mask: np.ndarray) -> Labels:

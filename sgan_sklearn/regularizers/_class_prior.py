@@ -118,9 +118,9 @@ default="auto"
                 prior = np.empty(0)
             if prior.shape != (n_classes,) or not (np.isfinite(prior) & (prior > 0)).all():
                 raise ValueError(
-                    "The 'prior' parameter of ClassPrior must hold one positive share for each "
-                    f"class. Got {self.prior!r} for {n_classes} classes. Give the shares in the "
-                    "order of classes_, or 'auto'."
+                    "The 'prior' parameter of ClassPrior must hold one positive number for each "
+                    f"class. Got {self.prior!r} for {n_classes} classes. Give the proportions "
+                    "in the order of classes_, or 'auto'."
                 )
         elif self.prior == "uniform":
             prior = np.ones(n_classes)
@@ -129,8 +129,8 @@ default="auto"
             if not counts.all():
                 raise ValueError(
                     f"ClassPrior(prior={self.prior!r}) needs a labeled row of each class, but "
-                    f"{(counts == 0).sum()} of {n_classes} classes have none in the first part. "
-                    "Give the prior as a list of shares, or 'uniform'."
+                    f"{(counts == 0).sum()} of {n_classes} classes have none (labels of weight 0 "
+                    "do not count). Give the prior as a list of proportions, or 'uniform'."
                 )
             prior = counts / labeled.sum()
             if self.prior != "labels" and n_classes > 1 and not labeled.all():
