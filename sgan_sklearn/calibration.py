@@ -78,8 +78,8 @@ class PriorAdjustedClassifier(ClassifierMixin, BaseEstimator):
         Result of a test whether the class probabilities of the new rows have the same means as
         those of the unlabeled training rows. A small one, such as 0.01, means that the rows have
         changed: the class proportions, or the rows of a class. None if the classifier is no
-        `SGANClassifier`, or with fewer than two different rows, as if all training rows were
-        labeled. After `partial_fit`, the training rows are those of the last part.
+        `SGANClassifier`, or with fewer than two different unlabeled training rows or new rows.
+        After `partial_fit`, the training rows are those of the last part.
     n_features_in_ : int
         Number of columns, if the classifier stores it.
     n_iter_ : int
@@ -422,18 +422,25 @@ def _p_value_of_means(
         return None
     if not any(np.ptp(rows, axis=0).any() for rows in (probabilities, others)):
         return None
-    means, covariance = [], np.zeros(2 * probabilities.shape[1:])
+    means, squares, effective = [], np.zeros(2 * probabilities.shape[1:]), []
     for rows, counts in ((probabilities, weights), (others, np.ones(len(others)))):
         shares = counts / counts.sum()
         means.append(shares @ rows)
-        weighted = shares[:, np.newaxis] * (rows - means[-1])
-        covariance += weighted.T @ weighted * len(rows) / (len(rows) - 1)
-    difference = means[0] - means[1]
+        effective.append(1 / np.square(shares).sum())
+        squares += effective[-1] * ((rows - means[-1]).T * shares) @ (rows - means[-1])
+    n_rows, difference = sum(effective), means[0] - means[1]
+    # Both samples have one distribution if nothing has changed, so their covariances are pooled:
+    # that of a few new rows alone would be too inaccurate.
+    covariance = squares / (n_rows - 2) * sum(1 / n for n in effective)
     # The probabilities sum to one, so that one of the classes is redundant.
     variances, directions = np.linalg.eigh(covariance)
     kept = variances > 1e-6 * variances[-1]
+    n_kept = int(kept.sum())
+    if n_rows - n_kept - 1 <= 0:
+        return None
     statistic = ((difference @ directions[:, kept]) ** 2 / variances[kept]).sum()
-    return float(stats.chi2.sf(statistic, kept.sum()))
+    factor = (n_rows - n_kept - 1) / ((n_rows - 2) * n_kept)
+    return float(stats.f.sf(factor * statistic, n_kept, n_rows - n_kept - 1))
 
 
 def _normalized(values: np.ndarray) -> np.ndarray:

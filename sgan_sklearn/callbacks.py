@@ -46,8 +46,10 @@ class FrechetDistanceCallback(Callback):
     every_n_epochs : int, default=1
         Number of epochs between records.
     n_samples : int, default=2000
-        Number of generated rows, and of real rows, which are chosen at random. With fewer samples
-        than features the distance is too large.
+        Number of generated rows, and of real rows, which are chosen at random, by their weights if
+        there are some. With fewer samples than features the distance is too large. The statistics
+        of the generator's batch normalization are computed again when the training ends, after
+        the last record.
 
     Raises
     ------
@@ -98,11 +100,15 @@ class FrechetDistanceCallback(Callback):
         # The same rows and latent vectors in each epoch.
         rng = torch.Generator().manual_seed(0)
         rows = dataset_train.rows
-        chosen = torch.randperm(len(rows), generator=rng)[: self.n_samples].to(rows.device)
+        chosen = torch.randperm(len(rows), generator=rng)[: self.n_samples]
+        if dataset_train.frequencies is not None:  # generated rows follow the weighted distribution
+            ends = dataset_train.frequencies.cpu().double().cumsum(0)
+            points = ends[-1] * torch.rand(self.n_samples, generator=rng, dtype=torch.float64)
+            chosen = torch.searchsorted(ends, points, right=True).clamp(max=len(rows) - 1)
         latent = torch.randn(self.n_samples, net.latent_dim, generator=rng)
         features = net.averaged_module_.forward_features
         with torch.inference_mode():
-            real = _in_chunks(features, rows[chosen].to(net.device))
+            real = _in_chunks(features, rows[chosen.to(rows.device)].to(net.device))
             generated = _in_chunks(
                 lambda latent: features(net.averaged_generator_(latent)), latent.to(net.device)
             )

@@ -19,7 +19,11 @@ from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import LinearSVC
 
 from sgan_sklearn import SGANClassifier
-from sgan_sklearn.calibration import PriorAdjustedClassifier, adjust_to_prior
+from sgan_sklearn.calibration import (
+    PriorAdjustedClassifier,
+    _p_value_of_means,
+    adjust_to_prior,
+)
 from sgan_sklearn.model_selection import mask_labels
 
 CENTERS = [[0, 0], [2, 0], [0, 2]]
@@ -116,6 +120,17 @@ def test_p_values_are_uniform_without_a_shift():
         X, _ = draw(new_counts, 1000 + seed)
         values.append(adjust_to_prior(classifier, X).p_value_)
     assert stats.kstest(values, "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize(("n_classes", "n_new"), [(2, 5), (3, 10), (10, 10), (10, 50)])
+def test_few_new_rows_are_rarely_a_shift(n_classes, n_new):
+    rng = np.random.RandomState(0)
+    logits = 2 * rng.randn(200, 300 + n_new, n_classes)
+    values = [
+        _p_value_of_means(p[:300], np.ones(300), p[300:]) for p in special.softmax(logits, axis=2)
+    ]
+    assert np.mean(np.array(values) < 0.01) <= 0.03
+    assert np.mean(np.array(values) < 0.5) > 0.3
 
 
 def test_p_value_of_a_shift(shifted):

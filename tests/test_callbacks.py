@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import matplotlib.image
 import numpy as np
 import pytest
 import torch
 
 from sgan_sklearn import HistoryDisplay, SGANClassifier, Training
+from sgan_sklearn import callbacks as callbacks_module
 from sgan_sklearn.callbacks import FrechetDistanceCallback, SampleGridCallback, frechet_distance
 
 
@@ -128,6 +131,29 @@ def test_frechet_distance_in_the_history(images, labels, params):
     np.testing.assert_array_equal(
         display.lines_["frechet_distance"].get_xydata(), [[2, recorded[1]], [4, recorded[3]]]
     )
+
+
+def test_frechet_distance_to_rows_by_their_weights(images, labels, monkeypatch):
+    net = fitted(images, labels).net_
+    seen = []
+
+    def distance(real, generated):
+        seen.append(real)
+        return 0.0
+
+    monkeypatch.setattr(callbacks_module, "frechet_distance", distance)
+    rows = torch.rand(6, 1, 8, 8)
+    for weights in (None, torch.tensor([0.0, 3.0, 0.0, 1.0, 0.0, 0.0])):
+        dataset = SimpleNamespace(rows=rows, frequencies=weights)
+        FrechetDistanceCallback(n_samples=400).on_epoch_end(net, dataset_train=dataset)
+    with torch.inference_mode():
+        features = net.averaged_module_.forward_features(rows)
+    alike = [
+        np.isclose(real[:, None], features, atol=1e-5).all(axis=2).sum(axis=0) for real in seen
+    ]
+    assert alike[0].tolist() == [1] * 6
+    assert alike[1][[0, 2, 4, 5]].sum() == 0
+    assert alike[1][1] == pytest.approx(300, abs=40)
 
 
 def test_frechet_distance_needs_a_generator(images, labels):

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sgan_sklearn import SGANClassifier, load, save
 from sgan_sklearn._data.batches import SemiSupervisedDataset
 from sgan_sklearn._training import ensemble as ensemble_module
-from sgan_sklearn._training.ensemble import MEMBERS, BalancedSelfTraining, Ensemble
+from sgan_sklearn._training.ensemble import MEMBERS, BalancedSelfTraining, Ensemble, _Rows
 from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture
 from sgan_sklearn.model_selection import mask_labels
 from sgan_sklearn.regularizers._simple_classifiers import label_spreading_accuracy
@@ -196,6 +196,21 @@ def test_forests_are_small_in_cross_validation(wine, monkeypatch):
     small(ensemble=[Watched(70), Watched(20), boosting]).fit(X, few)
     assert sorted(sizes) == [20] * 4 + [30] * 3 + [70]
     assert counts == [40] * 4  # fewer steps would be another model
+
+
+def test_weights_do_not_depend_on_the_order_of_the_rows(monkeypatch):
+    monkeypatch.setattr(ensemble_module, "MAX_FOLDS", 3)
+    X, y = load_digits(return_X_y=True)
+    X = StandardScaler().fit_transform(X).astype(np.float32)
+    few = mask_labels(y, per_class=5, random_state=0)
+    ratios = []
+    for order in (np.random.RandomState(0).permutation(len(y)), np.argsort(y, kind="stable")):
+        dataset = SemiSupervisedDataset(torch.from_numpy(X[order]), torch.from_numpy(few[order]))
+        rows = _Rows(X[order], few[order], None)
+        ensemble = Ensemble((), dataset, n_classes=10, seed=0)
+        shares = ensemble._shares(("self_training", "logistic_regression"), rows, 10)
+        ratios.append(shares[0] / shares[1])
+    assert min(ratios) > 2
 
 
 def test_members_that_need_all_labels_have_equal_weights():

@@ -320,6 +320,9 @@ def test_virtual_adversarial_eps_by_scale():
     assert VirtualAdversarial().prepare(constant, one_class, 1).eps == 0.5
     assert VirtualAdversarial().prepare(levels, one_class, 1).eps == 0.5
     assert VirtualAdversarial().prepare(standardized * [1, 1, 0.3], one_class, 1).eps == 1.0
+    held_out = standardized[np.abs(standardized).max(axis=1) < 2.2]
+    assert 0.85 < held_out.std(axis=0).max() < 0.98
+    assert VirtualAdversarial().prepare(held_out, one_class[: len(held_out)], 1).eps == 0.5
     assert VirtualAdversarial(eps=0.2).prepare(rows, one_class, 1).eps == 0.2
 
 

@@ -274,7 +274,7 @@ class Ensemble:
     def _brier_score(self, member: Any, rows: _Rows, n_classes: int) -> float:
         """Return the mean squared error of the class probabilities in cross-validation."""
         labeled = np.flatnonzero(rows.codes >= 0)
-        unlabeled = np.flatnonzero(rows.codes < 0)[:MAX_UNLABELED_IN_FOLDS]
+        unlabeled = random_subset(np.flatnonzero(rows.codes < 0), MAX_UNLABELED_IN_FOLDS)
         true = rows.codes[labeled]
         n_folds = min(MAX_FOLDS, int(np.bincount(true).max()))
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)

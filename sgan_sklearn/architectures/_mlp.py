@@ -57,7 +57,8 @@ class _MLPDiscriminator(Discriminator):
 
     def initialize_from_data(self, x: Tensor) -> None:
         x = x.flatten(1)
-        # Include the hidden noise, so that the units also have unit variance in training.
+        # The hidden noise is included, so that its units have about unit variance in training. The
+        # input noise is not: with it, the units of the first layer vary more.
         for layer in self.hidden:
             x = self.hidden_noise(F.relu(layer.initialize_from_data(x)))
         self.output.initialize_from_data(x)

@@ -195,12 +195,13 @@ class ResNetArchitecture(Architecture):
 
     The first layer of the discriminator is fixed: it whitens patches of 2 x 2 pixels of the
     training images. Each of the following stages has a convolution, a max pooling that halves the
-    image as long as each side keeps at least 3 pixels, and further convolutions, to whose result
-    the halved image is added. All convolutions are 3 x 3 with batch normalization and Gaussian
-    error linear units. A linear layer maps the maxima over the remaining pixels to the outputs. The
-    generator repeats the pixels of a small image and applies a convolution, until the size is
-    reached. For feature matching, it imitates these maxima, the means of all layers over quarters
-    of the image or smaller parts, and the means of the squares of each stage over the image.
+    image as long as each side keeps at least 3 pixels, and further convolutions; from three on, the
+    halved image is added to the result of the last one. All convolutions are 3 x 3 with batch
+    normalization and Gaussian error linear units. A linear layer maps the maxima over the remaining
+    pixels to the outputs. The generator repeats the pixels of a small image and applies a
+    convolution, until the size is reached. For feature matching, it imitates these maxima, the
+    means of all layers over quarters of the image or smaller parts, and the means of the squares of
+    each stage over the image.
 
     Batch normalization mixes rows in training, so labeled, unlabeled and generated rows are passed
     separately, and the statistics for predictions are those of real rows, augmented or not.

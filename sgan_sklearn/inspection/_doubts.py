@@ -121,7 +121,7 @@ def label_doubts(
 
 
 def _doubts(classifier: Any, X: Any, labels: np.ndarray) -> np.ndarray:
-    """Return the doubts of a fitted classifier; 1 for classes that it does not know."""
+    """Return the doubts of a fitted classifier, for which unknown classes have probability 0."""
     probabilities, classes = class_probabilities(classifier, X), classifier.classes_
     is_label = labels[:, np.newaxis] == classes
     given = np.where(is_label, probabilities, 0.0).sum(axis=1)

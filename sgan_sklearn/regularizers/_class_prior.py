@@ -72,7 +72,8 @@ default="auto"
         Number of training steps over which the weight increases to its full value.
     decay : float, default=0.99
         Decay of the moving average, over about ``1 / (1 - decay)`` batches. 0 uses each batch
-        separately.
+        separately. The average begins at the prior in each `fit` and each `partial_fit`, so that
+        the term is weak in the first batches.
 
     References
     ----------

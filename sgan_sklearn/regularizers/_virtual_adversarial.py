@@ -81,10 +81,11 @@ class VirtualAdversarial(Regularizer):
         """Return a copy with `eps` as a number."""
         eps = self.eps
         if isinstance(eps, str):
-            deviations = rows.std(axis=0)
-            # Columns that were scaled individually have unit or, if constant, zero variance. Levels
-            # of categories, which are zeros and ones, are ignored.
-            alone = np.isclose(deviations, 1, atol=0.01) | (deviations == 0)
+            deviations = rows.std(axis=0, dtype=np.float64)
+            # Columns that were scaled individually have unit or, if constant, zero variance, nearly
+            # so without the rows that early stopping holds out. Levels of categories, which are
+            # zeros and ones, are ignored.
+            alone = np.isclose(deviations, 1, atol=0.2) | (deviations == 0)
             alone |= ((rows == 0) | (rows == 1)).all(axis=0)
             eps = 0.5 if alone.all() else 1.0
             eps = max(MIN_EPS, min(eps, _margin(rows, codes)))

@@ -70,7 +70,8 @@ class CriticSampler(Sampler):
 
     The generator of the classifier is trained to be useful to the discriminator, not to resemble
     the rows. This generator is trained only to resemble them. With ``C`` the output of the critic
-    for a row and its class, the critic and then the generator ``G`` minimize::
+    for a row and its class, and its gradient with respect to both, the critic and then the
+    generator ``G`` minimize::
 
         mean softplus(C(G)) + mean softplus(-C(real)) + penalty / 2 * mean |grad C(real)|^2
         mean softplus(-C(G))
