@@ -68,6 +68,8 @@ NETWORKS = {
 GAME = {"regularizer": None, "augment": None, "training__averaging_decay": 0.999}
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
+# Rows and columns of the matrices whose products the steps are compared with.
+SIDE = 2048
 N_COLUMNS, N_CLASSES = 50, 10
 PEERS = {
     "LabelSpreading (knn)": lambda: LabelSpreading("knn"),
@@ -189,7 +191,7 @@ def measure_share(key: dict, folder: Path | None, options: argparse.Namespace) -
     with FlopCounterMode(display=False) as counter:
         net.train_step(batch)
     dtype = getattr(torch, key["precision"])
-    square = torch.randn(2048, 2048, device=key["device"], dtype=dtype)
+    square = torch.randn(SIDE, SIDE, device=key["device"], dtype=dtype)
     of_steps, of_products = [], []
     for _ in range(options.rounds):
         n_steps = 10
@@ -197,7 +199,7 @@ def measure_share(key: dict, folder: Path | None, options: argparse.Namespace) -
         of_products.append(seconds_of(lambda: square @ square, key["device"], n_steps))
     operations = counter.get_total_flops()
     rate = operations / np.median(of_steps)
-    peak = 2 * 2048**3 / np.median(of_products)
+    peak = 2 * SIDE**3 / np.median(of_products)
     return {
         "operations_per_step": operations,
         "step_rate": float(rate),

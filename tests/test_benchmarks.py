@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -647,9 +648,24 @@ def throughput(benchmark):
 
 @pytest.mark.slow
 def test_throughput_is_measured_and_reported(throughput, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource", reason="Windows has no limits of the memory")
     monkeypatch.setattr(throughput, "SIZES", (500, 1_000))
     monkeypatch.setattr(throughput, "ROWS_METHODS", ("SGANClassifier", "LabelSpreading (knn)"))
     monkeypatch.setattr(throughput, "NETWORKS", {"mlp": SMALL_NETWORK})
+    monkeypatch.setattr(throughput, "SIDE", 256)
+    run, commands = subprocess.run, []
+
+    def run_the_first(command, **options):
+        """Run one fit in a process of its own, and the others in this one."""
+        commands.append(command)
+        if len(commands) == 1:
+            return run(command, **options)
+        with monkeypatch.context() as patch, redirect_stdout(io.StringIO()) as printed:
+            patch.setattr(resource, "setrlimit", lambda *limits: None)
+            throughput.fit_in_child(json.loads(command[-1]))
+        return Namespace(returncode=0, stdout=printed.getvalue(), stderr="")
+
+    monkeypatch.setattr(throughput.subprocess, "run", run_the_first)
     rng = np.random.RandomState(0)
     y = np.arange(200) % 10
     X = (rng.randint(0, 50, size=(200, 4, 4)) + 20 * y[:, None, None]).astype(np.uint8)
@@ -670,6 +686,7 @@ def test_throughput_is_measured_and_reported(throughput, tmp_path, monkeypatch):
     # The layers of both networks, forward and, but for some, twice backward, for 30 rows or less.
     n_weights = 16 * 8 + 8 * 10 + 64 * 8 + 8 * 16
     assert 2 * 30 * 16 * 8 < by_part["share"][0]["operations_per_step"] < 2 * 3 * 50 * n_weights
+    assert len(commands) == 4
     assert not any("failed" in cell for cell in by_part["rows"])
     assert "SGANClassifier grow as rows to the power of" in throughput.summarize(cells)
 

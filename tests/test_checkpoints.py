@@ -127,6 +127,27 @@ def test_images_are_resumed(make_classifier, tmp_path, architecture, n_channels)
     assert_same_to_the_bit(uninterrupted, resumed, images)
 
 
+uninterrupted = []
+
+
+def test_resumed_training_where_the_simple_classifiers_matter(
+    make_classifier, overlapping, tmp_path
+):
+    X, y = overlapping
+
+    def make(**more):
+        return make_classifier(ensemble=["extra_trees", "self_training"], **more)
+
+    uninterrupted = make().fit(X, y)
+    assert uninterrupted.net_.regularizers[2].factor_ > 0  # of distillation
+    alone = make().set_params(ensemble=None).fit(X, y)
+    assert not np.array_equal(alone.predict_proba(X), uninterrupted.predict_proba(X))
+    kill(make(training__checkpoint_dir=tmp_path), 4, X, y)
+    resumed = make(training__checkpoint_dir=tmp_path, training__resume=True).fit(X, y)
+    assert resumed.net_.n_epochs_resumed_ == 1
+    assert_same_to_the_bit(uninterrupted, resumed, X)
+
+
 @given(st.lists(st.integers(0, 17), max_size=4), st.integers(1, 4))
 @settings(max_examples=15)
 def test_any_number_of_kills_is_survived(tmp_path_factory, steps, every):
@@ -143,7 +164,9 @@ def test_any_number_of_kills_is_survived(tmp_path_factory, steps, every):
     for step in steps:
         with contextlib.suppress(KilledError):
             make(callbacks=[Killer(step)], **options).fit(X, y)
-    assert_same_to_the_bit(make().fit(X, y), make(**options).fit(X, y), X)
+    if not uninterrupted:
+        uninterrupted.append(make().fit(X, y))
+    assert_same_to_the_bit(uninterrupted[0], make(**options).fit(X, y), X)
 
 
 def test_damaged_checkpoint_is_replaced_by_the_one_before(make_classifier, data, tmp_path):
@@ -396,6 +419,7 @@ def test_folder_in_place_of_a_checkpoint_is_ignored(make_classifier, data, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("joblib")  # one pool of processes for all of these
 def test_fits_of_a_grid_search_share_a_folder(make_classifier, data, labels, tmp_path):
     options = {
         "training__checkpoint_dir": tmp_path / "a" / "b",
@@ -464,6 +488,7 @@ X, y = rng.randn(100, 4), rng.randint(-1, 3, 100)
 clf = SGANClassifier(
     max_epochs=100,
     regularizer=None,
+    ensemble=None,
     device="cpu",
     random_state=0,
     training=Training(checkpoint_dir=sys.argv[1], resume=True),

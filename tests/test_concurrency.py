@@ -228,6 +228,6 @@ def test_many_fits_leave_no_files_and_threads(make_classifier, data, tmp_path):
 
     fit()
     before = left()
-    for _ in range(50):
+    for _ in range(10):
         fit()
     assert left() == before

@@ -1,7 +1,9 @@
 """Files with changed content and a correct checksum."""
 
 import copy
+import multiprocessing
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -26,6 +28,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.utils.fixes import parse_version
+from small_models import small_classifier, three_classes
 
 from sgan_sklearn import SGANClassifier, load, save
 from sgan_sklearn._data.dtypes import column_numpy_dtype, numpy_dtype, pandas_dtype
@@ -546,29 +549,41 @@ CHANGES = {
     "a number of steps": lambda state: state["results"].update(n_steps_=-1),
     "a divergence": lambda state: state["results"].update(diverged_=True),
     "an interrupt": lambda state: state["results"].update(interrupted_=True),
-    "an epoch less": lambda state: state["history"].pop(),
+    "an epoch less": lambda state: state["history"].pop("epoch"),
     "a position": lambda state: state["latent_order"].__setitem__(slice(8, 12), 255),
 }
 
 
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """Return a fitted classifier, and a folder with the checkpoints of its first two epochs."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    X, y, _ = three_classes()
+    whole = small_classifier(**OF_CHECKPOINTS).fit(X, y)
+    params = {**OF_CHECKPOINTS, "max_epochs": 2, "training__checkpoint_dir": folder}
+    small_classifier(**params).fit(X, y)
+    return whole, folder
+
+
+OF_CHECKPOINTS = {
+    "max_epochs": 3,
+    "early_stopping": True,
+    "validation_fraction": 0.3,
+    "regularizer": ["virtual_adversarial", "class_prior", PseudoLabel("adaptive")],
+}
+
+
 @pytest.mark.parametrize("change", CHANGES)
-def test_forged_checkpoints_are_ignored(make_classifier, data, tmp_path, change):
-    options = {
-        "max_epochs": 3,
-        "early_stopping": True,
-        "validation_fraction": 0.3,
-        "regularizer": ["virtual_adversarial", "class_prior", PseudoLabel("adaptive")],
-    }
-    X, y = data
-    whole = make_classifier(**options).fit(X, y)
-    make_classifier(**options, training__checkpoint_dir=tmp_path).set_params(max_epochs=2).fit(X, y)
+def test_forged_checkpoints_are_ignored(make_classifier, data, tmp_path, interrupted, change):
+    (X, y), (whole, folder) = data, interrupted
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     newest = max(tmp_path.iterdir())
     state = decode(*read_file(newest))
     CHANGES[change](state)
     arrays, tree, _ = encode(state, "checkpoint")
     write_file(newest, arrays, tree)
     classifier = make_classifier(
-        **options, training__checkpoint_dir=tmp_path, training__resume=True
+        **OF_CHECKPOINTS, training__checkpoint_dir=tmp_path, training__resume=True
     )
     with pytest.warns(
         UserWarning, match=rf"cannot be used and is skipped.*{newest.name}"
@@ -793,18 +808,17 @@ def test_temporary_file_of_another_process_is_kept(path):
     assert not other.exists()
 
 
-LIMITED = """
-import resource, signal, sys
-import numpy as np
-from pathlib import Path
-from sgan_sklearn._storage.files import write_file
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
-try:
-    write_file(Path(sys.argv[1]), {"x": np.zeros(10_000)}, {})
-except OSError as error:
-    print(type(error).__name__)
-"""
+def write_with_limit(path, room):
+    """Write a file, as a process whose files have a largest size; it ends with the status 17."""
+    import resource  # not on Windows
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    try:
+        write_file(path, {"x": np.zeros(10_000)}, {})
+    except OSError:
+        os._exit(17)
+    os._exit(0)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sizes of files have no limits")
@@ -812,7 +826,9 @@ except OSError as error:
 def test_full_disk_keeps_the_former_file(path, room):
     write_file(path, {}, "good")
     before = path.read_bytes()
-    command = [sys.executable, "-c", LIMITED, path, str(room)]
-    assert subprocess.run(command, capture_output=True, text=True).stdout == "OSError\n"
+    child = multiprocessing.get_context("fork").Process(target=write_with_limit, args=(path, room))
+    child.start()
+    child.join()
+    assert child.exitcode == 17
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]

@@ -313,6 +313,7 @@ def everything(n):
     )
 
 
+@pytest.mark.xdist_group("joblib")  # one pool of processes for all of these
 def test_classifier_of_any_frame_can_be_sent_to_processes(make_classifier):
     X = everything(30)
     y = np.arange(30) % 2

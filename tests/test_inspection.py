@@ -320,6 +320,7 @@ def test_progress(wine, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.xdist_group("joblib")  # one pool of processes for all of these
 def test_processes_do_not_change_the_scores(wine):
     one, two = (compare(SPREADING, wine, cv=2, n_jobs=n_jobs) for n_jobs in (None, 2))
     for name, scores in one.scores.items():

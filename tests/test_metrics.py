@@ -128,6 +128,7 @@ def test_cross_validation_with_unlabeled_test_rows():
     assert scores["test_roc_auc_ovr"].mean() > 0.9
 
 
+@pytest.mark.xdist_group("joblib")  # one pool of processes for all of these
 def test_search_in_two_processes(fitted):
     _, X, few = fitted
     scorer = labeled_scorer("accuracy")

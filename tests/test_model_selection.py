@@ -330,6 +330,7 @@ def test_usual_split_misjudges_and_this_one_does_not(trap, model):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("joblib")  # one pool of processes for all of these
 def test_search_is_the_same_in_two_processes():
     X, y = load_iris(return_X_y=True)
     few = mask_labels(y, per_class=6, random_state=0)

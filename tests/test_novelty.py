@@ -143,6 +143,7 @@ def test_rows_without_probabilities_have_the_largest_entropy():
     assert (values[(true < 2) & (y == -1)] > 0.1).all()
 
 
+@pytest.mark.xdist_group("joblib")  # one pool of processes for all of these
 def test_processes_do_not_change_the_result(wine):
     X, y = wine
     forest = RandomForestClassifier(5)

@@ -100,8 +100,8 @@ def assert_same(a, b, X):
     ],
     ids=without_address,
 )
-def test_loaded_classifier_equals_the_saved_one(make_classifier, data, path, params):
-    X, y = data
+def test_loaded_classifier_equals_the_saved_one(make_classifier, overlapping, path, params):
+    X, y = overlapping
     classifier = make_classifier(**params).fit(X, y)
     loaded = saved_and_loaded(classifier, path)
     assert_same(classifier.set_params(callbacks=None), loaded, X)

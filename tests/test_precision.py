@@ -69,7 +69,7 @@ def digits(as_images):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_system_trains_in_bfloat16(architecture, objective):
     X, y = digits(ARCHITECTURES[architecture].for_images)
-    clf = SGANClassifier(architecture, objective, max_epochs=2, device="cpu", random_state=0)
+    clf = SGANClassifier(architecture, objective, max_epochs=1, device="cpu", random_state=0)
     halved = clone(clf).set_params(training=Training(precision="bfloat16")).fit(X, y)
     whole = clf.set_params(training=Training(precision="float32")).fit(X, y)
     assert halved.net_.precision == "bfloat16"

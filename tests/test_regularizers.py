@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits, make_circles, make_classification, make_moons
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.naive_bayes import MultinomialNB
@@ -585,6 +586,17 @@ def test_distillation_uses_the_random_state_of_the_classifier(digits):
     always = Distillation(adaptive=False)  # digits need no teacher
     first, same = (fit(digits, regularizer=always) for _ in range(2))
     np.testing.assert_array_equal(first.label_distributions_, same.label_distributions_)
+    seeds = []
+
+    class Watched(RandomForestClassifier):
+        def fit(self, X, y):
+            seeds.append(self.random_state)
+            return super().fit(X, y)
+
+    teacher = Distillation(Watched(2), adaptive=False)
+    for seed in (0, 0, 1):
+        fit(digits, regularizer=teacher, random_state=seed, max_epochs=1)
+    assert seeds[0] == seeds[1] != seeds[2]
 
 
 def test_distillation_after_unpickling_and_on_other_rows(digits):

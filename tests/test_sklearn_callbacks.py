@@ -61,6 +61,7 @@ def test_labeled_rows_only(make_classifier, data, labels):
     watcher = Watcher()
     names = np.array(["ash", "elm", "oak"], dtype=object)
     make_classifier().set_callbacks(watcher).fit(X, np.where(y == -1, -1, names[y]))
+    assert len(watcher.handed) == 4
     for rows, known in watcher.handed:
         np.testing.assert_array_equal(rows, X[y != -1])
         np.testing.assert_array_equal(known, names[labels][y != -1])
@@ -71,6 +72,7 @@ def test_labeled_rows_of_sparse_matrices(make_classifier, data, form):
     X, y = data
     watcher = Watcher()
     make_classifier(max_epochs=1).set_callbacks(watcher).fit(sparse.csr_matrix(X).asformat(form), y)
+    assert len(watcher.handed) == 2
     for rows, known in watcher.handed:
         np.testing.assert_array_equal(rows.toarray(), X[y != -1])
         assert len(known) == rows.shape[0]

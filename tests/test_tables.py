@@ -595,7 +595,11 @@ def test_generated_missing_values_are_filled_like_real_ones():
 
 def test_images_have_no_heads():
     bounds = np.zeros((2, 1, 8, 8), dtype=np.float32)
-    assert ConvArchitecture().build_generator(4, bounds, Heads()) is not None
+    bounds[1] = 1
+    generator = ConvArchitecture().build_generator(4, bounds, Heads())
+    images = generator(torch.randn(3, 4))
+    assert images.shape == (3, 1, 8, 8)
+    assert ((images >= 0) & (images <= 1)).all()
 
 
 @pytest.mark.parametrize("form", ["array", "pandas", "polars"])
