@@ -272,16 +272,22 @@ def test_fit_with_other_settings(case, setting):
     assert results(model, *inputs()) == expected_results
 
 
+def fitted_in_parts():
+    X, y = rows()
+    model = small().partial_fit(X[:30], y[:30], classes=[0, 1, 2])
+    return model.partial_fit(X[30:], y[30:])
+
+
+@cache
+def learned_in_parts():
+    return learned(fitted_in_parts())
+
+
 @each_setting
 def test_partial_fit_with_other_settings(setting):
-    def fit():
-        model = small().partial_fit(X[:30], y[:30], classes=[0, 1, 2])
-        return model.partial_fit(X[30:], y[30:])
-
-    X, y = rows()
     with setting():
-        model = fit()
-    assert learned(model) == learned(fit())
+        model = fitted_in_parts()
+    assert learned(model) == learned_in_parts()
 
 
 def through_file(model, path):
@@ -297,6 +303,12 @@ COPIES = {
 }
 
 
+@cache
+def continued(case):
+    """Return what a model learns that continues with default settings."""
+    return learned(copy.deepcopy(plain(case)[0]).partial_fit(*CASES[case][1]()))
+
+
 @each_setting
 @pytest.mark.parametrize("case", ["numbers", "images", "critic", "own_modules"])
 def test_copies_are_equal_and_continue_with_other_settings(case, setting, tmp_path):
@@ -310,7 +322,7 @@ def test_copies_are_equal_and_continue_with_other_settings(case, setting, tmp_pa
         assert results(found, X, y) == expected, name
         if case in ("numbers", "own_modules"):
             found.partial_fit(X, y)
-            assert learned(found) == learned(copy.deepcopy(model).partial_fit(X, y)), name
+            assert learned(found) == continued(case), name
 
 
 @each_setting
@@ -356,15 +368,25 @@ def test_splits_and_scores_with_other_settings(setting):
     assert [bits(value) for value in found] == [bits(value) for value in split_and_score()]
 
 
+TRANSFORMERS = {"one": StandardScaler(), "pipeline": make_pipeline(StandardScaler(), PCA())}
+
+
+@cache
+def scaled_by(name):
+    """Return what a model learns with a transformer, and its results."""
+    X, y = rows()
+    model = small(scaling=TRANSFORMERS[name]).fit(X, y)
+    return learned(model), results(model, X, y)
+
+
 @each_setting
 def test_rows_scaled_in_another_thread(setting, monkeypatch):
     X, y = rows()
-    scaling = make_pipeline(StandardScaler(), PCA())
-    expected = small(scaling=scaling).fit(X, y)
+    expected, _ = scaled_by("pipeline")
     monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 0)
     with setting():
-        found = small(scaling=scaling).fit(X, y)
-    assert learned(found) == learned(expected)
+        found = small(scaling=TRANSFORMERS["pipeline"]).fit(X, y)
+    assert learned(found) == expected
 
 
 # PyTorch itself cannot set the default device within a block with another one.
@@ -607,18 +629,15 @@ def test_default_dtype_in_a_forked_process(within):
 
 @pytest.mark.parametrize("output", ["pandas", "polars"])
 @pytest.mark.parametrize("in_file", [False, True])
-@pytest.mark.parametrize(
-    "scaling", [StandardScaler(), make_pipeline(StandardScaler(), PCA())], ids=["one", "pipeline"]
-)
+@pytest.mark.parametrize("scaling", TRANSFORMERS)
 def test_transformer_with_set_output(scaling, in_file, output, monkeypatch):
     X, y = rows()
-    expected = small(scaling=scaling).fit(X, y)
+    expected = scaled_by(scaling)
     if in_file:
         monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 0)
-    with_output = clone(scaling).set_output(transform=output)
+    with_output = clone(TRANSFORMERS[scaling]).set_output(transform=output)
     found = small(scaling=with_output).fit(X, y)
-    assert learned(found) == learned(expected)
-    assert results(found, X, y) == results(expected, X, y)
+    assert (learned(found), results(found, X, y)) == expected
 
 
 def test_infinite_values_are_found_with_assume_finite():
@@ -638,7 +657,7 @@ def deterministic():
     "params",
     [
         *({"objective": name} for name in OBJECTIVES),
-        *({"regularizer": name} for name in REGULARIZERS),
+        {"regularizer": [*REGULARIZERS]},
     ],
     ids=str,
 )
@@ -786,6 +805,14 @@ def test_saved_model_with_text_of_either_string_storage(storage, tmp_path):
 
 # --- options of Python --------------------------------------------------------------------------
 
+# The default takes seconds longer.
+SMALL_ENSEMBLES = """
+from sgan_sklearn._training import ensemble
+from sgan_sklearn.regularizers import _distillation
+_distillation.N_TREES = ensemble.N_TREES = 5
+ensemble.MIN_STEPS = ensemble.MAX_STEPS = 20
+"""
+
 HEALTHY = """
 import copy, os, pickle, tempfile
 import numpy as np
@@ -832,11 +859,8 @@ def run(script, *options, **environment):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(
-    "options", [["-W", "error"], pytest.param(["-O"], marks=pytest.mark.slow)], ids=" ".join
-)
-def test_options_of_python(options):
-    result = run(HEALTHY, *options)
+def test_options_of_python():
+    result = run(SMALL_ENSEMBLES + HEALTHY, "-O", "-W", "error")
     assert (result.stdout, result.stderr) == ("done\n", "")
 
 
@@ -853,6 +877,8 @@ def test_nothing_depends_on_assertions():
     for path in Path(sgan_sklearn.__file__).parent.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), path
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert "__debug__" not in names, path
 
 
 TENSORS = """
@@ -873,5 +899,5 @@ assert type(found) is np.ndarray and (found == expected).all() and type(score) i
 def test_tensors_with_array_api_support_of_scikit_learn():
     vendored = "sklearn.externals.array_api_compat"
     pytest.importorskip(vendored, reason="older versions of scikit-learn need another package")
-    result = run(TENSORS, SCIPY_ARRAY_API="1")
+    result = run(SMALL_ENSEMBLES + TENSORS, SCIPY_ARRAY_API="1")
     assert (result.returncode, result.stderr) == (0, "")
