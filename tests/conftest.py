@@ -69,6 +69,7 @@ WITH_ALL_MEMBERS = {
     "test_settings",
     "test_soft_labels",
     "test_sparse",
+    "test_wide_tables",
 }
 
 
