@@ -1,6 +1,8 @@
 """Write the models of this format and what they predict; run once for each new format.
 
-python tests/data/write_models.py
+With the lowest versions, since older pandas cannot read the dtypes of newer ones:
+
+.venv-oldest/bin/python tests/data/write_models.py
 """
 
 import json
