@@ -235,7 +235,7 @@ class _DistributedBatchNorm(_BatchNorm):
 class BatchNorm1d(_DistributedBatchNorm, nn.BatchNorm1d):
     """Batch normalization of rows, over the batches of all processes in distributed training.
 
-    With one process, it is `torch.nn.BatchNorm1d`. `torch.nn.SyncBatchNorm` does the same, but only
+    With one process, it is ``torch.nn.BatchNorm1d``. ``torch.nn.SyncBatchNorm`` does the same, only
     on GPUs.
 
     .. versionadded:: 0.1
