@@ -194,7 +194,7 @@ class SpreadLabels(Regularizer):
         is_labeled = y[seen] >= 0
         codes = most_frequent(y[seen][is_labeled], places[is_labeled], len(known), self.n_classes_)
         if n_labeled_classes(codes) < n_labeled_classes(y):
-            return None  # each labeled row of some class equals a row of another class
+            return None  # a class shares all of its labeled rows with other classes
         graph = neighbor_graph(known, self.n_neighbors, rows.device)
         found = calibrated(graph, codes, self.n_classes_)
         shares = np.empty((len(y), self.n_classes_), dtype=np.float32)
