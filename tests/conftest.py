@@ -13,6 +13,7 @@ import torch
 from hypothesis import Phase, settings
 from small_models import small_classifier, three_classes
 
+from sgan_sklearn._runtime import recorded_steps
 from sgan_sklearn._training import ensemble, inputs
 from sgan_sklearn.regularizers import _distillation
 from sgan_sklearn.regularizers._simple_classifiers import flat_rows, label_spreading_accuracy
@@ -116,6 +117,25 @@ def _spreading_once(request):
         if request.module.__name__.rpartition(".")[2] not in WITHOUT_MEMORY:
             for module in (_distillation, ensemble):
                 patch.setattr(module, "label_spreading_accuracy", remembered_accuracy)
+        yield
+
+
+# Modules whose short trainings are long enough for recorded steps.
+WITH_RECORDINGS = {
+    "test_checkpoints",
+    "test_concurrency",
+    "test_objectives",
+    "test_recorded_steps",
+    "test_regularizers",
+    "test_settings",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _early_recordings(request):
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__.rpartition(".")[2] in WITH_RECORDINGS:
+            patch.setattr(recorded_steps, "N_WARM_UP", 3)
         yield
 
 

@@ -25,7 +25,7 @@ def test_search_on_a_dask_cluster_gives_the_same_results():
     )
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=1, threads_per_worker=1, dashboard_address=None
         ) as cluster,
         distributed.Client(cluster),
         joblib.parallel_backend("dask"),  # parallel_config came with joblib 1.3

@@ -17,8 +17,9 @@ from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = ["RecordedStep", "can_record", "is_recordable"]
 
-# Number of steps of each kind before one is recorded: libraries and optimizers initialize in them.
-N_WARM_UP = 3
+# Number of steps of each kind before one is recorded: libraries and optimizers initialize in them,
+# and since a recording takes about as long as this many steps, shorter trainings gain nothing.
+N_WARM_UP = 9
 
 # While a step is recorded on a CPU, all of its tensors are in memory. Larger steps gain nothing.
 MAX_BYTES = 2**28

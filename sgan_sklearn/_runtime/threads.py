@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import nn
 
 __all__ = ["limit_threads_after_fork", "threads_for"]
@@ -50,6 +50,7 @@ class _OneThread:
     """
 
     def __init__(self) -> None:
+        self._libraries: ThreadpoolController | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -62,7 +63,9 @@ class _OneThread:
         with self._lock:
             if self._n_users == 0:
                 self._former = torch.get_num_threads()
-                self._blas = threadpool_limits(1, user_api="blas")
+                # To find the libraries takes several milliseconds; imports have loaded them.
+                self._libraries = self._libraries or ThreadpoolController()
+                self._blas = self._libraries.limit(limits=1, user_api="blas")
             # A thread that uses torch for the first time has the number of the other blocks.
             own = torch.get_num_threads()
             former = own if own > 1 else self._former
