@@ -38,6 +38,7 @@ def fingerprint(part: str = "training", package: Path = PACKAGE) -> str:
     return found.hexdigest()[:16]
 
 
+@cache  # most files are part of two fingerprints
 def code_of(source: str) -> str:
     """Return Python source without comments, docstrings and blank lines."""
     lines = source.splitlines()

@@ -2,11 +2,13 @@
 
 import copy
 import gzip
+import importlib
 import io
 import json
 import math
 import os
 import re
+import runpy
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 from scipy.io import savemat, wavfile
 from sklearn.datasets import load_iris
 from sklearn.utils.fixes import parse_version
@@ -39,6 +42,16 @@ SMALL_NETWORK = {
 pytestmark = pytest.mark.skipif(
     not BENCHMARKS.exists(), reason="a source distribution comes without the benchmarks"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fingerprints():
+    """Read the code for its fingerprints, which takes a second, once and not for each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        importlib.import_module("_code")  # `benchmark` keeps it, since it is imported before
+    yield
+    del sys.modules["_code"]
 
 
 @pytest.fixture
@@ -128,8 +141,7 @@ def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path
     def fingerprint_of(path, source, part="training"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(source, "utf-8")
-        code.fingerprint.cache_clear()
-        return code.fingerprint(part, tmp_path)
+        return code.fingerprint.__wrapped__(part, tmp_path)  # anew, not from the cache
 
     source = 'def scale(x):\n    """Return it."""  # a comment\n    return 2 * x  # é\n'
     first = fingerprint_of("scaling.py", source)
@@ -142,7 +154,6 @@ def test_fingerprint_of_the_code_depends_on_statements_alone(benchmark, tmp_path
     assert len({first, changed, moved}) == 3
     tools = [fingerprint_of("inspection/text.py", f"A = {i}", "tools") for i in (1, 2)]
     assert len({*tools, fingerprint_of("scaling.py", "x = 0", "tools")}) == 2
-    code.fingerprint.cache_clear()
     assert list(benchmark("_cells").CODE) == ["training", "tools", "package"]
     assert len(set(benchmark("_cells").CODE.values())) == 3
 
@@ -335,17 +346,22 @@ def test_cells_of_the_published_systems_are_measured_and_reported(benchmark, tmp
 
 @pytest.mark.slow
 @takes_cells_as_they_finish
-def test_published_systems_run_in_two_processes(tmp_path):
+def test_published_systems_run_in_two_processes(benchmark, tmp_path, monkeypatch, capsys):
     rng = np.random.RandomState(0)
     y = np.arange(120) % 10
     X = (rng.randint(0, 50, size=(120, 4, 4)) + 20 * y[:, None, None]).astype(np.uint8)
     np.savez(tmp_path / "mnist.npz", X_train=X, y_train=y, X_test=X, y_test=y)
-    script = [sys.executable, BENCHMARKS / "published_systems.py", "--data", tmp_path]
+    script = str(BENCHMARKS / "published_systems.py")
     chosen = ["--rows", "comparisons", "--systems", "SelfTraining", "--datasets", "mnist"]
-    options = ["--draws", "2", "--jobs", "2", "--output", tmp_path / "cells.json"]
-    command = [*script, *chosen, *options]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "SelfTraining (LogisticRegression)" in run.stdout
+    options = ["--draws", "2", "--jobs", "2", "--output", str(tmp_path / "cells.json")]
+    monkeypatch.setattr(sys, "argv", [script, "--data", str(tmp_path), *chosen, *options])
+    # The processes start here, with the folder of the benchmarks in their path, and end here.
+    get_reusable_executor().shutdown(kill_workers=True)
+    try:
+        runpy.run_path(script, run_name="__main__")  # its functions are sent as those of a script
+    finally:
+        get_reusable_executor().shutdown(kill_workers=True)
+    assert "SelfTraining (LogisticRegression)" in capsys.readouterr().out
     cells = json.loads((tmp_path / "cells.json").read_text())["cells"]
     assert sorted(cell["key"]["draw"] for cell in cells) == [0, 1]
 
@@ -634,9 +650,21 @@ def test_latency_of_the_exported_graph(latency, monkeypatch):
 
 
 @pytest.mark.slow
-def test_programs_that_predict_are_measured(latency):
+def test_programs_that_predict_are_measured(latency, monkeypatch):
+    monkeypatch.setattr(latency, "N_TRAINING_ROWS", 60)
+    run, commands, ended = subprocess.run, [], []
+
+    def run_once(command, **options):
+        """Take the figures of the first process for the second one, which does the same."""
+        commands.append(command)
+        if not ended:
+            ended.append(run(command, **options))
+        return ended[0]
+
+    monkeypatch.setattr(latency.subprocess, "run", run_once)
     (*_, key) = latency.keys(["process"], [], [], 1)
     cell = latency.measure(key, Namespace(processes=1))
+    assert commands == [commands[0]] * 2
     assert 50 < cell["megabytes"] < 2000
     assert 0.1 < cell["file_megabytes"] < 10
 
@@ -711,10 +739,19 @@ def test_stored_cells_of_steps_can_be_selected(benchmark, throughput):
         assert key.get("system", "conv") in throughput.SYSTEMS
 
 
-def test_timeouts_and_failures_are_reported(throughput):
+def test_timeouts_and_failures_are_reported(throughput, tmp_path, monkeypatch):
     key = {"part": "rows", "rows": 200, "method": "no such method", "device": "x"}
     key["threads"] = torch.get_num_threads()
-    cell = {"key": key, **throughput.measure(key, None, Namespace(timeout=60))}
+    child = json.dumps({**key, "folder": str(tmp_path)})
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", ["throughput.py", "--child", child])
+        with pytest.raises(ValueError, match="'device' parameter") as raised:
+            throughput.main()
+        # A process that ends with the same error, without the imports.
+        script = tmp_path / "fails.py"
+        script.write_text(f"raise ValueError({str(raised.value)!r})")
+        patch.setattr(throughput, "__file__", str(script))
+        cell = {"key": key, **throughput.measure(key, None, Namespace(timeout=60))}
     assert "'device' parameter" in cell["failed"]
     cell = {"key": key, **throughput.measure(key, None, Namespace(timeout=0.01))}
     assert cell["failed"] == "more than 0 minutes"
@@ -968,6 +1005,7 @@ def test_outcome_of_a_mutant(benchmark):
 RUN_MUTANTS = """
 import sys
 from pathlib import Path
+import pytest  # once, before the forks
 import mutants
 
 root, folder = map(Path, sys.argv[1:])
@@ -1002,7 +1040,8 @@ def test_mutants_are_killed_or_survive(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+        # Each fork would import the plugins, none of which its tests need.
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == [
