@@ -8,15 +8,20 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import psutil
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier
 from skorch.callbacks import Callback
 
-from sgan_sklearn import load, save
+from sgan_sklearn import SGANClassifier, load, save
 from sgan_sklearn._runtime import random as random_module
+from sgan_sklearn._training import ensemble
+from sgan_sklearn.architectures import MLPArchitecture
+from sgan_sklearn.regularizers import Distillation
 
 
 def test_threads_share_a_model(fitted, data):
@@ -101,31 +106,27 @@ def test_loading_does_not_affect_a_training_in_another_thread(
     assert torch.equal(torch.get_rng_state(), state)
 
 
-TEACHER = """
-import joblib, numpy as np
-from skorch.callbacks import Callback
-from sklearn.base import clone
-from sklearn.ensemble import BaggingClassifier
-from sgan_sklearn import SGANClassifier
-from sgan_sklearn.architectures import MLPArchitecture
-from sgan_sklearn.regularizers import Distillation
-
-small = SGANClassifier(MLPArchitecture((4,), (4,)), max_epochs=1, device="cpu")
-teacher = BaggingClassifier(clone(small), n_estimators=2, n_jobs=2, random_state=0)
-X, y = np.random.RandomState(0).randn(60, 3), [0, 1, -1] * 20
-with joblib.parallel_backend("threading"):
-    small.set_params(regularizer=Distillation(teacher, adaptive=False), random_state=0).fit(X, y)
-"""
-
-
-def test_teacher_that_fits_in_threads_does_not_deadlock():
-    command = [sys.executable, "-c", TEACHER]
-    assert subprocess.run(command, timeout=300, check=False).returncode == 0
-
-
 def in_child(classifier, X, queue):
     fitted = clone(classifier).fit(X[:30], [0, 1, -1] * 10)
     queue.put((classifier.predict(X), classifier.sample(3, random_state=0), fitted.predict(X)))
+
+
+def fit_with_threads_of_a_teacher():
+    ensemble.N_TREES = 5  # in a new process; the default takes seconds longer
+    ensemble.MIN_STEPS = ensemble.MAX_STEPS = 20
+    small = SGANClassifier(MLPArchitecture((4,), (4,)), max_epochs=1, device="cpu")
+    teacher = BaggingClassifier(clone(small), n_estimators=2, n_jobs=2, random_state=0)
+    X, y = np.random.RandomState(0).randn(60, 3), [0, 1, -1] * 20
+    small.set_params(regularizer=Distillation(teacher, adaptive=False), random_state=0)
+    with joblib.parallel_backend("threading"):
+        small.fit(X, y)
+
+
+def in_new_child(classifier, X, queue):
+    """Spare another process that imports the package: a teacher that deadlocks needs its own."""
+    in_child(classifier, X, queue)
+    fit_with_threads_of_a_teacher()
+    queue.put("the teacher has not deadlocked")
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
@@ -140,11 +141,14 @@ def test_processes_of_every_start_method_predict_sample_and_fit(make_classifier,
     )
     context = multiprocessing.get_context(method)
     queue = context.Queue()
-    child = context.Process(target=in_child, args=(fitted, X, queue))
+    is_new = method == "spawn"
+    child = context.Process(target=in_new_child if is_new else in_child, args=(fitted, X, queue))
     child.start()
     try:
         for found, wanted in zip(queue.get(timeout=120), expected, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-5)
+        if is_new:
+            assert queue.get(timeout=120) == "the teacher has not deadlocked"
         child.join(60)
         assert child.exitcode == 0
     finally:
@@ -158,9 +162,11 @@ import numpy as np, torch
 from sgan_sklearn import SGANClassifier
 
 torch.set_num_threads(2)
-torch.randn(1000, 1000) @ torch.randn(1000, 1000)  # OpenMP has its threads now
-X = np.random.RandomState(0).randn(50_000, 20)
-classifier = SGANClassifier(max_epochs=1, device="cpu", random_state=0).fit(X[:99], [0, 1, -1] * 33)
+torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+torch.randn(1_000_000).exp()  # OpenMP has its threads now, even if a product needs none
+X = np.random.RandomState(0).randn(10_000, 20)
+small = {"max_epochs": 1, "batch_size": 500, "device": "cpu", "random_state": 0}
+classifier = SGANClassifier(**small, ensemble=None).fit(X[:99], [0, 1, -1] * 33)
 classifier.predict(X)
 context = multiprocessing.get_context("fork")
 
@@ -168,7 +174,7 @@ context = multiprocessing.get_context("fork")
 def work():
     classifier.predict(X)
     y = np.arange(len(X)) % 3 - 1
-    SGANClassifier(max_epochs=1, batch_size=500, early_stopping=True, device="cpu").fit(X, y)
+    SGANClassifier(**small, early_stopping=True).fit(X, y)
 
 
 child = context.Process(target=work)
@@ -228,6 +234,6 @@ def test_many_fits_leave_no_files_and_threads(make_classifier, data, tmp_path):
 
     fit()
     before = left()
-    for _ in range(10):
+    for _ in range(5):
         fit()
     assert left() == before

@@ -13,6 +13,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib
@@ -104,6 +105,36 @@ SETTINGS = {
 }
 
 each_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+
+# Settings of different kinds, none of which hides the effect of another one.
+GROUPS = [
+    ["pandas", "float64", "no_grad", "set_default_device", "errstate", "deterministic"],
+    ["polars", "float16", "inference_mode", "with_device", "seterr", "anomaly"],
+    [
+        *("assume_finite", "metadata_routing", "bfloat16", "set_grad_enabled", "autocast"),
+        "printoptions",
+    ],
+]
+
+
+@contextmanager
+def settings_together(names):
+    with ExitStack() as stack:
+        for name in names:
+            stack.enter_context(SETTINGS[name]())
+        yield
+
+
+def cases_and_settings(*cases):
+    """Parametrize a test with each setting alone for "numbers", and with each group for `cases`."""
+    pairs = [("numbers", [name]) for name in SETTINGS]
+    pairs += [(case, names) for case in cases for names in GROUPS]
+    ids = [f"{case}-{'+'.join(names)}" for case, names in pairs]
+    return pytest.mark.parametrize(("case", "names"), pairs, ids=ids)
+
+
+def test_every_setting_is_in_one_group():
+    assert sorted(name for names in GROUPS for name in names) == sorted(SETTINGS)
 
 
 def state_of_program():
@@ -260,13 +291,15 @@ def test_predictions_with_other_settings(case, setting):
         assert bits(found) == expected[name], name
 
 
-@each_setting
-@each_case
-def test_fit_with_other_settings(case, setting):
+@cases_and_settings(*(case for case in CASES if case != "numbers"))
+def test_fit_with_other_settings(case, names):
     make, inputs = CASES[case]
-    model = make()
-    with setting():
+    model, before = make(), state_of_program()
+    with settings_together(names):
+        around = state_of_program()
         model.fit(*inputs())
+        assert state_of_program() == around
+    assert state_of_program() == before
     _, expected, expected_results = plain(case)
     assert learned(model) == expected
     assert results(model, *inputs()) == expected_results
@@ -309,15 +342,14 @@ def continued(case):
     return learned(copy.deepcopy(plain(case)[0]).partial_fit(*CASES[case][1]()))
 
 
-@each_setting
-@pytest.mark.parametrize("case", ["numbers", "images", "critic", "own_modules"])
-def test_copies_are_equal_and_continue_with_other_settings(case, setting, tmp_path):
+@cases_and_settings("images", "critic", "own_modules")
+def test_copies_are_equal_and_continue_with_other_settings(case, names, tmp_path):
     model, _, expected = plain(case)
     X, y = CASES[case][1]()
     for name, make_copy in COPIES.items():
         if (case, name) == ("own_modules", "save"):
             continue  # a user's networks are not kept without pickle
-        with setting():
+        with settings_together(names):
             found = make_copy(model, tmp_path)
         assert results(found, X, y) == expected, name
         if case in ("numbers", "own_modules"):
@@ -336,20 +368,25 @@ def test_load_with_other_settings(setting, tmp_path):
     assert found == [expected] * 2
 
 
+def drawn():
+    """Return what displays of a model show."""
+    model, _, _ = plain("table")
+    of_table = SamplesDisplay.from_estimator(
+        model, table()[0], n_samples=9, features=["text"], random_state=0
+    )
+    shown = [of_table.generated, of_table.real, *HistoryDisplay.from_estimator(model).losses]
+    plt.close("all")
+    return shown
+
+
+drawn_with_default_settings = cache(drawn)
+
+
 @each_setting
 def test_displays_with_other_settings(setting):
-    def draw():
-        of_table = SamplesDisplay.from_estimator(
-            model, X, n_samples=9, features=["text"], random_state=0
-        )
-        return [of_table.generated, of_table.real, *HistoryDisplay.from_estimator(model).losses]
-
-    X, _ = table()
-    model, _, _ = plain("table")
-    expected = draw()
+    expected = drawn_with_default_settings()
     with setting():
-        found = draw()
-    plt.close("all")
+        found = drawn()
     for a, b in zip(found, expected, strict=True):
         assert bits(a) == bits(b)
 
@@ -375,7 +412,7 @@ TRANSFORMERS = {"one": StandardScaler(), "pipeline": make_pipeline(StandardScale
 def scaled_by(name):
     """Return what a model learns with a transformer, and its results."""
     X, y = rows()
-    model = small(scaling=TRANSFORMERS[name]).fit(X, y)
+    model = small(scaling=TRANSFORMERS[name], ensemble=None).fit(X, y)
     return learned(model), results(model, X, y)
 
 
@@ -385,7 +422,7 @@ def test_rows_scaled_in_another_thread(setting, monkeypatch):
     expected, _ = scaled_by("pipeline")
     monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 0)
     with setting():
-        found = small(scaling=TRANSFORMERS["pipeline"]).fit(X, y)
+        found = small(scaling=TRANSFORMERS["pipeline"], ensemble=None).fit(X, y)
     assert learned(found) == expected
 
 
@@ -403,9 +440,7 @@ names_of_settings = st.lists(
 def test_any_settings_together(names, case):
     make, inputs = CASES[case]
     model, before = make(), state_of_program()
-    with ExitStack() as stack:
-        for name in names:
-            stack.enter_context(SETTINGS[name]())
+    with settings_together(names):
         around = state_of_program()
         model.fit(*inputs())
         found = results(pickle.loads(pickle.dumps(model)), *inputs())
@@ -460,7 +495,8 @@ def test_settings_are_restored(setting, tmp_path):
     before = state_of_program()
     with setting():
         around = state_of_program()
-        model = small().fit(X, y).partial_fit(X, y)
+        # Without the ensemble, which the fits with other settings above train.
+        model = small(ensemble=None).fit(X, y).partial_fit(X, y)
         results(model, X, y)
         save(model, tmp_path / "model")
         load(tmp_path / "model")
@@ -512,7 +548,7 @@ def test_user_code_in_a_training_runs_with_default_settings(setting):
     around = state_of_program()
     with setting():
         routing = sklearn.get_config()["enable_metadata_routing"]
-        small(callbacks=[Looking()]).fit(*rows())
+        small(regularizer=None, ensemble=None, callbacks=[Looking()]).fit(*rows())
     around["sklearn"]["enable_metadata_routing"] = routing  # which changes nothing here
     for state in seen:
         assert {**state, "cache": True} == around
@@ -554,7 +590,7 @@ def test_threads_with_other_settings(dtype):
         with SETTINGS[name]() if name else ExitStack():
             around = state_of_program() if not name else None
             together.wait(60)
-            for _ in range(3):
+            for _ in range(2):
                 found = clone(model).fit(*rows())
                 model.predict(rows()[0])
                 assert learned(pickle.loads(pickle.dumps(found))) == expected
@@ -636,7 +672,7 @@ def test_transformer_with_set_output(scaling, in_file, output, monkeypatch):
     if in_file:
         monkeypatch.setattr(rows_module, "MAX_BYTES_ON_CPU", 0)
     with_output = clone(TRANSFORMERS[scaling]).set_output(transform=output)
-    found = small(scaling=with_output).fit(X, y)
+    found = small(scaling=with_output, ensemble=None).fit(X, y)
     assert (learned(found), results(found, X, y)) == expected
 
 
@@ -656,7 +692,7 @@ def deterministic():
 @pytest.mark.parametrize(
     "params",
     [
-        *({"objective": name} for name in OBJECTIVES),
+        *({"objective": name, "ensemble": None} for name in OBJECTIVES),
         {"regularizer": [*REGULARIZERS]},
     ],
     ids=str,
@@ -754,6 +790,15 @@ def pandas_option(name, value):
             option.__exit__(None, None, None)
 
 
+@cache
+def fitted_on_objects():
+    """Return a model of text as objects, its rows and labels, and its results."""
+    X, y = table()
+    X = X.astype({"text": object, "text_with_missing": object})
+    model = small().fit(X, y)
+    return model, X, y, results(model, X, y)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -765,10 +810,7 @@ def pandas_option(name, value):
     ],
 )
 def test_options_of_pandas(name, value, tmp_path):
-    X, y = table()
-    X = X.astype({"text": object, "text_with_missing": object})
-    model = small().fit(X, y)
-    expected = results(model, X, y)
+    model, X, y, expected = fitted_on_objects()
     with pandas_option(name, value):
         assert learned(small().fit(X, y)) == learned(model)
         for make_copy in COPIES.values():
@@ -805,12 +847,15 @@ def test_saved_model_with_text_of_either_string_storage(storage, tmp_path):
 
 # --- options of Python --------------------------------------------------------------------------
 
-# The default takes seconds longer.
-SMALL_ENSEMBLES = """
+# As in the other tests of this module; the default ensembles take seconds longer.
+SMALL_TRAININGS = """
+from sgan_sklearn._runtime import recorded_steps
 from sgan_sklearn._training import ensemble
 from sgan_sklearn.regularizers import _distillation
 _distillation.N_TREES = ensemble.N_TREES = 5
 ensemble.MIN_STEPS = ensemble.MAX_STEPS = 20
+ensemble.MAX_FOLDS = ensemble.N_ROUNDS = 2
+recorded_steps.N_WARM_UP = 3
 """
 
 HEALTHY = """
@@ -852,19 +897,41 @@ except ValueError:
     print("done")
 """
 
+TENSORS = """
+import sklearn, torch
+
+X, y = torch.randn(30, 3), torch.arange(30) % 3 - 1
+classifier = SGANClassifier(MLPArchitecture((4,), (4,)), max_epochs=1, device="cpu", random_state=0)
+expected = classifier.fit(X.numpy(), y.numpy()).predict_proba(X.numpy())
+with sklearn.config_context(array_api_dispatch=True):
+    found = classifier.fit(X, y).predict_proba(X)
+    score = classifier.score(X, y)
+if type(found) is np.ndarray and (found == expected).all() and type(score) is float:
+    print("tensors are done")
+"""
+
 
 def run(script, *options, **environment):
     command = [sys.executable, *options, "-c", script]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    # With these options, Python compiles all modules anew; keep them for the next time.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_options_of_python():
-    result = run(SMALL_ENSEMBLES + HEALTHY, "-O", "-W", "error")
-    assert (result.stdout, result.stderr) == ("done\n", "")
+def test_options_of_python_and_tensors_with_array_api_support_of_scikit_learn():
+    """One process serves both, whose imports take most of the time."""
+    script, environment, printed = SMALL_TRAININGS + HEALTHY, {}, "done\n"
+    # Older versions of scikit-learn need another package.
+    if find_spec("sklearn.externals") and find_spec("sklearn.externals.array_api_compat"):
+        script += TENSORS
+        environment["SCIPY_ARRAY_API"] = "1"
+        printed += "tensors are done\n"
+    result = run(script, "-O", "-W", "error", **environment)
+    assert (result.returncode, result.stdout, result.stderr) == (0, printed, "")
 
 
-@pytest.mark.slow  # as Python compiles all modules anew
+@pytest.mark.slow  # as Python may compile all modules anew
 def test_python_without_docstrings_is_refused_with_the_remedy():
     result = run("import sgan_sklearn", PYTHONOPTIMIZE="2")
     assert result.returncode == 1
@@ -879,25 +946,3 @@ def test_nothing_depends_on_assertions():
         assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree)), path
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         assert "__debug__" not in names, path
-
-
-TENSORS = """
-import numpy as np, sklearn, torch
-from sgan_sklearn import SGANClassifier
-from sgan_sklearn.architectures import MLPArchitecture
-
-X, y = torch.randn(30, 3), torch.arange(30) % 3 - 1
-classifier = SGANClassifier(MLPArchitecture((4,), (4,)), max_epochs=1, device="cpu", random_state=0)
-expected = classifier.fit(X.numpy(), y.numpy()).predict_proba(X.numpy())
-with sklearn.config_context(array_api_dispatch=True):
-    found = classifier.fit(X, y).predict_proba(X)
-    score = classifier.score(X, y)
-assert type(found) is np.ndarray and (found == expected).all() and type(score) is float
-"""
-
-
-def test_tensors_with_array_api_support_of_scikit_learn():
-    vendored = "sklearn.externals.array_api_compat"
-    pytest.importorskip(vendored, reason="older versions of scikit-learn need another package")
-    result = run(SMALL_ENSEMBLES + TENSORS, SCIPY_ARRAY_API="1")
-    assert (result.returncode, result.stderr) == (0, "")
