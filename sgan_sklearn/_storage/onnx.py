@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -150,11 +150,12 @@ class _Numbers(nn.Module):
         X = torch.clamp(X.to(self.dtype), self.low, self.high)
         parts = []
         for columns, steps in zip(self.columns, self.steps, strict=True):
-            part = X[:, columns]
+            part = _selected(X, columns)
             for step in steps:
                 part = step(part)
             parts.append(part)
-        return torch.cat(parts, dim=1)[:, self.inverse_order].clamp(-LIMIT, LIMIT).float()
+        rows = _selected(torch.cat(parts, dim=1), self.inverse_order)
+        return rows.clamp(-LIMIT, LIMIT).float()
 
 
 class _Table(nn.Module):
@@ -166,16 +167,7 @@ class _Table(nn.Module):
         super().__init__()
         self.numbers = None if scaler.scaler_ is None else _Numbers(scaler.scaler_)
         self.number_columns = scaler.numbers_.tolist()
-        encoded = scaler.encoded_
-        self.encoded = [
-            _OneHot(*column)
-            for column in zip(
-                encoded.tolist(),
-                scaler.levels_[encoded].tolist(),
-                scaler.has_missing_[encoded].tolist(),
-                strict=True,
-            )
-        ]
+        self.one_hot = _OneHot(scaler) if len(scaler.encoded_) else None
         fill = scaler.fill_.astype(scaler.dtype_.newbyteorder("="))
         self.register_buffer("fill", torch.from_numpy(fill))
 
@@ -186,25 +178,46 @@ class _Table(nn.Module):
         rows = []
         if self.numbers is not None:
             numbers = torch.where(missing, self.fill, X)
-            if len(self.number_columns) < X.shape[1]:
-                numbers = numbers[:, self.number_columns]
-            rows.append(self.numbers(numbers))
-        for one_hot in self.encoded:
-            column = slice(one_hot.column, one_hot.column + 1)
-            rows.append(one_hot(X[:, column], missing[:, column]))
+            rows.append(self.numbers(_selected(numbers, self.number_columns)))
+        if self.one_hot is not None:
+            rows.append(self.one_hot(X, missing))
         return torch.cat(rows, dim=1)
 
 
-class _OneHot(NamedTuple):
-    """One-hot columns of a category, or the two columns that tell whether a number is missing."""
+class _OneHot(nn.Module):
+    """One-hot columns of all categories, and of whether numbers are missing.
 
-    column: int
-    n_levels: int
-    has_missing: bool
+    They are one comparison, since the export takes long for a graph of many nodes.
+    """
 
-    def __call__(self, codes: Tensor, missing: Tensor) -> Tensor:
-        found = codes == torch.arange(self.n_levels) if self.n_levels else ~missing
-        return torch.cat([found, missing] if self.has_missing else [found], dim=1).float()
+    columns: Tensor
+    codes: Tensor
+    is_number: Tensor
+
+    def __init__(self, scaler: TableScaler) -> None:
+        super().__init__()
+        # Code 0 stands for any number, and code -1 for a missing value.
+        units = [
+            (column, code)
+            for column in scaler.encoded_.tolist()
+            for code in (*range(max(scaler.levels_[column], 1)), -1)
+            if code >= 0 or scaler.has_missing_[column]
+        ]
+        columns, codes = np.array(units).T
+        self.register_buffer("columns", torch.from_numpy(columns.copy()))
+        self.register_buffer("codes", torch.from_numpy(codes.copy()))
+        self.register_buffer("is_number", torch.from_numpy(scaler.levels_ == 0))
+
+    def forward(self, X: Tensor, missing: Tensor) -> Tensor:
+        codes = torch.where(missing, -1, torch.where(self.is_number, 0, X))
+        return (codes.index_select(1, self.columns) == self.codes).float()
+
+
+def _selected(X: Tensor, columns: list[int]) -> Tensor:
+    """Return columns of rows."""
+    if columns == list(range(X.shape[1])):
+        return X
+    return X.index_select(1, torch.tensor(columns))
 
 
 def _steps(transformer: Any, dtype: torch.dtype) -> list[Callable[[Tensor], Tensor]]:
