@@ -48,6 +48,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sgan_sklearn import SGANClassifier, Training
 from sgan_sklearn._data.batches import SemiSupervisedBatches, SemiSupervisedDataset
+from sgan_sklearn._runtime.recorded_steps import N_UNRECORDED
 from sgan_sklearn._training import net as net_module
 from sgan_sklearn.architectures import MLPArchitecture
 
@@ -210,7 +211,7 @@ def measure_share(key: dict, folder: Path | None, options: argparse.Namespace) -
 
 def measure_profile(key: dict, folder: Path | None, options: argparse.Namespace) -> dict:
     net, batch = fitted_net(key, folder)
-    for _ in range(3):
+    for _ in range(N_UNRECORDED + 1):
         net.train_step(batch)
     with torch.profiler.profile() as profiler:
         for _ in range(options.steps):

@@ -56,8 +56,9 @@ def _small_ensembles():
         yield
 
 
-# Modules in which "auto" is the ensemble of four classifiers, with a few trees. In the others, it
-# is logistic regression, which saves a third of the time of a small fit.
+# Modules in which "auto" is the ensemble of four classifiers, with a few trees (for hostile input,
+# of two classifiers, except in the nightly profile). In the others, it is logistic regression,
+# which saves a third of the time of a small fit.
 WITH_ALL_MEMBERS = {
     "test_checkpoints",
     "test_common",
@@ -120,11 +121,13 @@ def _spreading_once(request):
         yield
 
 
-# Modules whose short trainings are long enough for recorded steps.
+# Modules in which steps are recorded from the fourth on. In the others, trainings of up to nine
+# steps have no recorded ones.
 WITH_RECORDINGS = {
     "test_checkpoints",
     "test_concurrency",
     "test_objectives",
+    "test_photographs",
     "test_recorded_steps",
     "test_regularizers",
     "test_settings",
@@ -135,7 +138,7 @@ WITH_RECORDINGS = {
 def _early_recordings(request):
     with pytest.MonkeyPatch.context() as patch:
         if request.module.__name__.rpartition(".")[2] in WITH_RECORDINGS:
-            patch.setattr(recorded_steps, "N_WARM_UP", 3)
+            patch.setattr(recorded_steps, "N_UNRECORDED", 3)
         yield
 
 

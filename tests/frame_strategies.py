@@ -214,14 +214,17 @@ POLARS_NUMBERS = [
 POLARS_NUMBERS = [getattr(pl, name) for name in POLARS_NUMBERS if hasattr(pl, name)]
 
 
+POLARS_KINDS = ["numbers", "text", "dates", "decimals", "other"]
+
+
 @st.composite
-def polars_columns(draw, n):
-    """Return a column of polars that can be learned from."""
+def polars_columns(draw, n, kind=None):
+    """Return a column of polars that can be learned from, of a given or of any kind."""
     numbers, absent = numbers_of(draw, n)
     some, text = with_missing_values(numbers, absent), with_missing_values(words(numbers), absent)
     unit, zone, ticks = _dates(draw, numbers, absent)
     unit = "ms" if unit == "s" else unit
-    match draw(st.sampled_from(["numbers", "text", "dates", "decimals", "other"])):
+    match kind or draw(st.sampled_from(POLARS_KINDS)):
         case "numbers":
             dtype = draw(st.sampled_from(POLARS_NUMBERS))
             some = [None if v is None else v > 4 for v in some] if dtype == pl.Boolean else some

@@ -51,7 +51,7 @@ def _fingerprints():
         patch.syspath_prepend(str(BENCHMARKS))
         importlib.import_module("_code")  # `benchmark` keeps it, since it is imported before
     yield
-    del sys.modules["_code"]
+    sys.modules.pop("_code", None)
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_any_number_of_kills_is_survived(tmp_path_factory, steps, every):
     def make(**more):
         architecture = MLPArchitecture((8,), (8,))
         params = {"max_epochs": 6, "batch_size": 20, "device": "cpu", "random_state": 0}
-        # With the ensemble, the test above resumes a training.
+        # The test above resumes a training with the ensemble.
         params |= {"regularizer": "virtual_adversarial", "ensemble": None}
         return SGANClassifier(architecture, **params, **more)
 

@@ -123,7 +123,10 @@ def fit_with_threads_of_a_teacher():
 
 
 def in_new_child(classifier, X, queue):
-    """Spare another process that imports the package: a teacher that deadlocks needs its own."""
+    """Also fit with a teacher here, since a deadlock must not stop the tests.
+
+    Another process would have to import everything again.
+    """
     in_child(classifier, X, queue)
     fit_with_threads_of_a_teacher()
     queue.put("the teacher has not deadlocked")

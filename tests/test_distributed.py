@@ -80,7 +80,7 @@ results["noisy"] = {"probabilities": clf.predict_proba(X), "n_steps": clf.n_step
 # In bfloat16, if the processor supports it, and with learning rates that depend on the time.
 if n_processes > 1:
     residual = ResNetArchitecture(width=(8, 8), generator_width=4)
-    clf = SGANClassifier(residual, device="cpu", random_state=0, training=Training(max_time=1))
+    clf = SGANClassifier(residual, device="cpu", random_state=0, training=Training(max_time=3))
     clf.fit(images, y)
     results["photographs"] = {"probabilities": clf.predict_proba(images), "n_steps": clf.n_steps_}
     try:

@@ -60,7 +60,7 @@ def _tiny_ensembles(_small_ensembles):
         patch.setattr(ensemble, "MIN_STEPS", 5)
         patch.setattr(ensemble, "MAX_STEPS", 5)
         if not IS_NIGHTLY:
-            # A random forest takes the same rows as extra trees; self-training uses a regression.
+            # A random forest takes the same rows, and self-training fits logistic regression.
             patch.setattr(inputs, "MEMBERS", ("extra_trees", "self_training"))
         yield
 

@@ -16,8 +16,13 @@ from sgan_sklearn._data import rows as rows_module
 from sgan_sklearn._runtime import recorded_operations as recorded_operations_module
 from sgan_sklearn._runtime import recorded_steps as recorded_steps_module
 from sgan_sklearn._runtime.recorded_steps import can_record, is_recordable
-from sgan_sklearn.architectures import ConvArchitecture, MLPArchitecture, ModuleArchitecture
-from sgan_sklearn.augmentations import AffineAugmentation
+from sgan_sklearn.architectures import (
+    ConvArchitecture,
+    MLPArchitecture,
+    ModuleArchitecture,
+    ResNetArchitecture,
+)
+from sgan_sklearn.augmentations import AffineAugmentation, PhotoAugmentation
 from sgan_sklearn.callbacks import SampleGridCallback
 from sgan_sklearn.objectives import FeatureMatching
 from sgan_sklearn.regularizers import (
@@ -52,6 +57,11 @@ def digits():
 def images():
     X, y = digits()
     return X.reshape(-1, 8, 8), y
+
+
+def photographs():
+    X, y = images()
+    return np.stack([X, X[::-1], X.swapaxes(1, 2)], axis=-1).astype(np.uint8), y
 
 
 def table():
@@ -91,6 +101,10 @@ TRAININGS = {
                 PseudoLabel("adaptive", start=8, ramp_up=0),
             ],
         },
+    ),
+    "photographs": (
+        photographs,
+        {"architecture": ResNetArchitecture((4, 4), 4), "augment": PhotoAugmentation()},
     ),
     "bfloat16": (images, {"architecture": CONV, "training__precision": "bfloat16"}),
     "complement": (digits, {"architecture": MLP, "objective": "complement"}),

@@ -17,9 +17,11 @@ from sgan_sklearn._runtime.user_warnings import warn_user
 
 __all__ = ["RecordedStep", "can_record", "is_recordable"]
 
-# Number of steps of each kind before one is recorded: libraries and optimizers initialize in them,
-# and since a recording takes about as long as this many steps, shorter trainings gain nothing.
-N_WARM_UP = 9
+# Which step of each kind is checked: libraries and optimizers initialize in those before it.
+CHECKED_STEP = 3
+# Number of steps of each kind before one is recorded. On a CPU, a recording takes as long as five
+# to eight steps, so shorter trainings would lose time.
+N_UNRECORDED = 9
 
 # While a step is recorded on a CPU, all of its tensors are in memory. Larger steps gain nothing.
 MAX_BYTES = 2**28
@@ -133,9 +135,9 @@ class RecordedStep:
             return self._step(batch, latent, numbers)
         kind = latent is not None, *(number == 0 for number in numbers)
         self._n_steps[kind] += 1
-        if self._n_steps[kind] <= N_WARM_UP:
-            is_last = self._n_steps[kind] == N_WARM_UP
-            return self._warm_up(batch, latent, numbers, is_last=is_last)
+        if self._n_steps[kind] <= N_UNRECORDED:
+            is_checked = self._n_steps[kind] == CHECKED_STEP
+            return self._unrecorded(batch, latent, numbers, is_checked=is_checked)
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
         if kind not in self._recordings:
             try:
@@ -159,11 +161,11 @@ class RecordedStep:
             self._handle_failure(recording.failure)
         return terms
 
-    def _warm_up(
-        self, batch: Any, latent: Tensor | None, numbers: Sequence[float], *, is_last: bool
+    def _unrecorded(
+        self, batch: Any, latent: Tensor | None, numbers: Sequence[float], *, is_checked: bool
     ) -> Terms:
         watch = _Watch(batch.real.device)
-        with _on_stream(self._stream), watch if is_last else nullcontext():
+        with _on_stream(self._stream), watch if is_checked else nullcontext():
             terms = self._step(batch, latent, numbers)
         # Before the recording: a synchronization within it breaks more than the recording.
         if watch.operation:

@@ -63,7 +63,8 @@ class _OneThread:
         with self._lock:
             if self._n_users == 0:
                 self._former = torch.get_num_threads()
-                # To find the libraries takes several milliseconds; imports have loaded them.
+                # Finding the libraries takes several milliseconds. The imports of this package
+                # have loaded those of NumPy and SciPy.
                 self._libraries = self._libraries or ThreadpoolController()
                 self._blas = self._libraries.limit(limits=1, user_api="blas")
             # A thread that uses torch for the first time has the number of the other blocks.

@@ -203,18 +203,19 @@ class _OneHot(nn.Module):
             for code in (*range(max(scaler.levels_[column], 1)), -1)
             if code >= 0 or scaler.has_missing_[column]
         ]
-        columns, codes = np.array(units).T
+        columns, codes = np.array(units, dtype=np.int64).T
         self.register_buffer("columns", torch.from_numpy(columns.copy()))
         self.register_buffer("codes", torch.from_numpy(codes.copy()))
-        self.register_buffer("is_number", torch.from_numpy(scaler.levels_ == 0))
+        self.register_buffer("is_number", torch.from_numpy(scaler.levels_[columns] == 0))
 
     def forward(self, X: Tensor, missing: Tensor) -> Tensor:
+        X, missing = X.index_select(1, self.columns), missing.index_select(1, self.columns)
         codes = torch.where(missing, -1, torch.where(self.is_number, 0, X))
-        return (codes.index_select(1, self.columns) == self.codes).float()
+        return (codes == self.codes).float()
 
 
 def _selected(X: Tensor, columns: list[int]) -> Tensor:
-    """Return columns of rows."""
+    """Return columns of rows, with one node of the graph; an index of a list takes several."""
     if columns == list(range(X.shape[1])):
         return X
     return X.index_select(1, torch.tensor(columns))

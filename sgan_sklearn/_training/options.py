@@ -57,8 +57,9 @@ class Training(BaseEstimator):
         Whether to record the operations of a training step and replay them without Python, which
         gives the same model in less time. "auto" records if all parts of a step come from this
         package or PyTorch, and falls back to unrecorded steps where recording fails; True raises an
-        error there. The first nine steps, in which a recording would cost more time than it
-        saves, are never recorded, nor are those of several processes that train together.
+        error there. The first nine steps of each kind, with and without the adversarial part, are
+        never recorded, since a recording would cost more time than it saves. Nor are those of
+        several processes that train together.
     max_time : float or None, default=None
         Seconds after which the training ends, even within an epoch, and keeps the averaged
         networks. Only the training loop counts, and at least one step is made. The model then
