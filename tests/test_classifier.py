@@ -143,8 +143,8 @@ def test_balanced_class_weight_finds_more_rows_of_a_rare_class(objective, make_l
     X, y = unbalanced
     n_found = []
     for class_weight in ({"many": 9.0}, None, "balanced"):
-        params = {"objective": objective, "class_weight": class_weight, "batch_size": 50}
-        classifier = make_learner(**params).fit(X, y)
+        params = {"class_weight": class_weight, "batch_size": 50, "ensemble": None}
+        classifier = make_learner(objective=objective, **params).fit(X, y)
         n_found.append((classifier.predict(X) == "few").sum())
     assert n_found[0] < n_found[1] < n_found[2]
 

@@ -12,7 +12,7 @@ from sgan_sklearn.architectures import MLPArchitecture
 def small_classifier(**params):
     return SGANClassifier(
         architecture=MLPArchitecture((32,), (32,)),
-        max_epochs=20,
+        max_epochs=15,
         batch_size=20,
         device="cpu",
         **params,
